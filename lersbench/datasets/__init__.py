@@ -1,0 +1,108 @@
+"""Data sources: each module writes a log, and `build` keeps the logs it made."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from lersbench.datasets.options import Option, checked, options_of, suggestion
+from lersbench.errors import ConfigError
+from lersbench.jit import PACKAGE, cache_root
+
+if TYPE_CHECKING:
+    from lersbench.log import Log
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data source: a module with TITLE, LICENCE, ATTRIBUTION and `build(out, *, options) -> Log`.
+
+    The module is imported when one of its facts is asked for.
+    """
+
+    name: str
+    module: str
+
+    @property
+    def source(self) -> ModuleType:
+        return importlib.import_module(self.module)
+
+    @property
+    def title(self) -> str:
+        return self.source.TITLE
+
+    @property
+    def licence(self) -> str:
+        return self.source.LICENCE
+
+    @property
+    def attribution(self) -> str:
+        return self.source.ATTRIBUTION
+
+    @property
+    def options(self) -> dict[str, Option]:
+        return options_of(self.source.build)
+
+
+DATASETS: dict[str, Dataset] = {
+    name: Dataset(name, f"{__name__}.{module}")
+    for name, module in {
+        "completejourney": "completejourney",
+        "open-bandit": "openbandit",
+        "kuairec": "kuairec",
+        "synthetic": "synthetic",
+    }.items()
+}
+
+
+def build(name: str, **options: Any) -> Log:
+    """The log of a data source for these options: from the cache, or made now and kept there.
+
+    A log is known by its options, by the sources of this package that made it, and by the size and time of the files
+    in the folder given as `path`. It is made under a temporary name and renamed, so a process that is killed leaves
+    nothing half-written, and of two that make the same log at once both get the one that is finished first.
+
+    Raises ConfigError for an unknown data source or option, and what the source raises (DataError, ConfigError).
+    """
+    from lersbench.log import Log
+
+    if name not in DATASETS:
+        raise ConfigError(f"There is no data set {name!r}{suggestion(name, DATASETS)}")
+    dataset = DATASETS[name]
+    full = checked(f"data set {name}", dataset.options, options)
+    target = cache_root() / "logs" / f"{name}-{_key(full)}"
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        workshop = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+        try:
+            dataset.source.build(workshop / "log", **full)
+            _move(workshop / "log", target)
+        finally:
+            shutil.rmtree(workshop)
+    return Log(target)
+
+
+def _move(finished: Path, target: Path) -> None:
+    try:
+        finished.rename(target)
+    except OSError:  # another process finished the same log first
+        if not target.exists():
+            raise
+
+
+def _key(options: dict[str, Any]) -> str:
+    digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
+    for source in [PACKAGE / "log.py", *sorted((PACKAGE / "datasets").glob("*.py"))]:
+        digest.update(source.read_bytes())
+    if options.get("path"):
+        folder = Path(options["path"]).expanduser().resolve()
+        for file in sorted(folder.rglob("*")):
+            digest.update(f"{file} {file.stat().st_size} {file.stat().st_mtime_ns}".encode())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,71 @@
+"""Tables of mixed columns to a few standardised numbers: one-hot, standardise, principal components."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+MOST_LEVELS = 64  # a text column of more values than this is for display
+
+
+class Features(NamedTuple):
+    """Named columns: `values` (n, q) float64."""
+
+    names: list[str]
+    values: np.ndarray
+
+    def and_(self, *others: Features) -> Features:
+        parts = (self, *others)
+        return Features([n for p in parts for n in p.names], np.hstack([p.values for p in parts]))
+
+
+def encode(table: pd.DataFrame, fit: np.ndarray, always: tuple[str, ...] = ()) -> Features:
+    """Numbers as they are (missing: the mean), text of at most 64 values and the columns `always` one-hot.
+
+    Means and levels are taken from the rows `fit` (n,) bool alone; levels beyond the 64 most frequent, and missing
+    values, are rows of zeros.
+    """
+    names, columns = [], []
+    for name in table.columns:
+        column = table[name]
+        if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+            values = column.to_numpy(dtype=float, na_value=np.nan)
+            known = values[fit & np.isfinite(values)]
+            names.append(str(name))
+            columns.append(np.where(np.isfinite(values), values, known.mean() if len(known) else 0.0))
+        else:
+            text = column.astype("string")
+            levels = frequent_levels(text[fit])
+            if name in always or text[fit].nunique() <= MOST_LEVELS:
+                names += [f"{name}={level}" for level in levels]
+                columns += [(text == level).fillna(False).to_numpy(dtype=float) for level in levels]
+    return Features(names, np.column_stack(columns) if columns else np.zeros((len(table), 0)))
+
+
+def frequent_levels(text: pd.Series) -> list[str]:
+    """At most 64 values of `text`, most frequent first, ties by name; missing ones are no value."""
+    counts = text.value_counts().reset_index()
+    counts.columns = pd.Index(["level", "count"])
+    return counts.sort_values(["count", "level"], ascending=[False, True])["level"].head(MOST_LEVELS).tolist()
+
+
+def reduce(features: Features, fit: np.ndarray, width: int) -> tuple[np.ndarray, float]:
+    """Standardise and project on the first `width` principal components (all features, unprojected, where 0).
+
+    Mean, deviation and components come from the rows `fit` (n,) bool alone. Each component's sign is fixed (its largest
+    weight is positive), and one factor brings the mean variance of the components to 1, as standardised features have.
+
+    Returns (n, min(width, q)) values and the share of the variance they hold.
+    """
+    sample = features.values[fit]
+    scale = sample.std(axis=0)
+    live = scale > 1e-12  # a constant column says nothing
+    standard = (features.values[:, live] - sample[:, live].mean(axis=0)) / scale[live]
+    if width == 0 or standard.shape[1] == 0:
+        return standard, 1.0
+    variance, components = np.linalg.eigh(np.cov(standard[fit], rowvar=False, bias=True).reshape((live.sum(),) * 2))
+    variance, components = variance[::-1][:width], components[:, ::-1][:, :width]
+    components = components * np.sign(components[np.abs(components).argmax(axis=0), np.arange(components.shape[1])])
+    return standard @ components / np.sqrt(variance.mean()), float(variance.sum() / live.sum())

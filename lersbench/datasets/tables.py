@@ -1,0 +1,156 @@
+"""The tables of a shop: what `transactions.build` needs, and how to read them from files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from lersbench.datasets.options import suggestion
+from lersbench.errors import ConfigError, DataError
+
+COLUMNS = ("customer", "product", "seller", "order", "time", "amount", "quantity")
+NEEDED = ("customer", "product", "time")
+
+
+@dataclass(frozen=True)
+class Tables:
+    """A shop's tables, in canonical columns.
+
+    Attributes:
+        transactions: one row an order line: customer, product, seller, order (any hashable id), time (naive, in the
+            shop's own time zone), amount (money), quantity. Lines with amount or quantity <= 0 are returns.
+        products: product, and any further columns; `category` and text columns of few values become one-hot features,
+            numbers become features, other text is for display. May leave out products, or be None.
+        customers: customer, and static features treated likewise (no `category`). May be None.
+        comments: customer, time: the customer said something (commented, redeemed a coupon) that day. May be None.
+        streamers: seller -> streamer number from 0; None: every seller is a streamer.
+        facts: where the tables come from; goes into the log's provenance.
+    """
+
+    transactions: pd.DataFrame
+    products: pd.DataFrame | None = None
+    customers: pd.DataFrame | None = None
+    comments: pd.DataFrame | None = None
+    streamers: pd.Series | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _require(self.transactions, COLUMNS, "transactions")
+        for name, key in (("products", ["product"]), ("customers", ["customer"]), ("comments", ["customer", "time"])):
+            if getattr(self, name) is not None:
+                _require(getattr(self, name), key, name)
+
+
+def _require(table: pd.DataFrame, columns: tuple[str, ...] | list[str], name: str) -> None:
+    if len(table) == 0:
+        raise DataError(f"The {name} table has no rows.")
+    for column in columns:
+        if column not in table:
+            known = ", ".join(map(str, table.columns))
+            raise DataError(f"The {name} table has no column {column!r}; it has {known}.")
+        gaps = np.flatnonzero(table[column].isna())
+        if len(gaps):
+            raise DataError(
+                f"The {name} table has {len(gaps)} empty values in column {column!r}, first in row {gaps[0]}: "
+                "fill them or drop these rows."
+            )
+        if column == "time" and not pd.api.types.is_datetime64_dtype(table[column]):
+            raise DataError(f"Column 'time' of the {name} table is {table[column].dtype}, not naive date-times.")
+
+
+def read_tables(
+    transactions: str | Path,
+    *,
+    columns: Mapping[str, str] | None = None,
+    products: str | Path | None = None,
+    customers: str | Path | None = None,
+    comments: str | Path | None = None,
+    timezone: str | None = None,
+) -> Tables:
+    """A shop's tables from CSV or Parquet files.
+
+    Args:
+        transactions: the order lines. customer, product and time are needed. Without `seller` there is one seller;
+            without `order` all lines of a customer at one time are one order; without `amount` or `quantity` they are 1.
+        columns: canonical name -> the file's own name, for columns of any of the files that are called differently.
+        products, customers, comments: optional further files (see `Tables`).
+        timezone: IANA name of the shop's time zone; times with a zone, and naive times taken as UTC, are converted to
+            it. None: naive times are local already, and times with a zone are an error.
+
+    Raises DataError for a file that cannot be read, a missing column or a bad value; ConfigError for an unknown
+    canonical name in `columns`.
+    """
+    columns = dict(columns or {})
+    for canonical in columns:
+        if canonical not in COLUMNS:
+            raise ConfigError(f"There is no canonical column {canonical!r}{suggestion(canonical, COLUMNS)}")
+    lines = _read(Path(transactions), columns, NEEDED)
+    lines["time"] = _times(lines["time"], transactions, timezone)
+    assumed = [name for name in ("seller", "order", "amount", "quantity") if name not in lines]
+    if "seller" in assumed:
+        lines["seller"] = "shop"
+    if "order" in assumed:
+        lines["order"] = lines.groupby(["customer", "time"]).ngroup()
+    for name in ("amount", "quantity"):
+        lines[name] = 1.0 if name in assumed else _numbers(lines[name], name, transactions)
+    more: dict[str, pd.DataFrame | None] = {
+        "products": None if products is None else _read(Path(products), columns, ("product",)),
+        "customers": None if customers is None else _read(Path(customers), columns, ("customer",)),
+        "comments": None,
+    }
+    if comments is not None:
+        said = _read(Path(comments), columns, ("customer", "time"))
+        more["comments"] = said.assign(time=_times(said["time"], comments, timezone))
+    facts = {"transactions": str(transactions), "columns": columns, "timezone": timezone, "assumed": assumed}
+    return Tables(lines[list(COLUMNS)], **more, facts=facts)
+
+
+def _read(path: Path, columns: Mapping[str, str], needed: tuple[str, ...]) -> pd.DataFrame:
+    if not path.is_file():
+        raise DataError(f"There is no file {path}.")
+    try:
+        table = pq.read_table(path).to_pandas() if path.suffix in (".parquet", ".pq") else pd.read_csv(path)
+    except (OSError, ValueError, pd.errors.ParserError) as error:
+        raise DataError(f"{path} cannot be read as {'Parquet' if path.suffix != '.csv' else 'CSV'}: {error}") from error
+    table = table.rename(columns={own: canonical for canonical, own in columns.items() if own in table})
+    for name in needed:
+        if name not in table:
+            raise DataError(
+                f"{path} has no column {columns.get(name, name)!r}; it has {', '.join(map(str, table.columns))}. "
+                f"Say which of them is the {name} by mapping {name}=COLUMN."
+            )
+    return table
+
+
+def _times(values: pd.Series, path: str | Path, timezone: str | None) -> pd.Series:
+    if not pd.api.types.is_datetime64_any_dtype(values):
+        parsed = pd.to_datetime(values, errors="coerce", format="ISO8601", utc=timezone is not None)
+        _refuse(parsed.isna().to_numpy(), values, "time", path, "write times as 2017-07-01 13:45:00")
+        values = parsed
+    aware = getattr(values.dt, "tz", None) is not None
+    if timezone is None:
+        if aware:
+            raise DataError(f"{path}: column 'time' has a time zone ({values.dt.tz}); give the shop's with timezone=.")
+        return values
+    values = values if aware else values.dt.tz_localize("UTC")
+    return values.dt.tz_convert(timezone).dt.tz_localize(None)
+
+
+def _numbers(values: pd.Series, name: str, path: str | Path) -> pd.Series:
+    parsed = pd.to_numeric(values, errors="coerce")
+    _refuse(~np.isfinite(parsed.to_numpy(float)), values, name, path, "write plain numbers")
+    return parsed
+
+
+def _refuse(bad: np.ndarray, values: pd.Series, name: str, path: str | Path, fix: str) -> None:
+    rows = np.flatnonzero(bad)
+    if len(rows):
+        raise DataError(
+            f"{path}: {len(rows)} bad values in column {name!r}, first {values.iloc[rows[0]]!r} in row {rows[0]}: {fix}."
+        )

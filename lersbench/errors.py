@@ -1,0 +1,27 @@
+"""The errors a user can meet, each with the exit code the command line ends with."""
+
+from __future__ import annotations
+
+
+class LersbenchError(Exception):
+    """Base of every error that is told to the user without a traceback."""
+
+    exit_code = 1
+
+
+class RunError(LersbenchError):
+    """A contender failed while it was being replayed (exit code 1)."""
+
+    exit_code = 1
+
+
+class ConfigError(LersbenchError):
+    """A scenario, policy, option or other request that cannot be carried out as written (exit code 2)."""
+
+    exit_code = 2
+
+
+class DataError(LersbenchError):
+    """Input data that is broken; the message names file, row, column, value and the fix (exit code 3)."""
+
+    exit_code = 3

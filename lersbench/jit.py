@@ -1,0 +1,75 @@
+"""Every Numba option of the package, in one place.
+
+`@kernel` marks a leaf function: compiled without the GIL and without fastmath, and kept on disk.
+`specialise` compiles a driver loop for the kernels of one policy, and keeps that on disk too.
+
+Numba's own cache looks only at the file a function stands in, so an edit in a helper file would go
+unnoticed. The cache directory is therefore named by a digest of all sources of the package and of
+Numba's version; a stale directory is never looked at again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+import numba
+
+PACKAGE = Path(__file__).resolve().parent
+KEEP = 3  # cache directories kept on disk, newest first
+
+
+def cache_root() -> Path:
+    """The folder for everything lersbench keeps between runs: `LERSBENCH_CACHE`, or `~/.cache/lersbench`."""
+    told = os.environ.get("LERSBENCH_CACHE")
+    if told:
+        return Path(told)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lersbench"
+
+
+def source_digest(*more: Path) -> str:
+    """A digest of the package's sources (and of the files in `more`) and of Numba's version."""
+    digest = hashlib.sha256(numba.__version__.encode())
+    for path in sorted(PACKAGE.rglob("*.py")) + sorted(more):
+        digest.update(path.name.encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _point_numba_at_the_cache() -> None:
+    folder = cache_root() / "numba" / source_digest()
+    folder.mkdir(parents=True, exist_ok=True)
+    os.utime(folder)
+    numba.config.CACHE_DIR = str(folder)
+    others = sorted(folder.parent.iterdir(), key=lambda p: p.stat().st_mtime, reverse=True)
+    for old in others[KEEP:]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+_point_numba_at_the_cache()
+
+
+def _is_ours(function: Callable[..., Any]) -> bool:
+    return PACKAGE in Path(function.__code__.co_filename).resolve().parents
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """Compile a leaf function. Kernels outside the package are not cached: nothing watches their helpers."""
+    return numba.njit(cache=_is_ours(function), nogil=True)(function)
+
+
+def specialise(template: FunctionType, name: str, cache: bool, **kernels: Any) -> Any:
+    """Compile a copy of `template` in which the global names of `kernels` mean those kernels.
+
+    Passing kernels as arguments would work as well, but Numba cannot reuse such an entry from disk;
+    a copy under a qualified name of its own can be cached like any other function.
+    """
+    copy = FunctionType(template.__code__, {**template.__globals__, **kernels}, template.__name__)
+    copy.__qualname__ = f"{template.__qualname__}.{name}"
+    copy.__module__ = template.__module__
+    return numba.njit(cache=cache, nogil=True)(copy)

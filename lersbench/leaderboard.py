@@ -1,0 +1,473 @@
+"""The leaderboard of a run: read its results, rank its contenders, show them as terminal text, Markdown, CSV or JSON."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lersbench.errors import ConfigError, DataError
+from lersbench.metrics import METRICS, Metric
+from lersbench.statistics import LEVEL, half_width, interval, paired, rank_ranges
+
+SUMMARY = ("variant", "policy", "name", "params", "feedback", "seed", "metric", "value")
+CURVES = (*SUMMARY, "round")
+FURTHER = ("ctr_sum", "misses", "hr@20", "coverage", "diversity", "matches")  # beside the metric ranked by
+MISSING = "-"  # shown for a number that does not exist; never a zero
+REGIMES = {
+    "full": "learns from the whole reward row of every round",
+    "bandit": "learns only from the items it showed",
+    "logged": "learns from the logged slate and its clicks",
+    "replay": "learns from, and is scored on, the rounds in which it chose what was logged",
+    "click": "learns from clicks drawn from a click model",
+}
+
+
+# Reading results ------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Results:
+    """One run: tidy `curves` and final values `summary` (one row a contender, seed and metric), and run.json as `meta`."""
+
+    path: Path
+    curves: pd.DataFrame
+    summary: pd.DataFrame
+    meta: dict[str, Any]
+
+    @property
+    def scenario(self) -> dict[str, Any]:
+        return self.meta["scenario"]
+
+    @property
+    def title(self) -> str:
+        return self.scenario.get("title") or self.scenario["name"]
+
+    @property
+    def replicates(self) -> str:
+        return self.scenario["replicates"]
+
+    @cached_property
+    def variants(self) -> list[str]:
+        return list(self.summary["variant"].unique())
+
+    @cached_property
+    def metrics(self) -> list[str]:
+        """Names of the metrics that were measured: a metric that is NaN throughout does not apply to the run."""
+        measured = set(self.summary.loc[self.summary["value"].notna(), "metric"])
+        return [name for name in METRICS if name in measured]
+
+    def log(self, variant: str) -> dict[str, Any]:
+        """What run.json says of the log of `variant`; empty where it says nothing."""
+        return next((log for log in self.meta["logs"] if log["variant"] == variant), {})
+
+    def final(self, variant: str, metric: str) -> pd.DataFrame:
+        """Final values of `metric`: a row a policy, a column a seed, NaN where a seed has not been run."""
+        rows = self.summary[(self.summary["variant"] == variant) & (self.summary["metric"] == metric)]
+        return rows.pivot(index="policy", columns="seed", values="value")
+
+    def finals(self, variant: str, metric: str) -> dict[str, np.ndarray]:
+        """Final values (seeds run,) of `metric` by policy; NaN where the value is undefined, as a rate over nothing."""
+        rows = self.summary[(self.summary["variant"] == variant) & (self.summary["metric"] == metric)]
+        return {str(policy): values.to_numpy() for policy, values in rows.groupby("policy")["value"]}
+
+    def feedback(self, variant: str) -> pd.Series:
+        """The feedback regime of each policy."""
+        rows = self.summary[self.summary["variant"] == variant]
+        return rows.drop_duplicates("policy").set_index("policy")["feedback"]
+
+
+def load(run_dir: str | Path) -> Results:
+    """Read the results of one run. A missing folder is a ConfigError; a missing or broken file in it is a DataError."""
+    run_dir = Path(run_dir)
+    if not run_dir.is_dir():
+        raise ConfigError(f"There are no results at {run_dir}: run the scenario first (lersbench bench SCENARIO).")
+    curves = _read_table(run_dir / "curves.parquet", CURVES)
+    summary = _read_table(run_dir / "summary.parquet", SUMMARY)
+    key = ["variant", "policy", "metric", "seed"]
+    twice = summary[summary.duplicated(key)]
+    if len(twice):
+        first = ", ".join(f"{column} {twice.iloc[0][column]!r}" for column in key)
+        raise DataError(f"{run_dir / 'summary.parquet'} holds two values for {first}; run the scenario again.")
+    return Results(run_dir, curves, summary, _read_meta(run_dir / "run.json"))
+
+
+def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    if not path.is_file():
+        raise DataError(f"{path} is missing; the run did not finish. Run the scenario again.")
+    try:
+        table = pd.read_parquet(path)
+    except (OSError, ValueError) as error:  # pyarrow's errors are both of these
+        raise DataError(f"{path} is not a readable Parquet file ({error}); run the scenario again.") from error
+    absent = [column for column in columns if column not in table]
+    if absent:
+        raise DataError(f"{path} has no column {', '.join(absent)}; it was not written by this version of lersbench.")
+    if table.empty:
+        raise DataError(f"{path} has no rows: no contender has finished. Run the scenario again.")
+    return table
+
+
+def _read_meta(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise DataError(f"{path} is missing; the run did not finish. Run the scenario again.")
+    try:
+        meta = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(f"{path} is not valid JSON ({error}); run the scenario again.") from error
+    if not isinstance(meta, dict):
+        raise DataError(f"{path} holds no JSON object; run the scenario again.")
+    scenario = meta.get("scenario")
+    for key, found in {"scenario": scenario, "logs": meta.get("logs"), "seeds": meta.get("seeds")}.items():
+        if not found:
+            raise DataError(f"{path} says nothing about {key!r}; run the scenario again.")
+    for key in ("name", "replicates", "leaderboard"):
+        if not isinstance(scenario, dict) or not scenario.get(key):
+            raise DataError(f"{path} names no scenario.{key}; run the scenario again.")
+    return meta
+
+
+def latest(results_dir: str | Path, scenario: str) -> Path:
+    """The folder of the newest finished run of `scenario` under `results_dir`."""
+    results_dir = Path(results_dir)
+    finished = sorted(path.parent for path in results_dir.glob("*/*/run.json") if not path.parent.name.startswith("."))
+    runs = [run for run in finished if run.parent.name == scenario]
+    if runs:
+        return max(runs, key=lambda run: ((run / "run.json").stat().st_mtime_ns, run.name))
+    names = sorted({run.parent.name for run in finished})
+    if not names:
+        raise ConfigError(f"{results_dir} holds no finished run yet; start with: lersbench bench {scenario}")
+    raise ConfigError(
+        f"{results_dir} holds no finished run of {scenario!r}, only of {', '.join(names)}.{suggestion(scenario, names)}"
+    )
+
+
+def suggestion(wrong: str, names: Iterable[str]) -> str:
+    """' Did you mean ...?' with the nearest of `names`, or nothing when none is near."""
+    near = difflib.get_close_matches(wrong, list(names), n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def known_metric(results: Results, name: str) -> Metric:
+    """The metric called `name`, which the run must have measured."""
+    if name not in results.metrics:
+        raise ConfigError(
+            f"The run {results.path} did not measure {name!r}, only {', '.join(results.metrics)}."
+            + suggestion(name, results.metrics)
+        )
+    return METRICS[name]
+
+
+# The table ------------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Board:
+    """A ranking and all that is needed to read it: `frame` has one row a variant and policy, best first."""
+
+    results: Results
+    metric: Metric
+    further: list[Metric]
+    baseline: str | None
+    frame: pd.DataFrame
+
+    @property
+    def warnings(self) -> list[str]:
+        return [*mixed_feedback(self.results), *unfinished(self.results), *undefined(self.results, self.metric)]
+
+
+def board(
+    results: Results, metric: str | None = None, metrics: Sequence[str] | None = None, baseline: str | None = None
+) -> Board:
+    """Rank the contenders of a run by the final value of `metric`.
+
+    `metric` and `baseline` default to what the scenario says, `metrics` (further columns, means only) to a short list.
+    Raises ConfigError for a metric that was not measured or has no better direction, and for an unknown baseline.
+    """
+    by = known_metric(results, metric or results.scenario["leaderboard"])
+    if by.better == "neither":
+        raise ConfigError(f"{by.name} is neither better high nor low, so nothing can be ranked by it; choose another.")
+    if metrics is None:
+        metrics = [name for name in FURTHER if name in results.metrics and name != by.name]
+    further = [known_metric(results, name) for name in metrics]
+    baseline = baseline or results.scenario.get("baseline")
+    policies = list(results.summary["policy"].unique())
+    if baseline and baseline not in policies:
+        raise ConfigError(
+            f"The baseline {baseline!r} is not among the policies of the run: {', '.join(policies)}."
+            + suggestion(baseline, policies)
+        )
+    sections = [_section(results, variant, by, further, baseline) for variant in results.variants]
+    return Board(results, by, further, baseline or None, pd.concat(sections, ignore_index=True))
+
+
+def table(
+    results: Results, metric: str | None = None, metrics: Sequence[str] | None = None, baseline: str | None = None
+) -> pd.DataFrame:
+    """The ranking alone, in fractions and counts; see `board`.
+
+    Columns: variant, rank ("1-3"), policy, feedback, mean, low, high, with a baseline difference, difference_low and
+    difference_high (policy minus baseline, seed by seed), one mean per further metric, seeds.
+    """
+    return board(results, metric, metrics, baseline).frame
+
+
+def _section(
+    results: Results, variant: str, by: Metric, further: Sequence[Metric], baseline: str | None
+) -> pd.DataFrame:
+    """The ranking of one variant."""
+    values = results.final(variant, by.name)
+    own = results.finals(variant, by.name)
+    others = {m.name: {p: x.mean() for p, x in results.finals(variant, m.name).items()} for m in further}
+    ranges = rank_ranges(values.to_numpy(), by.better == "higher", results.replicates)
+    feedback = results.feedback(variant)
+    rows = []
+    for policy, (first, last) in zip(values.index, ranges, strict=True):
+        found = interval(own[policy], results.replicates)
+        row = {
+            "variant": variant,
+            "rank": str(first) if first == last else f"{first}-{last}",
+            "policy": policy,
+            "feedback": feedback[policy],
+            "mean": float(found.mean),
+            "low": float(found.low),
+            "high": float(found.high),
+        }
+        if baseline:
+            row |= _difference(values, policy, baseline, results.replicates)
+        row |= {name: means.get(policy, math.nan) for name, means in others.items()}
+        row["seeds"] = len(own[policy])
+        rows.append(row)
+    frame = pd.DataFrame(rows)
+    return frame.sort_values("mean", ascending=by.better == "lower", na_position="last", kind="stable")
+
+
+def _difference(values: pd.DataFrame, policy: str, baseline: str, replicates: str) -> dict[str, float]:
+    """Policy minus baseline on the seeds both have; NaN for the baseline itself and where it was not run."""
+    nothing = dict.fromkeys(("difference", "difference_low", "difference_high"), math.nan)
+    if policy == baseline or baseline not in values.index:
+        return nothing
+    both = values.loc[[policy, baseline]].dropna(axis=1).to_numpy()
+    if both.shape[1] == 0:
+        return nothing
+    return dict(zip(nothing, map(float, paired(both[0], both[1], replicates)), strict=True))
+
+
+# Words ----------------------------------------------------------------------------------------------------------------
+def mixed_feedback(results: Results) -> list[str]:
+    """A warning for every variant that ranks policies of different feedback regimes together."""
+    warnings = []
+    for variant in results.variants:
+        feedback = results.feedback(variant)
+        if feedback.nunique() > 1:
+            groups = "; ".join(f"{kind}: {', '.join(names.index)}" for kind, names in feedback.groupby(feedback))
+            place = f" ({variant})" if variant else ""
+            warnings.append(
+                f"This ranking{place} mixes feedback regimes ({groups}). Policies that were told more per round are "
+                "ahead for that reason alone: compare within a regime."
+            )
+    return warnings
+
+
+def unfinished(results: Results) -> list[str]:
+    """A warning when some contender lacks seeds of the run."""
+    wanted = len(results.meta["seeds"])
+    counts = results.summary.groupby(["variant", "policy"])["seed"].nunique()
+    short = counts[counts < wanted]
+    if short.empty:
+        return []
+    names = ", ".join(f"{policy} {have}" for (_, policy), have in short.items())
+    return [f"Not every contender has run all {wanted} seeds: {names}. Its intervals are wider for it."]
+
+
+def undefined(results: Results, metric: Metric) -> list[str]:
+    """A warning for every contender whose final value does not exist in some seed."""
+    return [
+        f"{metric.name} of {policy}{f' ({variant})' if variant else ''} is undefined in {np.isnan(values).sum()} of "
+        f"{len(values)} seeds (a rate over no rounds at all), so it has no mean."
+        for variant in results.variants
+        for policy, values in results.finals(variant, metric.name).items()
+        if np.isnan(values).any()
+    ]
+
+
+def interval_in_words(results: Results) -> str:
+    """One sentence: what the intervals of this run are."""
+    seeds, level = len(results.meta["seeds"]), f"{100 * LEVEL:.0f} %"
+    if seeds < 2:
+        return f"One seed only: no interval can be given ({MISSING}), and no two contenders can be told apart."
+    return {
+        "shuffle": f"{level} bootstrap interval of the mean over {seeds} seeds; each seed shuffles the order in which "
+        "the rounds arrive (the same for all policies) and draws the policy's own randomness.",
+        "subsample": f"{level} interval from {seeds} random halves of the log: halves scatter around the whole log as "
+        "it scatters around the truth, so more halves do not narrow the interval; only more rounds do.",
+        "none": f"{level} bootstrap interval of the mean over {seeds} seeds of the policy's own randomness on one fixed "
+        "log; the error of the log itself is not in it.",
+    }[results.replicates]
+
+
+def data_in_words(results: Results, variant: str) -> str:
+    """The log of a variant: name, rounds, items."""
+    log = results.log(variant)
+    return f"{log['name']}, {log['rounds']:,} rounds, {log['items']:,} items" if log else "log not described"
+
+
+def legend(board: Board) -> list[str]:
+    """The lines below the table that say what its numbers are."""
+    results, better = board.results, "higher" if board.metric.better == "higher" else "lower"
+    unit = {"%": ", in %", "share": ", as a share", "count": ", a count"}[board.metric.unit]
+    lines = [f"{board.metric.name}: {board.metric.title}{unit}; {better} is better. {board.metric.source}"]
+    lines += [f"{metric.name}: {metric.title}. {metric.source}" for metric in board.further]
+    lines.append(f"Interval: {interval_in_words(results)}")
+    if board.baseline:
+        lines.append(f"Difference: policy minus {board.baseline}, paired by seed, with the interval of its mean.")
+    lines.append(
+        "Rank: the best and the worst place that the data allow; contenders sharing ranks cannot be told apart "
+        f"(paired t tests, Holm's correction for all pairs, {100 * (1 - LEVEL):.0f} %)."
+    )
+    kinds = sorted(set(results.summary["feedback"]))
+    lines.append(
+        "Feedback: " + "; ".join(f"{kind} {REGIMES[kind]}" if kind in REGIMES else kind for kind in kinds) + "."
+    )
+    return lines
+
+
+# Numbers --------------------------------------------------------------------------------------------------------------
+def scale(metric: Metric) -> int:
+    """What a stored value is multiplied with to be shown in the metric's unit."""
+    return 100 if metric.unit == "%" else 1
+
+
+def heading(metric: Metric) -> str:
+    return f"{metric.name} %" if metric.unit == "%" else metric.name
+
+
+def decimals(spread: float) -> int:
+    """Decimals to show of a number that is uncertain by `spread` (in the unit shown): two digits of the uncertainty."""
+    if not (math.isfinite(spread) and spread > 0):
+        return 2
+    return min(max(1 - math.floor(math.log10(spread)), 0), 4)
+
+
+def number(value: float, digits: int, sign: bool = False) -> str:
+    """`value` with `digits` decimals and a comma between thousands; MISSING where there is none."""
+    return MISSING if not math.isfinite(value) else f"{value:{'+' if sign else ''},.{digits}f}"
+
+
+def _range(low: float, high: float, digits: int, sign: bool = False) -> str:
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return MISSING
+    return f"[{number(low, digits, sign)}, {number(high, digits, sign)}]"
+
+
+def _spread(widths: Iterable[float]) -> float:
+    """The typical half-width of a column; NaN when there is none."""
+    known = [width for width in widths if math.isfinite(width) and width > 0]
+    return float(np.median(known)) if known else math.nan
+
+
+def cells(board: Board, variant: str) -> tuple[list[str], list[list[str]]]:
+    """The head and the rows of the table of one variant, as text."""
+    rows = board.frame[board.frame["variant"] == variant]
+    times = scale(board.metric)
+    digits = decimals(_spread((rows["high"] - rows["low"]) * times / 2))
+    shown = f"{100 * LEVEL:.0f} % interval"
+    columns: dict[str, list[str]] = {
+        "rank": list(rows["rank"]),
+        "policy": list(rows["policy"]),
+        "feedback": list(rows["feedback"]),
+        heading(board.metric): [number(x * times, digits) for x in rows["mean"]],
+        shown: [_range(low * times, high * times, digits) for low, high in zip(rows["low"], rows["high"], strict=True)],
+    }
+    if board.baseline:
+        parts = rows[["difference", "difference_low", "difference_high"]] * times
+        columns[f"minus {board.baseline}"] = [
+            number(x, digits, True) + ("" if (r := _range(low, high, digits, True)) == MISSING else f" {r}")
+            for x, low, high in parts.itertuples(index=False)
+        ]
+    for metric in board.further:
+        found = [interval(x, board.results.replicates) for x in board.results.finals(variant, metric.name).values()]
+        digits = decimals(_spread(float(half_width(one)) * scale(metric) for one in found))
+        columns[heading(metric)] = [number(x * scale(metric), digits) for x in rows[metric.name]]
+    columns["seeds"] = [str(count) for count in rows["seeds"]]
+    return list(columns), [list(row) for row in zip(*columns.values(), strict=True)]
+
+
+# Renderers ------------------------------------------------------------------------------------------------------------
+def _bold_is_wanted() -> bool:
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
+def _leads(row: Sequence[str]) -> bool:
+    return row[0].split("-")[0] == "1"
+
+
+def to_terminal(board: Board, bold: bool | None = None) -> str:
+    """Aligned text; the leaders (those that may be first) in bold on a terminal unless NO_COLOR is set."""
+    bold = _bold_is_wanted() if bold is None else bold
+    lines = [board.results.title]
+    for variant in board.results.variants:
+        head, rows = cells(board, variant)
+        lines += ["", f"{variant + ': ' if variant else ''}{data_in_words(board.results, variant)}"]
+        widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+        for row in [head, *rows]:
+            aligned = [
+                cell.ljust(width) if column < 3 else cell.rjust(width)  # words to the left, numbers to the right
+                for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ]
+            line = "  ".join(aligned).rstrip()
+            lines.append(f"\033[1m{line}\033[0m" if bold and row is not head and _leads(row) else line)
+    lines += [""] + [f"Warning: {line}" for line in board.warnings] + legend(board)
+    return "\n".join(lines)
+
+
+def to_markdown(board: Board) -> str:
+    """One Markdown table a variant, the leaders in bold, then warnings and the legend as a list."""
+    lines: list[str] = []
+    for variant in board.results.variants:
+        head, rows = cells(board, variant)
+        lines += [f"**{variant + ': ' if variant else ''}{data_in_words(board.results, variant)}**", ""]
+        lines += [_markdown_row(head), _markdown_row(["---"] * 3 + ["---:"] * (len(head) - 3))]
+        for row in rows:
+            lines.append(_markdown_row([row[0], f"**{row[1]}**", *row[2:]] if _leads(row) else row))
+        lines.append("")
+    lines += [f"> **Warning:** {line}\n" for line in board.warnings]
+    return "\n".join([*lines, *(f"* {line}" for line in legend(board))]) + "\n"
+
+
+def _markdown_row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
+
+
+def to_csv(board: Board) -> str:
+    """The table in fractions and counts, empty where there is no number; warnings stand in a column of their own."""
+    frame = board.frame
+    if board.warnings:
+        frame = frame.assign(warning=" ".join(board.warnings))
+    return frame.to_csv(index=False)
+
+
+def to_json(board: Board) -> str:
+    """The table in fractions and counts, null where there is no number, with the words that belong to it."""
+    rows = [
+        {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()}
+        for row in board.frame.to_dict(orient="records")
+    ]
+    scenario = board.results.scenario["name"]
+    document = {
+        "scenario": scenario,
+        "run": board.results.path.name,
+        "metric": board.metric.name,
+        "better": board.metric.better,
+        "baseline": board.baseline,
+        "replicates": board.results.replicates,
+        "warnings": board.warnings,
+        "legend": legend(board),
+        "rows": rows,
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False)

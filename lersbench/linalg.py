@@ -1,0 +1,180 @@
+"""The arithmetic every policy shares: the one tie rule, top-K, Sherman-Morrison, Cholesky. Kernels only.
+
+Ties. Candidates of equal score are ordered by a pseudo-random priority that depends on the round and
+the candidate alone, not on how many numbers were drawn before. So the order is uniform at random and
+reproducible, it never follows the file, and a policy may score candidates in any order, or skip those
+that cannot win, and still make the same choice.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from lersbench.jit import kernel
+
+MASK = 0xFFFFFFFF
+
+
+@kernel
+def scramble(key: int, index: int) -> int:
+    """A 32-bit hash of a pair of non-negative integers. Its products stay below 2**63, so it never overflows."""
+    h = (key + index * 0x9E3779B1) & MASK
+    h = ((h ^ (h >> 16)) * 0x45D9F3B) & MASK
+    h = ((h ^ (h >> 16)) * 0x45D9F3B) & MASK
+    return h ^ (h >> 16)
+
+
+@kernel
+def beats(score: float, index: int, other_score: float, other_index: int, ties: int) -> bool:
+    """Does candidate `index` stand before `other_index`? Higher score first, then the random tie order."""
+    if score != other_score:
+        return score > other_score
+    mine, theirs = scramble(ties, index), scramble(ties, other_index)
+    if mine != theirs:
+        return mine > theirs
+    return index < other_index
+
+
+@kernel
+def best(scores: np.ndarray, ties: int) -> int:
+    """The index of the highest score, ties at random. `scores` (C,), no NaN."""
+    top, priority = 0, -1
+    for i in range(1, scores.shape[0]):
+        if scores[i] > scores[top]:
+            top, priority = i, -1
+        elif scores[i] == scores[top]:
+            if priority < 0:
+                priority = scramble(ties, top)
+            mine = scramble(ties, i)
+            if mine > priority:
+                top, priority = i, mine
+    return top
+
+
+@kernel
+def top_k(scores: np.ndarray, ties: int, slate: np.ndarray) -> None:
+    """Fill `slate` (K,) with the indices of the K highest of `scores` (C,), best first, ties at random."""
+    size = slate.shape[0]
+    if size == 1:
+        slate[0] = best(scores, ties)
+    elif size <= 16:
+        _insert_top(scores, ties, slate)
+    else:
+        _sort_top(scores, ties, slate)
+
+
+@kernel
+def _insert_top(scores: np.ndarray, ties: int, slate: np.ndarray) -> None:
+    size = slate.shape[0]
+    filled = 0
+    for i in range(scores.shape[0]):
+        k = filled
+        while k > 0 and beats(scores[i], i, scores[slate[k - 1]], slate[k - 1], ties):
+            if k < size:
+                slate[k] = slate[k - 1]
+            k -= 1
+        if k < size:
+            slate[k] = i
+            filled = min(filled + 1, size)
+
+
+@kernel
+def _sort_top(scores: np.ndarray, ties: int, slate: np.ndarray) -> None:
+    order = np.argsort(-scores, kind="mergesort")
+    n, start = order.shape[0], 0
+    while start < min(n, slate.shape[0]):
+        end = start + 1
+        while end < n and scores[order[end]] == scores[order[start]]:
+            end += 1
+        if end - start > 1:
+            priority = np.empty(end - start, np.int64)
+            for j in range(start, end):
+                priority[j - start] = -scramble(ties, order[j])
+            order[start:end] = order[start:end][np.argsort(priority, kind="mergesort")]
+        start = end
+    slate[:] = order[: slate.shape[0]]
+
+
+@kernel
+def dot(x: np.ndarray, y: np.ndarray) -> float:
+    """x'y of two vectors of the same length."""
+    total = 0.0
+    for i in range(x.shape[0]):
+        total += x[i] * y[i]
+    return total
+
+
+@kernel
+def symmetric_times(matrix: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
+    """Fill `out` (d,) with `matrix` (d, d, symmetric) times `x` (d,)."""
+    for i in range(x.shape[0]):
+        out[i] = 0.0
+    for j in range(x.shape[0]):
+        for i in range(x.shape[0]):
+            out[i] += matrix[j, i] * x[j]
+
+
+@kernel
+def quadratic(matrix: np.ndarray, x: np.ndarray) -> float:
+    """x' matrix x for a symmetric `matrix` (d, d)."""
+    total = 0.0
+    for i in range(x.shape[0]):
+        row = 0.5 * matrix[i, i] * x[i]
+        for j in range(i):
+            row += matrix[i, j] * x[j]
+        total += 2.0 * row * x[i]
+    return total
+
+
+@kernel
+def rank_one_inverse(inverse: np.ndarray, x: np.ndarray, weight: float, v: np.ndarray) -> float:
+    """Sherman-Morrison: turn A^-1 into (A + weight x x')^-1 in place.
+
+    `inverse` (d, d) symmetric is changed; `v` (d,) is left holding (the old A^-1) x. Returns
+    1 + weight x'v, so that a ridge solution follows by theta += v (weight r - weight x'theta) / that.
+    """
+    symmetric_times(inverse, x, v)
+    scale = 1.0 + weight * dot(x, v)
+    for i in range(x.shape[0]):
+        c = weight * v[i] / scale
+        for j in range(x.shape[0]):
+            inverse[i, j] -= c * v[j]
+    return scale
+
+
+@kernel
+def rank_one_cholesky(lower: np.ndarray, x: np.ndarray) -> None:
+    """Turn the Cholesky factor L of A into that of A + x x' in place; `x` (d,) is destroyed.
+
+    `lower` (d, d), entries above the diagonal are not read. Golub and Van Loan, section 6.5.4.
+    """
+    d = x.shape[0]
+    for k in range(d):
+        r = math.sqrt(lower[k, k] * lower[k, k] + x[k] * x[k])
+        c, s = r / lower[k, k], x[k] / lower[k, k]
+        lower[k, k] = r
+        for i in range(k + 1, d):
+            lower[i, k] = (lower[i, k] + s * x[i]) / c
+            x[i] = c * x[i] - s * lower[i, k]
+
+
+@kernel
+def solve_lower(lower: np.ndarray, x: np.ndarray) -> None:
+    """Replace `x` (d,) by L^-1 x, L = `lower` (d, d) lower triangular."""
+    for i in range(x.shape[0]):
+        total = x[i]
+        for j in range(i):
+            total -= lower[i, j] * x[j]
+        x[i] = total / lower[i, i]
+
+
+@kernel
+def solve_lower_transposed(lower: np.ndarray, x: np.ndarray) -> None:
+    """Replace `x` (d,) by L'^-1 x, L = `lower` (d, d) lower triangular."""
+    for i in range(x.shape[0] - 1, -1, -1):
+        total = x[i]
+        for j in range(i + 1, x.shape[0]):
+            total -= lower[j, i] * x[j]
+        x[i] = total / lower[i, i]

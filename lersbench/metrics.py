@@ -1,0 +1,265 @@
+"""What is measured: running sums, read at checkpoints. Knows arrays, never policies or files."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from lersbench.jit import kernel
+from lersbench.linalg import scramble
+
+TOPS = tuple(range(10, 101, 10))  # the shares of a ranking, in percent, at which HR is read
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a metric is called, shown and judged."""
+
+    name: str
+    title: str
+    unit: str  # "%" (stored as a share, shown as percent), "share" (shown as it is) or "count"
+    better: str  # "higher", "lower" or "neither"
+    source: str  # what it is, in one sentence
+
+
+def _registry() -> dict[str, Metric]:
+    study = "livestream study, section 4.8"
+    found = [
+        Metric("ctr", "CTR", "%", "higher", "Clicks per revealed position."),
+        Metric("ctr_sum", "Cumulative CTR (CTR_sum)", "share", "higher", "Clicks per round, not divided by the slate size."),
+        Metric("ctr_set", "Set-CTR (CTR_set)", "%", "higher", "Share of rounds with at least one click."),
+        Metric("misses", "Misses", "%", "lower", "1 - mean reward of the shown items."),
+        Metric(
+            "regret",
+            "Cumulative regret",
+            "count",
+            "lower",
+            "Reward of the best slate of each round less that of the shown one, summed; by expected rewards where the "
+            "log knows them, else by the rewards that came out.",
+        ),
+        Metric(
+            "regret_published",
+            "Regret, as published",
+            "%",
+            "lower",
+            f"Disliked first items per round, rounds in which the policy stays silent counted as right ({study}).",
+        ),
+        Metric("coverage", "Coverage", "%", "higher", f"Distinct (user, item) likes shown so far, of all in the log ({study})."),
+        Metric("diversity", "Diversity", "%", "neither", f"Distinct items shown so far, of all items ({study})."),
+        Metric("entropy", "Exposure entropy", "share", "neither", "Entropy of the exposure over items / log(items): 1 is even."),
+        Metric("gini", "Exposure Gini", "share", "neither", "Gini index of the exposure over items: 0 is even, 1 is one item."),
+        Metric(
+            "hr20_per_round",
+            "HR@20 per round",
+            "%",
+            "higher",
+            "Share of the top 20 % of the ranking that is liked, mean over rounds, ties in expectation.",
+        ),
+        Metric(
+            "hr20_per_round_published",
+            "HR@20 per round, as published",
+            "%",
+            "higher",
+            f"The same with ties in file order ({study}).",
+        ),
+        Metric("matches", "Matched rounds", "count", "neither", "Rounds in which the policy chose what the log shows."),
+    ]
+    found += [
+        Metric(
+            f"hr@{top}",
+            f"HR@{top}",
+            "%",
+            "higher",
+            f"Likes in the top {top} % of the ranking, of all likes so far, ties in expectation.",
+        )
+        for top in TOPS
+    ]
+    found += [
+        Metric(
+            f"hr_published@{top}",
+            f"HR@{top}, as published",
+            "%",
+            "higher",
+            f"Likes in the top {top} % of the ranking by score, of all likes so far, ties in file order ({study}).",
+        )
+        for top in TOPS
+    ]
+    return {m.name: m for m in found}
+
+
+METRICS = _registry()
+NAMES = tuple(METRICS)
+
+# Running sums.
+ROUNDS, REVEALED, CLICKS, SETS, REGRET, FALSE, LIKES, TOP20, TOP20_PUBLISHED, DISTINCT, HITS = range(11)
+SUMS = 11
+# Columns of the curve, in the order of NAMES; the two HR families follow.
+(CTR, CTR_SUM, CTR_SET, MISSES, REGRET_AT, REGRET_PUB, COVERAGE, DIVERSITY, ENTROPY, GINI, HR20, HR20_PUB, MATCHES) = range(13)
+HR, HR_PUB = 13, 13 + len(TOPS)
+
+
+class Meter(NamedTuple):
+    """The running sums of one contender, and the curve they are copied to. All changed in place."""
+
+    sums: np.ndarray  # (SUMS,) float64
+    hr: np.ndarray  # (2, len(TOPS)) liked items in the top shares; row 0 ties in expectation, row 1 as published
+    shown: np.ndarray  # (n_items,) int64, times each item was shown
+    pairs: np.ndarray  # (capacity,) int64 hash set of the (user, item) likes shown so far; -1 is empty
+    checkpoints: np.ndarray  # (n,) int64, ascending: rows of the log after which the sums are read
+    done: np.ndarray  # (1,) int64, checkpoints read so far
+    curve: np.ndarray  # (n, len(NAMES)) float64, NaN where not measured
+    fault: np.ndarray  # (2,) int64: kind of the first broken slate (0 none, 1 index, 2 repeated, 3 NaN score), and its row
+
+
+def new_meter(n_items: int, checkpoints: np.ndarray, pairs: int) -> Meter:
+    """A meter at zero. `pairs` bounds the distinct likes that can be shown; 0 leaves coverage out."""
+    capacity = 1 << (2 * pairs - 1).bit_length() if pairs else 0
+    return Meter(
+        np.zeros(SUMS),
+        np.zeros((2, len(TOPS))),
+        np.zeros(n_items, np.int64),
+        np.full(capacity, -1),
+        checkpoints.astype(np.int64),
+        np.zeros(1, np.int64),
+        np.full((checkpoints.size, len(NAMES)), np.nan),
+        np.zeros(2, np.int64),
+    )
+
+
+@kernel
+def add_pair(pairs: np.ndarray, key: int) -> bool:
+    """Put `key` into the hash set `pairs` (open addressing, power-of-two size). True when it was new."""
+    slot = scramble(key & 0xFFFFFFFF, key >> 32) & (pairs.shape[0] - 1)
+    while pairs[slot] != -1:
+        if pairs[slot] == key:
+            return False
+        slot = (slot + 1) & (pairs.shape[0] - 1)
+    pairs[slot] = key
+    return True
+
+
+@kernel
+def count_slate(meter: Meter, user: int, candidates: np.ndarray, slate: np.ndarray, rewards: np.ndarray) -> None:
+    """Add one shown slate (K,) of indices into `candidates`, with its rewards (K,), to the sums."""
+    total = 0.0
+    for k in range(slate.shape[0]):
+        item = candidates[slate[k]]
+        if meter.shown[item] == 0:
+            meter.sums[DISTINCT] += 1
+        meter.shown[item] += 1
+        total += rewards[k]
+        if rewards[k] > 0 and meter.pairs.shape[0] > 0 and add_pair(meter.pairs, user * meter.shown.shape[0] + item):
+            meter.sums[HITS] += 1
+    meter.sums[ROUNDS] += 1
+    meter.sums[REVEALED] += slate.shape[0]
+    meter.sums[CLICKS] += total
+    meter.sums[SETS] += total > 0
+
+
+@kernel
+def count_regret(meter: Meter, best: float, value: np.ndarray, slate: np.ndarray) -> None:
+    """Add `best` less the worth of the slate, by the `value` (C,) of each candidate."""
+    worth = 0.0
+    for k in range(slate.shape[0]):
+        worth += value[slate[k]]
+    meter.sums[REGRET] += best - worth
+
+
+@kernel
+def count_ranking(meter: Meter, scores: np.ndarray, slate: np.ndarray, liked: np.ndarray) -> None:
+    """Add the ranks of the `liked` candidates (indices) of one round.
+
+    Sound ranking: the slate (K,) first, the others by `scores` (C,), a tied block contributing its
+    expected share. Published ranking: by score alone, ties in file order.
+    """
+    n = scores.shape[0]
+    meter.sums[LIKES] += liked.shape[0]
+    for i in range(liked.shape[0]):
+        a = liked[i]
+        score, above, equal, before = scores[a], 0, 0, 0
+        for j in range(n):
+            above += scores[j] > score
+            equal += scores[j] == score
+        for j in range(a):
+            before += scores[j] == score
+        _count_rank(meter, 1, above + before, 1, n)
+        place = -1
+        for k in range(slate.shape[0]):
+            above -= scores[slate[k]] > score
+            equal -= scores[slate[k]] == score
+            if slate[k] == a:
+                place = k
+        if place >= 0:
+            _count_rank(meter, 0, place, 1, n)
+        else:
+            _count_rank(meter, 0, above + slate.shape[0], equal, n)
+
+
+@kernel
+def _count_rank(meter: Meter, family: int, above: int, equal: int, n: int) -> None:
+    """Add one liked item that stands in a block of `equal` candidates behind `above` others, of `n`."""
+    for j in range(meter.hr.shape[1]):
+        top = max(1, n * (j + 1) // 10)
+        share = min(1.0, max(0.0, (top - above) / equal))
+        meter.hr[family, j] += share
+        if j == 1:
+            meter.sums[TOP20 if family == 0 else TOP20_PUBLISHED] += share / top
+
+
+@kernel
+def read_until(meter: Meter, row: int, ranked: bool, known: bool, replayed: bool) -> None:
+    """Copy the sums to every checkpoint at or before `row` that has not been read yet."""
+    while meter.done[0] < meter.checkpoints.shape[0] and meter.checkpoints[meter.done[0]] <= row:
+        _read(meter, meter.curve[meter.done[0]], ranked, known, replayed)
+        meter.done[0] += 1
+
+
+@kernel
+def _read(meter: Meter, out: np.ndarray, ranked: bool, known: bool, replayed: bool) -> None:
+    sums = meter.sums
+    rounds = sums[ROUNDS]
+    if replayed:
+        out[MATCHES] = rounds
+    if rounds == 0:
+        return
+    out[CTR] = sums[CLICKS] / sums[REVEALED]
+    out[CTR_SUM] = sums[CLICKS] / rounds
+    out[CTR_SET] = sums[SETS] / rounds
+    out[MISSES] = 1.0 - out[CTR]
+    out[REGRET_PUB] = sums[FALSE] / rounds
+    if known:
+        out[REGRET_AT] = sums[REGRET]
+    if meter.pairs.shape[0] > 0:
+        out[COVERAGE] = sums[HITS]
+    out[DIVERSITY] = sums[DISTINCT] / meter.shown.shape[0]
+    out[ENTROPY] = _entropy(meter.shown, sums[REVEALED])
+    out[GINI] = _gini(meter.shown, sums[REVEALED])
+    if ranked:
+        out[HR20] = sums[TOP20] / rounds
+        out[HR20_PUB] = sums[TOP20_PUBLISHED] / rounds
+        for j in range(meter.hr.shape[1]):
+            if sums[LIKES] > 0:
+                out[HR + j] = meter.hr[0, j] / sums[LIKES]
+                out[HR_PUB + j] = meter.hr[1, j] / sums[LIKES]
+
+
+@kernel
+def _entropy(shown: np.ndarray, total: float) -> float:
+    n, entropy = shown.shape[0], 0.0
+    for i in range(n):
+        if shown[i] > 0:
+            entropy -= shown[i] / total * math.log(shown[i] / total)
+    return entropy / math.log(n) if n > 1 else 0.0
+
+
+@kernel
+def _gini(shown: np.ndarray, total: float) -> float:
+    """Gini index, by the ordered sum: sum_i (2i - n - 1) x_(i) / (n sum x)."""
+    n, weighted = shown.shape[0], 0.0
+    ordered = np.sort(shown)
+    for i in range(n):
+        weighted += (2.0 * (i + 1) - n - 1) * ordered[i]
+    return weighted / (n * total)

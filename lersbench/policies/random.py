@@ -1,0 +1,44 @@
+"""Uniform random slates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from lersbench.jit import kernel
+from lersbench.linalg import top_k
+from lersbench.policy import KernelPolicy, Round, Spec
+
+
+class State(NamedTuple):
+    """Nothing is learned."""
+
+    rounds: np.ndarray  # (1,) rounds learned from, kept so that runs can be compared
+
+
+@kernel
+def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarray) -> None:
+    """All scores stay zero, so the random tie order decides everything."""
+    top_k(round.scores, round.ties, slate)
+    for k in range(slate.shape[0]):
+        round.propensities[k] = 1.0 / round.candidates.shape[0]
+
+
+@kernel
+def update(state: State, round: Round, slate: np.ndarray, rewards: np.ndarray, seen: np.ndarray) -> None:
+    state.rounds[0] += 1
+
+
+@dataclass(frozen=True)
+class Random(KernelPolicy):
+    """Every ordered slate is equally likely: the floor that any policy has to beat.
+
+    Source: the uniform logging policy of Li et al. 2011, section 3 (doi 10.1145/1935826.1935878).
+    """
+
+    kernels = (select, update)
+
+    def init(self, spec: Spec) -> State:
+        return State(np.zeros(1, np.int64))

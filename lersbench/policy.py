@@ -1,0 +1,245 @@
+"""What a policy is, what it is told, and how one is found by name."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import math
+import pkgutil
+import sys
+import sysconfig
+import typing
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+import lersbench.policies
+from lersbench.errors import ConfigError
+
+ENTRY_POINTS = "lersbench.policies"
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a policy knows before the first round."""
+
+    n_items: int  # items that can ever be on offer
+    n_candidates: int  # items on offer in a round (C)
+    slate: int  # positions to fill (K)
+    d: int = 0  # length of the context
+    m: int = 0  # joint features of a candidate
+    rounds: int = 0  # length of the log, the horizon of policies that want one
+    users: int = 0  # distinct users, 0 where unknown
+    items: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))  # (n_items, p) static item features
+
+
+class Round(NamedTuple):
+    """What a policy is told of one round. It may write `scores` and `propensities`, nothing else."""
+
+    t: int  # rounds played before this one
+    user: int  # index of the user, -1 where unknown
+    context: np.ndarray  # (d,) what is known of user and moment
+    candidates: np.ndarray  # (C,) the items on offer
+    features: np.ndarray  # (C, m) joint features of each candidate
+    ties: int  # key of the random order of equal scores, for `linalg.top_k`
+    scores: np.ndarray  # (C,) out: the policy's score of each candidate; comes as zeros; ranking metrics read it
+    propensities: np.ndarray  # (K,) out: probability with which each slot was chosen; `update` finds it here again
+
+
+class Policy:
+    """A rule that chooses slates and learns from what they bring. Subclass it as a frozen dataclass.
+
+    The fields are the hyper-parameters. Whatever is learned lives in the state that `init` returns, so
+    one object serves every seed and thread.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ()
+    """What the log must offer: any of "context" (d > 0) and "features" (m > 0)."""
+
+    silence: ClassVar[float] = -math.inf
+    """A round whose top score is below this counts as "nothing recommended" in `regret_published`."""
+
+    def init(self, spec: Spec) -> Any:
+        """The state before the first round."""
+        raise NotImplementedError
+
+    def select(self, state: Any, rng: np.random.Generator, round: Round, slate: np.ndarray) -> None:
+        """Fill `slate` (K,) with distinct indices into the candidates, best first."""
+        raise NotImplementedError
+
+    def update(self, state: Any, round: Round, slate: np.ndarray, rewards: np.ndarray, seen: np.ndarray) -> None:
+        """Learn, in place, from `rewards` (K,) of the positions k of `slate` with `seen[k]`."""
+        raise NotImplementedError
+
+    def select_batch(
+        self, state: Any, rng: np.random.Generator, rounds: Sequence[Round], slates: Sequence[np.ndarray]
+    ) -> None:
+        """Fill one slate a round for rounds whose feedback comes only afterwards. Override to work on whole arrays."""
+        for round, slate in zip(rounds, slates, strict=True):
+            self.select(state, rng, round, slate)
+
+    def update_batch(
+        self,
+        state: Any,
+        rounds: Sequence[Round],
+        slates: Sequence[np.ndarray],
+        rewards: Sequence[np.ndarray],
+        seen: Sequence[np.ndarray],
+    ) -> None:
+        """Learn from the feedback of the rounds of a batch, in their order. Override to work on whole arrays."""
+        for told in zip(rounds, slates, rewards, seen, strict=True):
+            self.update(state, *told)
+
+
+class KernelPolicy(Policy):
+    """A policy whose formulas are compiled: `kernels = (select, update)`, two functions marked `@kernel`.
+
+    The whole loop over a log then runs in machine code. An optional third kernel
+    `wins(state, rng, round, candidate) -> bool` answers "would `select` put this candidate on top?",
+    with the same answer `select` gives but often far less work; rejection replay asks nothing else.
+    It may not draw from `rng` unless `select` draws exactly the same.
+    """
+
+    kernels: ClassVar[tuple[Any, ...]]
+
+    def select(self, state: Any, rng: np.random.Generator, round: Round, slate: np.ndarray) -> None:
+        self.kernels[0](state, rng, round, slate)
+
+    def update(self, state: Any, round: Round, slate: np.ndarray, rewards: np.ndarray, seen: np.ndarray) -> None:
+        self.kernels[1](state, round, slate, rewards, seen)
+
+
+def names() -> list[str]:
+    """The names of all policies that come with the package or through entry points, sorted."""
+    own = [m.name.replace("_", "-") for m in pkgutil.iter_modules(lersbench.policies.__path__)]
+    return sorted({*own, *(e.name for e in entry_points(group=ENTRY_POINTS))})
+
+
+def load(name: str, **params: Any) -> Policy:
+    """The policy of this name, with these hyper-parameters.
+
+    `name` is a file in `lersbench/policies` ("linucb", "iba-linucb"), a module ("my_pkg.my_policy"), a
+    class ("my_pkg.my_policy:MyPolicy"), a path ("./my_policy.py"), or an entry point of the group
+    `lersbench.policies`. Raises ConfigError for an unknown name, an unknown hyper-parameter or a wrong type.
+    """
+    return make(find(name), params)
+
+
+def find(name: str) -> type[Policy]:
+    """The class `load` would make a policy of."""
+    target, _, attribute = name.partition(":") if not name.startswith(".") else (name, "", "")
+    if target.endswith(".py"):
+        return _only_policy(_import_path(Path(target)), attribute)
+    stem = target.replace("-", "_")
+    if any(m.name == stem for m in pkgutil.iter_modules(lersbench.policies.__path__)):
+        return _only_policy(importlib.import_module(f"lersbench.policies.{stem}"), attribute)
+    for entry in entry_points(group=ENTRY_POINTS, name=name):
+        found = entry.load()
+        return found if inspect.isclass(found) else _only_policy(found, attribute)
+    if "." in target:
+        return _only_policy(_import_dotted(target), attribute)
+    close = difflib.get_close_matches(name, names(), 1)
+    hint = f"Did you mean '{close[0]}'? " if close else ""
+    raise ConfigError(f"There is no policy '{name}'. {hint}`lersbench ls policies` lists all of them.")
+
+
+def _import_dotted(target: str) -> ModuleType:
+    try:
+        return importlib.import_module(target)
+    except ModuleNotFoundError as error:
+        if error.name and (target == error.name or target.startswith(error.name + ".")):
+            raise ConfigError(f"There is no module '{target}' to take a policy from; is its folder on the path?") from error
+        raise
+
+
+def _import_path(path: Path) -> ModuleType:
+    path = path.resolve()
+    if not path.is_file():
+        raise ConfigError(f"There is no policy file {path}.")
+    name = f"{path.stem}_{hashlib.sha256(path.read_bytes() + str(path).encode()).hexdigest()[:8]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise ConfigError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+    return module
+
+
+def _only_policy(module: ModuleType, attribute: str) -> type[Policy]:
+    found = [
+        c for c in vars(module).values() if inspect.isclass(c) and issubclass(c, Policy) and c.__module__ == module.__name__
+    ]
+    if attribute:
+        found = [c for c in found if c.__name__ == attribute]
+    if len(found) == 1:
+        return found[0]
+    what = f"no policy class '{attribute}'" if attribute else f"{len(found)} policy classes where one is wanted"
+    raise ConfigError(f"{module.__file__} holds {what}; name one as '{module.__name__}:ClassName'.")
+
+
+def make(policy: type[Policy], params: dict[str, Any]) -> Policy:
+    """An instance of `policy` with `params`, whose names and types are checked."""
+    hints = typing.get_type_hints(policy)
+    known = {f.name: hints[f.name] for f in fields(policy)}  # type: ignore[arg-type]
+    for key in params:
+        if key not in known:
+            close = difflib.get_close_matches(key, known, 1)
+            hint = f"; did you mean '{close[0]}'?" if close else f"; it has {', '.join(known) or 'none'}."
+            raise ConfigError(f"{policy.__name__} has no hyper-parameter '{key}'{hint}")
+    return policy(**{key: _typed(policy.__name__, key, value, known[key]) for key, value in params.items()})
+
+
+def _typed(owner: str, key: str, value: Any, kind: Any) -> Any:
+    """`value` as a `kind`; an int is a float, a whole float is an int, and nothing else is converted."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        if kind in (int, float) or not isinstance(value, kind):
+            raise ConfigError(f"{owner}: '{key}' takes {kind.__name__}, not {value!r}.")
+        return value
+    if kind is float and math.isfinite(value):
+        return float(value)
+    if kind is int and float(value).is_integer():
+        return int(value)
+    raise ConfigError(f"{owner}: '{key}' takes a finite {kind.__name__}, not {value!r}.")
+
+
+def source_files(policy: type[Policy]) -> list[Path]:
+    """The policy's file and every file of a user or a sibling policy that it draws on, sorted.
+
+    Followed through the names in each module; the standard library, installed packages and the rest
+    of lersbench are left out.
+    """
+    found: dict[str, Path] = {}
+    waiting = [policy.__module__]
+    while waiting:
+        module = sys.modules[waiting.pop()]
+        path = Path(getattr(module, "__file__", None) or "")
+        if module.__name__ in found or not path.is_file() or not _is_policy_source(module.__name__, path):
+            continue
+        found[module.__name__] = path
+        for value in vars(module).values():
+            value = getattr(value, "py_func", value)
+            origin = value.__name__ if inspect.ismodule(value) else getattr(value, "__module__", None)
+            if isinstance(origin, str) and origin in sys.modules:
+                waiting.append(origin)
+    return sorted(found.values())
+
+
+def _is_policy_source(module: str, path: Path) -> bool:
+    if module.startswith("lersbench."):
+        return module.startswith("lersbench.policies.")
+    installed = {Path(sysconfig.get_path(key)).resolve() for key in ("stdlib", "purelib", "platlib")}
+    return not any(folder in path.resolve().parents for folder in installed)

@@ -1,0 +1,408 @@
+"""The loop: a log past a policy, compiled where the policy offers kernels, in Python batches otherwise.
+
+Both engines are the same sequence of steps, built of the same kernels: read the checkpoints that are
+due, deliver the feedback of the last batch, show the round to the policy, check its slate, count it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lersbench import metrics
+from lersbench.errors import ConfigError, RunError
+from lersbench.jit import kernel, specialise
+from lersbench.linalg import scramble
+from lersbench.log import Chunk
+from lersbench.policy import KernelPolicy, Policy, Round, Spec, source_files
+
+FEEDBACK = ("bandit", "full", "logged", "replay")
+
+
+class Rows(NamedTuple):
+    """A chunk of a log as the loop reads it; shared by all contenders, never written to."""
+
+    user: np.ndarray  # (n,) int64
+    context: np.ndarray  # (n, d)
+    candidates: np.ndarray  # (n, C) int64, or (1, C)
+    features: np.ndarray  # (n, C, m), or (1, C, 0)
+    items: np.ndarray  # (n_items, p) static item features, for joint features that are composed
+    rewards: np.ndarray  # (n, C) reward of every candidate; (n, K) of the logged slate under rejection replay
+    slate: np.ndarray  # (n, K) logged slate, or (0, 0)
+    value: np.ndarray  # (n, C) expected rewards if known, else the rewards; (0, C) where neither is known
+    best: np.ndarray  # (n,) value of the best slate of the round
+    liked_from: np.ndarray  # (n + 1,) int64; row i likes the candidates liked[liked_from[i]:liked_from[i + 1]]
+    liked: np.ndarray  # (likes,) int64
+
+
+class Protocol(NamedTuple):
+    """What a round reveals, and how a run is counted."""
+
+    slate: int  # positions to fill (K)
+    batch: int  # rounds between deliveries of feedback; 1 = at once
+    replay: bool  # only rounds in which the policy chooses the logged slate count
+    full: bool  # the policy learns from the rewards of all candidates, not only the shown ones
+    users: int  # -1: features come from the log; else joint features are products of (1, first `users` of the context) ...
+    items: int  # ... and (1, first `items` static features of the item)
+    ranked: bool  # count the ranks of liked items
+    known: bool  # the value of every candidate is known, so regret can be counted
+    silence: float  # top scores below this count as "nothing recommended" in the published regret
+    ties: int  # seed of the random order of equal scores
+
+
+class Scratch(NamedTuple):
+    """Working memory of one contender."""
+
+    clock: np.ndarray  # (2,) int64: rounds learned from; rounds waiting for their feedback
+    rows: np.ndarray  # (batch,) int64 rows of the waiting rounds
+    at: np.ndarray  # (batch,) int64 their places in the log
+    slates: np.ndarray  # (batch, K) int64
+    rewards: np.ndarray  # (batch, K)
+    seen: np.ndarray  # (batch, K) bool
+    scores: np.ndarray  # (batch, C)
+    propensities: np.ndarray  # (batch, K)
+    features: np.ndarray  # (C, m) composed joint features
+    all_slate: np.ndarray  # (C,) int64, for feedback on every candidate
+    all_rewards: np.ndarray  # (C,)
+    all_seen: np.ndarray  # (C,) bool
+    all_propensities: np.ndarray  # (C,) ones: a reward that is revealed whatever is shown has no propensity
+
+
+@kernel
+def compose(context: np.ndarray, items: np.ndarray, candidates: np.ndarray, users: int, width: int, out: np.ndarray) -> None:
+    """Fill `out` (C, (1 + users) * (1 + width)) with the products of (1, context) and (1, item features)."""
+    for c in range(candidates.shape[0]):
+        j = 0
+        for u in range(-1, users):
+            left = 1.0 if u < 0 else context[u]
+            for i in range(-1, width):
+                out[c, j] = left if i < 0 else left * items[candidates[c], i]
+                j += 1
+
+
+@kernel
+def round_at(rows: Rows, row: int, at: int, slot: int, protocol: Protocol, scratch: Scratch) -> Round:
+    """The round of this row, its outputs in place `slot` of the scratch memory."""
+    shared = 0 if rows.candidates.shape[0] == 1 else row
+    candidates = rows.candidates[shared]
+    if protocol.users >= 0:
+        compose(rows.context[row], rows.items, candidates, protocol.users, protocol.items, scratch.features)
+        features = scratch.features
+    else:
+        features = rows.features[0 if rows.features.shape[0] == 1 else row]
+    return Round(
+        scratch.clock[0],
+        rows.user[row],
+        rows.context[row],
+        candidates,
+        features,
+        scramble(protocol.ties, at),
+        scratch.scores[slot],
+        scratch.propensities[slot],
+    )
+
+
+@kernel
+def fault_of(slate: np.ndarray, scores: np.ndarray) -> int:
+    """0 for a valid slate; 1 an index out of range, 2 an index twice, 3 a NaN score on top."""
+    for k in range(slate.shape[0]):
+        if slate[k] < 0 or slate[k] >= scores.shape[0]:
+            return 1
+        for j in range(k):
+            if slate[j] == slate[k]:
+                return 2
+    if scores[slate[0]] != scores[slate[0]]:
+        return 3
+    return 0
+
+
+@kernel
+def count(meter: metrics.Meter, rows: Rows, row: int, round: Round, slot: int, protocol: Protocol, scratch: Scratch) -> None:
+    """Look up the rewards of the chosen slate and add the round to the sums."""
+    slate, rewards = scratch.slates[slot], scratch.rewards[slot]
+    for k in range(slate.shape[0]):
+        rewards[k] = rows.rewards[row, k if protocol.replay else slate[k]]
+    metrics.count_slate(meter, round.user, round.candidates, slate, rewards)
+    if rewards[0] == 0 and round.scores[slate[0]] >= protocol.silence:
+        meter.sums[metrics.FALSE] += 1
+    if protocol.known:
+        metrics.count_regret(meter, rows.best[row], rows.value[row], slate)
+    if protocol.ranked:
+        metrics.count_ranking(meter, round.scores, slate, rows.liked[rows.liked_from[row] : rows.liked_from[row + 1]])
+
+
+@kernel
+def reveal_all(rows: Rows, row: int, slot: int, scratch: Scratch) -> None:
+    """Fill the `all_` arrays: the shown slate first, then the other candidates in their order."""
+    slate = scratch.slates[slot]
+    scratch.all_seen[:] = False
+    n = 0
+    for k in range(slate.shape[0]):
+        scratch.all_slate[n] = slate[k]
+        scratch.all_seen[slate[k]] = True
+        n += 1
+    for c in range(scratch.all_slate.shape[0]):
+        if not scratch.all_seen[c]:
+            scratch.all_slate[n] = c
+            n += 1
+    for k in range(n):
+        scratch.all_rewards[k] = rows.rewards[row, scratch.all_slate[k]]
+        scratch.all_seen[k] = True
+
+
+@kernel
+def with_all(round: Round, scratch: Scratch) -> Round:
+    """The same round, with a propensity for every candidate."""
+    return Round(
+        round.t,
+        round.user,
+        round.context,
+        round.candidates,
+        round.features,
+        round.ties,
+        round.scores,
+        scratch.all_propensities,
+    )
+
+
+def select(state: Any, rng: Any, round: Round, slate: np.ndarray) -> None:
+    """Stands for the policy's kernel in the templates below."""
+
+
+def update(state: Any, round: Round, slate: np.ndarray, rewards: np.ndarray, seen: np.ndarray) -> None:
+    """Stands for the policy's kernel in the templates below."""
+
+
+def wins(state: Any, rng: Any, round: Round, candidate: int) -> bool:
+    """Stands for the policy's kernel in the templates below."""
+    return False
+
+
+def accepts_by_select(state: Any, rng: Any, round: Round, slate: np.ndarray, logged: np.ndarray) -> bool:
+    """Template: does the policy choose the logged slate?"""
+    select(state, rng, round, slate)
+    for k in range(slate.shape[0]):
+        if slate[k] != logged[k]:
+            return False
+    return True
+
+
+def accepts_by_wins(state: Any, rng: Any, round: Round, slate: np.ndarray, logged: np.ndarray) -> bool:
+    """Template: the same for one position, where the policy can tell without scoring everything."""
+    if slate.shape[0] > 1:
+        return accepts(state, rng, round, slate, logged)
+    slate[0] = logged[0]
+    return wins(state, rng, round, logged[0])
+
+
+def accepts(state: Any, rng: Any, round: Round, slate: np.ndarray, logged: np.ndarray) -> bool:
+    """Stands for one of the two above in the template below."""
+    return False
+
+
+def deliver(state: Any, rows: Rows, protocol: Protocol, scratch: Scratch) -> None:
+    """Template: give the waiting rounds their feedback, in their order."""
+    for slot in range(scratch.clock[1]):
+        row = scratch.rows[slot]
+        round = round_at(rows, row, scratch.at[slot], slot, protocol, scratch)
+        if protocol.full:
+            reveal_all(rows, row, slot, scratch)
+            update(state, with_all(round, scratch), scratch.all_slate, scratch.all_rewards, scratch.all_seen)
+        else:
+            update(state, round, scratch.slates[slot], scratch.rewards[slot], scratch.seen[slot])
+    scratch.clock[0] += scratch.clock[1]
+    scratch.clock[1] = 0
+
+
+def drive(
+    state: Any,
+    rng: Any,
+    rows: Rows,
+    index: np.ndarray,
+    at: np.ndarray,
+    protocol: Protocol,
+    scratch: Scratch,
+    meter: metrics.Meter,
+) -> None:
+    """Template: play the rows `index` (n,), which stand at the ascending places `at` (n,) of the log.
+
+    A batch is the rounds whose places share at // batch. Whatever is left waiting is delivered at the
+    end, so a call must end where a batch ends.
+    """
+    for n in range(index.shape[0]):
+        row = index[n]
+        if protocol.batch == 1 or n == 0 or at[n] // protocol.batch != at[n - 1] // protocol.batch:
+            deliver(state, rows, protocol, scratch)
+        metrics.read_until(meter, at[n], protocol.ranked, protocol.known, protocol.replay)
+        slot = scratch.clock[1]
+        round = round_at(rows, row, at[n], slot, protocol, scratch)
+        slate = scratch.slates[slot]
+        for c in range(round.scores.shape[0]):
+            round.scores[c] = 0.0
+        if protocol.replay:
+            if not accepts(state, rng, round, slate, rows.slate[row]):
+                continue
+        else:
+            select(state, rng, round, slate)
+        meter.fault[0] = fault_of(slate, round.scores)
+        if meter.fault[0] != 0:
+            meter.fault[1] = at[n]
+            return
+        count(meter, rows, row, round, slot, protocol, scratch)
+        scratch.rows[slot] = row
+        scratch.at[slot] = at[n]
+        scratch.clock[1] += 1
+    deliver(state, rows, protocol, scratch)
+
+
+def compiled(policy: KernelPolicy) -> Callable[..., None]:
+    """The loop above, compiled for the kernels of this policy; from disk where they have been compiled before."""
+    kernels = dict(zip(("select", "update", "wins"), policy.kernels, strict=False))
+    name = f"{type(policy).__module__}.{type(policy).__qualname__}"
+    cache = name.startswith("lersbench.policies.")
+    by_select = specialise(accepts_by_select, name, cache, select=kernels["select"])
+    by_wins = {"accepts": by_select, "wins": kernels.get("wins")}
+    told = specialise(accepts_by_wins, name, cache, **by_wins) if "wins" in kernels else by_select
+    learns = specialise(deliver, name, cache, update=kernels["update"])
+    return specialise(drive, name, cache, select=kernels["select"], accepts=told, deliver=learns)
+
+
+def batched(policy: Policy) -> Callable[..., None]:
+    """The same loop in Python, a batch at a time, through `select_batch` and `update_batch`."""
+
+    def drive(state, rng, rows, index, at, protocol, scratch, meter) -> None:  # type: ignore[no-untyped-def]
+        edges = np.flatnonzero(np.diff(at // protocol.batch)) + 1
+        for own, places in zip(np.split(index, edges), np.split(at, edges), strict=True):
+            if own.size:
+                _play_batch(policy, state, rng, rows, own, places, protocol, scratch, meter)
+            if meter.fault[0]:
+                return
+
+    return drive
+
+
+def _play_batch(policy, state, rng, rows, index, at, protocol, scratch, meter) -> None:  # type: ignore[no-untyped-def]
+    scratch.scores[: index.size] = 0.0
+    rounds, slates = [], []
+    for slot, (row, place) in enumerate(zip(index, at, strict=True)):
+        rounds.append(_own_features(round_at(rows, row, place, slot, protocol, scratch), protocol))
+        slates.append(scratch.slates[slot])
+    policy.select_batch(state, rng, rounds, slates)
+    told: list[tuple[Any, ...]] = []
+    for slot, (row, place) in enumerate(zip(index, at, strict=True)):
+        metrics.read_until(meter, place, protocol.ranked, protocol.known, protocol.replay)
+        if protocol.replay and not np.array_equal(slates[slot], rows.slate[row]):
+            continue
+        meter.fault[0] = fault_of(slates[slot], rounds[slot].scores)
+        if meter.fault[0]:
+            meter.fault[1] = place
+            return
+        count(meter, rows, row, rounds[slot], slot, protocol, scratch)
+        if protocol.full:
+            reveal_all(rows, row, slot, scratch)
+            everything = (scratch.all_slate, scratch.all_rewards, scratch.all_seen)
+            told.append((with_all(rounds[slot], scratch), *(a.copy() for a in everything)))
+        else:
+            told.append((rounds[slot], slates[slot], scratch.rewards[slot], scratch.seen[slot]))
+    if told:
+        policy.update_batch(state, *map(list, zip(*told, strict=True)))
+    scratch.clock[0] += len(told)
+
+
+def _own_features(round: Round, protocol: Protocol) -> Round:
+    """Composed features live in one scratch array: a batch of rounds needs a copy each."""
+    return round._replace(features=round.features.copy()) if protocol.users >= 0 and protocol.batch > 1 else round
+
+
+FAULTS = {
+    1: "filled its slate with an index that is not in 0..C-1",
+    2: "put the same candidate twice into its slate",
+    3: "gave the candidate it put on top a score that is not a number",
+}
+
+
+class Contender:
+    """One policy with its state, random numbers and sums: one run through a log."""
+
+    def __init__(self, policy: Policy, spec: Spec, protocol: Protocol, meter: metrics.Meter, rng: np.random.Generator):
+        self.policy, self.protocol, self.meter, self.rng = policy, protocol, meter, rng
+        self.scratch = _scratch(spec, protocol)
+        self.state = policy.init(spec)
+        self.drive = compiled(policy) if isinstance(policy, KernelPolicy) else batched(policy)
+
+    def play(self, rows: Rows, index: np.ndarray, at: np.ndarray) -> None:
+        """Play rows of one chunk. Raises RunError where the policy breaks its contract."""
+        self.drive(self.state, self.rng, rows, index, at, self.protocol, self.scratch, self.meter)
+        if self.meter.fault[0]:
+            what = FAULTS[int(self.meter.fault[0])]
+            raise RunError(f"{self.policy!r} {what}, in round {self.meter.fault[1]} of the log.")
+
+    def finish(self, rounds: int) -> None:
+        """Read the checkpoints left, after a log of this many rounds."""
+        protocol = self.protocol
+        metrics.read_until(self.meter, rounds, protocol.ranked, protocol.known, protocol.replay)
+
+
+def _scratch(spec: Spec, protocol: Protocol) -> Scratch:
+    batch, wide, slate = protocol.batch, spec.n_candidates, protocol.slate
+    return Scratch(
+        np.zeros(2, np.int64),
+        np.zeros(batch, np.int64),
+        np.zeros(batch, np.int64),
+        np.zeros((batch, slate), np.int64),
+        np.zeros((batch, slate)),
+        np.ones((batch, slate), np.bool_),
+        np.zeros((batch, wide)),
+        np.zeros((batch, slate)),
+        np.zeros((wide, spec.m) if protocol.users >= 0 else (0, 0)),
+        np.zeros(wide, np.int64),
+        np.zeros(wide),
+        np.ones(wide, np.bool_),
+        np.ones(wide),
+    )
+
+
+def rows_of(chunk: Chunk, items: np.ndarray, feedback: str, slate: int) -> Rows:
+    """A chunk as this feedback shows it, with what all contenders need computed once.
+
+    Under "logged" the candidates of a round are the items of its logged slate, and the reward of an
+    item is its logged click wherever a policy places it. `slate` is K.
+    """
+    n = chunk.user.shape[0]
+    candidates, features, rewards, value = chunk.candidates, chunk.features, chunk.rewards, chunk.expected
+    if feedback == "replay":
+        rewards, value = chunk.clicks, chunk.expected[:0]
+    elif feedback == "logged":
+        everywhere = np.broadcast_to(candidates, (n, candidates.shape[1]))
+        candidates = np.take_along_axis(everywhere, chunk.slate, axis=1)
+        if features.shape[2]:
+            features = np.take_along_axis(features, chunk.slate[:, :, None], axis=1)
+        rewards, value = chunk.clicks, chunk.expected
+        value = np.take_along_axis(value, chunk.slate, axis=1) if value.shape[0] else value
+    if not value.shape[0] and feedback != "replay":
+        value = rewards
+    liked_row, liked = np.nonzero(rewards) if feedback != "replay" else (np.empty(0, np.int64),) * 2
+    return Rows(
+        chunk.user,
+        chunk.context,
+        candidates,
+        features,
+        items,
+        rewards,
+        chunk.slate,
+        value,
+        _best(value, slate) if value.shape[0] else np.zeros(0),
+        np.concatenate([[0], np.cumsum(np.bincount(liked_row, minlength=n))]),
+        liked,
+    )
+
+
+def _best(value: np.ndarray, slate: int) -> np.ndarray:
+    """The worth (n,) of the best slate of each round."""
+    if slate == 1:
+        return value.max(axis=1)
+    if slate >= value.shape[1]:
+        return value.sum(axis=1)
+    return np.partition(value, -slate, axis=1)[:, -slate:].sum(axis=1)
