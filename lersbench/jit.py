@@ -16,7 +16,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import FunctionType
-from typing import Any
+from typing import Any, cast
 
 import numba
 
@@ -45,7 +45,7 @@ def _point_numba_at_the_cache() -> None:
     folder = cache_root() / "numba" / source_digest()
     folder.mkdir(parents=True, exist_ok=True)
     os.utime(folder)
-    numba.config.CACHE_DIR = str(folder)
+    numba.config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
     others = sorted(folder.parent.iterdir(), key=lambda p: p.stat().st_mtime, reverse=True)
     for old in others[KEEP:]:
         shutil.rmtree(old, ignore_errors=True)
@@ -63,13 +63,14 @@ def kernel(function: Callable[..., Any]) -> Any:
     return numba.njit(cache=_is_ours(function), nogil=True)(function)
 
 
-def specialise(template: FunctionType, name: str, cache: bool, **kernels: Any) -> Any:
+def specialise(template: Callable[..., Any], name: str, cache: bool, **kernels: Any) -> Any:
     """Compile a copy of `template` in which the global names of `kernels` mean those kernels.
 
     Passing kernels as arguments would work as well, but Numba cannot reuse such an entry from disk;
     a copy under a qualified name of its own can be cached like any other function.
     """
-    copy = FunctionType(template.__code__, {**template.__globals__, **kernels}, template.__name__)
-    copy.__qualname__ = f"{template.__qualname__}.{name}"
-    copy.__module__ = template.__module__
+    own = cast(FunctionType, template)
+    copy = FunctionType(own.__code__, {**own.__globals__, **kernels}, own.__name__)
+    copy.__qualname__ = f"{own.__qualname__}.{name}"
+    copy.__module__ = own.__module__
     return numba.njit(cache=cache, nogil=True)(copy)

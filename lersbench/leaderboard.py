@@ -1,4 +1,4 @@
-"""The leaderboard of a run: read its results, rank its contenders, show them as terminal text, Markdown, CSV or JSON."""
+"""The leaderboard of a run: read the results, rank the contenders, show them as text, Markdown, CSV or JSON."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import math
 import os
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,14 +30,13 @@ REGIMES = {
     "bandit": "learns only from the items it showed",
     "logged": "learns from the logged slate and its clicks",
     "replay": "learns from, and is scored on, the rounds in which it chose what was logged",
-    "click": "learns from clicks drawn from a click model",
 }
 
 
 # Reading results ------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Results:
-    """One run: tidy `curves` and final values `summary` (one row a contender, seed and metric), and run.json as `meta`."""
+    """One run: tidy `curves`, final values `summary` (a row a contender, seed and metric), and run.json as `meta`."""
 
     path: Path
     curves: pd.DataFrame
@@ -193,7 +193,8 @@ def board(
     if by.better == "neither":
         raise ConfigError(f"{by.name} is neither better high nor low, so nothing can be ranked by it; choose another.")
     if metrics is None:
-        metrics = [name for name in FURTHER if name in results.metrics and name != by.name]
+        said = {by.name, "misses"} if by.name == "ctr" else {by.name}  # misses are 1 - ctr
+        metrics = [name for name in FURTHER if name in results.metrics and name not in said]
     further = [known_metric(results, name) for name in metrics]
     baseline = baseline or results.scenario.get("baseline")
     policies = list(results.summary["policy"].unique())
@@ -281,7 +282,7 @@ def unfinished(results: Results) -> list[str]:
     short = counts[counts < wanted]
     if short.empty:
         return []
-    names = ", ".join(f"{policy} {have}" for (_, policy), have in short.items())
+    names = ", ".join(f"{policy} {have}" for (_, policy), have in zip(short.index, short, strict=True))
     return [f"Not every contender has run all {wanted} seeds: {names}. Its intervals are wider for it."]
 
 
@@ -306,8 +307,8 @@ def interval_in_words(results: Results) -> str:
         "the rounds arrive (the same for all policies) and draws the policy's own randomness.",
         "subsample": f"{level} interval from {seeds} random halves of the log: halves scatter around the whole log as "
         "it scatters around the truth, so more halves do not narrow the interval; only more rounds do.",
-        "none": f"{level} bootstrap interval of the mean over {seeds} seeds of the policy's own randomness on one fixed "
-        "log; the error of the log itself is not in it.",
+        "none": f"{level} bootstrap interval of the mean over {seeds} seeds of the policy's own randomness on one "
+        "fixed log; the error of the log itself is not in it.",
     }[results.replicates]
 
 
@@ -347,11 +348,12 @@ def heading(metric: Metric) -> str:
     return f"{metric.name} %" if metric.unit == "%" else metric.name
 
 
-def decimals(spread: float) -> int:
+def decimals(spread: float, metric: Metric) -> int:
     """Decimals to show of a number that is uncertain by `spread` (in the unit shown): two digits of the uncertainty."""
+    most = {"%": 2, "share": 4, "count": 1}[metric.unit]
     if not (math.isfinite(spread) and spread > 0):
-        return 2
-    return min(max(1 - math.floor(math.log10(spread)), 0), 4)
+        return most
+    return min(max(1 - math.floor(math.log10(spread)), 0), most)
 
 
 def number(value: float, digits: int, sign: bool = False) -> str:
@@ -375,7 +377,7 @@ def cells(board: Board, variant: str) -> tuple[list[str], list[list[str]]]:
     """The head and the rows of the table of one variant, as text."""
     rows = board.frame[board.frame["variant"] == variant]
     times = scale(board.metric)
-    digits = decimals(_spread((rows["high"] - rows["low"]) * times / 2))
+    digits = decimals(_spread((rows["high"] - rows["low"]) * times / 2), board.metric)
     shown = f"{100 * LEVEL:.0f} % interval"
     columns: dict[str, list[str]] = {
         "rank": list(rows["rank"]),
@@ -392,7 +394,7 @@ def cells(board: Board, variant: str) -> tuple[list[str], list[list[str]]]:
         ]
     for metric in board.further:
         found = [interval(x, board.results.replicates) for x in board.results.finals(variant, metric.name).values()]
-        digits = decimals(_spread(float(half_width(one)) * scale(metric) for one in found))
+        digits = decimals(_spread(float(half_width(one)) * scale(metric) for one in found), metric)
         columns[heading(metric)] = [number(x * scale(metric), digits) for x in rows[metric.name]]
     columns["seeds"] = [str(count) for count in rows["seeds"]]
     return list(columns), [list(row) for row in zip(*columns.values(), strict=True)]
@@ -403,8 +405,10 @@ def _bold_is_wanted() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
-def _leads(row: Sequence[str]) -> bool:
-    return row[0].split("-")[0] == "1"
+def _leaders(rows: Sequence[Sequence[str]]) -> set[str]:
+    """The policies that may be first; none where that can be said of everyone."""
+    first = {row[1] for row in rows if row[0].split("-")[0] == "1"}
+    return first if len(first) < len(rows) else set()
 
 
 def to_terminal(board: Board, bold: bool | None = None) -> str:
@@ -413,6 +417,7 @@ def to_terminal(board: Board, bold: bool | None = None) -> str:
     lines = [board.results.title]
     for variant in board.results.variants:
         head, rows = cells(board, variant)
+        leaders = _leaders(rows) if bold else set()
         lines += ["", f"{variant + ': ' if variant else ''}{data_in_words(board.results, variant)}"]
         widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
         for row in [head, *rows]:
@@ -421,9 +426,9 @@ def to_terminal(board: Board, bold: bool | None = None) -> str:
                 for column, (cell, width) in enumerate(zip(row, widths, strict=True))
             ]
             line = "  ".join(aligned).rstrip()
-            lines.append(f"\033[1m{line}\033[0m" if bold and row is not head and _leads(row) else line)
-    lines += [""] + [f"Warning: {line}" for line in board.warnings] + legend(board)
-    return "\n".join(lines)
+            lines.append(f"\033[1m{line}\033[0m" if row[1] in leaders else line)
+    below = [f"Warning: {line}" for line in board.warnings] + legend(board)
+    return "\n".join([*lines, "", *(textwrap.fill(line, 118, subsequent_indent="  ") for line in below)])
 
 
 def to_markdown(board: Board) -> str:
@@ -432,15 +437,15 @@ def to_markdown(board: Board) -> str:
     for variant in board.results.variants:
         head, rows = cells(board, variant)
         lines += [f"**{variant + ': ' if variant else ''}{data_in_words(board.results, variant)}**", ""]
-        lines += [_markdown_row(head), _markdown_row(["---"] * 3 + ["---:"] * (len(head) - 3))]
-        for row in rows:
-            lines.append(_markdown_row([row[0], f"**{row[1]}**", *row[2:]] if _leads(row) else row))
+        lines += [markdown_row(head), markdown_row(["---"] * 3 + ["---:"] * (len(head) - 3))]
+        leaders = _leaders(rows)
+        lines += [markdown_row([row[0], f"**{row[1]}**", *row[2:]] if row[1] in leaders else row) for row in rows]
         lines.append("")
     lines += [f"> **Warning:** {line}\n" for line in board.warnings]
     return "\n".join([*lines, *(f"* {line}" for line in legend(board))]) + "\n"
 
 
-def _markdown_row(cells: Sequence[str]) -> str:
+def markdown_row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
 
 

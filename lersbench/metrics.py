@@ -29,7 +29,9 @@ def _registry() -> dict[str, Metric]:
     study = "livestream study, section 4.8"
     found = [
         Metric("ctr", "CTR", "%", "higher", "Clicks per revealed position."),
-        Metric("ctr_sum", "Cumulative CTR (CTR_sum)", "share", "higher", "Clicks per round, not divided by the slate size."),
+        Metric(
+            "ctr_sum", "Cumulative CTR (CTR_sum)", "share", "higher", "Clicks per round, not divided by the slate size."
+        ),
         Metric("ctr_set", "Set-CTR (CTR_set)", "%", "higher", "Share of rounds with at least one click."),
         Metric("misses", "Misses", "%", "lower", "1 - mean reward of the shown items."),
         Metric(
@@ -47,10 +49,28 @@ def _registry() -> dict[str, Metric]:
             "lower",
             f"Disliked first items per round, rounds in which the policy stays silent counted as right ({study}).",
         ),
-        Metric("coverage", "Coverage", "%", "higher", f"Distinct (user, item) likes shown so far, of all in the log ({study})."),
+        Metric(
+            "coverage",
+            "Coverage",
+            "%",
+            "higher",
+            f"Distinct (user, item) likes shown so far, of all in the log ({study}).",
+        ),
         Metric("diversity", "Diversity", "%", "neither", f"Distinct items shown so far, of all items ({study})."),
-        Metric("entropy", "Exposure entropy", "share", "neither", "Entropy of the exposure over items / log(items): 1 is even."),
-        Metric("gini", "Exposure Gini", "share", "neither", "Gini index of the exposure over items: 0 is even, 1 is one item."),
+        Metric(
+            "entropy",
+            "Exposure entropy",
+            "share",
+            "neither",
+            "Entropy of the exposure over items / log(items): 1 is even.",
+        ),
+        Metric(
+            "gini",
+            "Exposure Gini",
+            "share",
+            "neither",
+            "Gini index of the exposure over items: 0 is even, 1 is one item.",
+        ),
         Metric(
             "hr20_per_round",
             "HR@20 per round",
@@ -97,7 +117,9 @@ NAMES = tuple(METRICS)
 ROUNDS, REVEALED, CLICKS, SETS, REGRET, FALSE, LIKES, TOP20, TOP20_PUBLISHED, DISTINCT, HITS = range(11)
 SUMS = 11
 # Columns of the curve, in the order of NAMES; the two HR families follow.
-(CTR, CTR_SUM, CTR_SET, MISSES, REGRET_AT, REGRET_PUB, COVERAGE, DIVERSITY, ENTROPY, GINI, HR20, HR20_PUB, MATCHES) = range(13)
+(CTR, CTR_SUM, CTR_SET, MISSES, REGRET_AT, REGRET_PUB, COVERAGE, DIVERSITY, ENTROPY, GINI, HR20, HR20_PUB, MATCHES) = (
+    range(13)
+)
 HR, HR_PUB = 13, 13 + len(TOPS)
 
 
@@ -111,7 +133,9 @@ class Meter(NamedTuple):
     checkpoints: np.ndarray  # (n,) int64, ascending: rows of the log after which the sums are read
     done: np.ndarray  # (1,) int64, checkpoints read so far
     curve: np.ndarray  # (n, len(NAMES)) float64, NaN where not measured
-    fault: np.ndarray  # (2,) int64: kind of the first broken slate (0 none, 1 index, 2 repeated, 3 NaN score), and its row
+    fault: (
+        np.ndarray
+    )  # (2,) int64: kind of the first broken slate (0 none, 1 index, 2 repeated, 3 NaN score), and its row
 
 
 def new_meter(n_items: int, checkpoints: np.ndarray, pairs: int) -> Meter:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, fields
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, cast
 
 import numpy as np
 
@@ -143,7 +143,7 @@ def find(name: str) -> type[Policy]:
         return _only_policy(importlib.import_module(f"lersbench.policies.{stem}"), attribute)
     for entry in entry_points(group=ENTRY_POINTS, name=name):
         found = entry.load()
-        return found if inspect.isclass(found) else _only_policy(found, attribute)
+        return cast(type[Policy], found) if inspect.isclass(found) else _only_policy(found, attribute)
     if "." in target:
         return _only_policy(_import_dotted(target), attribute)
     close = difflib.get_close_matches(name, names(), 1)
@@ -156,7 +156,9 @@ def _import_dotted(target: str) -> ModuleType:
         return importlib.import_module(target)
     except ModuleNotFoundError as error:
         if error.name and (target == error.name or target.startswith(error.name + ".")):
-            raise ConfigError(f"There is no module '{target}' to take a policy from; is its folder on the path?") from error
+            raise ConfigError(
+                f"There is no module '{target}' to take a policy from; is its folder on the path?"
+            ) from error
         raise
 
 
@@ -181,7 +183,9 @@ def _import_path(path: Path) -> ModuleType:
 
 def _only_policy(module: ModuleType, attribute: str) -> type[Policy]:
     found = [
-        c for c in vars(module).values() if inspect.isclass(c) and issubclass(c, Policy) and c.__module__ == module.__name__
+        c
+        for c in vars(module).values()
+        if inspect.isclass(c) and issubclass(c, Policy) and c.__module__ == module.__name__
     ]
     if attribute:
         found = [c for c in found if c.__name__ == attribute]

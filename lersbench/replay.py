@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lersbench import metrics
-from lersbench.errors import ConfigError, RunError
+from lersbench.errors import RunError
 from lersbench.jit import kernel, specialise
 from lersbench.linalg import scramble
 from lersbench.log import Chunk
-from lersbench.policy import KernelPolicy, Policy, Round, Spec, source_files
+from lersbench.policy import KernelPolicy, Policy, Round, Spec
 
 FEEDBACK = ("bandit", "full", "logged", "replay")
 
@@ -44,7 +44,9 @@ class Protocol(NamedTuple):
     batch: int  # rounds between deliveries of feedback; 1 = at once
     replay: bool  # only rounds in which the policy chooses the logged slate count
     full: bool  # the policy learns from the rewards of all candidates, not only the shown ones
-    users: int  # -1: features come from the log; else joint features are products of (1, first `users` of the context) ...
+    users: (
+        int  # -1: features come from the log; else joint features are products of (1, first `users` of the context) ...
+    )
     items: int  # ... and (1, first `items` static features of the item)
     ranked: bool  # count the ranks of liked items
     known: bool  # the value of every candidate is known, so regret can be counted
@@ -71,7 +73,9 @@ class Scratch(NamedTuple):
 
 
 @kernel
-def compose(context: np.ndarray, items: np.ndarray, candidates: np.ndarray, users: int, width: int, out: np.ndarray) -> None:
+def compose(
+    context: np.ndarray, items: np.ndarray, candidates: np.ndarray, users: int, width: int, out: np.ndarray
+) -> None:
     """Fill `out` (C, (1 + users) * (1 + width)) with the products of (1, context) and (1, item features)."""
     for c in range(candidates.shape[0]):
         j = 0
@@ -119,7 +123,9 @@ def fault_of(slate: np.ndarray, scores: np.ndarray) -> int:
 
 
 @kernel
-def count(meter: metrics.Meter, rows: Rows, row: int, round: Round, slot: int, protocol: Protocol, scratch: Scratch) -> None:
+def count(
+    meter: metrics.Meter, rows: Rows, row: int, round: Round, slot: int, protocol: Protocol, scratch: Scratch
+) -> None:
     """Look up the rewards of the chosen slate and add the round to the sums."""
     slate, rewards = scratch.slates[slot], scratch.rewards[slot]
     for k in range(slate.shape[0]):

@@ -164,8 +164,8 @@ def rank_ranges(
     Every pair is compared by its paired differences on the seeds both have. A contender's best rank is one more than
     the number of contenders shown to be better than it, its worst rank leaves below it only those shown to be worse;
     contenders that cannot be told apart therefore share ranks. The p values of all pairs are corrected with Holm's
-    method (1979), so the chance that the table separates even one pair that is equal is at most 1 - level. The tests are
-    t tests because a bootstrap of ten seeds cannot resolve a tail of 0.05 / 78. Ranges of this kind are the confidence
+    method (1979), so the chance that the table separates even one pair that is equal is at most 1 - level. The tests
+    are t tests because a bootstrap of ten seeds cannot resolve a tail of 0.05 / 78. Such ranges are the confidence
     sets for ranks of Mogstad, Romano, Shaikh and Wilhelm (2024, Review of Economic Studies 91(1)); unlike groups around
     a leader they never put a contender behind one it was not shown to be worse than.
     """

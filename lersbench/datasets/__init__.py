@@ -99,7 +99,7 @@ def _move(finished: Path, target: Path) -> None:
 
 def _key(options: dict[str, Any]) -> str:
     digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
-    for source in [PACKAGE / "log.py", *sorted((PACKAGE / "datasets").glob("*.py"))]:
+    for source in sorted([*PACKAGE.glob("log*.py"), *PACKAGE.glob("datasets/*.py")]):
         digest.update(source.read_bytes())
     if options.get("path"):
         folder = Path(options["path"]).expanduser().resolve()

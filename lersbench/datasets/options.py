@@ -23,7 +23,9 @@ class Option:
 
     def __str__(self) -> str:
         kind = "|".join(str(c) for c in self.choices) or "|".join(t.__name__ for t in self.types if t is not NoneType)
-        return f"{self.name}: {kind}" if self.default is inspect.Parameter.empty else f"{self.name}={self.default}: {kind}"
+        return (
+            f"{self.name}: {kind}" if self.default is inspect.Parameter.empty else f"{self.name}={self.default}: {kind}"
+        )
 
 
 def options_of(build: Callable[..., Any]) -> dict[str, Option]:

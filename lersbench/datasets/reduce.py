@@ -16,9 +16,10 @@ class Features(NamedTuple):
     names: list[str]
     values: np.ndarray
 
-    def and_(self, *others: Features) -> Features:
-        parts = (self, *others)
-        return Features([n for p in parts for n in p.names], np.hstack([p.values for p in parts]))
+
+def side_by_side(*parts: Features) -> Features:
+    """The columns of all parts (each with the same n rows)."""
+    return Features([name for part in parts for name in part.names], np.hstack([part.values for part in parts]))
 
 
 def encode(table: pd.DataFrame, fit: np.ndarray, always: tuple[str, ...] = ()) -> Features:

@@ -18,6 +18,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
+from lersbench.datasets.draws import distinct
 from lersbench.datasets.options import at_least
 from lersbench.errors import ConfigError
 from lersbench.log import Log, write
@@ -109,7 +110,7 @@ def _check(
 ) -> None:
     at_least(1, rounds=rounds, items=items, C=C)
     at_least(0, d=d, m=m, L=L, users=users)
-    if C > items:
+    if items < C:
         raise ConfigError(f"option C = {C} candidates cannot be drawn from items = {items}.")
     if L > C:
         raise ConfigError(f"option L = {L} is longer than the {C} candidates on offer.")
@@ -179,7 +180,7 @@ def _chunks(
         if d:
             chunk["context"] = np.hstack([np.ones((n, 1)), u])
         offered = np.arange(items)[None, :]
-        if C < items:
+        if items > C:
             offered = chunk["candidates"] = distinct(rng, n, items, C)
         z = _sphere(rng, n * C, m - 1).reshape(n, C, -1)
         if m:
@@ -223,10 +224,3 @@ def _feedback(
 def _items(offered: np.ndarray, shown: np.ndarray) -> np.ndarray:
     """The items at the places `shown` (n, L) of the candidates `offered` (n, C) or (1, C)."""
     return offered[0][shown] if len(offered) == 1 else np.take_along_axis(offered, shown, axis=1)
-
-
-def distinct(rng: np.random.Generator, n: int, size: int, count: int) -> np.ndarray:
-    """(n, count) numbers below `size`, in uniformly random order, none twice in a row of the result."""
-    if count <= 1:
-        return rng.integers(size, size=(n, count))
-    return np.argsort(rng.random((n, size)), axis=1)[:, :count]

@@ -77,7 +77,7 @@ def read_tables(
 
     Args:
         transactions: the order lines. customer, product and time are needed. Without `seller` there is one seller;
-            without `order` all lines of a customer at one time are one order; without `amount` or `quantity` they are 1.
+            without `order` all lines of a customer at one time are one order; without `amount` or `quantity` each is 1.
         columns: canonical name -> the file's own name, for columns of any of the files that are called differently.
         products, customers, comments: optional further files (see `Tables`).
         timezone: IANA name of the shop's time zone; times with a zone, and naive times taken as UTC, are converted to
@@ -152,5 +152,6 @@ def _refuse(bad: np.ndarray, values: pd.Series, name: str, path: str | Path, fix
     rows = np.flatnonzero(bad)
     if len(rows):
         raise DataError(
-            f"{path}: {len(rows)} bad values in column {name!r}, first {values.iloc[rows[0]]!r} in row {rows[0]}: {fix}."
+            f"{path}: {len(rows)} bad values in column {name!r}, "
+            f"first {values.iloc[rows[0]]!r} in data row {rows[0]}: {fix}."
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from lersbench.policy import KernelPolicy, Round, Spec
 class State(NamedTuple):
     """Nothing is learned."""
 
-    rounds: np.ndarray  # (1,) rounds learned from, kept so that runs can be compared
+    rounds: np.ndarray  # (1,) int64 rounds learned from, kept so that runs can be compared
 
 
 @kernel
@@ -35,9 +35,13 @@ def update(state: State, round: Round, slate: np.ndarray, rewards: np.ndarray, s
 class Random(KernelPolicy):
     """Every ordered slate is equally likely: the floor that any policy has to beat.
 
+    The order comes from the random tie order of the run, so no number is drawn. `propensities` are exact:
+    each candidate stands in each position with probability 1 / C.
+
     Source: the uniform logging policy of Li et al. 2011, section 3 (doi 10.1145/1935826.1935878).
     """
 
+    learns: ClassVar[bool] = False
     kernels = (select, update)
 
     def init(self, spec: Spec) -> State:

@@ -1,0 +1,301 @@
+"""The command line. Data goes to stdout, talk and progress to stderr.
+
+Exit codes: 0 ok, 1 a run failed, 2 usage or configuration, 3 bad data, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lersbench import __version__
+from lersbench.errors import ConfigError, LersbenchError
+
+RESULTS = click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="Folder of the results.",
+)
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+
+def say(message: str) -> None:
+    """Talk to the user, on stderr."""
+    click.echo(message, err=True)
+
+
+class _Group(click.Group):
+    """Commands in the order they are used in; a mistyped one gets a suggestion."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            close = difflib.get_close_matches(args[0], self.commands, 1)
+            hint = f" Did you mean '{close[0]}'?" if close else ""
+            raise click.UsageError(error.message + hint, ctx) from error
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="lersbench")
+def cli() -> None:
+    """Replay logs past bandit recommenders before the A/B test.
+
+    Start with `lersbench bench smoke`, then `lersbench bench active`.
+
+    Exit codes: 0 ok, 1 a run failed, 2 usage or configuration, 3 bad data, 130 interrupted.
+    """
+
+
+def _changes(settings: tuple[str, ...]) -> dict[str, Any]:
+    """`--set key=value` pairs; a value is TOML, or else a string."""
+    found = {}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"--set takes key=value, such as replay.seeds=3, not '{setting}'.")
+        try:
+            found[key.strip()] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            found[key.strip()] = text
+    return found
+
+
+@cli.command()
+@click.argument("scenario")
+@click.option("--seeds", type=click.IntRange(1), help="Replicates; the scenario's own number by default.")
+@click.option(
+    "--policy", "added", multiple=True, metavar="NAME", help="Add a policy: a name, my_pkg.my_policy or ./my_policy.py."
+)
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a key of the scenario, as replay.slate=3."
+)
+@click.option("--threads", type=click.IntRange(1), help="Contenders played at once; all cores by default.")
+@click.option("--fresh", is_flag=True, help="Play every contender again, also those with results.")
+@click.option("--plots/--no-plots", default=True, show_default=True, help="Draw the figures and write the report.")
+@RESULTS
+@AS_JSON
+def bench(
+    scenario: str,
+    seeds: int | None,
+    added: tuple[str, ...],
+    settings: tuple[str, ...],
+    threads: int | None,
+    fresh: bool,
+    plots: bool,
+    results: Path,
+    as_json: bool,
+) -> None:
+    """Replay a scenario: leaderboard, curves, figures and report.
+
+    SCENARIO is a name (`lersbench ls scenarios`) or a TOML file. Contenders whose results are there
+    already are not played again, so adding a policy costs only that policy's time.
+    """
+    from lersbench import experiment
+    from lersbench import scenario as scenarios
+
+    changes = _changes(settings)
+    if seeds is not None:
+        changes["replay.seeds"] = seeds
+    chosen = scenarios.read(scenario, changes)
+    if added:
+        more = [{"name": name} for name in added]
+        chosen = scenarios.parse({**chosen.model_dump(), "policies": [*chosen.policies, *more]}, scenario)
+    run = experiment.bench(chosen, results, threads, fresh, say)
+    times = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in run.seconds.items())
+    say(f"{run.played} contenders played, {run.reused} taken from earlier runs ({times})")
+    _show(run.folder, None, as_json)
+    if plots:
+        _draw(run.folder)
+        _report(run.folder)
+    experiment.verify(chosen, run.folder, say)
+    say(f"results: {run.folder}")
+
+
+def _show(folder: Path, metric: str | None, as_json: bool) -> None:
+    from lersbench import leaderboard
+
+    board = leaderboard.board(leaderboard.load(folder), metric=metric)
+    click.echo(leaderboard.to_json(board) if as_json else leaderboard.to_terminal(board))
+
+
+def _draw(folder: Path, metrics: tuple[str, ...] = (), policies: tuple[str, ...] = ()) -> None:
+    from lersbench import leaderboard, plots
+
+    drawn = plots.draw_all(leaderboard.load(folder), folder / "figures", metrics or None, policies or None)
+    say(f"{len(drawn)} figure files: {folder / 'figures'}")
+
+
+def _report(folder: Path) -> None:
+    from lersbench import leaderboard, report
+
+    for path in report.write(leaderboard.load(folder), folder / "report"):
+        say(f"report: {path}")
+
+
+def _run(scenario: str, results: Path) -> Path:
+    """The last run of a scenario, or the run whose folder is given."""
+    from lersbench import leaderboard
+
+    path = Path(scenario)
+    return path if (path / "run.json").is_file() else leaderboard.latest(results, scenario)
+
+
+@cli.command()
+@click.argument("scenario")
+@click.option("--metric", help="Metric to rank by; the scenario's own by default (`lersbench ls metrics`).")
+@click.option("--baseline", help="Policy to take differences to; the scenario's own by default.")
+@click.option("--markdown", "style", flag_value="markdown", help="Print Markdown.")
+@click.option("--csv", "style", flag_value="csv", help="Print CSV.")
+@click.option("--json", "style", flag_value="json", help="Print JSON.")
+@RESULTS
+def leaderboard(scenario: str, metric: str | None, baseline: str | None, style: str | None, results: Path) -> None:
+    """Rank the policies of the last run of SCENARIO (a name, or the folder of a run)."""
+    from lersbench import leaderboard as boards
+
+    board = boards.board(boards.load(_run(scenario, results)), metric=metric, baseline=baseline)
+    styles = {None: boards.to_terminal, "markdown": boards.to_markdown, "csv": boards.to_csv, "json": boards.to_json}
+    click.echo(styles[style](board))
+
+
+@cli.command()
+@click.argument("scenario")
+@click.option("--metric", "metrics", multiple=True, help="Draw only this metric; may be repeated.")
+@click.option("--policy", "policies", multiple=True, help="Draw only this policy; may be repeated.")
+@RESULTS
+def plot(scenario: str, metrics: tuple[str, ...], policies: tuple[str, ...], results: Path) -> None:
+    """Draw the figures of the last run of SCENARIO, as PNG and SVG."""
+    _draw(_run(scenario, results), metrics, policies)
+
+
+@cli.command()
+@click.argument("scenario")
+@RESULTS
+def report(scenario: str, results: Path) -> None:
+    """Write the report of the last run of SCENARIO: what was run, leaderboard, figures, caveats."""
+    _report(_run(scenario, results))
+
+
+@cli.command()
+@click.argument("what", type=click.Choice(["policies", "scenarios", "datasets", "metrics"]))
+@AS_JSON
+def ls(what: str, as_json: bool) -> None:
+    """List the policies, scenarios, datasets or metrics there are."""
+    from lersbench import listing
+
+    rows = getattr(listing, what)()
+    click.echo(json.dumps(rows, indent=1) if as_json else listing.as_text(rows))
+
+
+@cli.command()
+@click.argument("path")
+@AS_JSON
+def validate(path: str, as_json: bool) -> None:
+    """Check a log: every kind of problem with its count and first rows. Ends with 3 when there are any."""
+    from lersbench.log import validate as check
+
+    found = check(path)
+    click.echo(json.dumps(found.as_dict(), indent=1) if as_json else str(found))
+    if not found.ok:
+        sys.exit(3)
+
+
+@cli.group(name="import")
+def import_() -> None:
+    """Turn a table of your own into a log."""
+
+
+COLUMNS = click.option(
+    "--columns", type=click.Path(path_type=Path), help="TOML file that maps our column names to yours."
+)
+COLUMN = click.option("--column", multiple=True, metavar="OURS=YOURS", help="One column name; may be repeated.")
+
+
+def _columns(file: Path | None, pairs: tuple[str, ...]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    if file is not None:
+        try:
+            content = tomllib.loads(file.read_text(encoding="utf-8"))
+        except (OSError, tomllib.TOMLDecodeError) as error:
+            raise ConfigError(f"--columns {file}: {error}") from error
+        found.update(content.get("columns", content))
+    for pair in pairs:
+        ours, equals, yours = pair.partition("=")
+        if not equals:
+            raise ConfigError(f"--column takes OURS=YOURS, not '{pair}'.")
+        found[ours] = yours
+    return found
+
+
+@cli.command(name="doctor")
+@AS_JSON
+def doctor(as_json: bool) -> None:
+    """Tell what is installed and whether it works: versions, caches, compiler, torch."""
+    from lersbench import listing
+
+    rows = listing.doctor()
+    click.echo(json.dumps(rows, indent=1) if as_json else listing.as_text(rows))
+    if any(row["state"] == "broken" for row in rows):
+        sys.exit(1)
+
+
+@cli.command(name="new-policy")
+@click.argument("name")
+@click.option(
+    "--folder", type=click.Path(path_type=Path), default=Path(), help="Where to write the file; here by default."
+)
+def new_policy(name: str, folder: Path) -> None:
+    """Write a working policy file NAME.py with a marked place for your formula."""
+    from lersbench import newpolicy
+
+    path = newpolicy.write(name, folder)
+    say(f"wrote {path}; try: lersbench check-policy ./{path} && lersbench bench smoke --policy ./{path}")
+
+
+@cli.command(name="check-policy")
+@click.argument("names", nargs=-1, required=True)
+@AS_JSON
+def check_policy(names: tuple[str, ...], as_json: bool) -> None:
+    """Run the contract every policy must keep on NAMES (names, my_pkg.my_policy or ./my_policy.py)."""
+    from lersbench import checks
+
+    found = {name: checks.check(name) for name in names}
+    if as_json:
+        click.echo(json.dumps({name: [c.as_dict() for c in results] for name, results in found.items()}, indent=1))
+    else:
+        for name, results in found.items():
+            click.echo(checks.as_text(name, results))
+    if any(not c.ok for results in found.values() for c in results):
+        sys.exit(1)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line and end the process with the documented exit code."""
+    try:
+        cli.main(args=argv, prog_name="lersbench", standalone_mode=False)
+    except LersbenchError as error:
+        say(f"Error: {error}")
+        sys.exit(error.exit_code)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (KeyboardInterrupt, click.Abort):
+        say("Interrupted. Contenders that were finished are kept; the same command goes on from there.")
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)

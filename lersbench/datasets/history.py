@@ -1,0 +1,228 @@
+"""What a shop knew of its customers and products before the cut: features, last orders. Nothing later is looked at."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from lersbench.datasets.reduce import Features, encode, frequent_levels, side_by_side
+from lersbench.datasets.tables import Tables
+
+LAST_ORDERS = 5  # length of the customer-streamer sequence
+LAST_BASKETS = 10  # length of the customer-product sequence
+BOUGHT, COMMENTED = 0.5, 1.0  # feedback scores of an order: bought only, commented and bought
+
+
+class History:
+    """The order lines before `cut`, in codes.
+
+    Attributes:
+        customers, products: the ids a code stands for, sorted; those first seen after the cut have codes too.
+        streamers: names by number. categories: names by number (at most the 64 with most lines).
+        lines: one row an order line: customer, product, streamer, category, order (codes, -1 where unknown), day
+            (days since 1970), amount, quantity.
+    """
+
+    def __init__(self, tables: Tables, cut: pd.Timestamp) -> None:
+        table = tables.transactions
+        self.tables = tables
+        self.cut = cut
+        self.customers = pd.Index(table["customer"].unique()).sort_values()
+        self.products = pd.Index(table["product"].unique()).sort_values()
+        past = table[table["time"] < cut]
+        streamer = self._streamers(past)
+        self.streamers = (
+            [str(name) for name in range(1 + int(streamer.max()))]
+            if tables.streamers is not None
+            else (frequent_levels(past["seller"].astype("string")))
+        )
+        product = self.products.get_indexer(past["product"])
+        catalogue = self.catalogue
+        if "category" in catalogue:
+            text = catalogue["category"].astype("string")
+            self.categories = frequent_levels(text.iloc[product])
+            category = pd.Index(self.categories).get_indexer(text)
+        else:
+            self.categories, category = [], np.full(len(catalogue), -1)
+        self.lines = pd.DataFrame(
+            {
+                "customer": self.customers.get_indexer(past["customer"]),
+                "product": product,
+                "streamer": streamer,
+                "category": category[product],
+                "order": past.groupby(["customer", "order"]).ngroup().to_numpy(),
+                "time": past["time"].to_numpy(),
+                "day": days(past["time"]),
+                "amount": past["amount"].to_numpy(float),
+                "quantity": past["quantity"].to_numpy(float),
+            }
+        )
+
+    def _streamers(self, past: pd.DataFrame) -> np.ndarray:
+        if self.tables.streamers is None:
+            sellers = past["seller"].astype("string")
+            return pd.Index(frequent_levels(sellers)).get_indexer(sellers)
+        return past["seller"].map(self.tables.streamers).fillna(-1).to_numpy(dtype=np.int64)
+
+    @cached_property
+    def catalogue(self) -> pd.DataFrame:
+        """The products table (its columns but `product`), one row a product code."""
+        if self.tables.products is None:
+            return pd.DataFrame(index=range(len(self.products)))
+        known = self.tables.products.drop_duplicates("product").set_index("product")
+        return known.reindex(self.products).reset_index(drop=True)
+
+    @cached_property
+    def orders(self) -> pd.DataFrame:
+        """One row an order, by customer and time: customer, streamer (that of most of its amount), day, feedback,
+        and `back`, its place counted from the customer's last order (0)."""
+        amounts = self.lines.groupby(["order", "streamer"], as_index=False)["amount"].sum()
+        main = amounts.sort_values("amount", kind="stable").drop_duplicates("order", keep="last")
+        orders = self.lines.groupby("order").agg(
+            customer=("customer", "first"), time=("time", "max"), day=("day", "max")
+        )
+        orders["streamer"] = main.set_index("order")["streamer"]
+        orders["feedback"] = np.where(self._commented(orders), COMMENTED, BOUGHT)
+        orders = orders.reset_index().sort_values(["customer", "time", "order"])
+        orders["back"] = orders.groupby("customer").cumcount(ascending=False)
+        return orders
+
+    def _commented(self, orders: pd.DataFrame) -> np.ndarray:
+        comments = self.tables.comments
+        if comments is None:
+            return np.zeros(len(orders), bool)
+        said = pd.MultiIndex.from_arrays([self.customers.get_indexer(comments["customer"]), days(comments["time"])])
+        return pd.MultiIndex.from_frame(orders[["customer", "day"]]).isin(said)
+
+    def seen(self, column: str) -> np.ndarray:
+        """Which codes of "customer" or "product" occur before the cut, (n,) bool."""
+        size = len(self.customers if column == "customer" else self.products)
+        return np.bincount(self.lines[column], minlength=size) > 0
+
+    @cached_property
+    def home(self) -> np.ndarray:
+        """(n_products,) the streamer that sold most of each product, -1 for products not sold before the cut."""
+        known = self.lines[self.lines["streamer"] >= 0]
+        amounts = known.groupby(["product", "streamer"], as_index=False)["amount"].sum()
+        main = amounts.sort_values("amount", kind="stable").drop_duplicates("product", keep="last")
+        home = np.full(len(self.products), -1)
+        home[main["product"]] = main["streamer"]
+        return home
+
+    def rfm(self) -> Features:
+        """Recency, frequency, monetary value and T, as the `lifetimes` convention has them, one row a customer.
+
+        frequency: days with a purchase after the first; recency: days from the first to the last purchase; T: days from
+        the first purchase to the cut; monetary: mean amount of a purchase day after the first. All 0 for customers who
+        came after the cut.
+        """
+        per_day = self.lines.groupby(["customer", "day"], as_index=False)["amount"].sum()
+        by = per_day.groupby("customer")
+        first, last, frequency = by["day"].min(), by["day"].max(), by.size() - 1
+        later = by["amount"].sum() - by["amount"].first()
+        table = pd.DataFrame(
+            {
+                "recency": last - first,
+                "frequency": frequency,
+                "monetary": later / frequency.where(frequency > 0, 1),
+                "T": days(pd.Series([self.cut]))[0] - first,
+            }
+        ).reindex(range(len(self.customers)), fill_value=0)
+        return Features(list(table.columns), table.to_numpy(float))
+
+    def static(self) -> Features:
+        """The static features of every customer: RFM and the customers table (text one-hot)."""
+        if self.tables.customers is None:
+            return self.rfm()
+        known = self.tables.customers.drop_duplicates("customer").set_index("customer").reindex(self.customers)
+        return side_by_side(self.rfm(), encode(known.reset_index(drop=True), self.seen("customer")))
+
+    def customer_features(self) -> Features:
+        """Static features, shares of trade, and a summary of the last orders, one row a customer.
+
+        Frequency and monetary value enter as log(1 + x).
+        """
+        static = self.static()
+        values = static.values.copy()
+        values[:, 1:3] = np.log1p(values[:, 1:3])
+        lines, orders = self.lines, self.orders
+        recent = orders[orders["back"] < LAST_ORDERS]
+        n = len(self.customers)
+        feedback = np.bincount(recent["customer"], recent["feedback"], n) / np.maximum(
+            np.bincount(recent["customer"], minlength=n), 1
+        )
+        baskets = lines[lines["order"].isin(orders.loc[orders["back"] < LAST_BASKETS, "order"])]
+        per_line = 1 / baskets.groupby("order")["order"].transform("size")  # every basket weighs the same
+        return side_by_side(
+            Features(static.names, values),
+            self._shares("trade of streamer", lines["customer"], lines["streamer"], lines["amount"], self.streamers),
+            self._shares("trade of category", lines["customer"], lines["category"], lines["amount"], self.categories),
+            self._shares("last orders of streamer", recent["customer"], recent["streamer"], None, self.streamers),
+            self._shares("last baskets of", baskets["customer"], baskets["category"], per_line, self.categories),
+            Features(["feedback of the last orders"], feedback[:, None]),
+        )
+
+    def _shares(
+        self, what: str, customer: pd.Series, code: pd.Series, weight: pd.Series | None, names: list[str]
+    ) -> Features:
+        n, size = len(self.customers), len(names)
+        known = (code >= 0).to_numpy()
+        cell = (customer * size + code).to_numpy()[known]
+        table = np.bincount(cell, None if weight is None else weight.to_numpy()[known], n * size).reshape(n, size)
+        total = table.sum(axis=1, keepdims=True)
+        return Features([f"{what} {name}" for name in names], table / np.where(total > 0, total, 1))
+
+    def prices(self) -> np.ndarray:
+        """(n_products,) mean price of a unit, NaN for products not sold before the cut."""
+        amount = np.bincount(self.lines["product"], self.lines["amount"], len(self.products))
+        quantity = np.bincount(self.lines["product"], self.lines["quantity"], len(self.products))
+        return np.divide(amount, quantity, out=np.full(len(amount), np.nan), where=quantity > 0)
+
+    def popularity(self) -> np.ndarray:
+        """(n_products,) number of customers who bought the product before the cut."""
+        pairs = self.lines[["customer", "product"]].drop_duplicates()
+        return np.bincount(pairs["product"], minlength=len(self.products))
+
+    def product_features(self) -> Features:
+        """Log price, log popularity, streamer one-hot and the products table (text one-hot), one row a product."""
+        fit = self.seen("product")
+        own = pd.DataFrame({"log price": np.log1p(self.prices()), "log popularity": np.log1p(self.popularity())})
+        home = self.home[:, None] == np.arange(len(self.streamers))
+        return side_by_side(
+            encode(own, fit),
+            Features([f"streamer {name}" for name in self.streamers], home.astype(float)),
+            encode(self.catalogue, fit, always=("category",)),
+        )
+
+    def sequences(self, users: np.ndarray) -> dict[str, np.ndarray]:
+        """The last orders of the customers `users` (codes, (n,)), oldest first, padded in front.
+
+        Returns order_streamers (n, 5) int8 (-1: no order), order_feedback (n, 5) float32 (0: no order), and
+        basket_categories (n, 10 * categories) float32: row-major, the share of each category in the basket's lines.
+        """
+        row = np.full(len(self.customers), -1)
+        row[users] = np.arange(len(users))
+        orders = self.orders[(row[self.orders["customer"]] >= 0) & (self.orders["back"] < LAST_BASKETS)]
+        last = orders[orders["back"] < LAST_ORDERS]
+        streamers = np.full((len(users), LAST_ORDERS), -1, np.int8)
+        feedback = np.zeros((len(users), LAST_ORDERS), np.float32)
+        place = row[last["customer"]], LAST_ORDERS - 1 - last["back"].to_numpy()
+        streamers[place], feedback[place] = last["streamer"], last["feedback"]
+        baskets = np.zeros((len(users), LAST_BASKETS, len(self.categories)), np.float32)
+        lines = self.lines.merge(orders[["order", "back"]], on="order")
+        size = lines.groupby("order")["order"].transform("size")
+        known = lines["category"] >= 0
+        cells = row[lines["customer"]], LAST_BASKETS - 1 - lines["back"].to_numpy(), lines["category"].to_numpy()
+        np.add.at(baskets, tuple(c[known] for c in cells), (1 / size)[known])
+        return {
+            "order_streamers": streamers,
+            "order_feedback": feedback,
+            "basket_categories": baskets.reshape(len(users), -1),
+        }
+
+
+def days(times: pd.Series) -> np.ndarray:
+    """Whole days since 1970-01-01 of naive times, (n,) int64."""
+    return times.to_numpy().astype("datetime64[D]").astype(np.int64)

@@ -1,0 +1,224 @@
+"""KuaiRec: 1,411 users x 3,327 short videos, (almost) every pair observed; a round is a visit of a user.
+
+The data come from the user's own folder, in one of two layouts:
+
+* the original one, of KuaiRec.zip: small_matrix.csv, big_matrix.csv, item_categories.csv. A pair is positive where the
+  video was watched for more than twice its length (watch_ratio > 2), as its README suggests;
+* the binary one: small_matrix_positives.parquet, small_matrix_users.parquet, small_matrix_items.parquet,
+  big_matrix_positives.parquet, item_tags.parquet.
+
+Contexts, item features and popularity come from the big matrix, whose cells are disjoint from the small one's.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from lersbench.datasets.draws import distinct, proportional
+from lersbench.datasets.options import at_least
+from lersbench.datasets.reduce import Features, reduce, side_by_side
+from lersbench.errors import ConfigError, DataError
+from lersbench.log import Log, write
+
+TITLE = "KuaiRec: fully observed user x video feedback (Kuaishou), from your own folder"
+LICENCE = "CC BY-SA 4.0"
+ATTRIBUTION = (
+    "Chongming Gao, Shijun Li, Wenqiang Lei, Jiawei Chen, Biao Li, Peng Jiang, Xiangnan He, Jiaxin Mao, Tat-Seng Chua: "
+    "KuaiRec: A Fully-Observed Dataset and Insights for Evaluating Recommender Systems, CIKM 2022, https://kuairec.com"
+)
+ORIGINAL = ("small_matrix.csv", "big_matrix.csv", "item_categories.csv")
+BINARY = (
+    "small_matrix_positives.parquet",
+    "small_matrix_users.parquet",
+    "small_matrix_items.parquet",
+    "big_matrix_positives.parquet",
+    "item_tags.parquet",
+)
+POSITIVE = 2.0  # a watch ratio above this is a positive
+CHUNK_BYTES = 16 << 20
+CSV_ROWS = 500_000
+
+
+class Matrices(NamedTuple):
+    """Ids, sorted; `positive` (users, items) bool; `big`: user_id, video_id of the big matrix; `tags` by video_id."""
+
+    users: np.ndarray
+    items: np.ndarray
+    positive: np.ndarray
+    big: pd.DataFrame
+    tags: pd.Series
+
+
+def build(
+    out: Path,
+    *,
+    path: str,
+    feedback: Literal["full", "uniform", "popularity"] = "full",
+    L: int = 1,
+    visits: int = 1,
+    temperature: float = 1.0,
+    context: int = 20,
+    item_features: int = 8,
+    seed: int = 0,
+) -> Log:
+    """Write a log of `visits` rounds a user; every video is on offer in every round.
+
+    Args:
+        path: folder with the data (layouts: see the module).
+        feedback: "full" keeps whole reward rows. "uniform" and "popularity" keep a drawn slate of `L` videos, its
+            clicks and its exact propensities; popularity draws with p ~ (positives in the big matrix + 1/2) to the
+            power 1 / temperature, the same at every position.
+        context, item_features: widths after PCA of the tag shares of a user's positives, and of a video's tags and
+            popularity; 0 keeps every standardised feature.
+
+    Raises ConfigError for a folder that is not there or options that contradict each other, DataError for broken files.
+    """
+    at_least(1, L=L, visits=visits)
+    at_least(0, context=context, item_features=item_features, seed=seed)
+    if not temperature > 0:
+        raise ConfigError(f"option temperature = {temperature} must be above 0.")
+    data = _read(Path(path).expanduser())
+    if len(data.items) < L:
+        raise ConfigError(f"option L = {L} is longer than the {len(data.items)} videos on offer.")
+    p = None if feedback != "popularity" else _popularity(data) ** (1 / temperature)
+    x, x_share = _context(data, context)
+    z, z_share = reduce(_item_features(data), np.ones(len(data.items), bool), item_features)
+    provenance = {
+        "source": str(Path(path).expanduser().resolve()),
+        "feedback": feedback,
+        "visits": visits,
+        "temperature": temperature if feedback == "popularity" else None,
+        "seed": seed,
+        "density": float(data.positive.mean()),
+        "context_variance_kept": round(x_share, 4),
+        "item_variance_kept": round(z_share, 4),
+    }
+    items = pd.DataFrame({"item": np.arange(len(data.items)), "id": data.items, "likes": data.positive.sum(axis=0)})
+    items["tags"] = [" ".join(map(str, tags)) for tags in data.tags.reindex(data.items)]
+    return write(
+        out,
+        _chunks(data, x, p if p is None else p / p.sum(), feedback, L, visits, seed),
+        name=f"kuairec-{feedback}",
+        items=items.assign(features=list(z)),
+        users=pd.DataFrame({"user": np.arange(len(data.users)), "id": data.users}),
+        propensities={"full": "none", "uniform": "uniform", "popularity": "logged"}[feedback],
+        licence=LICENCE,
+        attribution=ATTRIBUTION,
+        provenance=provenance,
+    )
+
+
+def _read(folder: Path) -> Matrices:
+    for names, reader in ((BINARY, _read_binary), (ORIGINAL, _read_original)):
+        if all((folder / name).is_file() for name in names):
+            return reader(folder)
+    raise ConfigError(
+        f"{folder} does not hold the KuaiRec data. Download KuaiRec.zip from https://kuairec.com (Zenodo record "
+        f"18164998), unpack it, and give the folder with {', '.join(ORIGINAL)} as path "
+        f"(or one with {', '.join(BINARY)})."
+    )
+
+
+def _read_binary(folder: Path) -> Matrices:
+    positives, users, items, big, tags = (pd.read_parquet(folder / name) for name in BINARY)
+    return _matrices(positives, users["user_id"], items["video_id"], big, tags.set_index("video_id")["tags"], folder)
+
+
+def _read_original(folder: Path) -> Matrices:
+    small = _watched(folder / ORIGINAL[0])
+    big = _watched(folder / ORIGINAL[1])
+    tags = pd.read_csv(folder / ORIGINAL[2]).set_index("video_id")["feat"].map(ast.literal_eval)
+    return _matrices(small[small["positive"]], small["user_id"], small["video_id"], big[big["positive"]], tags, folder)
+
+
+def _watched(path: Path) -> pd.DataFrame:
+    own = ["user_id", "video_id", "watch_ratio"]
+    try:
+        parts = [
+            part[own[:2]].assign(positive=part["watch_ratio"] > POSITIVE)
+            for part in pd.read_csv(path, usecols=own, chunksize=CSV_ROWS)
+        ]
+    except ValueError as error:
+        raise DataError(f"{path} cannot be read as a KuaiRec matrix with {', '.join(own)}: {error}") from error
+    return pd.concat(parts, ignore_index=True)
+
+
+def _matrices(
+    positives: pd.DataFrame, users: pd.Series, items: pd.Series, big: pd.DataFrame, tags: pd.Series, folder: Path
+) -> Matrices:
+    user_ids, item_ids = np.unique(users), np.unique(items)
+    row = pd.Index(user_ids).get_indexer(positives["user_id"])
+    column = pd.Index(item_ids).get_indexer(positives["video_id"])
+    for code, key in ((row, "user_id"), (column, "video_id")):
+        if (code < 0).any():
+            stray = positives[key].iloc[int((code < 0).argmax())]
+            raise DataError(f"{folder}: the positives have {key} {stray}, which the small matrix does not list.")
+    for ids, what in ((item_ids, "small"), (big["video_id"], "big")):
+        untagged = np.setdiff1d(ids, tags.index)
+        if len(untagged):
+            raise DataError(f"{folder}: {len(untagged)} videos of the {what} matrix have no tags, first {untagged[0]}.")
+    positive = np.zeros((len(user_ids), len(item_ids)), bool)
+    positive[row, column] = True
+    return Matrices(user_ids, item_ids, positive, big[["user_id", "video_id"]], tags)
+
+
+def _tag_table(data: Matrices) -> pd.DataFrame:
+    """One row a video, one 0/1 column a tag."""
+    pairs = data.tags.explode().dropna().astype(np.int64)
+    return pd.crosstab(pairs.index, pairs).clip(upper=1).reindex(data.tags.index, fill_value=0)
+
+
+def _popularity(data: Matrices) -> np.ndarray:
+    """(items,) positives in the big matrix + 1/2."""
+    return data.big["video_id"].value_counts().reindex(data.items, fill_value=0).to_numpy(float) + 0.5
+
+
+def _context(data: Matrices, width: int) -> tuple[np.ndarray, float]:
+    """Tag shares of the big matrix's positives and how many there are; users without any have zeros."""
+    table = _tag_table(data)
+    everyone = np.union1d(data.users, data.big["user_id"])
+    row = pd.Index(everyone).get_indexer(data.big["user_id"])
+    seen = table.to_numpy(float)[table.index.get_indexer(data.big["video_id"])]
+    counts = np.column_stack([np.bincount(row, seen[:, j], len(everyone)) for j in range(seen.shape[1])])
+    total = counts.sum(axis=1, keepdims=True)
+    number = np.bincount(row, minlength=len(everyone))
+    features = side_by_side(
+        Features([f"tag {tag}" for tag in table], counts / np.where(total > 0, total, 1)),
+        Features(["log positives"], np.log1p(number)[:, None]),
+    )
+    values, share = reduce(features, number > 0, width)
+    return values[pd.Index(everyone).get_indexer(data.users)], share
+
+
+def _item_features(data: Matrices) -> Features:
+    table = _tag_table(data).reindex(data.items)
+    return side_by_side(
+        Features([f"tag {tag}" for tag in table], table.to_numpy(float)),
+        Features(["log popularity"], np.log(_popularity(data))[:, None]),
+    )
+
+
+def _chunks(
+    data: Matrices, x: np.ndarray, p: np.ndarray | None, feedback: str, L: int, visits: int, seed: int
+) -> Iterator[dict[str, np.ndarray]]:
+    user = np.tile(np.arange(len(data.users)), visits)
+    n_items = len(data.items)
+    rows = max(1, CHUNK_BYTES // (8 * (n_items + x.shape[1])))
+    for start in range(0, len(user), rows):
+        who = user[start : start + rows]
+        chunk = {"user": who, "context": x[who]}
+        if feedback == "full":
+            chunk["rewards"] = data.positive[who].astype(np.float32)
+        else:
+            rng = np.random.default_rng([seed, start])
+            draw = distinct(rng, len(who), n_items, L) if p is None else proportional(rng, len(who), p, L)
+            chunk["slate"] = draw.astype(np.int32)
+            chunk["clicks"] = data.positive[who[:, None], draw].astype(np.int8)
+            chunk["propensities"] = np.full(draw.shape, 1 / n_items) if p is None else p[draw]
+        yield chunk

