@@ -75,9 +75,11 @@ class Results:
         return rows.pivot(index="policy", columns="seed", values="value")
 
     def finals(self, variant: str, metric: str) -> dict[str, np.ndarray]:
-        """Final values (seeds run,) of `metric` by policy; NaN where the value is undefined, as a rate over nothing."""
-        rows = self.summary[(self.summary["variant"] == variant) & (self.summary["metric"] == metric)]
-        return {str(policy): values.to_numpy() for policy, values in rows.groupby("policy")["value"]}
+        """Final values (seeds run,) of `metric` by policy; NaN where a seed has none, as of a rate over nothing."""
+        rows = self.summary[self.summary["variant"] == variant]
+        values = self.final(variant, metric)
+        ran = {policy: sorted(set(part)) for policy, part in rows.groupby("policy")["seed"]}
+        return {policy: values.loc[policy].reindex(ran[policy]).to_numpy() for policy in values.index}
 
     def feedback(self, variant: str) -> pd.Series:
         """The feedback regime of each policy."""
@@ -90,14 +92,26 @@ def load(run_dir: str | Path) -> Results:
     run_dir = Path(run_dir)
     if not run_dir.is_dir():
         raise ConfigError(f"There are no results at {run_dir}: run the scenario first (lersbench bench SCENARIO).")
-    curves = _read_table(run_dir / "curves.parquet", CURVES)
-    summary = _read_table(run_dir / "summary.parquet", SUMMARY)
+    curves = _name_regimes(_read_table(run_dir / "curves.parquet", CURVES))
+    summary = _name_regimes(_read_table(run_dir / "summary.parquet", SUMMARY))
     key = ["variant", "policy", "metric", "seed"]
     twice = summary[summary.duplicated(key)]
     if len(twice):
         first = ", ".join(f"{column} {twice.iloc[0][column]!r}" for column in key)
         raise DataError(f"{run_dir / 'summary.parquet'} holds two values for {first}; run the scenario again.")
     return Results(run_dir, curves, summary, _read_meta(run_dir / "run.json"))
+
+
+def regime_label(policy: str, feedback: str) -> str:
+    return f"{policy} ({feedback})"
+
+
+def _name_regimes(table: pd.DataFrame) -> pd.DataFrame:
+    """Policies that ran under several feedback regimes become contenders of their own: "linucb (full)"."""
+    regimes = table[["policy", "feedback"]].drop_duplicates()
+    several = regimes.loc[regimes.duplicated("policy"), "policy"]
+    rows = table["policy"].isin(several)
+    return table.assign(policy=table["policy"].where(~rows, table["policy"] + " (" + table["feedback"] + ")"))
 
 
 def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
@@ -178,7 +192,11 @@ class Board:
 
     @property
     def warnings(self) -> list[str]:
-        return [*mixed_feedback(self.results), *unfinished(self.results), *undefined(self.results, self.metric)]
+        found = [*mixed_feedback(self.results), *unfinished(self.results), *undefined(self.results, self.metric)]
+        told = self.results.scenario.get("baseline")
+        if self.baseline is None and told:
+            found.append(f"The scenario's baseline {told!r} was not run, so there are no differences to it.")
+        return found
 
 
 def board(
@@ -196,15 +214,9 @@ def board(
         said = {by.name, "misses"} if by.name == "ctr" else {by.name}  # misses are 1 - ctr
         metrics = [name for name in FURTHER if name in results.metrics and name not in said]
     further = [known_metric(results, name) for name in metrics]
-    baseline = baseline or results.scenario.get("baseline")
-    policies = list(results.summary["policy"].unique())
-    if baseline and baseline not in policies:
-        raise ConfigError(
-            f"The baseline {baseline!r} is not among the policies of the run: {', '.join(policies)}."
-            + suggestion(baseline, policies)
-        )
+    baseline = _baseline(results, baseline)
     sections = [_section(results, variant, by, further, baseline) for variant in results.variants]
-    return Board(results, by, further, baseline or None, pd.concat(sections, ignore_index=True))
+    return Board(results, by, further, baseline, pd.concat(sections, ignore_index=True))
 
 
 def table(
@@ -216,6 +228,29 @@ def table(
     difference_high (policy minus baseline, seed by seed), one mean per further metric, seeds.
     """
     return board(results, metric, metrics, baseline).frame
+
+
+def _baseline(results: Results, asked: str | None) -> str | None:
+    """The baseline to compare with; None where the scenario's own was not run (a baseline asked for must have been)."""
+    baseline = asked or results.scenario.get("baseline")
+    contenders = results.summary.drop_duplicates("policy")
+    if any(own_baseline(baseline, kind, contenders["policy"]) for kind in contenders["feedback"].unique()):
+        return baseline
+    if asked:
+        raise ConfigError(
+            f"The baseline {asked!r} is not among the policies of the run: {', '.join(contenders['policy'])}."
+            + suggestion(asked, contenders["policy"])
+        )
+    return None
+
+
+def own_baseline(baseline: str | None, feedback: str, policies: Iterable[str]) -> str | None:
+    """The label of the baseline for a contender of this regime: one that ran under several is taken from its own."""
+    known = set(policies)
+    if baseline is None or baseline in known:
+        return baseline
+    label = regime_label(baseline, feedback)
+    return label if label in known else None
 
 
 def _section(
@@ -240,7 +275,8 @@ def _section(
             "high": float(found.high),
         }
         if baseline:
-            row |= _difference(values, policy, baseline, results.replicates)
+            own_base = own_baseline(baseline, feedback[policy], values.index)
+            row |= _difference(values, policy, own_base, results.replicates)
         row |= {name: means.get(policy, math.nan) for name, means in others.items()}
         row["seeds"] = len(own[policy])
         rows.append(row)
@@ -248,10 +284,10 @@ def _section(
     return frame.sort_values("mean", ascending=by.better == "lower", na_position="last", kind="stable")
 
 
-def _difference(values: pd.DataFrame, policy: str, baseline: str, replicates: str) -> dict[str, float]:
+def _difference(values: pd.DataFrame, policy: str, baseline: str | None, replicates: str) -> dict[str, float]:
     """Policy minus baseline on the seeds both have; NaN for the baseline itself and where it was not run."""
     nothing = dict.fromkeys(("difference", "difference_low", "difference_high"), math.nan)
-    if policy == baseline or baseline not in values.index:
+    if baseline is None or policy == baseline or baseline not in values.index:
         return nothing
     both = values.loc[[policy, baseline]].dropna(axis=1).to_numpy()
     if both.shape[1] == 0:

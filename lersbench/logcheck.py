@@ -43,6 +43,8 @@ class Problem:
     values: list[Any] = field(default_factory=list)  # what stands there
 
     def __str__(self) -> str:
+        if not self.file:
+            return self.kind
         where = f"{self.file}, column {self.column}" if self.column else self.file
         text = f"{where}: {self.kind}"
         if self.rows:
@@ -85,6 +87,11 @@ class Report:
         problem.rows += [int(r) for r in rows[:room]]
         problem.values += values[:room]
 
+    def broken(self, error: DataError) -> None:
+        """Note an error after which the log could not be read any further."""
+        for line in str(error).splitlines():
+            self._problems.setdefault(("", "", line), Problem("", "", line, "", count=1))
+
     def raise_if_any(self) -> None:
         """Raise the problems found so far as one DataError."""
         if not self.ok:
@@ -99,7 +106,7 @@ class Report:
 
 
 @kernel
-def place_slates(candidates, slate, place, faults):  # type: ignore[no-untyped-def]
+def place_slates(candidates, slate, place, faults):
     """Turn slates of items into slates of indices into the candidates, and flag what is wrong with them.
 
     candidates (n, C) int64 items, or (0, C) where every round offers the items 0..C-1 in order; slate (n, L)
@@ -225,7 +232,7 @@ def _culprit(flag: int, items: np.ndarray, candidates: np.ndarray | None, n_item
     """The first item of a row that has the fault `flag`."""
     if flag in (UNKNOWN_CANDIDATE, UNKNOWN_SLATE):
         wrong = (items < 0) | (items >= n_items)
-    elif flag == NOT_OFFERED:
+    elif flag == NOT_OFFERED and candidates is not None:
         wrong = ~np.isin(items, candidates) & (items >= 0) & (items < n_items)
     else:
         wrong = np.array([item in items[:k] and 0 <= item < n_items for k, item in enumerate(items)])

@@ -20,7 +20,7 @@ SCHEMA = 1
 ORDERS = ("time", "exchangeable")
 PROPENSITIES = ("uniform", "logged", "estimated", "none")
 CHECKSUMS = b"lersbench.checksums"  # key in the metadata of rounds.parquet
-BATCH_BYTES = 1 << 20  # decoded at a time: small enough to stay in the processor's cache
+BATCH_BYTES = 2 << 20  # decoded at a time: small enough to stay near the processor
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,24 @@ def read_info(fs: pafs.FileSystem, root: str) -> LogInfo:
         raise DataError(f"{file}: the log is empty (rounds 0). Fix: write at least one round")
     if data["items"] == 0:
         raise DataError(f"{file}: the log has no items. Fix: write at least one item")
-    return LogInfo(**{**data, "columns": tuple(data["columns"])})
+    info = LogInfo(**{**data, "columns": tuple(data["columns"])})
+    _check_sizes(file, info)
+    return info
+
+
+def _check_sizes(file: str, info: LogInfo) -> None:
+    """The sizes must fit the columns: a wrong one would come out as arrays of another shape."""
+    has = set(info.columns)
+    if "rewards" not in has and not {"slate", "clicks"} <= has:
+        raise DataError(f"{file}: columns are {sorted(has)}. Fix: a log needs rewards, or slate and clicks")
+    lists = has & {"slate", "clicks", "propensities"}
+    for size, columns in (("d", has & {"context"}), ("m", has & {"features"}), ("L", lists)):
+        if (getattr(info, size) > 0) != bool(columns):
+            told = f"{size} is {getattr(info, size)}, but the columns are {sorted(has)}"
+            raise DataError(f"{file}: {told}. Fix: write the log again")
+    if not info.C or ("candidates" not in has and info.items != info.C):
+        told = f"C is {info.C} and items {info.items}, but the columns are {sorted(has)}"
+        raise DataError(f"{file}: {told}. Fix: without candidates every round offers all items, so C is items")
 
 
 _KINDS = {"int": int, "str": str, "dict[str, Any]": dict, "dict[str, str]": dict, "tuple[str, ...]": list}
@@ -122,14 +139,14 @@ _CHOICES: dict[str, Collection[str]] = {"order": ORDERS, "propensities": PROPENS
 
 
 def _check_key(file: str, name: str, value: Any, annotation: Any) -> None:
-    kind = _KINDS[annotation]
+    kind: Any = _KINDS[annotation]
     if not isinstance(value, kind) or isinstance(value, bool) or (kind is int and value < 0):
         raise DataError(
             f"{file}: {name} is {value!r}; it must be a {kind.__name__}, not negative. Fix: write the log again"
         )
     if name in _CHOICES and value not in _CHOICES[name]:
         raise DataError(f"{file}: {name} is {value!r}. Fix: one of {', '.join(_CHOICES[name])}")
-    if name == "columns" and not set(value) <= set(COLUMNS):
+    if name == "columns" and (not set(map(str, value)) <= set(COLUMNS) or len(set(map(str, value))) < len(value)):
         raise DataError(f"{file}: columns are {value}. Fix: only {', '.join(COLUMNS)}")
 
 
@@ -153,7 +170,7 @@ class RoundsDigest:
 
     def update(self, block: Mapping[str, np.ndarray]) -> None:
         for name, values in block.items():
-            self._hashes[name].update(np.ascontiguousarray(values, dtype=stored_dtype(name)))
+            self._hashes[name].update(np.ascontiguousarray(values, dtype=stored_dtype(name)).data)
 
     def hexdigests(self) -> dict[str, str]:
         return {name: digest.hexdigest() for name, digest in self._hashes.items()}

@@ -147,9 +147,6 @@ class Log:
                     told = f"lists of {kind.list_size}, but log.json says {column.width(info)}"
                     raise DataError(f"{part}, column {name}: {told}. Fix: one width in the whole log")
                 kind = kind.value_type
-            if "candidates" not in info.columns and info.C != info.items:
-                told = f"no column candidates, but log.json says C {info.C} and items {info.items}"
-                raise DataError(f"{part}: {told}. Fix: name the candidates, or offer all items")
             if not any(accepts(kind) for accepts in column.accepts):
                 raise DataError(f"{part}, column {name}: type {kind}. Fix: store {column.stored}")
         for name in COLUMNS:
@@ -299,6 +296,8 @@ class Log:
             row = 0 if item is None else int((item != np.arange(n)).argmax())
             told = f"row {row}, column item: {table.column('item')[row]} where {row} should be"
             raise DataError(f"{path}, {told}. Fix: number the items 0..items-1 in order")
+        if not self.info.p and "features" in table.column_names:
+            raise DataError(f"{path}: has a column features, but log.json says p 0. Fix: write the log again")
         if not self.info.p:
             return np.empty((n, 0))
         if "features" not in table.column_names:
@@ -405,5 +404,5 @@ def validate(path: str | Path) -> Report:
             told = "the rounds or items are not those of the digest in log.json"
             report.add(f"{path}/log.json", "digest", told, "write the log again")
     except DataError as error:
-        report.add(str(error), "", "", "")
+        report.broken(error)
     return report

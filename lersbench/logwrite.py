@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import shutil
 import tempfile
@@ -91,7 +92,7 @@ def write(
                 files[file] = hashlib.sha256((stage / file).read_bytes()).hexdigest()
         stored_items = pq.read_table(stage / "items.parquet").to_pandas()
         info = dataclasses.replace(info, files=files, digest=log_digest(digest, stored_items))
-        (stage / "log.json").write_text(json.dumps(dataclasses.asdict(info), indent=2, allow_nan=False) + "\n")
+        (stage / "log.json").write_text(_to_json(info))
     return Log(path)
 
 
@@ -99,17 +100,15 @@ def _write_rounds(
     stage: Path, file: str, chunks: Iterable[Mapping[str, Any]], info: LogInfo
 ) -> tuple[RoundsDigest, LogInfo]:
     """Check and store the rounds; the sizes found go into the LogInfo that is returned."""
-    rounds: _Rounds | None = None
-    try:
-        for chunk in chunks:
-            if rounds is None:
-                info = _sizes(chunk, info, file)
-                rounds = _Rounds(stage, file, info)
+    rest = iter(chunks)
+    first = next(rest, None)
+    if first is None:
+        raise DataError(f"{file}: the log is empty. Fix: write at least one round")
+    info = _sizes(first, info, file)
+    with _Rounds(stage, file, info) as rounds:
+        for chunk in itertools.chain([first], rest):
             rounds.add(chunk)
-    finally:
-        if rounds is not None:
-            rounds.close()
-    if rounds is None or not rounds.rows:
+    if not rounds.rows:
         raise DataError(f"{file}: the log is empty. Fix: write at least one round")
     return rounds.digest, dataclasses.replace(info, rounds=rounds.rows, block=rounds.block)
 
@@ -144,7 +143,7 @@ class _Rounds:
     def __init__(self, stage: Path, file: str, info: LogInfo) -> None:
         self.info, self.file, self.rows = info, file, 0
         self.digest = RoundsDigest(info.columns)
-        widths = {c: COLUMNS[c].width and COLUMNS[c].width(info) for c in info.columns}
+        widths = {c: _width(c, info) for c in info.columns}
         row_bytes = sum(stored_dtype(c).itemsize * (1 if w is None else w) for c, w in widths.items())
         self.block = block_rows(row_bytes)
         self._group = self.block * max(GROUP_BYTES // (row_bytes * self.block), 1)
@@ -231,11 +230,20 @@ class _Rounds:
                 pa.Table.from_arrays(arrays, schema=self._writer.schema), row_group_size=self._group
             )
 
-    def close(self) -> None:
-        if self._waiting_rows:
-            self._flush(self._waiting_rows)
-        self._writer.add_key_value_metadata({CHECKSUMS: json.dumps(self._sums).encode()})
-        self._writer.close()
+    def __enter__(self) -> _Rounds:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with self._writer:
+            if kind is None:
+                if self._waiting_rows:
+                    self._flush(self._waiting_rows)
+                self._writer.add_key_value_metadata({CHECKSUMS: json.dumps(self._sums).encode()})
+
+
+def _width(name: str, info: LogInfo) -> int | None:
+    width = COLUMNS[name].width
+    return None if width is None else width(info)
 
 
 def _arrow_type(name: str, width: int | None) -> pa.DataType:
@@ -247,6 +255,18 @@ def _to_arrow(values: np.ndarray, kind: pa.DataType) -> pa.Array:
     if pa.types.is_fixed_size_list(kind):
         return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), type=kind)
     return pa.array(values).view(kind)
+
+
+def _to_json(info: LogInfo) -> str:
+    def plain(value: Any) -> Any:
+        if isinstance(value, np.generic | np.ndarray):
+            return value.tolist()
+        raise TypeError(f"{value!r} is a {type(value).__name__}")
+
+    try:
+        return json.dumps(dataclasses.asdict(info), indent=2, allow_nan=False, default=plain) + "\n"
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"provenance cannot be written as JSON: {error}") from error
 
 
 def _side_table(table: pd.DataFrame | int, key: str, file: str) -> pa.Table:

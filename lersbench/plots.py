@@ -36,6 +36,8 @@ from lersbench.leaderboard import (
     decimals,
     known_metric,
     number,
+    own_baseline,
+    regime_label,
     scale,
     suggestion,
 )
@@ -143,11 +145,13 @@ def looks(results: Results) -> dict[str, dict[str, Any]]:
     """Colour, dashes and marker of every policy of the run: hue by name, dashes by hyper-parameters."""
     contenders = results.summary.drop_duplicates("policy")
     baseline = results.scenario.get("baseline")
+    known = set(contenders["policy"])
+    grey = {own_baseline(baseline, feedback, known) for feedback in contenders["feedback"]}
     found: dict[str, dict[str, Any]] = {}
     hue: dict[str, int] = {}
     members: dict[str, int] = {}
     for policy, name in zip(contenders["policy"], contenders["name"], strict=True):
-        if policy == baseline:
+        if policy in grey:
             found[policy] = {"color": GREY, "linestyle": "-", "marker": None}
             continue
         order = hue.setdefault(name, len(hue))
@@ -217,7 +221,8 @@ def _notes(results: Results) -> list[str]:
 def _label(results: Results, policy: str) -> str:
     """The policy's label, with its feedback regime where regimes differ."""
     rows = results.summary.drop_duplicates("policy").set_index("policy")["feedback"]
-    return policy if rows.nunique() == 1 else f"{policy} ({rows[policy]})"
+    named = rows.nunique() == 1 or policy.endswith(f" ({rows[policy]})")
+    return policy if named else regime_label(policy, rows[policy])
 
 
 def _axis_title(metric: Metric) -> str:
@@ -488,8 +493,9 @@ def _groups(results: Results) -> list[tuple[str, ...]]:
     if not any(results.scenario["leaderboard"] in group for group in groups):
         groups.insert(0, (known_metric(results, results.scenario["leaderboard"]).name,))
     if _one_item_slates(results):  # then the three click rates are one
-        rates = [rate for rate in (results.scenario["leaderboard"], "ctr_sum", "ctr_set", "ctr") if (rate,) in groups]
-        groups = [group for group in groups if group[0] not in {"ctr", "ctr_set", "ctr_sum"} - {rates[0]}]
+        rates = ["ctr_sum", "ctr_set", "ctr"]
+        kept = results.scenario["leaderboard"] if results.scenario["leaderboard"] in rates else "ctr_sum"
+        groups = [group for group in groups if group[0] not in rates or group[0] == kept]
     return groups
 
 

@@ -6,12 +6,14 @@ due, deliver the feedback of the last batch, show the round to the policy, check
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from lersbench import metrics
+from lersbench.borrow import borrow
 from lersbench.errors import RunError
 from lersbench.jit import kernel, specialise
 from lersbench.linalg import scramble
@@ -237,6 +239,7 @@ def drive(
     A batch is the rounds whose places share at // batch. Whatever is left waiting is delivered at the
     end, so a call must end where a batch ends.
     """
+    state, rows, scratch, meter = borrow(state), borrow(rows), borrow(scratch), borrow(meter)
     for n in range(index.shape[0]):
         row = index[n]
         if protocol.batch == 1 or n == 0 or at[n] // protocol.batch != at[n - 1] // protocol.batch:
@@ -263,10 +266,11 @@ def drive(
     deliver(state, rows, protocol, scratch)
 
 
-def compiled(policy: KernelPolicy) -> Callable[..., None]:
+@functools.cache
+def compiled(policy: type[KernelPolicy]) -> Callable[..., None]:
     """The loop above, compiled for the kernels of this policy; from disk where they have been compiled before."""
     kernels = dict(zip(("select", "update", "wins"), policy.kernels, strict=False))
-    name = f"{type(policy).__module__}.{type(policy).__qualname__}"
+    name = f"{policy.__module__}.{policy.__qualname__}"
     cache = name.startswith("lersbench.policies.")
     by_select = specialise(accepts_by_select, name, cache, select=kernels["select"])
     by_wins = {"accepts": by_select, "wins": kernels.get("wins")}
@@ -336,7 +340,7 @@ class Contender:
         self.policy, self.protocol, self.meter, self.rng = policy, protocol, meter, rng
         self.scratch = _scratch(spec, protocol)
         self.state = policy.init(spec)
-        self.drive = compiled(policy) if isinstance(policy, KernelPolicy) else batched(policy)
+        self.drive = compiled(type(policy)) if isinstance(policy, KernelPolicy) else batched(policy)
 
     def play(self, rows: Rows, index: np.ndarray, at: np.ndarray) -> None:
         """Play rows of one chunk. Raises RunError where the policy breaks its contract."""

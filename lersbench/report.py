@@ -38,8 +38,8 @@ from lersbench.plots import draw_all
 WIDE = 0.1  # an interval of more than this share of its value on either side is called wide
 FEW_SEEDS = 10
 FLAWS = {
-    "regret_published": "the published regret counts a miss only where the policy's score says that it recommends, so a "
-    "policy that seldom recommends looks good; read misses or the cumulative regret",
+    "regret_published": "the published regret counts a miss only where the policy's score says that it recommends, so "
+    "a policy that seldom recommends looks good; read misses or the cumulative regret",
     "hr_published@20": "the published HR@K breaks ties by the order of the file, and a file sorted by popularity then "
     "ranks for the policy; read HR@K with ties in expectation",
 }
@@ -78,13 +78,15 @@ class Picture:
 Block = Heading | Text | Items | Table | Picture
 
 
-def write(results: Results, folder: str | Path | None = None) -> list[Path]:
-    """Write report.md, report.html and figures/ into `folder` (the run's own by default); return the two reports.
+def write(results: Results, folder: str | Path | None = None, figures: Sequence[Path] | None = None) -> list[Path]:
+    """Write report.md and report.html into `folder` (the run's own by default); return the two.
 
-    Each file appears whole or not at all. `report.html` needs no other file.
+    `figures` are what `draw_all` returned, if it has drawn already; else they are drawn into `folder`/figures. Each
+    file appears whole or not at all, and `report.html` needs no other.
     """
     folder = results.path if folder is None else Path(folder)
-    figures = draw_all(results, folder / "figures")
+    folder.mkdir(parents=True, exist_ok=True)
+    figures = draw_all(results, folder / "figures") if figures is None else figures
     blocks = document(results, figures)
     pages = {"report.md": to_markdown(blocks, folder), "report.html": to_html(blocks, results.title)}
     for name, page in pages.items():
@@ -122,8 +124,12 @@ def _protocol(results: Results) -> list[Block]:
         f"Licence: {log.get('licence') or 'not stated'}."
         for log in results.meta["logs"]
     )
-    regimes = results.summary.drop_duplicates("policy").groupby("feedback")["policy"].apply(list)
-    told = [f"{kind}: {REGIMES.get(kind, 'see the scenario')} ({', '.join(names)})." for kind, names in regimes.items()]
+    contenders = results.summary.drop_duplicates("policy")
+    told = [
+        f"{kind}: {REGIMES.get(kind, 'see the scenario')} "
+        f"({', '.join(contenders.loc[contenders['feedback'] == kind, 'policy'])})."
+        for kind in sorted(set(contenders["feedback"]))
+    ]
     made = dict.fromkeys(
         f"{log['name']}: {', '.join(f'{key} {_plain(value)}' for key, value in log['provenance'].items())}."
         for log in results.meta["logs"]
@@ -132,11 +138,19 @@ def _protocol(results: Results) -> list[Block]:
     return [
         Table(["log", "data", "rounds", "items", "users"], rows, words=2),
         Text(
-            "The log is passed once, from the first row to the last: each policy chooses, is told what its feedback "
-            "regime lets it see, learns, and goes on. Its first mistakes count like its last."
+            "Every contender passes the log once: in each round it chooses, is told what its feedback regime lets it "
+            f"see, and learns. Its first mistakes count like its last.{_settings(results)}"
         ),
-        Items([*told, *([interval_in_words(results)]), *sources, *made]),
+        Items([*told, interval_in_words(results), *sources, *made]),
     ]
+
+
+def _settings(results: Results) -> str:
+    """Slate and delay of the protocol, where run.json states them."""
+    told = results.scenario.get("replay", {})
+    slate, batch = told.get("slate"), told.get("batch")
+    shown = f" Items shown per round: {slate}." if slate else ""
+    return shown + (f" Feedback is delivered every {batch} rounds." if batch and batch > 1 else "")
 
 
 def _plain(value: Any) -> str:
@@ -171,7 +185,8 @@ def _machine(results: Results) -> Items:
             lines.append(f"{title}: {', '.join(f'{name} {_plain(value)}' for name, value in meta[key].items())}.")
     if meta.get("rounds_per_second"):
         lines.append(f"Speed: {meta['rounds_per_second']:,.0f} rounds per second.")
-    return Items([*lines, *(f"Log digest: {log['digest']}" for log in meta["logs"] if log.get("digest"))])
+    digests = dict.fromkeys(f"{log['name']} {log['digest']}" for log in meta["logs"] if log.get("digest"))
+    return Items([*lines, *(f"Digest of the log {digest}." for digest in digests)])
 
 
 # Caveats --------------------------------------------------------------------------------------------------------------
@@ -199,10 +214,7 @@ def _few_seeds(results: Results) -> list[str]:
         return []
     if seeds == 1:
         return ["There is one seed: nothing can be said about the spread, and no ranking is supported."]
-    return [
-        f"There are {seeds} seeds: intervals from fewer than {FEW_SEEDS} are wide and rank ranges coarse; "
-        f"more seeds narrow {'neither, as they are halves of one log' if results.replicates == 'subsample' else 'both'}."
-    ]
+    return [f"There are {seeds} seeds: with fewer than {FEW_SEEDS}, intervals are wide and rank ranges coarse."]
 
 
 def _wide_intervals(ranking: Board) -> list[str]:
@@ -230,9 +242,10 @@ def _remedy(results: Results, variant: str, policy: str) -> str:
     if results.replicates != "subsample" or not rows:
         return f"A tenth of that would take about {100 * len(results.meta['seeds']):,} seeds."
     matches = results.finals(variant, "matches").get(policy)
-    known = matches is not None and np.isfinite(matches).all()
-    from_matches = f"Each half of the log matched only {number(float(np.mean(matches)), 0)} rounds. " if known else ""
-    return f"{from_matches}A tenth of that would take about {100 * rows:,} rows, a hundred times the log's {rows:,}."
+    matched = ""
+    if matches is not None and np.isfinite(matches).all():
+        matched = f"Each half of the log matched only {number(float(matches.mean()), 0)} rounds. "
+    return f"{matched}A tenth of that would take about {100 * rows:,} rows, a hundred times the log's {rows:,}."
 
 
 def _biased_replay(results: Results) -> list[str]:
@@ -245,10 +258,11 @@ def _biased_replay(results: Results) -> list[str]:
     ]
     if not skewed:
         return []
+    names = ", ".join(dict.fromkeys(skewed))
     return [
-        f"Replay is unbiased only on a log that was drawn uniformly at random, which {', '.join(dict.fromkeys(skewed))} "
-        "was not: its matching rounds lean towards those in which the logging policy agreed with the contender, and the "
-        "values are biased by an unknown amount."
+        f"Replay is unbiased only on a log that was drawn uniformly at random, which {names} was not: its matching "
+        "rounds lean towards those in which the logging policy agreed with the contender, and the values are biased by "
+        "an unknown amount."
     ]
 
 
@@ -324,8 +338,6 @@ def _html(block: Block) -> str:
 
 
 def _html_row(tag: str, row: Sequence[str], words: int) -> str:
-    cells = (
-        f"<{tag}{' class="word"' if column < words else ''}>{html.escape(cell)}</{tag}>"
-        for column, cell in enumerate(row)
-    )
+    kinds = [' class="word"' if column < words else "" for column in range(len(row))]
+    cells = [f"<{tag}{kind}>{html.escape(cell)}</{tag}>" for kind, cell in zip(kinds, row, strict=True)]
     return f"<tr>{''.join(cells)}</tr>"

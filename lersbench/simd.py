@@ -57,17 +57,17 @@ def row_dots_loop(matrix: np.ndarray, first: int, last: int, x: np.ndarray, out:
 
 
 def lane_sums_loop(weights: np.ndarray, lanes: np.ndarray, blocks: int, out: np.ndarray) -> None:
-    """Fill `out` (K, 8 blocks) with sum_p weights[k, p] lanes[., p, .], p ascending.
+    """Fill `out[0 : 8 blocks]` with sum_p weights[p] lanes[., p], p ascending.
 
-    `weights` (K, rows); `lanes` (at least `blocks`, rows, 8): column c of the matrix is lane c % 8 of block c // 8.
+    `weights` (rows,); `lanes` (at least `blocks`, 8 rows): column c of the (rows, columns) matrix is
+    at [c // 8, 8 p + c % 8].
     """
-    for k in range(weights.shape[0]):
-        for b in range(blocks):
-            for i in range(LANES):
-                total = 0.0
-                for p in range(weights.shape[1]):
-                    total += weights[k, p] * lanes[b, p, i]
-                out[k, b * LANES + i] = total
+    for b in range(blocks):
+        for i in range(LANES):
+            total = 0.0
+            for p in range(weights.shape[0]):
+                total += weights[p] * lanes[b, LANES * p + i]
+            out[LANES * b + i] = total
 
 
 class _Array:
@@ -143,76 +143,57 @@ def _row_tile(rows: int) -> Any:
     return tile
 
 
-def _lane_tile(height: int, width: int) -> Any:
-    """An intrinsic for `height` rows of weights times `width` blocks of lanes at once."""
+def _lane_tile(width: int) -> Any:
+    """An intrinsic for `width` blocks of lanes at once."""
 
     @intrinsic
-    def tile(typingctx, weights, k, lanes, block, out):  # type: ignore[no-untyped-def]
+    def tile(typingctx, weights, lanes, block, out):  # type: ignore[no-untyped-def]
         def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-            weights, lanes, out = (_Array(context, builder, signature.args[i], args[i]) for i in (0, 2, 4))
-            rows, intp = weights.shape[1], weights.shape[1].type
-            ks = [builder.add(args[1], intp(i)) for i in range(height)]
-            blocks = [builder.add(args[3], intp(j)) for j in range(width)]
-            size = builder.mul(rows, intp(LANES))
-            starts = [builder.mul(b, size) for b in blocks]
+            weights, lanes, out = (_Array(context, builder, signature.args[i], args[i]) for i in (0, 1, 3))
+            rows, intp = weights.shape[0], weights.shape[0].type
+            blocks = [builder.add(args[2], intp(j)) for j in range(width)]
+            starts = [builder.mul(b, lanes.shape[1]) for b in blocks]
 
             def terms(p):  # type: ignore[no-untyped-def]
-                here = builder.mul(p, intp(LANES))
-                right = [lanes.vector(builder.add(start, here)) for start in starts]
-                left = [weights.everywhere(builder.add(builder.mul(k, rows), p)) for k in ks]
-                return [(w, v) for w in left for v in right]
+                weight, here = weights.everywhere(p), builder.mul(p, intp(LANES))
+                return [(weight, lanes.vector(builder.add(start, here))) for start in starts]
 
-            sums = iter(_sum_over(builder, rows, 1, height * width, terms))
-            for k in ks:
-                for b in blocks:
-                    out.put(builder.add(builder.mul(k, out.shape[1]), builder.mul(b, intp(LANES))), next(sums))
+            for b, total in zip(blocks, _sum_over(builder, rows, 1, width, terms), strict=True):
+                out.put(builder.mul(b, intp(LANES)), total)
             return context.get_dummy_value()
 
-        return types.void(weights, types.intp, lanes, types.intp, out), codegen
+        return types.void(weights, lanes, types.intp, out), codegen
 
     return tile
 
 
-_row8, _row1 = _row_tile(8), _row_tile(1)
-_lane1x8, _lane1x1, _lane3x2, _lane1x2 = _lane_tile(1, 8), _lane_tile(1, 1), _lane_tile(3, 2), _lane_tile(1, 2)
+_rows8, _rows1 = _row_tile(8), _row_tile(1)
+_lanes8, _lanes4, _lanes1 = _lane_tile(8), _lane_tile(4), _lane_tile(1)
 
 
 def row_dots_vectors(matrix: np.ndarray, first: int, last: int, x: np.ndarray, out: np.ndarray) -> None:
     """See `row_dots_loop`."""
     row = first
     while row + 8 <= last:
-        _row8(matrix, row, x, out, row - first)
+        _rows8(matrix, row, x, out, row - first)
         row += 8
     while row < last:
-        _row1(matrix, row, x, out, row - first)
+        _rows1(matrix, row, x, out, row - first)
         row += 1
 
 
 def lane_sums_vectors(weights: np.ndarray, lanes: np.ndarray, blocks: int, out: np.ndarray) -> None:
     """See `lane_sums_loop`."""
-    k, height = 0, weights.shape[0]
-    while k < height:
-        b = 0
-        if k + 3 <= height:
-            while b + 2 <= blocks:
-                _lane3x2(weights, k, lanes, b, out)
-                b += 2
-            while b < blocks:
-                for j in range(3):
-                    _lane1x1(weights, k + j, lanes, b, out)
-                b += 1
-            k += 3
-        else:
-            while b + 8 <= blocks:
-                _lane1x8(weights, k, lanes, b, out)
-                b += 8
-            while b + 2 <= blocks:
-                _lane1x2(weights, k, lanes, b, out)
-                b += 2
-            while b < blocks:
-                _lane1x1(weights, k, lanes, b, out)
-                b += 1
-            k += 1
+    b = 0
+    while b + 8 <= blocks:
+        _lanes8(weights, lanes, b, out)
+        b += 8
+    while b + 4 <= blocks:
+        _lanes4(weights, lanes, b, out)
+        b += 4
+    while b < blocks:
+        _lanes1(weights, lanes, b, out)
+        b += 1
 
 
 row_dots = kernel(row_dots_loop if numba.config.DISABLE_JIT else row_dots_vectors)

@@ -33,22 +33,22 @@ class History:
         self.products = pd.Index(table["product"].unique()).sort_values()
         past = table[table["time"] < cut]
         streamer = self._streamers(past)
-        self.streamers = (
+        self.streamers: list[str] = (
             [str(name) for name in range(1 + int(streamer.max()))]
             if tables.streamers is not None
             else (frequent_levels(past["seller"].astype("string")))
         )
-        product = self.products.get_indexer(past["product"])
+        product = codes(self.products, past["product"])
         catalogue = self.catalogue
         if "category" in catalogue:
             text = catalogue["category"].astype("string")
             self.categories = frequent_levels(text.iloc[product])
-            category = pd.Index(self.categories).get_indexer(text)
+            category = codes(self.categories, text)
         else:
             self.categories, category = [], np.full(len(catalogue), -1)
         self.lines = pd.DataFrame(
             {
-                "customer": self.customers.get_indexer(past["customer"]),
+                "customer": codes(self.customers, past["customer"]),
                 "product": product,
                 "streamer": streamer,
                 "category": category[product],
@@ -63,7 +63,7 @@ class History:
     def _streamers(self, past: pd.DataFrame) -> np.ndarray:
         if self.tables.streamers is None:
             sellers = past["seller"].astype("string")
-            return pd.Index(frequent_levels(sellers)).get_indexer(sellers)
+            return codes(frequent_levels(sellers), sellers)
         return past["seller"].map(self.tables.streamers).fillna(-1).to_numpy(dtype=np.int64)
 
     @cached_property
@@ -71,19 +71,17 @@ class History:
         """The products table (its columns but `product`), one row a product code."""
         if self.tables.products is None:
             return pd.DataFrame(index=range(len(self.products)))
-        known = self.tables.products.drop_duplicates("product").set_index("product")
+        known = self.tables.products.set_index("product")
         return known.reindex(self.products).reset_index(drop=True)
 
     @cached_property
     def orders(self) -> pd.DataFrame:
         """One row an order, by customer and time: customer, streamer (that of most of its amount), day, feedback,
         and `back`, its place counted from the customer's last order (0)."""
-        amounts = self.lines.groupby(["order", "streamer"], as_index=False)["amount"].sum()
-        main = amounts.sort_values("amount", kind="stable").drop_duplicates("order", keep="last")
         orders = self.lines.groupby("order").agg(
             customer=("customer", "first"), time=("time", "max"), day=("day", "max")
         )
-        orders["streamer"] = main.set_index("order")["streamer"]
+        orders["streamer"] = self._main_streamer("order")
         orders["feedback"] = np.where(self._commented(orders), COMMENTED, BOUGHT)
         orders = orders.reset_index().sort_values(["customer", "time", "order"])
         orders["back"] = orders.groupby("customer").cumcount(ascending=False)
@@ -93,7 +91,7 @@ class History:
         comments = self.tables.comments
         if comments is None:
             return np.zeros(len(orders), bool)
-        said = pd.MultiIndex.from_arrays([self.customers.get_indexer(comments["customer"]), days(comments["time"])])
+        said = pd.MultiIndex.from_arrays([codes(self.customers, comments["customer"]), days(comments["time"])])
         return pd.MultiIndex.from_frame(orders[["customer", "day"]]).isin(said)
 
     def seen(self, column: str) -> np.ndarray:
@@ -104,12 +102,13 @@ class History:
     @cached_property
     def home(self) -> np.ndarray:
         """(n_products,) the streamer that sold most of each product, -1 for products not sold before the cut."""
-        known = self.lines[self.lines["streamer"] >= 0]
-        amounts = known.groupby(["product", "streamer"], as_index=False)["amount"].sum()
-        main = amounts.sort_values("amount", kind="stable").drop_duplicates("product", keep="last")
-        home = np.full(len(self.products), -1)
-        home[main["product"]] = main["streamer"]
-        return home
+        return self._main_streamer("product").reindex(range(len(self.products)), fill_value=-1).to_numpy()
+
+    def _main_streamer(self, column: str) -> pd.Series:
+        """The streamer with most of the amount of each code in a column of `lines`, the lower number where equal."""
+        amounts = self.lines.groupby([column, "streamer"])["amount"].sum().reset_index()
+        amounts = amounts.sort_values(["amount", "streamer"], ascending=[True, False])
+        return amounts.drop_duplicates(column, keep="last").set_index(column)["streamer"].sort_index()
 
     def rfm(self) -> Features:
         """Recency, frequency, monetary value and T, as the `lifetimes` convention has them, one row a customer.
@@ -136,7 +135,7 @@ class History:
         """The static features of every customer: RFM and the customers table (text one-hot)."""
         if self.tables.customers is None:
             return self.rfm()
-        known = self.tables.customers.drop_duplicates("customer").set_index("customer").reindex(self.customers)
+        known = self.tables.customers.set_index("customer").reindex(self.customers)
         return side_by_side(self.rfm(), encode(known.reset_index(drop=True), self.seen("customer")))
 
     def customer_features(self) -> Features:
@@ -221,6 +220,11 @@ class History:
             "order_feedback": feedback,
             "basket_categories": baskets.reshape(len(users), -1),
         }
+
+
+def codes(ids: pd.Index | list[str], values: pd.Series) -> np.ndarray:
+    """(n,) the place of each value among `ids`, -1 where it is none of them."""
+    return pd.Index(ids).get_indexer(pd.Index(values))
 
 
 def days(times: pd.Series) -> np.ndarray:

@@ -19,8 +19,10 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
 from lersbench.datasets.draws import distinct, proportional
+from lersbench.datasets.history import codes
 from lersbench.datasets.options import at_least
 from lersbench.datasets.reduce import Features, reduce, side_by_side
 from lersbench.errors import ConfigError, DataError
@@ -126,15 +128,27 @@ def _read(folder: Path) -> Matrices:
 
 
 def _read_binary(folder: Path) -> Matrices:
-    positives, users, items, big, tags = (pd.read_parquet(folder / name) for name in BINARY)
+    pair = ["user_id", "video_id"]
+    columns = (pair, ["user_id"], ["video_id"], pair, ["video_id", "tags"])
+    positives, users, items, big, tags = (_parquet(folder / n, own) for n, own in zip(BINARY, columns, strict=True))
     return _matrices(positives, users["user_id"], items["video_id"], big, tags.set_index("video_id")["tags"], folder)
 
 
 def _read_original(folder: Path) -> Matrices:
     small = _watched(folder / ORIGINAL[0])
     big = _watched(folder / ORIGINAL[1])
-    tags = pd.read_csv(folder / ORIGINAL[2]).set_index("video_id")["feat"].map(ast.literal_eval)
+    try:
+        tags = pd.read_csv(folder / ORIGINAL[2]).set_index("video_id")["feat"].map(ast.literal_eval)
+    except (KeyError, ValueError, SyntaxError) as error:
+        raise DataError(f"{folder / ORIGINAL[2]} cannot be read as a table of video_id and feat: {error}") from error
     return _matrices(small[small["positive"]], small["user_id"], small["video_id"], big[big["positive"]], tags, folder)
+
+
+def _parquet(path: Path, columns: list[str]) -> pd.DataFrame:
+    try:
+        return pq.read_table(path, columns=columns).to_pandas()
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read as a table of {', '.join(columns)}: {error}") from error
 
 
 def _watched(path: Path) -> pd.DataFrame:
@@ -153,8 +167,8 @@ def _matrices(
     positives: pd.DataFrame, users: pd.Series, items: pd.Series, big: pd.DataFrame, tags: pd.Series, folder: Path
 ) -> Matrices:
     user_ids, item_ids = np.unique(users), np.unique(items)
-    row = pd.Index(user_ids).get_indexer(positives["user_id"])
-    column = pd.Index(item_ids).get_indexer(positives["video_id"])
+    row = codes(pd.Index(user_ids), positives["user_id"])
+    column = codes(pd.Index(item_ids), positives["video_id"])
     for code, key in ((row, "user_id"), (column, "video_id")):
         if (code < 0).any():
             stray = positives[key].iloc[int((code < 0).argmax())]
@@ -183,8 +197,8 @@ def _context(data: Matrices, width: int) -> tuple[np.ndarray, float]:
     """Tag shares of the big matrix's positives and how many there are; users without any have zeros."""
     table = _tag_table(data)
     everyone = np.union1d(data.users, data.big["user_id"])
-    row = pd.Index(everyone).get_indexer(data.big["user_id"])
-    seen = table.to_numpy(float)[table.index.get_indexer(data.big["video_id"])]
+    row = codes(pd.Index(everyone), data.big["user_id"])
+    seen = table.to_numpy(float)[codes(table.index, data.big["video_id"])]
     counts = np.column_stack([np.bincount(row, seen[:, j], len(everyone)) for j in range(seen.shape[1])])
     total = counts.sum(axis=1, keepdims=True)
     number = np.bincount(row, minlength=len(everyone))

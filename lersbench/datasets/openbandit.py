@@ -150,7 +150,7 @@ def _rows(source: Path, folder: str, behaviour: str, campaign: str, position: in
     if np.any(columns[0][1:] < columns[0][:-1]):
         order = np.argsort(columns[0], kind="stable")
         columns = [column[order] for column in columns]
-    codes = columns[5]
+    time, item, shown_at, click, propensity, codes = columns
     levels = []
     for j, level_codes in enumerate(known):
         by_name = sorted(level_codes)
@@ -158,7 +158,7 @@ def _rows(source: Path, folder: str, behaviour: str, campaign: str, position: in
         place = np.empty(len(by_name), np.int8)
         place[[level_codes[level] for level in by_name]] = np.arange(len(by_name))
         codes[:, j] = place[codes[:, j]]
-    return Rows(*columns, levels)
+    return Rows(time, item, shown_at, click, propensity, codes, levels)
 
 
 def _tables(source: Path, name: str) -> Iterator[tuple[int, pd.DataFrame]]:

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from lersbench.datasets.draws import distinct
 from lersbench.datasets.options import at_least
@@ -97,7 +96,7 @@ def build(
         _chunks(truth, known, rounds, items, d, m, C, L, feedback, expected, seed),
         name="synthetic",
         items=items,
-        users=pd.DataFrame({"user": range(users), "id": range(users)}) if users else None,
+        users=users or None,
         propensities="uniform" if L else "none",
         licence=LICENCE,
         attribution=ATTRIBUTION,
@@ -184,7 +183,7 @@ def _chunks(
             offered = chunk["candidates"] = distinct(rng, n, items, C)
         z = _sphere(rng, n * C, m - 1).reshape(n, C, -1)
         if m:
-            chunk["features"] = np.concatenate([np.ones((n, C, 1)), z], axis=2).reshape(n, C * m)
+            chunk["features"] = np.concatenate([np.ones((n, C, 1)), z], axis=2)
         _feedback(chunk, world, rng, offered, u, z, L, feedback, expected)
         yield chunk
 

@@ -43,8 +43,12 @@ class Tables:
     def __post_init__(self) -> None:
         _require(self.transactions, COLUMNS, "transactions")
         for name, key in (("products", ["product"]), ("customers", ["customer"]), ("comments", ["customer", "time"])):
-            if getattr(self, name) is not None:
-                _require(getattr(self, name), key, name)
+            table = getattr(self, name)
+            if table is not None:
+                _require(table, key, name)
+                if key[-1] != "time" and table[key[0]].duplicated().any():
+                    twice = table.loc[table[key[0]].duplicated(), key[0]].iloc[0]
+                    raise DataError(f"The {name} table has {key[0]} {twice!r} more than once: keep one row of each.")
 
 
 def _require(table: pd.DataFrame, columns: tuple[str, ...] | list[str], name: str) -> None:
@@ -91,6 +95,9 @@ def read_tables(
         if canonical not in COLUMNS:
             raise ConfigError(f"There is no canonical column {canonical!r}{suggestion(canonical, COLUMNS)}")
     lines = _read(Path(transactions), columns, NEEDED)
+    for canonical in columns:
+        if canonical not in lines:
+            raise DataError(f"{transactions} has no column {columns[canonical]!r}, which should be the {canonical}.")
     lines["time"] = _times(lines["time"], transactions, timezone)
     assumed = [name for name in ("seller", "order", "amount", "quantity") if name not in lines]
     if "seller" in assumed:
@@ -99,26 +106,29 @@ def read_tables(
         lines["order"] = lines.groupby(["customer", "time"]).ngroup()
     for name in ("amount", "quantity"):
         lines[name] = 1.0 if name in assumed else _numbers(lines[name], name, transactions)
-    more: dict[str, pd.DataFrame | None] = {
-        "products": None if products is None else _read(Path(products), columns, ("product",)),
-        "customers": None if customers is None else _read(Path(customers), columns, ("customer",)),
-        "comments": None,
-    }
-    if comments is not None:
-        said = _read(Path(comments), columns, ("customer", "time"))
-        more["comments"] = said.assign(time=_times(said["time"], comments, timezone))
-    facts = {"transactions": str(transactions), "columns": columns, "timezone": timezone, "assumed": assumed}
-    return Tables(lines[list(COLUMNS)], **more, facts=facts)
+    said = None if comments is None else _read(Path(comments), columns, ("customer", "time"))
+    if said is not None and comments is not None:
+        said["time"] = _times(said["time"], comments, timezone)
+    return Tables(
+        lines[list(COLUMNS)],
+        products=None if products is None else _read(Path(products), columns, ("product",)),
+        customers=None if customers is None else _read(Path(customers), columns, ("customer",)),
+        comments=said,
+        facts={"transactions": str(transactions), "columns": columns, "timezone": timezone, "assumed": assumed},
+    )
 
 
 def _read(path: Path, columns: Mapping[str, str], needed: tuple[str, ...]) -> pd.DataFrame:
     if not path.is_file():
         raise DataError(f"There is no file {path}.")
+    parquet = path.suffix in (".parquet", ".pq")
     try:
-        table = pq.read_table(path).to_pandas() if path.suffix in (".parquet", ".pq") else pd.read_csv(path)
+        table = pq.read_table(path).to_pandas() if parquet else pd.read_csv(path)
     except (OSError, ValueError, pd.errors.ParserError) as error:
-        raise DataError(f"{path} cannot be read as {'Parquet' if path.suffix != '.csv' else 'CSV'}: {error}") from error
-    table = table.rename(columns={own: canonical for canonical, own in columns.items() if own in table})
+        raise DataError(f"{path} cannot be read as {'Parquet' if parquet else 'CSV'}: {error}") from error
+    mapped = {own: canonical for canonical, own in columns.items() if own in table}
+    hidden = [canonical for own, canonical in mapped.items() if canonical != own and canonical in table]
+    table = table.drop(columns=hidden).rename(columns=mapped)
     for name in needed:
         if name not in table:
             raise DataError(

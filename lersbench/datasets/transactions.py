@@ -25,7 +25,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from lersbench.datasets.history import History, days
+from lersbench.datasets.history import History, codes, days
 from lersbench.datasets.options import at_least
 from lersbench.datasets.reduce import reduce
 from lersbench.datasets.tables import Tables
@@ -56,8 +56,8 @@ def build(
     *,
     name: str = "transactions",
     scenario: Scenario = "active",
-    cut: str = "2017-07-01",
-    day: str = "2017-07-01",
+    cut: str,
+    day: str | None = None,
     like_days: int = 7,
     customers: int | None = None,
     products: int | None = None,
@@ -72,7 +72,8 @@ def build(
 
     Args:
         cut: contexts and features are made of times before this day's beginning.
-        day: the recommended day, not before the cut. like_days: length of the like window in days, the day included.
+        day: the recommended day, not before the cut; left out: the day of the cut.
+        like_days: length of the like window in days, the recommended day included.
         customers, products: how many (active, repeat); left out: the published 1,000 x 200 and 10 x 10.
         repeats, likes_each: how often a customer of repeat comes, and how many products each likes.
         context, item_features: widths after PCA; 0 keeps every standardised feature.
@@ -81,6 +82,7 @@ def build(
     """
     at_least(1, like_days=like_days, repeats=repeats, likes_each=likes_each)
     at_least(0, context=context, item_features=item_features)
+    day = cut if day is None else day
     cut_time, first = as_date("cut", cut), as_date("day", day)
     if first < cut_time:
         raise ConfigError(f"The recommended day {day} lies before the cut {cut}: the context would know the answer.")
@@ -124,12 +126,12 @@ def likes(tables: Tables, history: History, day: pd.Timestamp, like_days: int) -
     """The likes as (n, 2) pairs of customer and product codes, and the codes of the products sold on `day`, sorted."""
     table = tables.transactions
     when = days(table["time"]) - days(pd.Series([day]))[0]
-    on_sale = np.unique(history.products.get_indexer(table.loc[when == 0, "product"]))
+    on_sale = np.unique(codes(history.products, table.loc[when == 0, "product"]))
     if len(on_sale) == 0:
         raise DataError(f"No product was sold on the recommended day {day:%Y-%m-%d}; {_span(tables)}.")
     window = table[(when >= 0) & (when < like_days)]
-    product = history.products.get_indexer(window["product"])
-    pairs = np.column_stack([history.customers.get_indexer(window["customer"]), product])
+    product = codes(history.products, window["product"])
+    pairs = np.column_stack([codes(history.customers, window["customer"]), product])
     return np.unique(pairs[np.isin(product, on_sale)], axis=0), on_sale
 
 
@@ -183,7 +185,8 @@ def _select(
         if customers is not None or products is not None:
             raise ConfigError("The scenario normal takes every customer and product: leave out customers and products.")
         return Selection(who, popular, _matrix(pairs, who, popular))
-    n, k = (PUBLISHED[scenario][key] if asked is None else asked for key, asked in _sizes(customers, products))
+    n = int(PUBLISHED[scenario]["customers"]) if customers is None else customers
+    k = int(PUBLISHED[scenario]["products"]) if products is None else products
     at_least(1, customers=n, products=k)
     if len(who) < n or len(popular) < k:
         raise DataError(
@@ -195,10 +198,6 @@ def _select(
     if likes_each > k:
         raise ConfigError(f"likes_each = {likes_each} is more than the {k} products of repeat.")
     return _exact_rows(_matrix(pairs, who, popular[:POOL]), who, popular[:POOL], n, k, likes_each, like_days)
-
-
-def _sizes(customers: int | None, products: int | None) -> tuple[tuple[str, int | None], ...]:
-    return ("customers", customers), ("products", products)
 
 
 def _matrix(pairs: np.ndarray, customers: np.ndarray, products: np.ndarray) -> np.ndarray:
@@ -250,33 +249,33 @@ def _rounds(chosen: Selection, context: np.ndarray, visits: int) -> Iterator[dic
     rows = max(1, CHUNK_BYTES // (8 * (context.shape[1] + chosen.likes.shape[1])))
     for start in range(0, len(user), rows):
         who = user[start : start + rows]
-        chunk = {"user": who, "rewards": chosen.likes[who].astype(np.float32)}
+        chunk: dict[str, np.ndarray] = {"user": who, "rewards": chosen.likes[who].astype(np.float32)}
         if context.shape[1]:
             chunk["context"] = context[who]
         yield chunk
 
 
 def _items(history: History, chosen: Selection, features: np.ndarray) -> pd.DataFrame:
-    codes = chosen.products
-    shown = history.catalogue.iloc[codes].reset_index(drop=True).drop(columns=["item", "id"], errors="ignore")
+    taken = chosen.products
+    shown = history.catalogue.iloc[taken].reset_index(drop=True).drop(columns=["item", "id"], errors="ignore")
     table = pd.DataFrame(
         {
-            "item": np.arange(len(codes)),
-            "id": history.products[codes],
+            "item": np.arange(len(taken)),
+            "id": history.products[taken],
             "likes": chosen.likes.sum(axis=0),  # the answer: for display, never a feature
-            "popularity": history.popularity()[codes],
-            "mean_price": history.prices()[codes],
-            "streamer": history.home[codes],
+            "popularity": history.popularity()[taken],
+            "mean_price": history.prices()[taken],
+            "streamer": history.home[taken],
         }
     )
     if features.shape[1]:
-        table["features"] = list(features[codes])
+        table["features"] = list(features[taken])
     return pd.concat([table, shown.drop(columns=list(table.columns), errors="ignore")], axis=1)
 
 
 def _users(history: History, chosen: Selection) -> pd.DataFrame:
-    codes = chosen.customers
-    static = history.static().values[codes].astype(np.float32)
-    lists = {"static": static, **history.sequences(codes)}
-    table = pd.DataFrame({"user": np.arange(len(codes)), "id": history.customers[codes]})
+    taken = chosen.customers
+    static = history.static().values[taken].astype(np.float32)
+    lists = {"static": static, **history.sequences(taken)}
+    table = pd.DataFrame({"user": np.arange(len(taken)), "id": history.customers[taken]})
     return table.assign(**{key: list(values) for key, values in lists.items() if values.shape[1]})

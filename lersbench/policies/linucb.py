@@ -10,40 +10,47 @@ import numpy as np
 
 from lersbench.errors import ConfigError
 from lersbench.jit import kernel
-from lersbench.linalg import dot, quadratic, rank_one_inverse, top_k
+from lersbench.linalg import top_k
 from lersbench.policy import KernelPolicy, Round, Spec
+from lersbench.ridge import Bank, mean, means, new_bank, observe, prepare, quadratic, quadratics
+from lersbench.simd import aligned, padded
 
 
 class State(NamedTuple):
     """Learned in place."""
 
-    A_inv: np.ndarray  # (n_items, d, d) inverse of ridge I + sum x x'
-    theta: np.ndarray  # (n_items, d) A_inv @ sum r x
-    v: np.ndarray  # (d,) working memory
+    bank: Bank  # one ridge regression an item
     alpha: np.ndarray  # (1,)
+    means: np.ndarray  # (n_items, padded) working memory
+    squares: np.ndarray  # (n_items, padded) working memory
 
 
 @kernel
 def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarray) -> None:
     """Score every candidate by its upper confidence bound; the slate is the top of them."""
-    for c in range(round.candidates.shape[0]):
-        a = round.candidates[c]
-        bonus = math.sqrt(max(0.0, quadratic(state.A_inv[a], round.context)))
-        round.scores[c] = dot(state.theta[a], round.context) + state.alpha[0] * bonus
-    top_k(round.scores, round.ties, slate)
+    scores, candidates, alpha = round.scores, round.candidates, state.alpha[0]
+    n = candidates.shape[0]
+    if 4 * n >= state.bank.row.shape[0]:
+        means(state.bank, round.context, state.means)
+        quadratics(state.bank, round.context, state.squares)
+        for a in range(state.means.shape[0]):
+            state.means[a] += alpha * math.sqrt(max(0.0, state.squares[a]))
+        for c in range(n):
+            scores[c] = state.means[candidates[c]]
+    else:
+        prepare(state.bank, round.context)
+        for c in range(n):
+            bonus = math.sqrt(max(0.0, quadratic(state.bank, candidates[c], round.context)))
+            scores[c] = mean(state.bank, candidates[c], round.context) + alpha * bonus
+    top_k(scores, round.ties, slate)
 
 
 @kernel
 def update(state: State, round: Round, slate: np.ndarray, rewards: np.ndarray, seen: np.ndarray) -> None:
-    """Recursive least squares: theta moves along v = A_inv x by the error of its prediction."""
-    x = round.context
+    """Every revealed item learns from its own reward."""
     for k in range(slate.shape[0]):
         if seen[k]:
-            a = round.candidates[slate[k]]
-            error = rewards[k] - dot(state.theta[a], x)
-            scale = rank_one_inverse(state.A_inv[a], x, 1.0, state.v)
-            for i in range(x.shape[0]):
-                state.theta[a, i] += state.v[i] * error / scale
+            observe(state.bank, round.candidates[slate[k]], round.context, rewards[k])
 
 
 @dataclass(frozen=True)
@@ -68,6 +75,5 @@ class LinUCB(KernelPolicy):
             raise ConfigError(f"linucb: ridge is {self.ridge}, but must be a finite number above 0.")
 
     def init(self, spec: Spec) -> State:
-        A_inv = np.zeros((spec.n_items, spec.d, spec.d))
-        A_inv[:] = np.eye(spec.d) / self.ridge
-        return State(A_inv, np.zeros((spec.n_items, spec.d)), np.zeros(spec.d), np.array([self.alpha]))
+        n = padded(spec.n_items)
+        return State(new_bank(spec.n_items, spec.d, self.ridge), np.array([self.alpha]), aligned((n,)), aligned((n,)))

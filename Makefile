@@ -1,0 +1,52 @@
+# Thin calls of the command line; every target sets up .venv first if it is missing or out of date.
+SCENARIO ?= active
+ARGS ?=
+PYTHON ?= python3
+EXTRAS ?= neural,test,dev
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help install bench leaderboard plots report test test-slow lint benchmark clean
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  SCENARIO=$(SCENARIO) (any of 'lersbench ls scenarios'), ARGS='--seeds 3' go to the command"
+
+install: $(READY) ## create .venv with the package, its extras and the exact versions of constraints.txt
+
+$(READY): setup.cfg pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "lersbench needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V). Try: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	@touch $@
+
+bench: $(READY) ## replay SCENARIO: leaderboard, curves, figures, report
+	@$(BIN)/lersbench bench $(SCENARIO) $(ARGS)
+
+leaderboard: $(READY) ## rank the policies of the last run of SCENARIO
+	@$(BIN)/lersbench leaderboard $(SCENARIO) $(ARGS)
+
+plots: $(READY) ## draw the figures of the last run of SCENARIO again
+	@$(BIN)/lersbench plot $(SCENARIO) $(ARGS)
+
+report: $(READY) ## write the report of the last run of SCENARIO again
+	@$(BIN)/lersbench report $(SCENARIO) $(ARGS)
+
+test: $(READY) ## the test suite (minutes)
+	@$(BIN)/python -m pytest -n auto $(ARGS)
+
+test-slow: $(READY) ## the proofs that take long: memory of a 2 GB stream, the wheel in an empty environment
+	@$(BIN)/python -m pytest -m slow $(ARGS)
+
+lint: $(READY) ## ruff and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+benchmark: $(READY) ## speed of the workloads beside tuned NumPy, one thread
+	@OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest benchmarks --benchmark-enable $(ARGS)
+
+clean: ## remove .venv and what tools left behind; results stay
+	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .benchmarks .hypothesis

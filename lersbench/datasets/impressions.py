@@ -1,0 +1,275 @@
+"""A flat impressions table of the user's own (one row an item shown) as a log of ranked lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from lersbench.errors import ConfigError, DataError
+from lersbench.log import Log, write
+
+NEEDED = ("request", "position", "item", "click")
+OPTIONAL = ("propensity", "time", "user")
+LABELS = ("request", "item", "user")  # kept as text: "007" is not 7
+CHUNK_ROWS = 200_000  # rows of the table handed to the writer at a time
+
+
+def build(
+    table_path: str | Path,
+    out: str | Path,
+    columns: Mapping[str, str],
+    features: Sequence[str] = (),
+    length: int | None = None,
+    *,
+    context: Sequence[str] = (),
+    candidates: str | None = None,
+    propensities: str | None = None,
+    name: str | None = None,
+    licence: str = "",
+    attribution: str = "",
+    overwrite: bool = False,
+) -> Log:
+    """Turn the impressions in a CSV or Parquet file into a log at `out`, one round a request.
+
+    `columns` maps request, position, item, click and, where there are any, propensity, time and user to the
+    names in the table (a name left out of the four needed ones is looked for as it is). `features` names
+    numeric columns that describe the item in the request, `context` numeric columns that are the same in all
+    rows of a request. Positions count from 0 or from 1. Rounds are in the order of their first time where
+    there is a time, else as the requests appear.
+
+    Requests must all be of one length; with `length`, longer ones are cut to their top `length` positions
+    and shorter ones are left out (both are counted in the log's provenance). `candidates` is "shown" (a round
+    offers the items it showed; the default where there are features) or "all" (every item of the table; the
+    default otherwise, and not possible with features). `propensities` says how they were made: "logged"
+    (the default where there is such a column), "uniform" or "estimated".
+
+    The table is held in memory, the log is not. Raises a ConfigError for wrong arguments and a DataError that
+    names the row of the table (0-based, without the header) for wrong data.
+    """
+    names = _names(columns, features, context, length, candidates)
+    table = _read(Path(table_path), names, (*features, *context))
+    flat = _Flat(str(table_path), names, table)
+    flat.check_cells((*features, *context))
+    rows, dropped, cut = flat.lists(length)
+    flat.check_requests(rows, context)
+    item, item_ids = pd.factorize(table[names["item"]], sort=True)
+    user = users = None
+    if "user" in names:
+        user, user_ids = pd.factorize(table[names["user"]], sort=True)
+        users = pd.DataFrame({"id": user_ids.astype(str)})
+    shown = candidates == "shown" or (candidates is None and bool(features))
+    made = propensities or ("logged" if "propensity" in names else "none")
+    provenance = {
+        "source": str(table_path),
+        "columns": dict(names),
+        "features": list(features),
+        "context": list(context),
+        "candidates": "shown" if shown else "all",
+        "impressions": len(table),
+        "requests left out (too short)": dropped,
+        "requests cut (too long)": cut,
+    }
+    return write(
+        out,
+        _chunks(table, names, rows, item, user, features, context, shown),
+        name=name or Path(table_path).stem,
+        items=pd.DataFrame({"id": item_ids.astype(str)}),
+        users=users,
+        order="time" if "time" in names else "exchangeable",
+        propensities=made,
+        licence=licence,
+        attribution=attribution,
+        provenance=provenance,
+        overwrite=overwrite,
+    )
+
+
+def _names(
+    columns: Mapping[str, str],
+    features: Sequence[str],
+    context: Sequence[str],
+    length: int | None,
+    candidates: str | None,
+) -> dict[str, str]:
+    """The name in the table of every column that is used."""
+    unknown = sorted(set(columns) - {*NEEDED, *OPTIONAL})
+    if unknown:
+        raise ConfigError(f"unknown column {unknown[0]!r}; map {', '.join(NEEDED)}, or also {', '.join(OPTIONAL)}")
+    names = {key: columns.get(key, key) for key in NEEDED}
+    names |= {key: columns[key] for key in OPTIONAL if key in columns}
+    for column in [*names.values(), *features, *context]:
+        if [*names.values(), *features, *context].count(column) > 1:
+            raise ConfigError(f"the column {column!r} of the table is used twice")
+    if length is not None and length < 1:
+        raise ConfigError(f"length is {length}; a list has at least one position")
+    if candidates not in (None, "shown", "all"):
+        raise ConfigError(f'candidates is {candidates!r}; choose "shown" or "all"')
+    if candidates == "all" and features:
+        raise ConfigError('the table has features of the items shown only; use candidates = "shown" with features')
+    return names
+
+
+def _read(path: Path, names: Mapping[str, str], numbers: Sequence[str]) -> pd.DataFrame:
+    """The columns needed of a CSV or Parquet file, labels as text."""
+    wanted = [*names.values(), *numbers]
+    text = [names[key] for key in LABELS if key in names]
+    try:
+        if path.suffix == ".parquet":
+            present = pq.read_schema(path).names
+        else:
+            with pa.csv.open_csv(path) as stream:
+                present = stream.schema.names
+        missing = [column for column in wanted if column not in present]
+        if missing:
+            told = f"the column {missing[0]} is missing; there are {', '.join(present)}"
+            raise DataError(f"{path}: {told}. Fix: map the columns to the names in the table")
+        if path.suffix == ".parquet":
+            arrow = pq.read_table(path, columns=wanted)
+            arrow = arrow.cast(pa.schema([f.with_type(pa.string()) if f.name in text else f for f in arrow.schema]))
+        else:
+            convert = pa.csv.ConvertOptions(include_columns=wanted, column_types=dict.fromkeys(text, pa.string()))
+            arrow = pa.csv.read_csv(path, convert_options=convert)
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file. Fix: give a CSV or Parquet file") from error
+    except (pa.ArrowException, OSError) as error:
+        told = " ".join(str(error).split())
+        raise DataError(f"{path}: cannot be read ({told}). Fix: give a CSV or a file that ends in .parquet") from error
+    return arrow.to_pandas()
+
+
+class _Flat:
+    """The table with the checks that need to know its rows."""
+
+    def __init__(self, path: str, names: Mapping[str, str], table: pd.DataFrame) -> None:
+        self.path, self.names, self.table = path, names, table
+        if not len(table):
+            raise DataError(f"{path}: the table is empty. Fix: give at least one impression")
+
+    def _refuse(self, wrong: Any, column: str, what: str, fix: str) -> None:
+        rows = np.flatnonzero(np.asarray(wrong))
+        if len(rows):
+            first = ", ".join(f"row {r} ({self.table[column].iloc[r]})" for r in rows[:3])
+            told = f"{self.path}, column {column}: {what} in {len(rows)} rows; first: {first}"
+            raise DataError(f"{told}. Fix: {fix}")
+
+    def check_cells(self, numbers: Sequence[str]) -> None:
+        """Every cell by itself: nulls, types and ranges; the time becomes a naive UTC time."""
+        names, table = self.names, self.table
+        for column in table.columns:
+            self._refuse(table[column].isna(), column, "no value", "fill it in, or drop the whole request")
+        for key in ("position", "click", "propensity"):
+            if key in names:
+                self._numeric(names[key])
+        for column in numbers:
+            self._numeric(column)
+            self._refuse(~np.isfinite(table[column].astype(np.float64)), column, "not a finite number", "fill it in")
+        position, click = table[names["position"]], table[names["click"]].astype(np.float64)
+        self._refuse(position != np.floor(position), names["position"], "not a whole number", "number from 0 or 1")
+        self._refuse(~click.isin((0.0, 1.0)), names["click"], "click not in {0, 1}", "write 1 for a click, else 0")
+        if "propensity" in names:
+            value = table[names["propensity"]]
+            fix = "store the probability with which the logging policy chose the item"
+            self._refuse(~((value > 0) & (value <= 1)), names["propensity"], "propensity outside (0, 1]", fix)
+        if "time" in names:
+            self._parse_time(names["time"])
+
+    def _numeric(self, column: str) -> None:
+        kind = self.table[column].dtype
+        if not (pd.api.types.is_numeric_dtype(kind) or pd.api.types.is_bool_dtype(kind)):
+            parsed = pd.to_numeric(self.table[column], errors="coerce")
+            self._refuse(parsed.isna(), column, f"not a number (the column is {kind})", "write numbers")
+            self.table[column] = parsed
+
+    def _parse_time(self, column: str) -> None:
+        if pd.api.types.is_numeric_dtype(self.table[column].dtype):
+            told = f"{self.path}, column {column}: numbers such as {self.table[column].iloc[0]}"
+            raise DataError(f"{told}. Fix: write times like 2024-01-31T23:59:59")
+        parsed = pd.to_datetime(self.table[column], errors="coerce", utc=True, format="ISO8601")
+        self._refuse(parsed.isna(), column, "not a time", "write times like 2024-01-31T23:59:59")
+        self.table[column] = parsed.dt.tz_localize(None)
+
+    def lists(self, length: int | None) -> tuple[np.ndarray, int, int]:
+        """Rows of the table, (requests, L) in the order of the rounds, top first; requests left out, and cut."""
+        names, table = self.names, self.table
+        request, _ = pd.factorize(table[names["request"]])
+        position = table[names["position"]].to_numpy(dtype=np.int64)
+        order = np.lexsort((position, request))
+        sizes = np.bincount(request)
+        starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+        base = int(position.min())
+        rank = np.empty(len(table), dtype=np.int64)
+        rank[order] = np.arange(len(table)) - np.repeat(starts, sizes)
+        if base not in (0, 1):
+            self._refuse(position == base, names["position"], "the lowest position", "number positions from 0 or 1")
+        fix = f"number the positions of each request {base}, {base + 1}, ... without a gap or a repetition"
+        counted = rank < length if length else np.ones(len(table), dtype=bool)
+        self._refuse(counted & (position - base != rank), names["position"], "position out of sequence", fix)
+        if length is None:
+            length = int(sizes[0])
+            fix = "give a length: longer requests are then cut and shorter ones left out"
+            uneven = (sizes[request] != length) & (rank == 0)
+            self._refuse(uneven, names["request"], f"a request that has not {length} rows", fix)
+        kept = np.flatnonzero(sizes >= length)
+        if not len(kept):
+            told = f"no request has {length} rows, the longest has {sizes.max()}"
+            raise DataError(f"{self.path}: {told}. Fix: give a smaller length")
+        rows = order[starts[kept][:, None] + np.arange(length)]
+        if "time" in names:
+            rows = rows[np.argsort(table[names["time"]].to_numpy()[rows].min(axis=1), kind="stable")]
+        return rows, int((sizes < length).sum()), int((sizes > length).sum())
+
+    def check_requests(self, rows: np.ndarray, context: Sequence[str]) -> None:
+        """What must hold inside a request: one user, one context, distinct items."""
+        names, table = self.names, self.table
+        for column in [*context, *([names["user"]] if "user" in names else [])]:
+            values = pd.factorize(table[column])[0][rows]
+            wrong = np.zeros(len(table), dtype=bool)
+            wrong[rows[values != values[:, :1]]] = True
+            self._refuse(wrong, column, "differs from the top row of its request", "one value a request")
+        item = pd.factorize(table[names["item"]])[0][rows]
+        order = np.argsort(item, axis=1, kind="stable")
+        again = np.diff(np.take_along_axis(item, order, axis=1), axis=1) == 0
+        wrong = np.zeros(len(table), dtype=bool)
+        wrong[np.take_along_axis(rows, order, axis=1)[:, 1:][again]] = True
+        self._refuse(wrong, names["item"], "item shown twice in a request", "keep one of them and close the gap")
+
+
+def _chunks(
+    table: pd.DataFrame,
+    names: Mapping[str, str],
+    rows: np.ndarray,
+    item: np.ndarray,
+    user: np.ndarray | None,
+    features: Sequence[str],
+    context: Sequence[str],
+    shown: bool,
+) -> Iterator[dict[str, np.ndarray]]:
+    """The rounds, a bounded number of impressions at a time."""
+    joint = [table[column].to_numpy() for column in features]
+    shared = [table[column].to_numpy() for column in context]
+    step = max(CHUNK_ROWS // rows.shape[1], 1)
+    for start in range(0, len(rows), step):
+        lists = rows[start : start + step]
+        top = lists[:, 0]
+        chunk = {"slate": item[lists], "clicks": table[names["click"]].to_numpy()[lists]}
+        if shown:
+            chunk["candidates"] = np.sort(chunk["slate"], axis=1)
+        if joint:
+            by_item = np.take_along_axis(lists, np.argsort(chunk["slate"], axis=1), axis=1)
+            chunk["features"] = np.stack([column[by_item] for column in joint], axis=2)
+        if shared:
+            chunk["context"] = np.stack([column[top] for column in shared], axis=1)
+        if "propensity" in names:
+            chunk["propensities"] = table[names["propensity"]].to_numpy()[lists]
+        if user is not None:
+            chunk["user"] = user[top]
+        if "time" in names:
+            chunk["time"] = table[names["time"]].to_numpy()[lists].min(axis=1)
+        yield chunk

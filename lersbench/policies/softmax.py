@@ -1,0 +1,86 @@
+"""Boltzmann exploration: items drawn by the exponential of their running means."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from lersbench.jit import kernel
+from lersbench.linalg import top_k
+from lersbench.policy import KernelPolicy, Round, Spec
+from lersbench.ranges import require
+
+TINY = 1e-300  # stands for an exponential draw of 0, which has no logarithm
+
+
+class State(NamedTuple):
+    plays: np.ndarray  # (n_items,) float64, rewards seen of each item
+    mean: np.ndarray  # (n_items,) float64, their mean; 0 before the first
+    temperature: float
+
+
+@kernel
+def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarray) -> None:
+    """score = mean; shown are the K highest of mean / temperature + Gumbel noise.
+
+    Those are K draws without replacement, each from the softmax of what is left.
+    """
+    n = round.candidates.shape[0]
+    key = np.empty(n)
+    for c in range(n):
+        round.scores[c] = state.mean[round.candidates[c]]
+        exponential = -math.log1p(-rng.random())
+        key[c] = round.scores[c] / state.temperature - math.log(max(exponential, TINY))
+    top_k(key, round.ties, slate)
+    for c in range(n):
+        key[c] = round.scores[c] / state.temperature
+    for k in range(slate.shape[0]):
+        round.propensities[k] = key[slate[k]]
+        key[slate[k]] = -math.inf
+    left = -math.inf  # ln of the mass of what was not shown above, gathered from the end of the slate
+    for c in range(n):
+        left = log_add(left, key[c])
+    for k in range(slate.shape[0] - 1, -1, -1):
+        left = log_add(left, round.propensities[k])
+        round.propensities[k] = math.exp(round.propensities[k] - left)
+
+
+@kernel
+def log_add(a: float, b: float) -> float:
+    """ln(e^a + e^b) without overflow; either may be -inf."""
+    high, low = max(a, b), min(a, b)
+    return high if low == -math.inf else high + math.log1p(math.exp(low - high))
+
+
+@kernel
+def update(state: State, round: Round, slate: np.ndarray, rewards: np.ndarray, seen: np.ndarray) -> None:
+    for k in range(slate.shape[0]):
+        if seen[k]:
+            item = round.candidates[slate[k]]
+            state.plays[item] += 1.0
+            state.mean[item] += (rewards[k] - state.mean[item]) / state.plays[item]
+
+
+@dataclass(frozen=True)
+class Softmax(KernelPolicy):
+    """Positions drawn one after the other, without replacement, from softmax(running mean / temperature).
+
+    The ranking that the metrics read is that of the means. The first propensity is exact; a later one is
+    conditional on the positions above it.
+
+    Sources: Sutton and Barto 1998, section 2.3 (softmax action selection); the draw of all positions at once
+    by Gumbel noise: Kool, van Hoof and Welling 2019 (arXiv 1903.06059).
+    """
+
+    temperature: float = 0.1  # in units of reward, > 0; near 0 is greedy, large is uniform
+
+    kernels = (select, update)
+
+    def __post_init__(self) -> None:
+        require(self.temperature > 0, self, "temperature", "above 0")
+
+    def init(self, spec: Spec) -> State:
+        return State(np.zeros(spec.n_items), np.zeros(spec.n_items), self.temperature)

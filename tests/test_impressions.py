@@ -1,0 +1,143 @@
+"""A flat impressions table as a log: hand-worked cases, and every way a table can be wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lersbench.datasets.impressions import build
+from lersbench.errors import ConfigError, DataError
+from lersbench.log import Chunk, Log, validate
+
+NAMES = {"request": "req", "position": "pos", "item": "sku", "click": "clicked"}
+
+# two requests, written bottom up and interleaved; the second one came earlier
+TABLE = pd.DataFrame(
+    {
+        "req": ["b", "a", "b", "a", "b", "a"],
+        "pos": [3, 1, 1, 2, 2, 3],
+        "sku": ["007", "7", "9", "007", "7", "9"],
+        "clicked": [0, 1, 0, 0, 1, 0],
+        "p": [0.5, 0.25, 1.0, 0.125, 0.75, 0.5],
+        "at": ["2024-01-01T10:00:00"] * 1
+        + ["2024-01-02T10:00:00", "2024-01-01T10:00:01"] * 2
+        + ["2024-01-03T00:00:00"],
+        "who": ["u", "v", "u", "v", "u", "v"],
+        "price": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0],
+        "age": [30.0, 40.0, 30.0, 40.0, 30.0, 40.0],
+    }
+)
+
+
+def save(folder: Path, table: pd.DataFrame, kind: str = "csv") -> Path:
+    path = folder / f"table.{kind}"
+    table.to_csv(path, index=False) if kind == "csv" else table.to_parquet(path, index=False)
+    return path
+
+
+def whole(log: Log) -> Chunk:
+    (chunk,) = log.read()
+    return chunk
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_hand_worked_table(tmp_path: Path, kind: str) -> None:
+    more = {"propensity": "p", "time": "at", "user": "who"}
+    log = build(save(tmp_path, TABLE, kind), tmp_path / "log", NAMES | more, ["price"], context=["age"])
+    assert list(log.item_table()["id"]) == ["007", "7", "9"]
+    assert (log.info.order, log.info.propensities, log.info.C, log.info.L, log.info.m, log.info.d) == (
+        "time", "logged", 3, 3, 1, 1,
+    )  # fmt: skip
+    chunk = whole(log)
+    # request b came first; its list from the top is 9, 7, 007
+    np.testing.assert_array_equal(chunk.candidates, [[0, 1, 2], [0, 1, 2]])
+    np.testing.assert_array_equal(chunk.slate, [[2, 1, 0], [1, 0, 2]])
+    np.testing.assert_array_equal(chunk.clicks, [[0, 1, 0], [1, 0, 0]])
+    np.testing.assert_array_equal(chunk.propensities, [[1.0, 0.75, 0.5], [0.25, 0.125, 0.5]])
+    np.testing.assert_array_equal(chunk.features[:, :, 0], [[1.0, 5.0, 3.0], [4.0, 2.0, 6.0]])
+    np.testing.assert_array_equal(chunk.context, [[30.0], [40.0]])
+    np.testing.assert_array_equal(chunk.user, [0, 1])
+    assert validate(tmp_path / "log").ok
+
+
+def test_without_features_every_item_is_on_offer(tmp_path: Path) -> None:
+    log = build(save(tmp_path, TABLE), tmp_path / "log", NAMES)
+    chunk = whole(log)
+    assert chunk.candidates.shape == (1, 3)
+    np.testing.assert_array_equal(chunk.slate, [[2, 1, 0], [1, 0, 2]])  # in the order of appearance: b, then a
+    assert log.info.order == "exchangeable"
+    assert log.info.propensities == "none"
+
+
+def test_length_cuts_and_leaves_out(tmp_path: Path) -> None:
+    short = pd.DataFrame({"req": ["c"], "pos": [1], "sku": ["9"], "clicked": [1]})
+    path = save(tmp_path, pd.concat([TABLE[list(short)], short]))
+    log = build(path, tmp_path / "log", NAMES, length=2)
+    np.testing.assert_array_equal(whole(log).slate, [[2, 1], [1, 0]])
+    assert log.info.provenance["requests left out (too short)"] == 1
+    assert log.info.provenance["requests cut (too long)"] == 2
+    with pytest.raises(DataError, match=r"column req: a request that has not 3 rows .*row 6 \(c\).*give a length"):
+        build(path, tmp_path / "other", NAMES)
+    with pytest.raises(DataError, match="no request has 4 rows"):
+        build(path, tmp_path / "other", NAMES, length=4)
+
+
+def test_positions_may_count_from_zero(tmp_path: Path) -> None:
+    log = build(save(tmp_path, TABLE.assign(pos=TABLE["pos"] - 1)), tmp_path / "log", NAMES)
+    np.testing.assert_array_equal(whole(log).slate, [[2, 1, 0], [1, 0, 2]])
+
+
+@pytest.mark.parametrize(
+    ("column", "row", "value", "message"),
+    [
+        ("clicked", 3, 2, r"column clicked: click not in \{0, 1\} in 1 rows; first: row 3 \(2\)"),
+        ("p", 2, 0.0, r"column p: propensity outside \(0, 1\] in 1 rows; first: row 2 \(0.0\)"),
+        ("pos", 2, 2, r"column pos: position out of sequence"),
+        ("pos", 0, 9, r"column pos: position out of sequence in 1 rows; first: row 0 \(9\)"),
+        ("pos", 0, 2.5, r"column pos: not a whole number"),
+        ("sku", 1, "9", r"column sku: item shown twice in a request in 1 rows; first: row 5 \(9\)"),
+        ("sku", 1, None, r"column sku: no value in 1 rows; first: row 1"),
+        ("at", 4, "yesterday", r"column at: not a time in 1 rows; first: row 4 \(yesterday\)"),
+        ("who", 4, "w", r"column who: differs from the top row of its request in 1 rows; first: row 4 \(w\)"),
+        ("price", 5, np.inf, r"column price: not a finite number in 1 rows; first: row 5"),
+        ("price", 5, "dear", r"column price: not a number .* in 1 rows; first: row 5 \(dear\)"),
+        ("age", 4, 31.0, r"column age: differs from the top row of its request in 1 rows; first: row 4"),
+    ],
+)
+def test_wrong_cells_are_named(tmp_path: Path, column: str, row: int, value: object, message: str) -> None:
+    table = TABLE.astype({column: object})
+    table.loc[row, column] = value
+    names = NAMES | {"propensity": "p", "time": "at", "user": "who"}
+    with pytest.raises(DataError, match=message) as caught:
+        build(save(tmp_path, table), tmp_path / "log", names, ["price"], context=["age"])
+    assert "Fix:" in str(caught.value)
+    assert not (tmp_path / "log").exists()
+
+
+def test_wrong_tables_and_arguments(tmp_path: Path) -> None:
+    path, out = save(tmp_path, TABLE), tmp_path / "log"
+    with pytest.raises(DataError, match="column request is missing; there are req"):
+        build(path, out, {})
+    with pytest.raises(DataError, match="no such file"):
+        build(tmp_path / "nowhere.csv", out, NAMES)
+    with pytest.raises(DataError, match="the table is empty"):
+        build(save(tmp_path, TABLE[:0], "parquet"), out, NAMES)
+    (tmp_path / "cut.parquet").write_bytes(save(tmp_path, TABLE, "parquet").read_bytes()[:-100])
+    with pytest.raises(DataError, match="cannot be read"):
+        build(tmp_path / "cut.parquet", out, NAMES)
+    with pytest.raises(DataError, match="numbers such as 1"):
+        build(path, out, NAMES | {"time": "price"})
+    with pytest.raises(DataError, match="number positions from 0 or 1"):
+        build(save(tmp_path, TABLE.assign(pos=TABLE["pos"] + 1)), out, NAMES)
+    for wrong in (
+        {"columns": NAMES | {"colour": "x"}},
+        {"length": 0},
+        {"candidates": "some"},
+        {"candidates": "all", "features": ["price"]},
+        {"features": ["sku"]},
+    ):
+        with pytest.raises(ConfigError):
+            build(**({"table_path": path, "out": out, "columns": NAMES} | wrong))

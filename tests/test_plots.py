@@ -1,0 +1,151 @@
+"""Figures from made-up results: what is drawn, how it looks, and that drawing leaves nothing behind."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import fake_results
+import matplotlib
+import numpy as np
+import pytest
+
+from lersbench import plots
+from lersbench.errors import ConfigError
+from lersbench.leaderboard import Results, load
+from lersbench.statistics import interval
+
+FEW = {label: fake_results.POLICIES[label] for label in ("random", "popular", "linucb alpha=0.1", "linucb alpha=0.3")}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    return load(fake_results.make(tmp_path_factory.mktemp("run"), policies=FEW, points=40, seeds=4))
+
+
+def svg_text(path: Path) -> str:
+    return " ".join(re.findall(r"<text[^>]*>([^<]*)</text>", path.read_text()))
+
+
+def test_every_measured_figure_is_drawn_as_png_and_svg(results: Results, tmp_path: Path) -> None:
+    before = dict(matplotlib.rcParams)
+    paths = plots.draw_all(results, tmp_path)
+    names = {path.name for path in paths}
+    curves = ["ctr-sum", "misses", "regret", "hr20-per-round", "coverage", "diversity", "entropy", "hr-20"]
+    stems = [f"curve-{name}" for name in curves] + ["hit-ratio", "final-hr-20"]
+    assert names == {f"{stem}.{kind}" for stem in stems for kind in ("png", "svg")}  # one-item slates: one click rate
+    assert {path.name for path in tmp_path.iterdir()} == names  # nothing half-written stays
+    assert all(path.read_bytes()[:4] == b"\x89PNG" for path in paths if path.suffix == ".png")
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_equal_results_give_equal_bytes(results: Results, tmp_path: Path) -> None:
+    first = plots.draw_all(results, tmp_path / "a", metrics=["ctr_sum"])
+    second = plots.draw_all(results, tmp_path / "b", metrics=["ctr_sum"])
+    assert len(first) == 4
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+
+
+def test_a_figure_says_what_it_shows(results: Results, tmp_path: Path) -> None:
+    _, _, _, curve = plots.draw_all(results, tmp_path, metrics=["misses"])
+    text = svg_text(curve)
+    for words in (
+        "Active customers: Misses",
+        "completejourney, 1,000 rounds, 200 items, 4 seeds",
+        "Misses (%)",
+        "Round",
+        "bootstrap interval over 4 orders of arrival. Feedback: bandit.",
+        "Data: Made up for tests",
+    ):
+        assert words in text
+
+
+def test_legend_is_sorted_by_the_final_value(results: Results, tmp_path: Path) -> None:
+    means = results.final("", "misses").mean(axis=1).sort_values()
+    text = svg_text(plots.draw_all(results, tmp_path, metrics=["misses"])[-1])
+    places = [text.rindex(f"{policy}  {100 * mean:.1f}") for policy, mean in means.items()]
+    assert places == sorted(places)
+
+
+def test_bands_are_the_intervals_of_the_statistics(results: Results) -> None:
+    band = plots.curve_bands(results, ["coverage"], ["popular"])["", "coverage"]["popular"]
+    rows = results.curves.query("metric == 'coverage' and policy == 'popular'")
+    values = rows.pivot(index="seed", columns="round", values="value")
+    found = interval(values.to_numpy(), "shuffle", resamples=plots.RESAMPLES)
+    assert np.array_equal(band.x, values.columns)
+    for drawn, expected in zip((band.mean, band.low, band.high), found, strict=True):
+        assert drawn == pytest.approx(expected)
+
+
+def test_long_curves_are_thinned_and_keep_their_ends(tmp_path: Path) -> None:
+    long = load(fake_results.make(tmp_path, policies=FEW, points=900, seeds=2, metrics={"ctr", "hr@20"}))
+    band = plots.curve_bands(long, ["ctr"], ["popular"])["", "ctr"]["popular"]
+    assert len(band.x) == plots.POINTS
+    assert band.x[-1] == 1000
+
+
+def test_looks_tell_all_policies_apart(tmp_path: Path) -> None:
+    full = load(fake_results.make(tmp_path, points=2, seeds=2, metrics={"hr@20"}))
+    looks = plots.looks(full)
+    assert len({str(look) for look in looks.values()}) == len(looks) == 13
+    assert looks["random"]["color"] == plots.GREY
+    sweep = [looks[f"linucb alpha={alpha}"] for alpha in ("0.1", "0.3", "1.0")]
+    assert len({look["color"] for look in sweep}) == 1
+    assert len({str(look["linestyle"]) for look in sweep}) == 3
+
+
+def test_early_noise_does_not_set_the_limits() -> None:
+    x = np.arange(1.0, 1001)
+    noisy = np.where(x < 15, 0.9, 0.05)
+    ax = matplotlib.figure.Figure().add_subplot()
+    plots._limits(ax, {"a": plots.Band(x, noisy, noisy - 0.01, noisy + 0.01)}, plots.METRICS["ctr"])
+    low, high = ax.get_ylim()
+    assert low < 5 < high < 10
+
+
+def test_mixed_feedback_is_named_in_the_legend(tmp_path: Path) -> None:
+    mixed = load(fake_results.make(tmp_path / "run", policies={**FEW, "lers": ("lers", {}, "full", 0.9)}, points=5))
+    text = svg_text(plots.draw_all(mixed, tmp_path / "figures", metrics=["coverage"])[-1])
+    assert "lers (full)" in text
+    assert "popular (bandit)" in text
+
+
+def test_policies_can_be_chosen(results: Results, tmp_path: Path) -> None:
+    text = svg_text(plots.draw_all(results, tmp_path, metrics=["coverage"], policies=["popular"])[-1])
+    assert "popular" in text
+    assert "linucb" not in text
+    with pytest.raises(ConfigError, match="Did you mean 'popular'"):
+        plots.draw_all(results, tmp_path, policies=["populr"])
+    with pytest.raises(ConfigError, match="Did you mean 'coverage'"):
+        plots.draw_all(results, tmp_path, metrics=["coverge"])
+
+
+def test_variants_are_panels_of_one_figure(tmp_path: Path) -> None:
+    made = fake_results.make(
+        tmp_path / "run", policies=FEW, variants=("men", "women"), points=5, metrics={"ctr"}, leaderboard="ctr"
+    )
+    paths = plots.draw_all(load(made), tmp_path / "figures")
+    assert {path.stem for path in paths} == {"curve-ctr", "final-ctr"}
+    text = svg_text(paths[-1])
+    assert " men " in text
+    assert " women " in text
+
+
+def test_one_seed_has_lines_and_says_that_it_has_no_interval(tmp_path: Path) -> None:
+    made = fake_results.make(tmp_path / "run", policies=FEW, seeds=1, points=5)
+    text = svg_text(plots.draw_all(load(made), tmp_path / "figures", metrics=["coverage"])[-1])
+    assert "One seed only, so no interval can be given." in text
+
+
+def test_drawing_needs_neither_pyplot_backend_nor_display(results: Results, tmp_path: Path) -> None:
+    """In a fresh interpreter no backend is chosen and no pyplot figure is left open."""
+    code = (
+        "import sys, matplotlib; from lersbench import leaderboard, plots;"
+        "before = matplotlib.rcParams._get_backend_or_none();"
+        "plots.draw_all(leaderboard.load(sys.argv[1]), sys.argv[2], metrics=['coverage']);"
+        "import matplotlib.pyplot as plt; assert not plt.get_fignums();"
+        "assert matplotlib.rcParams._get_backend_or_none() == before"
+    )
+    subprocess.run([sys.executable, "-c", code, str(results.path), str(tmp_path)], check=True)

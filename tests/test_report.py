@@ -1,0 +1,110 @@
+"""The report from made-up results: it holds what it must, warns of what it finds, and stands alone."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import fake_results
+import pytest
+
+from lersbench import plots, report
+from lersbench.leaderboard import load
+
+FEW = {label: fake_results.POLICIES[label] for label in ("random", "popular", "hybrid")}
+
+
+def caveats(folder: Path, **options: object) -> str:
+    return " ".join(report.caveats(load(fake_results.make(folder, **{"policies": FEW, "points": 3, **options}))))
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = fake_results.make(tmp_path_factory.mktemp("run"), policies=FEW, points=10, notes=("A note <of> the run.",))
+    assert report.write(load(run)) == [run / "report.md", run / "report.html"]
+    return run
+
+
+def test_markdown_holds_what_was_run_and_links_to_figures_that_exist(written: Path) -> None:
+    text = (written / "report.md").read_text()
+    for words in (
+        "# Active customers",
+        "Made up for tests, after the completejourney study. Licence: CC0 (stand-in).",
+        "like_window_days 7",
+        "bandit: learns only from the items it showed (random, popular, hybrid).",
+        "| 1 | hybrid | bandit |",
+        "numpy 2.4",
+        "replay 1.4",
+        "A note <of> the run.",
+    ):
+        assert words in text
+    links = re.findall(r"!\[[^]]*\]\(([^)]*)\)", text)
+    assert "figures/hit-ratio.png" in links
+    assert all((written / link).is_file() for link in links)
+
+
+def test_html_stands_alone_and_is_well_formed(written: Path) -> None:
+    page = (written / "report.html").read_text()
+    sources = re.findall(r'(?:src|href)="([^"]{0,30})', page)
+    assert len(sources) > 5
+    assert all(source.startswith("data:image/svg+xml;base64,") for source in sources)
+    assert "A note &lt;of&gt; the run." in page
+    open_tags: list[str] = []
+
+    class Checker(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: object) -> None:
+            if tag not in ("meta", "img"):
+                open_tags.append(tag)
+
+        def handle_endtag(self, tag: str) -> None:
+            assert open_tags.pop() == tag
+
+    Checker().feed(page)
+    assert open_tags == []
+
+
+def test_figures_that_were_drawn_are_not_drawn_again(
+    written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = sorted((written / "figures").iterdir())
+    monkeypatch.setattr(report, "draw_all", lambda *_: pytest.fail("drawn twice"))
+    report.write(load(written), tmp_path / "elsewhere", drawn)
+    links = re.findall(r"\]\(([^)]*)\)", (tmp_path / "elsewhere" / "report.md").read_text())
+    assert links
+    assert all((tmp_path / "elsewhere" / link).is_file() for link in links)
+    assert plots.draw_all is not report.draw_all
+
+
+def test_few_matches_are_told_with_what_it_would_take(tmp_path: Path) -> None:
+    options = {"rounds": 10_000, "feedback": "replay", "replicates": "subsample", "matched": 0.01}
+    text = caveats(tmp_path, **options, leaderboard="coverage", seeds=3)
+    assert re.search(r"Coverage of hybrid is [\d.]+ \+- [\d.]+ points, that is \+- \d+% of its value", text)
+    assert "Each half of the log matched only 100 rounds. A tenth of that would take about 1,000,000 rows" in text
+    assert "values are those of a shorter run" in text
+
+
+def test_narrow_intervals_are_not_warned_of(tmp_path: Path) -> None:
+    assert "A tenth of that" not in caveats(tmp_path)
+
+
+def test_caveats_follow_from_the_results(tmp_path: Path) -> None:
+    assert "with fewer than 10" in caveats(tmp_path / "a", seeds=3)
+    assert "There is one seed" in caveats(tmp_path / "b", seeds=1)
+    mixed = caveats(tmp_path / "c", policies={**FEW, "lers": ("lers", {}, "full", 0.9)})
+    assert "mixes feedback regimes" in mixed
+    plain = caveats(tmp_path / "d", metrics={"hr@20", "misses"})
+    for words in ("mixes feedback", "fewer than 10", "one seed", "as published"):
+        assert words not in plain
+    assert "the published regret counts a miss only where" in mixed
+    assert "breaks ties by the order of the file" in mixed
+
+
+@pytest.mark.parametrize(("propensities", "biased"), [("uniform", False), ("logged", True), ("none", True)])
+def test_replay_of_a_log_that_is_not_uniform_is_called_biased(tmp_path: Path, propensities: str, biased: bool) -> None:
+    run = fake_results.make(tmp_path, policies=FEW, points=3, feedback="replay")
+    meta = json.loads((run / "run.json").read_text())
+    meta["logs"][0]["propensities"] = propensities
+    (run / "run.json").write_text(json.dumps(meta))
+    assert ("biased by an unknown amount" in " ".join(report.caveats(load(run)))) == biased

@@ -1,0 +1,353 @@
+"""Scenarios from a shop's transactions: hand-worked facts, a naive twin, and nothing seen from after the cut."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lersbench.datasets import transactions
+from lersbench.datasets.history import History
+from lersbench.datasets.reduce import Features, reduce
+from lersbench.datasets.tables import COLUMNS, Tables, read_tables
+from lersbench.datasets.transactions import describe
+from lersbench.errors import ConfigError, DataError
+from lersbench.log import Log, validate
+
+CUT = "2021-07-01"
+
+
+def shop(seed: int = 0, lines: int = 6000, customers: int = 60, products: int = 40) -> Tables:
+    """A random shop: 181 days before the cut, 30 after it; popular products, some returns, products without category."""
+    rng = np.random.default_rng(seed)
+    weight = 1 / np.arange(1, products + 1)
+    when = rng.integers(0, 211 * 86_400, lines)
+    when[:600] = rng.integers(181 * 86_400, 182 * 86_400, 600)  # a full recommended day
+    table = pd.DataFrame(
+        {
+            "customer": [f"c{i:02}" for i in rng.integers(customers, size=lines)],
+            "product": rng.choice(products, lines, p=weight / weight.sum()) + 1000,
+            "seller": rng.integers(5, size=lines),
+            "order": rng.integers(10**9, size=lines) // (10**9 // 2000),
+            "time": pd.Timestamp("2021-01-01") + pd.to_timedelta(when, unit="s"),
+            "amount": rng.gamma(2, 5, lines).round(2) + 0.01,
+            "quantity": rng.integers(1, 4, lines),
+        }
+    )
+    table.loc[::97, "quantity"] = -1
+    goods = pd.DataFrame({"product": np.arange(products) + 1000, "weight": rng.random(products)})
+    goods["category"] = pd.Series([None, "a", "b", "c"] * (products // 4), dtype="string")
+    people = pd.DataFrame(
+        {"customer": [f"c{i:02}" for i in range(customers)], "city": ["X", "Y", "Z"] * (customers // 3)}
+    )
+    said = pd.DataFrame({"customer": table["customer"][:800], "time": table["time"][:800].dt.normalize()})
+    return Tables(table, goods, people, said, pd.Series([0, 1, 0, 2, 1], index=range(5)))
+
+
+def by_id(log: Log) -> tuple[dict[str, np.ndarray], dict[int, np.ndarray]]:
+    """The contexts of the users and the features of the items, by the shop's ids."""
+    users = log.user_table()
+    assert users is not None
+    contexts = {}
+    for chunk in log.read():
+        for user, x in zip(chunk.user, chunk.context, strict=True):
+            contexts[users["id"].iloc[user]] = x
+    return contexts, dict(zip(log.item_table()["id"], log.items, strict=True))
+
+
+def rewards(log: Log) -> np.ndarray:
+    return np.vstack([chunk.rewards for chunk in log.read()])
+
+
+def test_rfm_is_the_lifetimes_convention_worked_by_hand() -> None:
+    """A: 15 on day 0 in two orders, 20 on day 10, 40 on day 30; B once, on day 39; the cut is day 40."""
+    rows = [("A", 0, 10.0), ("A", 0, 5.0), ("A", 10, 20.0), ("A", 30, 40.0), ("B", 39, 7.0), ("C", 50, 1.0)]
+    table = pd.DataFrame(
+        {
+            "customer": [c for c, _, _ in rows],
+            "product": 1,
+            "seller": 0,
+            "order": range(len(rows)),
+            "time": [pd.Timestamp("2021-01-01 20:00") + pd.Timedelta(days=d) for _, d, _ in rows],
+            "amount": [a for _, _, a in rows],
+            "quantity": 1,
+        }
+    )
+    rfm = History(Tables(table), pd.Timestamp("2021-01-01") + pd.Timedelta(days=40)).rfm()
+    assert rfm.names == ["recency", "frequency", "monetary", "T"]
+    np.testing.assert_allclose(rfm.values, [[30, 2, 30, 40], [0, 0, 0, 1], [0, 0, 0, 0]])
+
+
+def test_sequences_are_the_last_orders_oldest_first_padded_in_front() -> None:
+    """Six orders of A (streamers 0..5, the second commented) and none of B before the cut."""
+    days = pd.date_range("2021-01-01", periods=6)
+    table = pd.DataFrame(
+        {
+            "customer": ["A"] * 7 + ["B"],
+            "product": [1, 2, 1, 1, 1, 1, 2, 1],
+            "seller": ["s0", "s1", "s2", "s3", "s4", "s5", "s5", "s0"],
+            "order": [0, 1, 2, 3, 4, 5, 5, 6],
+            "time": [*days, days[-1], pd.Timestamp("2021-03-01")],
+            "amount": 1.0,
+            "quantity": 1,
+        }
+    )
+    goods = pd.DataFrame({"product": [1, 2], "category": ["x", "y"]})
+    said = pd.DataFrame({"customer": ["A", "B"], "time": [days[1] + pd.Timedelta(hours=5), days[2]]})
+    tables = Tables(table, goods, comments=said, streamers=pd.Series({f"s{i}": i for i in range(6)}))
+    history = History(tables, pd.Timestamp("2021-02-01"))
+    sequences = history.sequences(np.array([1, 0]))  # B, A
+    np.testing.assert_array_equal(sequences["order_streamers"], [[-1] * 5, [1, 2, 3, 4, 5]])
+    np.testing.assert_array_equal(sequences["order_feedback"], [[0] * 5, [1.0, 0.5, 0.5, 0.5, 0.5]])
+    assert history.categories == ["x", "y"]
+    baskets = sequences["basket_categories"].reshape(2, 10, 2)
+    assert not baskets[0].any()
+    np.testing.assert_array_equal(baskets[1, 4:], [[1, 0], [0, 1], [1, 0], [1, 0], [1, 0], [0.5, 0.5]])
+    assert not baskets[1, :4].any()
+
+
+@pytest.mark.parametrize(
+    ("like_days", "expected"), [(1, {("A", 1)}), (2, {("A", 1), ("B", 1)}), (9, {("A", 1), ("B", 1)})]
+)
+def test_a_like_is_a_purchase_in_the_window_of_a_product_sold_on_the_day(like_days: int, expected: set) -> None:
+    """Product 2 is not sold on the day; A's return of product 1 and the purchase before the day are no likes."""
+    table = pd.DataFrame(
+        [
+            ("C", 1, "2021-06-30 23:59:59", 1, 1),
+            ("A", 1, "2021-07-01 00:00:00", 1, 1),
+            ("B", 1, "2021-07-02 23:59:59", 1, 1),
+            ("B", 2, "2021-07-02 12:00:00", 1, 1),
+            ("D", 1, "2021-07-01 12:00:00", -1, -1),
+            ("E", 1, "2021-07-10 00:00:00", 1, 1),
+        ],
+        columns=["customer", "product", "time", "amount", "quantity"],
+    )
+    table = table.assign(seller=0, order=range(6), time=pd.to_datetime(table["time"]))
+    tables, returns = transactions._without_returns(Tables(table))
+    history = History(tables, pd.Timestamp(CUT))
+    pairs, on_sale = transactions.likes(tables, history, pd.Timestamp(CUT), like_days)
+    assert returns == 1
+    assert {(history.customers[c], int(history.products[p])) for c, p in pairs} == expected
+    assert history.products[on_sale].tolist() == [1]
+
+
+def naive(tables: Tables, like_days: int) -> tuple[dict[str, int], dict[int, int], set[tuple[str, int]]]:
+    """Likes of each customer and product on sale, and the liked pairs, by plain loops over the rows."""
+    day = pd.Timestamp(CUT)
+    bought = [r for r in tables.transactions.itertuples() if r.quantity > 0 and r.amount > 0]
+    on_sale = {r.product for r in bought if r.time.normalize() == day}
+    end = day + pd.Timedelta(days=like_days)
+    pairs = {(r.customer, r.product) for r in bought if day <= r.time < end and r.product in on_sale}
+    customers: dict[str, int] = {}
+    products = dict.fromkeys(on_sale, 0)
+    for c, p in pairs:
+        customers[c] = customers.get(c, 0) + 1
+        products[p] += 1
+    return customers, products, pairs
+
+
+@pytest.mark.parametrize("scenario", ["normal", "active"])
+def test_scenarios_equal_their_naive_twin(tmp_path: Path, scenario: str) -> None:
+    tables = shop()
+    size = {"customers": 20, "products": 12} if scenario == "active" else {}
+    log = transactions.build(tables, tmp_path / "log", scenario=scenario, cut=CUT, like_days=3, **size)
+    customers, products, pairs = naive(tables, 3)
+    rows = sorted(customers, key=lambda c: (-customers[c], c))[: size.get("customers")]
+    columns = sorted(products, key=lambda p: (-products[p], p))[: size.get("products")]
+    assert log.item_table()["id"].tolist() == columns
+    assert log.user_table()["id"].tolist() == rows
+    np.testing.assert_array_equal(rewards(log), [[(c, p) in pairs for p in columns] for c in rows])
+    facts = log.info.provenance
+    assert facts["likes"] == rewards(log).sum()
+    assert facts["density"] == pytest.approx(rewards(log).mean())
+    assert (log.info.rounds, log.info.C, log.info.d) == (len(rows), len(columns), 20)
+    assert validate(tmp_path / "log").ok
+
+
+def test_repeat_has_exactly_the_likes_asked_for_in_every_row(tmp_path: Path) -> None:
+    size = {"customers": 6, "products": 8, "repeats": 4, "likes_each": 3}
+    log = transactions.build(shop(), tmp_path / "log", scenario="repeat", cut=CUT, like_days=3, **size)
+    matrix = rewards(log)
+    assert matrix.shape == (24, 8)
+    assert (matrix.sum(axis=1) == 3).all()
+    np.testing.assert_array_equal(matrix, np.tile(matrix[:6], (4, 1)))
+    assert log.info.provenance["likes_of_each_product"] == matrix[:6].sum(axis=0).tolist()
+    _, _, pairs = naive(shop(), 3)
+    users, items = log.user_table()["id"], log.item_table()["id"]
+    np.testing.assert_array_equal(matrix[:6], [[(c, p) in pairs for p in items] for c in users])
+
+
+def test_repeat_exchanges_products_until_enough_rows_are_exact() -> None:
+    """The two most liked products are liked by all three alike; only with column 2 do two rows have exactly one."""
+    liked = np.array([[1, 1, 0], [1, 1, 0], [0, 0, 1]], bool)
+    chosen = transactions._exact_rows(liked, np.array([7, 8, 9]), np.array([4, 5, 6]), 3, 2, 1, 7)
+    assert chosen.customers.tolist() == [7, 8, 9]
+    assert 6 in chosen.products
+    np.testing.assert_array_equal(chosen.likes.sum(axis=1), [1, 1, 1])
+    with pytest.raises(DataError, match="the best choice of products has 0"):
+        transactions._exact_rows(np.ones((3, 3), bool), np.arange(3), np.arange(3), 3, 2, 1, 7)
+
+
+def test_nothing_after_the_cut_reaches_contexts_features_or_sequences(tmp_path: Path) -> None:
+    """Everything after the cut is replaced: other pairs, amounts, sellers, comments, customers and products."""
+    tables = shop()
+    before = transactions.build(tables, tmp_path / "before", scenario="normal", cut=CUT)
+    table = tables.transactions.copy()
+    late = (table["time"] >= CUT).to_numpy()
+    rng = np.random.default_rng(5)
+    for column in ("customer", "product", "seller"):
+        table.loc[late, column] = rng.permutation(table.loc[late, column])
+    table.loc[late, "amount"] *= rng.random(late.sum()) * 50 + 0.1
+    table.loc[np.flatnonzero(late)[::50], "customer"] = "aaa"
+    table.loc[np.flatnonzero(late)[::70], "product"] = 7
+    said = tables.comments.loc[tables.comments["time"] < CUT]
+    after = transactions.build(
+        dataclasses.replace(tables, transactions=table, comments=said), tmp_path / "after", scenario="normal", cut=CUT
+    )
+    assert rewards(before).shape != rewards(after).shape or (rewards(before) != rewards(after)).any()
+    for old, new in zip(by_id(before), by_id(after), strict=True):
+        shared = old.keys() & new.keys()
+        assert len(shared) > 30
+        for key in shared:
+            np.testing.assert_array_equal(old[key], new[key])
+    users = [log.user_table().set_index("id").sort_index() for log in (before, after)]
+    shared = users[0].index.intersection(users[1].index)
+    for column in ("static", "order_streamers", "order_feedback", "basket_categories"):
+        for key in shared:
+            np.testing.assert_array_equal(users[0].loc[key, column], users[1].loc[key, column])
+
+
+def test_what_is_known_before_the_cut_does_reach_the_context(tmp_path: Path) -> None:
+    """The counterpart: the same change before the cut changes contexts."""
+    tables = shop()
+    table = tables.transactions.copy()
+    table.loc[table["time"] < CUT, "amount"] *= np.random.default_rng(1).random((table["time"] < CUT).sum()) + 0.5
+    one = by_id(transactions.build(tables, tmp_path / "a", scenario="normal", cut=CUT))
+    two = by_id(
+        transactions.build(dataclasses.replace(tables, transactions=table), tmp_path / "b", scenario="normal", cut=CUT)
+    )
+    for old, new in zip(one, two, strict=True):
+        assert any((old[key] != new[key]).any() for key in old)
+
+
+def test_reduce_is_standardised_principal_components_with_fixed_signs() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.standard_normal((500, 6)) @ rng.standard_normal((6, 6)) * [1, 10, 100, 1, 1, 0] + 5
+    fit = rng.random(500) < 0.7
+    reduced, share = reduce(Features(list("abcdef"), values), fit, 3)
+    covariance = np.cov(reduced[fit], rowvar=False, bias=True)
+    np.testing.assert_allclose(covariance - np.diag(np.diag(covariance)), 0, atol=1e-10)
+    assert np.diag(covariance).mean() == pytest.approx(1)
+    assert (np.diff(np.diag(covariance)) <= 0).all()
+    standard = (values[:, :5] - values[fit, :5].mean(axis=0)) / values[fit, :5].std(axis=0)
+    singular = np.linalg.svd(standard[fit], compute_uv=False) ** 2
+    assert share == pytest.approx(singular[:3].sum() / singular.sum())
+    flipped, _ = reduce(Features(list("abcdef"), -values), fit, 3)
+    np.testing.assert_allclose(flipped, -reduced, atol=1e-9)
+    everything, whole = reduce(Features(list("abcdef"), values), fit, 0)
+    assert whole == 1
+    np.testing.assert_allclose(everything, standard)
+
+
+def test_describe_stands_beside_the_published_figures(tmp_path: Path) -> None:
+    log = transactions.build(shop(), tmp_path / "log", scenario="active", cut=CUT, customers=9, products=5)
+    lines = {line.split()[0]: line.split()[1:] for line in describe(log).splitlines()[1:]}
+    assert lines["customers"] == ["9", "1,000"]
+    assert lines["likes"] == [f"{int(rewards(log).sum())}", "6,652"]
+    assert lines["density"] == [f"{rewards(log).mean():.2%}", "3.30%"]
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "said"),
+    [
+        ({"scenario": "active"}, DataError, "ask for fewer"),
+        ({"scenario": "normal", "customers": 5}, ConfigError, "leave out customers"),
+        ({"scenario": "normal", "day": "2021-06-30"}, ConfigError, "before the cut"),
+        ({"scenario": "normal", "day": "2022-06-30"}, DataError, "No product was sold.*span 2021-01-01 to 2021-07-30"),
+        ({"scenario": "normal", "cut": "2020-01-01", "day": CUT}, DataError, "No purchase lies before the cut"),
+        ({"scenario": "normal", "day": "July"}, ConfigError, "is no date"),
+        ({"scenario": "normal", "like_days": 0}, ConfigError, "like_days = 0 must be at least 1"),
+        ({"scenario": "repeat", "customers": 3, "products": 4, "likes_each": 5}, ConfigError, "more than the 4"),
+    ],
+)
+def test_requests_that_cannot_be_met_say_why(tmp_path: Path, options: dict, error: type, said: str) -> None:
+    with pytest.raises(error, match=said):
+        transactions.build(shop(), tmp_path / "log", **{"cut": CUT, **options})
+    assert not (tmp_path / "log").exists()
+
+
+def test_a_shop_without_optional_tables_makes_a_log(tmp_path: Path) -> None:
+    tables = Tables(shop().transactions)
+    log = transactions.build(tables, tmp_path / "log", scenario="active", cut=CUT, customers=20, products=10, context=4)
+    assert (log.info.d, log.info.provenance["categories"]) == (4, [])
+    assert sorted(log.info.provenance["streamers"]) == ["0", "1", "2", "3", "4"]  # every seller is one
+    assert "basket_categories" not in log.user_table()
+    assert validate(tmp_path / "log").ok
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_files_with_names_of_their_own_are_read(tmp_path: Path, suffix: str) -> None:
+    tables = shop(lines=500)
+    own = tables.transactions.rename(columns={"customer": "client", "time": "at"})
+    path = tmp_path / f"lines{suffix}"
+    if suffix == ".csv":
+        own.to_csv(path, index=False)
+        tables.products.to_csv(tmp_path / "goods.csv", index=False)
+    else:
+        own.to_parquet(path)
+        tables.products.to_csv(tmp_path / "goods.csv", index=False)
+    read = read_tables(path, columns={"customer": "client", "time": "at"}, products=tmp_path / "goods.csv")
+    expected = tables.transactions[list(COLUMNS)]
+    assert read.transactions["customer"].tolist() == expected["customer"].tolist()
+    assert (read.transactions["time"].to_numpy() == expected["time"].to_numpy()).all()
+    np.testing.assert_allclose(read.transactions["amount"], expected["amount"])
+    assert read.products["category"].isna().sum() == 10
+
+
+def test_columns_that_may_be_missing_have_a_stated_meaning(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(
+        "customer,product,time\nA,1,2021-01-01T10:00:00\nA,2,2021-01-01T10:00:00\nA,1,2021-01-02T23:30:00\n"
+    )
+    table = read_tables(tmp_path / "t.csv", timezone="Asia/Taipei").transactions
+    assert table["order"].tolist() == [0, 0, 1]
+    assert table["amount"].tolist() == table["quantity"].tolist() == [1, 1, 1]
+    assert table["seller"].nunique() == 1
+    assert table["time"].iloc[2] == pd.Timestamp("2021-01-03 07:30")
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "said"),
+    [
+        ("customer,product\nA,1\n", {}, "no column 'time'.*customer, product"),
+        ("customer,product,time\nA,1,2021-01-01\nB,1,soon\n", {}, "'soon' in data row 1"),
+        ("customer,product,time,amount\nA,1,2021-01-01,ten\n", {}, "'ten' in data row 0"),
+        ("customer,product,time\n,1,2021-01-01\n", {}, "empty values in column 'customer', first in row 0"),
+        ("customer,product,time\nA,1,2021-01-01\n", {"seller": "shop"}, "no column 'shop', which should be the seller"),
+        ("customer,product,time\n", {}, "no rows"),
+        ("", {}, "cannot be read as CSV"),
+    ],
+)
+def test_bad_tables_are_told_with_file_row_column_and_value(
+    tmp_path: Path, text: str, columns: dict, said: str
+) -> None:
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(DataError, match=said):
+        read_tables(tmp_path / "t.csv", columns=columns)
+
+
+def test_further_refusals_of_tables(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="did you mean 'customer'"):
+        read_tables(tmp_path / "t.csv", columns={"custommer": "x"})
+    with pytest.raises(DataError, match="There is no file"):
+        read_tables(tmp_path / "t.csv")
+    (tmp_path / "t.parquet").write_bytes(b"PAR1 not really")
+    with pytest.raises(DataError, match="cannot be read as Parquet"):
+        read_tables(tmp_path / "t.parquet")
+    with pytest.raises(DataError, match="'product' 'x' more than once|product 'x' more than once"):
+        Tables(shop(lines=50).transactions, products=pd.DataFrame({"product": ["x", "x"]}))
+    returns = shop(lines=50).transactions.assign(quantity=0)
+    with pytest.raises(DataError, match="only returns"):
+        transactions.build(Tables(returns), tmp_path / "log", cut=CUT)

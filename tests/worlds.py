@@ -1,0 +1,157 @@
+"""Small logs in memory, and the plainest possible replay loop, for tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lersbench import metrics, replay
+from lersbench.linalg import scramble
+from lersbench.log import Chunk
+from lersbench.policy import Policy, Round, Spec
+
+
+def chunk(
+    rewards: np.ndarray | None = None,
+    *,
+    context: np.ndarray | None = None,
+    candidates: np.ndarray | None = None,
+    features: np.ndarray | None = None,
+    slate: np.ndarray | None = None,
+    clicks: np.ndarray | None = None,
+    user: np.ndarray | None = None,
+    expected: np.ndarray | None = None,
+    n_items: int | None = None,
+) -> Chunk:
+    """A chunk with empty arrays for whatever is not given."""
+    known = next(a for a in (rewards, context, clicks) if a is not None)
+    n = len(known)
+    wide = n_items if rewards is None else rewards.shape[1]
+    assert wide is not None
+    return Chunk(
+        0,
+        np.full(n, -1) if user is None else user.astype(np.int64),
+        np.zeros((n, 0)) if context is None else context.astype(float),
+        np.arange(wide)[None] if candidates is None else candidates.astype(np.int64),
+        np.zeros((1, wide, 0)) if features is None else features.astype(float),
+        np.zeros((0, wide)) if rewards is None else rewards.astype(float),
+        np.zeros((0, wide)) if expected is None else expected.astype(float),
+        np.zeros((0, 0), np.int64) if slate is None else slate.astype(np.int64),
+        np.zeros((0, 0)) if clicks is None else clicks.astype(float),
+        np.zeros((0, 0)) if slate is None else np.full(slate.shape, 1.0 / wide),
+    )
+
+
+def clicks_of_a_linear_world(n: int, items: int, d: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Contexts (n, d) and clicks (n, items) whose probability is linear in the context."""
+    rng = np.random.default_rng(seed)
+    context = rng.standard_normal((n, d))
+    context /= np.linalg.norm(context, axis=1, keepdims=True)
+    p = np.clip(0.3 + 0.5 * context @ rng.standard_normal((items, d)).T / np.sqrt(d), 0, 1)
+    return context, (rng.random((n, items)) < p).astype(float)
+
+
+def protocol(
+    feedback: str = "bandit", slate: int = 1, batch: int = 1, ranked: bool = False, **more: Any
+) -> replay.Protocol:
+    return replay.Protocol(
+        slate,
+        batch,
+        feedback == "replay",
+        feedback == "full",
+        *more.get("interactions", (-1, -1)),
+        ranked,
+        feedback != "replay",
+        more.get("silence", -np.inf),
+        more.get("ties", 12345),
+    )
+
+
+def spec_of(rows: replay.Rows, slate: int = 1, m: int | None = None, n_items: int | None = None) -> Spec:
+    wide = rows.candidates.shape[1]
+    n = rows.user.shape[0]
+    return Spec(
+        int(rows.candidates.max()) + 1 if n_items is None else n_items,
+        wide,
+        slate,
+        rows.context.shape[1],
+        rows.features.shape[2] if m is None else m,
+        n,
+        int(rows.user.max()) + 1,
+        rows.items,
+    )
+
+
+def contender(
+    policy: Policy, rows: replay.Rows, told: replay.Protocol, *, seed: int = 0, m: int | None = None, points: int = 20
+) -> replay.Contender:
+    """A contender that reads its metrics at `points` places of the log."""
+    n = rows.user.shape[0]
+    spec = spec_of(rows, told.slate, m)
+    pairs = n * told.slate if rows.user.max() >= 0 and not told.replay else 0
+    meter = metrics.new_meter(spec.n_items, np.unique(np.linspace(1, n, points).astype(np.int64)), pairs)
+    return replay.Contender(policy, spec, told, meter, np.random.default_rng(seed))
+
+
+def play(made: replay.Contender, rows: replay.Rows, batched: bool = False) -> replay.Contender:
+    """Play all rows in order."""
+    n = rows.user.shape[0]
+    if batched:
+        made.drive = replay.batched(made.policy)
+    made.play(rows, np.arange(n), np.arange(n))
+    made.finish(n)
+    return made
+
+
+def final(made: replay.Contender, metric: str) -> float:
+    return float(made.meter.curve[-1, metrics.NAMES.index(metric)])
+
+
+def textbook_run(
+    policy: Policy, rows: replay.Rows, told: replay.Protocol, seed: int = 0
+) -> tuple[Any, list[list[int]], float]:
+    """The loop as a textbook would write it: the state, the slates that counted, and the sum of their rewards."""
+    rng = np.random.default_rng(seed)
+    spec = spec_of(rows, told.slate)
+    state = policy.init(spec)
+    waiting: list[tuple[Round, np.ndarray, np.ndarray]] = []
+    slates, total, learned = [], 0.0, 0
+
+    def deliver() -> int:
+        for round, slate, row_rewards in waiting:
+            if told.full:
+                shown = slate.tolist()
+                slate = np.array(shown + [c for c in range(len(row_rewards)) if c not in shown])
+                round = round._replace(propensities=np.ones(len(slate)))
+            rewards = row_rewards if told.replay else row_rewards[slate]
+            policy.update(state, round, slate, rewards, np.ones(len(slate), bool))
+        count = len(waiting)
+        waiting.clear()
+        return count
+
+    for t in range(rows.user.shape[0]):
+        if t % told.batch == 0:
+            learned += deliver()
+        candidates = rows.candidates[0 if len(rows.candidates) == 1 else t]
+        features = rows.features[0 if len(rows.features) == 1 else t]
+        wide, k = len(candidates), told.slate
+        round = Round(
+            learned,
+            rows.user[t],
+            rows.context[t],
+            candidates,
+            features,
+            scramble(told.ties, t),
+            np.zeros(wide),
+            np.zeros(k),
+        )
+        slate = np.zeros(k, np.int64)
+        policy.select(state, rng, round, slate)
+        if told.replay and slate.tolist() != rows.slate[t].tolist():
+            continue
+        slates.append(slate.tolist())
+        total += float(rows.rewards[t].sum() if told.replay else rows.rewards[t][slate].sum())
+        waiting.append((round, slate, rows.rewards[t]))
+    deliver()
+    return state, slates, total
