@@ -39,6 +39,19 @@ class Result(NamedTuple):
     def ok(self) -> bool:
         return not self.problem
 
+    def as_dict(self) -> dict[str, Any]:
+        return {**self._asdict(), "ok": self.ok}
+
+
+def as_text(name: str, results: list[Result]) -> str:
+    """The results of the policy `name`, a line a check and another for each problem."""
+    lines = [f"{name}: {sum(r.ok for r in results)} of {len(results)} checks passed"]
+    for result in results:
+        lines.append(f"  {'ok    ' if result.ok else 'FAILED'} {result.title}")
+        if not result.ok:
+            lines.append(f"         {result.problem}")
+    return "\n".join(lines)
+
 
 class World(NamedTuple):
     """A made-up log, and what a policy is told of it beforehand."""
@@ -96,19 +109,18 @@ def make_world(
     context = rng.normal(size=(n, d))
     context[:, :1] = 1.0
     features = rng.normal(size=(n, candidates, m)) if m else np.zeros((1, candidates, 0))
-    rewards = np.where(
-        rng.random((n, candidates)) < 0.5, rng.integers(0, 2, (n, candidates)), rng.random((n, candidates))
-    )
+    clicks, fractions = rng.integers(0, 2, (n, candidates)), rng.random((n, candidates))
+    rewards = np.where(rng.random((n, candidates)) < 0.5, clicks, fractions)
     if good >= 0:
         rewards = np.broadcast_to(offered == good, (n, candidates)) * 1.0
         features[..., :1] = 1.0 * (offered == good)[..., None]
     logged = rng.permuted(np.repeat(np.arange(candidates)[None], n, axis=0), axis=1)[:, :slate].copy()
-    clicks = np.round(np.take_along_axis(rewards, logged, axis=1))
+    logged_clicks = np.round(np.take_along_axis(rewards, logged, axis=1))
     unknown, users = np.zeros((0, candidates)), rng.integers(0, 7, n)
     items = rng.normal(size=(n_items, 2))
     spec = Spec(n_items, candidates, slate, d, m, n, 7, items)
     likely = np.full((n, slate), 1 / candidates)
-    return World(spec, Chunk(0, users, context, offered, features, rewards, unknown, logged, clicks, likely))
+    return World(spec, Chunk(0, users, context, offered, features, rewards, unknown, logged, logged_clicks, likely))
 
 
 class Bench:
@@ -119,7 +131,7 @@ class Bench:
         self.engines = {"batched": batched(policy)}
         if isinstance(policy, KernelPolicy):
             self.engines = {
-                "compiled": compiled(policy),
+                "compiled": compiled(type(policy)),
                 "batched": self.engines["batched"],
                 "interpreted": batched(_Interpreted(policy)),
             }
@@ -131,7 +143,7 @@ class Bench:
         engine: str = "",
         batch: int = 1,
         feedback: str = "bandit",
-        rewards: Any = None,
+        rewards: np.ndarray | None = None,
         seed: int = 1,
     ) -> Run:
         """Play a world, a batch a call. `rewards` (n, C) stand in for those of the log. `seed` is the policy's own.
@@ -143,11 +155,21 @@ class Bench:
         if rewards is not None:
             chunk = chunk._replace(rewards=rewards)
         rows = rows_of(chunk, spec.items, feedback, spec.slate)
-        own = Protocol(
-            spec.slate, batch, replayed, feedback == "full", -1, -1, not replayed, not replayed, -np.inf, TIES
+        protocol = Protocol(
+            slate=spec.slate,
+            batch=batch,
+            replay=replayed,
+            full=feedback == "full",
+            users=-1,
+            items=-1,
+            ranked=not replayed,
+            known=not replayed,
+            lazy=False,
+            silence=-np.inf,
+            ties=TIES,
         )
         meter = metrics.new_meter(spec.n_items, np.arange(n + 1), 0)
-        contender = Contender(self.policy, spec, own, meter, np.random.default_rng(seed))
+        contender = Contender(self.policy, spec, protocol, meter, np.random.default_rng(seed))
         contender.drive = self.engines[engine or self.main]
         run = Run(
             np.zeros((n, spec.slate), np.int64),
@@ -177,19 +199,28 @@ class _Interpreted(Policy):
 
 
 def _plain(function: Any, done: dict[int, Any]) -> Any:
-    """The Python function behind a kernel, with every kernel it names replaced likewise."""
+    """The Python function behind a kernel, with every kernel it names replaced likewise.
+
+    A kernel that names what only the compiler understands (an intrinsic) stays compiled.
+    """
     python = getattr(function, "py_func", function)
-    if not isinstance(python, FunctionType):
+    if not isinstance(python, FunctionType) or any(_is_intrinsic(part) for part in _named(python).values()):
         return function
     if id(function) not in done:
         own = dict(python.__globals__)
-        done[id(function)] = FunctionType(
-            python.__code__, own, python.__name__, python.__defaults__, python.__closure__
-        )
-        for name in python.__code__.co_names:
-            if hasattr(own.get(name), "py_func"):
-                own[name] = _plain(own[name], done)
+        plain = FunctionType(python.__code__, own, python.__name__, python.__defaults__, python.__closure__)
+        done[id(function)] = plain
+        own.update({name: _plain(part, done) for name, part in _named(python).items() if hasattr(part, "py_func")})
     return done[id(function)]
+
+
+def _named(function: FunctionType) -> dict[str, Any]:
+    """The global objects a function names."""
+    return {name: function.__globals__[name] for name in function.__code__.co_names if name in function.__globals__}
+
+
+def _is_intrinsic(part: Any) -> bool:
+    return type(part).__module__.startswith("numba.") and not hasattr(part, "py_func")
 
 
 def leaves(state: Any, path: str = "state") -> dict[str, np.ndarray]:
@@ -261,9 +292,7 @@ def check_same_seed(bench: Bench) -> None:
     first = bench.play(world)
     bench.play(world, seed=2)
     _same_run(first, bench.play(world), "Two runs of one seed")
-    _same_state(
-        before, vars(bench.policy), "The policy object before and after its runs (what is learned belongs in the state)"
-    )
+    _same_state(before, vars(bench.policy), "The policy object, before and after its runs")
 
 
 def check_state_of_its_own(bench: Bench) -> None:
@@ -278,13 +307,8 @@ def check_state_of_its_own(bench: Bench) -> None:
 
 def check_engines(bench: Bench) -> None:
     """Compiled, batched and interpreted runs agree, in every choice and in the state."""
-    for slate, batch, feedback in [
-        (1, 1, "bandit"),
-        (3, 1, "bandit"),
-        (3, 7, "bandit"),
-        (2, 1, "full"),
-        (1, 1, "replay"),
-    ]:
+    protocols = [(1, 1, "bandit"), (3, 1, "bandit"), (3, 7, "bandit"), (2, 1, "full"), (1, 1, "replay")]
+    for slate, batch, feedback in protocols:
         world = make_world(60, 5, slate, 7)
         runs = {name: bench.play(world, name, batch, feedback) for name in bench.engines}
         for name, run in runs.items():
@@ -332,9 +356,8 @@ def check_no_peeking(bench: Bench) -> None:
         turned = 1.0 - world.chunk.rewards
         shown = np.take_along_axis(world.chunk.rewards, run.slates, axis=1)
         np.put_along_axis(turned, run.slates, shown, axis=1)
-        _same_run(
-            run, bench.play(world, batch=batch, rewards=turned), "Two logs that differ only in unrevealed rewards"
-        )
+        other = bench.play(world, batch=batch, rewards=turned)
+        _same_run(run, other, "Two logs that differ only in unrevealed rewards")
 
 
 def check_unseen(bench: Bench) -> None:
@@ -348,19 +371,16 @@ def check_unseen(bench: Bench) -> None:
             round, slate = _round(world, row, row), np.zeros(3, np.int64)
             bench.policy.select_batch(state, rng[i], [round], [slate])
             rewards = np.where(seen, world.chunk.rewards[row, slate], np.nan if i else 0.0)
-            told = copy.deepcopy((round, slate, rewards, seen))
+            told = (*round, slate, rewards, seen)
+            before = copy.deepcopy(told)
             bench.policy.update_batch(state, [round], [slate], [rewards], [seen])
-            same = all(
-                np.array_equal(a, b, equal_nan=True) for a, b in zip((*round, slate), (*told[0], told[1]), strict=True)
-            )
-            same = same and np.array_equal(rewards, told[2], equal_nan=True) and np.array_equal(seen, told[3])
-            assert same, "update changes the round, the slate, the rewards or `seen`; it may change the state only."
+            _same_state(before, told, "The round, slate, rewards and `seen` that update was given, before and after")
     _same_state(states[0], states[1], "Two runs that differ only in the rewards at unseen positions")
 
 
 def check_wins(bench: Bench) -> None:
     """The third kernel, if there is one, agrees with select and draws the same numbers."""
-    kernels = getattr(bench.policy, "kernels", ())
+    kernels: tuple[Any, ...] = getattr(bench.policy, "kernels", ())
     if len(kernels) < 3:
         return
     world = make_world(60, 5, 1, 7)
@@ -388,14 +408,14 @@ def check_learns(bench: Bench) -> None:
         run = bench.play(world, feedback=feedback, batch=1)
         found = (run.slates[300:, 0] == 3).mean()
         assert found > 0.5, (
-            f"The good item is on top in {found:.0%} of the last 100 of 400 rounds (feedback '{feedback}')."
+            f"The item that pays is on top in {found:.0%} of the last 100 of 400 rounds (feedback '{feedback}')."
         )
 
 
 def check_hyper_parameters(bench: Bench) -> None:
     """Hyper-parameters are the fields of a frozen dataclass and survive a TOML file."""
     kind = type(bench.policy)
-    frozen = dataclasses.is_dataclass(kind) and kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
+    frozen = dataclasses.is_dataclass(kind) and kind.__dataclass_params__.frozen
     assert frozen, f"{kind.__name__} must be marked @dataclass(frozen=True)."
     params = {f.name: getattr(bench.policy, f.name) for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
     back = tomllib.loads("".join(f"{key} = {json.dumps(value)}\n" for key, value in params.items()))
@@ -419,7 +439,7 @@ def check_one_signature(bench: Bench) -> None:
     for function in (bench.engines.get("compiled"), *getattr(bench.policy, "kernels", ())):
         found = getattr(function, "signatures", ())
         names = "; ".join(map(str, found))
-        assert len(found) < 2, f"{function.__name__} is compiled for {len(found)} signatures: {names}"  # type: ignore[union-attr]
+        assert len(found) < 2, f"{function.__name__} is compiled for {len(found)} signatures: {names}"
 
 
 CHECKS: list[Callable[[Bench], None]] = [

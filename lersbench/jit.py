@@ -1,6 +1,7 @@
 """Every Numba option of the package, in one place.
 
 `@kernel` marks a leaf function: compiled without the GIL and without fastmath, and kept on disk.
+`inlined` marks a short one that is compiled into its callers.
 `specialise` compiles a driver loop for the kernels of one policy, and keeps that on disk too.
 
 Numba's own cache looks only at the file a function stands in, so an edit in a helper file would go
@@ -63,6 +64,11 @@ def kernel(function: Callable[..., Any]) -> Any:
     return numba.njit(cache=_is_ours(function), nogil=True)(function)
 
 
+def inlined(function: Callable[..., Any]) -> Any:
+    """Compile a short leaf function into each of its callers: passing many arrays can cost more than its work."""
+    return numba.njit(cache=_is_ours(function), nogil=True, forceinline=True)(function)
+
+
 def specialise(template: Callable[..., Any], name: str, cache: bool, **kernels: Any) -> Any:
     """Compile a copy of `template` in which the global names of `kernels` mean those kernels.
 
@@ -73,4 +79,4 @@ def specialise(template: Callable[..., Any], name: str, cache: bool, **kernels: 
     copy = FunctionType(own.__code__, {**own.__globals__, **kernels}, own.__name__)
     copy.__qualname__ = f"{own.__qualname__}.{name}"
     copy.__module__ = own.__module__
-    return numba.njit(cache=cache, nogil=True)(copy)
+    return numba.njit(cache=cache, nogil=True, forceinline=True)(copy)

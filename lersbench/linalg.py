@@ -12,12 +12,12 @@ import math
 
 import numpy as np
 
-from lersbench.jit import kernel
+from lersbench.jit import inlined, kernel
 
 MASK = 0xFFFFFFFF
 
 
-@kernel
+@inlined
 def scramble(key: int, index: int) -> int:
     """A 32-bit hash of a pair of non-negative integers. Its products stay below 2**63, so it never overflows."""
     h = (key + index * 0x9E3779B1) & MASK
@@ -26,7 +26,7 @@ def scramble(key: int, index: int) -> int:
     return h ^ (h >> 16)
 
 
-@kernel
+@inlined
 def beats(score: float, index: int, other_score: float, other_index: int, ties: int) -> bool:
     """Does candidate `index` stand before `other_index`? Higher score first, then the random tie order."""
     if score != other_score:
@@ -59,42 +59,31 @@ def top_k(scores: np.ndarray, ties: int, slate: np.ndarray) -> None:
     size = slate.shape[0]
     if size == 1:
         slate[0] = best(scores, ties)
-    elif size <= 16:
-        _insert_top(scores, ties, slate)
-    else:
-        _sort_top(scores, ties, slate)
+        return
+    for i in range(size):
+        slate[i] = i
+    for root in range(size // 2 - 1, -1, -1):
+        _sift(scores, ties, slate, root, size)
+    for i in range(size, scores.shape[0]):
+        if scores[i] >= scores[slate[0]] and beats(scores[i], i, scores[slate[0]], slate[0], ties):
+            slate[0] = i
+            _sift(scores, ties, slate, 0, size)
+    for end in range(size - 1, 0, -1):
+        slate[0], slate[end] = slate[end], slate[0]
+        _sift(scores, ties, slate, 0, end)
 
 
 @kernel
-def _insert_top(scores: np.ndarray, ties: int, slate: np.ndarray) -> None:
-    size = slate.shape[0]
-    filled = 0
-    for i in range(scores.shape[0]):
-        k = filled
-        while k > 0 and beats(scores[i], i, scores[slate[k - 1]], slate[k - 1], ties):
-            if k < size:
-                slate[k] = slate[k - 1]
-            k -= 1
-        if k < size:
-            slate[k] = i
-            filled = min(filled + 1, size)
-
-
-@kernel
-def _sort_top(scores: np.ndarray, ties: int, slate: np.ndarray) -> None:
-    order = np.argsort(-scores, kind="mergesort")
-    n, start = order.shape[0], 0
-    while start < min(n, slate.shape[0]):
-        end = start + 1
-        while end < n and scores[order[end]] == scores[order[start]]:
-            end += 1
-        if end - start > 1:
-            priority = np.empty(end - start, np.int64)
-            for j in range(start, end):
-                priority[j - start] = -scramble(ties, order[j])
-            order[start:end] = order[start:end][np.argsort(priority, kind="mergesort")]
-        start = end
-    slate[:] = order[: slate.shape[0]]
+def _sift(scores: np.ndarray, ties: int, heap: np.ndarray, root: int, size: int) -> None:
+    """Restore the heap below `root`, whose parents are never better than their children: the worst is on top."""
+    while 2 * root + 1 < size:
+        child = 2 * root + 1
+        if child + 1 < size and beats(scores[heap[child]], heap[child], scores[heap[child + 1]], heap[child + 1], ties):
+            child += 1
+        if beats(scores[heap[child]], heap[child], scores[heap[root]], heap[root], ties):
+            return
+        heap[root], heap[child] = heap[child], heap[root]
+        root = child
 
 
 @kernel

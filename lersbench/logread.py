@@ -347,6 +347,8 @@ def _values(array: pa.Array, width: int) -> np.ndarray | None:
         return None
     flat = array
     if isinstance(array, pa.FixedSizeListArray):
+        if array.type.list_size != width:
+            return None
         flat = array.values.slice(array.offset * width, len(array) * width)
     elif isinstance(array, pa.ListArray | pa.LargeListArray):
         offsets = array.offsets.to_numpy()

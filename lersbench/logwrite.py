@@ -124,7 +124,7 @@ def _sizes(chunk: Mapping[str, Any], info: LogInfo, file: str) -> LogInfo:
         raise DataError(f"{file}: propensities without a slate. Fix: give the column slate")
     if "user" in chunk and not info.users:
         raise DataError(f"{file}: a column user, but no users. Fix: give the user table, or the number of users")
-    shapes = {column: np.shape(values) for column, values in chunk.items()}
+    shapes = {column: _as_array(values, f"{file}, column {column}").shape for column, values in chunk.items()}
 
     def width(*names: str) -> int:
         return next((shapes[n][1] if len(shapes[n]) > 1 else 1 for n in names if n in shapes), 0)
@@ -189,10 +189,7 @@ class _Rounds:
     def _array(self, name: str, values: Any, n: int) -> np.ndarray:
         """A column as (n,) or (n, width), C-contiguous, in the dtype of a Chunk; always a copy."""
         where = f"{self.file}, column {name}, chunk at row {self.rows}"
-        try:
-            array = np.asarray(values)
-        except ValueError as error:
-            raise DataError(f"{where}: ragged lists. Fix: one width in every row") from error
+        array = _as_array(values, where)
         column, width = COLUMNS[name], self._widths[name]
         if name == "time":
             if array.dtype.kind != "M":
@@ -239,6 +236,13 @@ class _Rounds:
                 if self._waiting_rows:
                     self._flush(self._waiting_rows)
                 self._writer.add_key_value_metadata({CHECKSUMS: json.dumps(self._sums).encode()})
+
+
+def _as_array(values: Any, where: str) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise DataError(f"{where}: ragged lists. Fix: one width in every row") from error
 
 
 def _width(name: str, info: LogInfo) -> int | None:

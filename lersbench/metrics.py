@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lersbench.jit import kernel
+from lersbench.jit import inlined, kernel
 from lersbench.linalg import scramble
 
 TOPS = tuple(range(10, 101, 10))  # the shares of a ranking, in percent, at which HR is read
@@ -165,7 +165,7 @@ def add_pair(pairs: np.ndarray, key: int) -> bool:
     return True
 
 
-@kernel
+@inlined
 def count_slate(meter: Meter, user: int, candidates: np.ndarray, slate: np.ndarray, rewards: np.ndarray) -> None:
     """Add one shown slate (K,) of indices into `candidates`, with its rewards (K,), to the sums."""
     total = 0.0
@@ -183,7 +183,7 @@ def count_slate(meter: Meter, user: int, candidates: np.ndarray, slate: np.ndarr
     meter.sums[SETS] += total > 0
 
 
-@kernel
+@inlined
 def count_regret(meter: Meter, best: float, value: np.ndarray, slate: np.ndarray) -> None:
     """Add `best` less the worth of the slate, by the `value` (C,) of each candidate."""
     worth = 0.0
@@ -233,7 +233,7 @@ def _count_rank(meter: Meter, family: int, above: int, equal: int, n: int) -> No
             meter.sums[TOP20 if family == 0 else TOP20_PUBLISHED] += share / top
 
 
-@kernel
+@inlined
 def read_until(meter: Meter, row: int, ranked: bool, known: bool, replayed: bool) -> None:
     """Copy the sums to every checkpoint at or before `row` that has not been read yet."""
     while meter.done[0] < meter.checkpoints.shape[0] and meter.checkpoints[meter.done[0]] <= row:

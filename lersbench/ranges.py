@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 from lersbench.errors import ConfigError
 
 
 def require(ok: bool, policy: object, name: str, wanted: str) -> None:
-    """Raise ConfigError unless `ok`: `name` is the hyper-parameter of `policy` and `wanted` its range in words."""
-    if not ok:
-        raise ConfigError(f"{type(policy).__name__}: {name} = {getattr(policy, name)!r} must be {wanted}.")
+    """Raise ConfigError unless `ok` and the value is finite.
+
+    `name` is the hyper-parameter of `policy`, and `wanted` its range in words.
+    """
+    value = getattr(policy, name)
+    if not ok or not math.isfinite(value):
+        raise ConfigError(f"{type(policy).__name__}: {name} = {value!r} must be {wanted}.")

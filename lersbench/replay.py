@@ -15,7 +15,7 @@ import numpy as np
 from lersbench import metrics
 from lersbench.borrow import borrow
 from lersbench.errors import RunError
-from lersbench.jit import kernel, specialise
+from lersbench.jit import inlined, kernel, specialise
 from lersbench.linalg import scramble
 from lersbench.log import Chunk
 from lersbench.policy import KernelPolicy, Policy, Round, Spec
@@ -54,6 +54,7 @@ class Protocol(NamedTuple):
     known: bool  # the value of every candidate is known, so regret can be counted
     silence: float  # top scores below this count as "nothing recommended" in the published regret
     ties: int  # seed of the random order of equal scores
+    lazy: bool = False  # rejection replay of one position asks the policy's `wins` kernel instead of `select`
 
 
 class Scratch(NamedTuple):
@@ -88,7 +89,7 @@ def compose(
                 j += 1
 
 
-@kernel
+@inlined
 def round_at(rows: Rows, row: int, at: int, slot: int, protocol: Protocol, scratch: Scratch) -> Round:
     """The round of this row, its outputs in place `slot` of the scratch memory."""
     shared = 0 if rows.candidates.shape[0] == 1 else row
@@ -110,7 +111,7 @@ def round_at(rows: Rows, row: int, at: int, slot: int, protocol: Protocol, scrat
     )
 
 
-@kernel
+@inlined
 def fault_of(slate: np.ndarray, scores: np.ndarray) -> int:
     """0 for a valid slate; 1 an index out of range, 2 an index twice, 3 a NaN score on top."""
     for k in range(slate.shape[0]):
@@ -124,7 +125,7 @@ def fault_of(slate: np.ndarray, scores: np.ndarray) -> int:
     return 0
 
 
-@kernel
+@inlined
 def count(
     meter: metrics.Meter, rows: Rows, row: int, round: Round, slot: int, protocol: Protocol, scratch: Scratch
 ) -> None:
@@ -160,7 +161,7 @@ def reveal_all(rows: Rows, row: int, slot: int, scratch: Scratch) -> None:
         scratch.all_seen[k] = True
 
 
-@kernel
+@inlined
 def with_all(round: Round, scratch: Scratch) -> Round:
     """The same round, with a propensity for every candidate."""
     return Round(
@@ -183,30 +184,18 @@ def update(state: Any, round: Round, slate: np.ndarray, rewards: np.ndarray, see
     """Stands for the policy's kernel in the templates below."""
 
 
+@kernel
 def wins(state: Any, rng: Any, round: Round, candidate: int) -> bool:
-    """Stands for the policy's kernel in the templates below."""
+    """Stands for the policy's kernel in the templates below; as it is, for a policy that has none."""
     return False
 
 
-def accepts_by_select(state: Any, rng: Any, round: Round, slate: np.ndarray, logged: np.ndarray) -> bool:
-    """Template: does the policy choose the logged slate?"""
-    select(state, rng, round, slate)
+@inlined
+def differ(slate: np.ndarray, logged: np.ndarray) -> bool:
+    """Are two slates (K,) different?"""
     for k in range(slate.shape[0]):
         if slate[k] != logged[k]:
-            return False
-    return True
-
-
-def accepts_by_wins(state: Any, rng: Any, round: Round, slate: np.ndarray, logged: np.ndarray) -> bool:
-    """Template: the same for one position, where the policy can tell without scoring everything."""
-    if slate.shape[0] > 1:
-        return accepts(state, rng, round, slate, logged)
-    slate[0] = logged[0]
-    return wins(state, rng, round, logged[0])
-
-
-def accepts(state: Any, rng: Any, round: Round, slate: np.ndarray, logged: np.ndarray) -> bool:
-    """Stands for one of the two above in the template below."""
+            return True
     return False
 
 
@@ -242,7 +231,7 @@ def drive(
     state, rows, scratch, meter = borrow(state), borrow(rows), borrow(scratch), borrow(meter)
     for n in range(index.shape[0]):
         row = index[n]
-        if protocol.batch == 1 or n == 0 or at[n] // protocol.batch != at[n - 1] // protocol.batch:
+        if scratch.clock[1] > 0 and (protocol.batch == 1 or at[n] // protocol.batch != at[n - 1] // protocol.batch):
             deliver(state, rows, protocol, scratch)
         metrics.read_until(meter, at[n], protocol.ranked, protocol.known, protocol.replay)
         slot = scratch.clock[1]
@@ -250,11 +239,14 @@ def drive(
         slate = scratch.slates[slot]
         for c in range(round.scores.shape[0]):
             round.scores[c] = 0.0
-        if protocol.replay:
-            if not accepts(state, rng, round, slate, rows.slate[row]):
+        if protocol.lazy:
+            slate[0] = rows.slate[row, 0]
+            if not wins(state, rng, round, slate[0]):
                 continue
         else:
             select(state, rng, round, slate)
+            if protocol.replay and differ(slate, rows.slate[row]):
+                continue
         meter.fault[0] = fault_of(slate, round.scores)
         if meter.fault[0] != 0:
             meter.fault[1] = at[n]
@@ -272,11 +264,8 @@ def compiled(policy: type[KernelPolicy]) -> Callable[..., None]:
     kernels = dict(zip(("select", "update", "wins"), policy.kernels, strict=False))
     name = f"{policy.__module__}.{policy.__qualname__}"
     cache = name.startswith("lersbench.policies.")
-    by_select = specialise(accepts_by_select, name, cache, select=kernels["select"])
-    by_wins = {"accepts": by_select, "wins": kernels.get("wins")}
-    told = specialise(accepts_by_wins, name, cache, **by_wins) if "wins" in kernels else by_select
-    learns = specialise(deliver, name, cache, update=kernels["update"])
-    return specialise(drive, name, cache, select=kernels["select"], accepts=told, deliver=learns)
+    learns = specialise(deliver, name, cache, update=kernels.pop("update"))
+    return specialise(drive, name, cache, deliver=learns, **kernels)
 
 
 def batched(policy: Policy) -> Callable[..., None]:
@@ -337,7 +326,8 @@ class Contender:
     """One policy with its state, random numbers and sums: one run through a log."""
 
     def __init__(self, policy: Policy, spec: Spec, protocol: Protocol, meter: metrics.Meter, rng: np.random.Generator):
-        self.policy, self.protocol, self.meter, self.rng = policy, protocol, meter, rng
+        lazy = protocol.replay and protocol.slate == 1 and isinstance(policy, KernelPolicy) and len(policy.kernels) > 2
+        self.policy, self.protocol, self.meter, self.rng = policy, protocol._replace(lazy=lazy), meter, rng
         self.scratch = _scratch(spec, protocol)
         self.state = policy.init(spec)
         self.drive = compiled(type(policy)) if isinstance(policy, KernelPolicy) else batched(policy)

@@ -9,7 +9,6 @@ import math
 import os
 from pathlib import Path
 
-import fake_results
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,6 +18,7 @@ from lersbench.errors import ConfigError, DataError
 from lersbench.leaderboard import board, latest, load, table
 from lersbench.metrics import METRICS
 from lersbench.statistics import interval, paired
+from tests import fake_results
 
 FEW = {label: fake_results.POLICIES[label] for label in ("random", "popular", "hybrid", "ucb1")}
 

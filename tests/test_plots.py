@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import fake_results
 import matplotlib
 import numpy as np
 import pytest
@@ -16,6 +15,7 @@ from lersbench import plots
 from lersbench.errors import ConfigError
 from lersbench.leaderboard import Results, load
 from lersbench.statistics import interval
+from tests import fake_results
 
 FEW = {label: fake_results.POLICIES[label] for label in ("random", "popular", "linucb alpha=0.1", "linucb alpha=0.3")}
 

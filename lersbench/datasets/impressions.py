@@ -134,7 +134,12 @@ def _read(path: Path, names: Mapping[str, str], numbers: Sequence[str]) -> pd.Da
             arrow = pq.read_table(path, columns=wanted)
             arrow = arrow.cast(pa.schema([f.with_type(pa.string()) if f.name in text else f for f in arrow.schema]))
         else:
-            convert = pa.csv.ConvertOptions(include_columns=wanted, column_types=dict.fromkeys(text, pa.string()))
+            convert = pa.csv.ConvertOptions(
+                include_columns=wanted,
+                column_types=dict.fromkeys(text, pa.string()),
+                null_values=[""],
+                strings_can_be_null=True,
+            )
             arrow = pa.csv.read_csv(path, convert_options=convert)
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file. Fix: give a CSV or Parquet file") from error

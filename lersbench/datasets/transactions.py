@@ -87,9 +87,9 @@ def build(
     if first < cut_time:
         raise ConfigError(f"The recommended day {day} lies before the cut {cut}: the context would know the answer.")
     tables, returns = _without_returns(tables)
-    history = History(tables, cut_time)
-    if history.lines.empty:
+    if not (tables.transactions["time"] < cut_time).any():
         raise DataError(f"No purchase lies before the cut {cut}; {_span(tables)}.")
+    history = History(tables, cut_time)
     pairs, on_sale = likes(tables, history, first, like_days)
     chosen = _select(scenario, pairs, on_sale, customers, products, likes_each, like_days)
     x, x_share = reduce(history.customer_features(), history.seen("customer"), context)
@@ -101,6 +101,9 @@ def build(
         "cut": cut,
         "day": day,
         "like_days": like_days,
+        "like_days_covered": min(
+            like_days, int(days(tables.transactions["time"]).max() - days(pd.Series([first]))[0] + 1)
+        ),
         "returns_dropped": returns,
         **_came_out_as(chosen, visits),
         "published": PUBLISHED[scenario],
