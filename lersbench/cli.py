@@ -118,8 +118,7 @@ def bench(
     say(f"{run.played} contenders played, {run.reused} taken from earlier runs ({times})")
     _show(run.folder, None, as_json)
     if plots:
-        _draw(run.folder)
-        _report(run.folder)
+        _report(run.folder, _draw(run.folder))
     experiment.verify(chosen, run.folder, say)
     say(f"results: {run.folder}")
 
@@ -131,17 +130,19 @@ def _show(folder: Path, metric: str | None, as_json: bool) -> None:
     click.echo(leaderboard.to_json(board) if as_json else leaderboard.to_terminal(board))
 
 
-def _draw(folder: Path, metrics: tuple[str, ...] = (), policies: tuple[str, ...] = ()) -> None:
+def _draw(folder: Path, metrics: tuple[str, ...] = (), policies: tuple[str, ...] = ()) -> list[Path]:
     from lersbench import leaderboard, plots
 
     drawn = plots.draw_all(leaderboard.load(folder), folder / "figures", metrics or None, policies or None)
     say(f"{len(drawn)} figure files: {folder / 'figures'}")
+    return drawn
 
 
-def _report(folder: Path) -> None:
-    from lersbench import leaderboard, report
+def _report(folder: Path, figures: list[Path] | None = None) -> None:
+    from lersbench import leaderboard
+    from lersbench import report as reports
 
-    for path in report.write(leaderboard.load(folder), folder / "report"):
+    for path in reports.write(leaderboard.load(folder), folder, figures):
         say(f"report: {path}")
 
 

@@ -6,9 +6,37 @@ the provenance and the licence. List columns have one fixed width in every row. 
 streams it, `validate` looks at all of it and tells everything that is wrong.
 """
 
+from __future__ import annotations
+
+from pathlib import Path
+
+from lersbench.errors import ConfigError, DataError
 from lersbench.logcheck import Problem, Report
 from lersbench.logformat import SCHEMA, LogInfo
-from lersbench.logread import Chunk, Log, read_all, validate
+from lersbench.logread import Chunk, Log
 from lersbench.logwrite import write
 
 __all__ = ["SCHEMA", "Chunk", "Log", "LogInfo", "Problem", "Report", "read_all", "validate", "write"]
+
+
+def read_all(log: Log, limit_bytes: int) -> Chunk:
+    """The whole log as one chunk, for whoever needs the rounds in another order.
+
+    Raises a ConfigError where that takes more than `limit_bytes`, and a DataError as `Log.read` does.
+    """
+    needed = log.info.rounds * log.row_bytes()
+    if needed > limit_bytes:
+        told = f"{log.path}: holding the whole log takes {needed:,} bytes, but {limit_bytes:,} are allowed"
+        raise ConfigError(f'{told}. Raise the limit, or use replicates = "subsample" or "none", which stream the log')
+    (chunk,) = log.read(chunk_bytes=needed)
+    return chunk
+
+
+def validate(path: str | Path) -> Report:
+    """Read all of a log once and tell everything that is wrong with it; nothing is raised for broken data."""
+    report = Report(str(path))
+    try:
+        Log(path).inspect(report)
+    except DataError as error:
+        report.broken(error)
+    return report

@@ -94,6 +94,16 @@ class Log:
             report.raise_if_any()
             yield chunk
 
+    def inspect(self, report: Report) -> None:
+        """Read everything once and add whatever is wrong to `report`; a DataError where reading cannot go on."""
+        self.user_table()
+        digest = RoundsDigest(self.info.columns)
+        for _ in self._stream(list(self.info.columns), 4 * BATCH_BYTES, 1, report, digest):
+            pass
+        if report.ok and self.info.digest and log_digest(digest, self.item_table()) != self.info.digest:
+            told = "the rounds or items are not those of the digest in log.json"
+            report.add(f"{self._root}/log.json", "digest", told, "write the log again")
+
     def row_bytes(self, columns: Collection[str] | None = None) -> int:
         """Decoded bytes of one round in a Chunk."""
         wanted = [name for name in self._wanted(columns) if name != "time"]
@@ -324,7 +334,7 @@ def _damage_is_told(path: str) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file. Fix: write the log again") from error
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         told = " ".join(str(error).split())
         raise DataError(f"{path}: cannot be decoded ({told}). Fix: the file is cut or damaged; get it again") from error
 
@@ -377,34 +387,3 @@ def _report_shape(column: pa.Array, width: int, file: str, name: str, start: int
     if ragged:
         fix = f"every row has lists of {width}; pad or cut the others"
         report.add(file, name, f"list not of length {width}", fix, ragged, lengths)
-
-
-def read_all(log: Log, limit_bytes: int) -> Chunk:
-    """The whole log as one chunk, for whoever needs the rounds in another order.
-
-    Raises a ConfigError where that takes more than `limit_bytes`, and a DataError as `Log.read` does.
-    """
-    needed = log.info.rounds * log.row_bytes()
-    if needed > limit_bytes:
-        told = f"{log.path}: holding the whole log takes {needed:,} bytes, but {limit_bytes:,} are allowed"
-        raise ConfigError(f'{told}. Raise the limit, or use replicates = "subsample" or "none", which stream the log')
-    (chunk,) = log.read(chunk_bytes=needed)
-    return chunk
-
-
-def validate(path: str | Path) -> Report:
-    """Read all of a log once and tell everything that is wrong with it; nothing is raised for broken data."""
-    report = Report(str(path))
-    try:
-        log = Log(path)
-        log.user_table()
-        digest = RoundsDigest(log.info.columns)
-        for _ in log._stream(list(log.info.columns), 4 * BATCH_BYTES, 1, report, digest):
-            pass
-        found = log_digest(digest, log.item_table())
-        if report.ok and log.info.digest and found != log.info.digest:
-            told = "the rounds or items are not those of the digest in log.json"
-            report.add(f"{path}/log.json", "digest", told, "write the log again")
-    except DataError as error:
-        report.broken(error)
-    return report

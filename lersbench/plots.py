@@ -177,14 +177,15 @@ def _grid(
     """A figure of `panels` axes of the size `panel` (inches), with head and foot, and room `beside` for a legend."""
     columns = min(columns, panels)
     rows = math.ceil(panels / columns)
-    width = columns * panel[0] + beside
+    said = _run_in_words(results)
+    width = max(columns * panel[0] + beside, 0.2 + 0.068 * len(said))
     foot = [line for note in notes for line in textwrap.wrap(note, int(width * 17.5))]
     above, below = 0.52, 0.16 + 0.135 * len(foot)
     height = rows * panel[1] + above + below
     layout = ConstrainedLayoutEngine(rect=(0, below / height, 1, 1 - (above + below) / height), w_pad=0.06, h_pad=0.06)
     figure = Figure(figsize=(width, height), layout=layout)
     figure.text(0.08 / width, 1 - 0.08 / height, title, va="top", fontsize=11, fontweight="bold")
-    figure.text(0.08 / width, 1 - 0.32 / height, _run_in_words(results), va="top", fontsize=9, color="0.3")
+    figure.text(0.08 / width, 1 - 0.32 / height, said, va="top", fontsize=9, color="0.3")
     figure.text(0.08 / width, 0.06 / height, "\n".join(foot), va="bottom", fontsize=7.5, color="0.3", linespacing=1.25)
     axes = [figure.add_subplot(rows, columns, i + 1) for i in range(panels)]
     for ax in axes:
@@ -199,7 +200,7 @@ def _run_in_words(results: Results) -> str:
         if len(results.variants) == 1
         else (f"{results.meta['logs'][0]['name']}, {len(results.variants)} logs")
     )
-    return f"{data}, {seeds} {'seed' if seeds == 1 else 'seeds'}"
+    return f"{results.title} ({data}, {seeds} {'seed' if seeds == 1 else 'seeds'})"
 
 
 def _notes(results: Results) -> list[str]:
@@ -265,6 +266,8 @@ def _limits(ax: Axes, bands: Bands, metric: Metric) -> None:
 def _thousands(ax: Axes, ticks: int) -> None:
     ax.xaxis.set_major_locator(MaxNLocator(ticks, integer=True))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
+    if ax.get_ylim()[1] >= 1000:
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:,.0f}"))
 
 
 def _legend(
@@ -308,9 +311,7 @@ def curves(results: Results, names: Sequence[str], bands: Mapping[tuple[str, str
     alone = len(panels) == 1
     size = (4.9, 3.4) if alone else (3.7, 3.2) if len(variants) == 1 else (2.9, 2.3)
     columns = len(names) if len(names) > 1 else 3
-    figure, axes = _grid(
-        len(panels), columns, size, f"{results.title}: {metric.title}", results, _notes(results), _room(results, shown)
-    )
+    figure, axes = _grid(len(panels), columns, size, metric.title, results, _notes(results), _room(results, shown))
     look = looks(results)
     for i, (ax, (variant, name)) in enumerate(zip(axes, panels, strict=True)):
         _draw(ax, bands[variant, name], scale(METRICS[name]), look)
@@ -354,7 +355,7 @@ def hit_ratio(results: Results, policies: Sequence[str]) -> Figure:
         len(panels),
         len(families),
         (3.7, 3.5),
-        f"{results.title}: hit ratio HR@K",
+        "Hit ratio HR@K",
         results,
         _notes(results),
         _room(results, shown),
@@ -385,7 +386,7 @@ def forest(results: Results, name: str, policies: Sequence[str]) -> Figure:
         len(counts),
         3,
         size,
-        f"{results.title}: final {metric.title}",
+        f"{metric.title}, final values",
         results,
         [*_notes(results), *_rank_note(metric)],
         0.4,

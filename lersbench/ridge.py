@@ -16,32 +16,34 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lersbench.jit import kernel
-from lersbench.packed import packed_size, products, subtract, times, twice, unpack
-from lersbench.simd import LANES, aligned, lane_sums, padded, row_dots
+from lersbench.jit import inlined, kernel
+from lersbench.packed import packed_size, products
+from lersbench.simd import LANES, aligned, lane_sums, padded, row_dots, take_outer
 
 DENSE, COLUMNS = range(2)
 
 
 class Bank(NamedTuple):
-    """Learned in place. "Lanes": column c of the (d, columns) matrix is at [c // 8, 8 i + c % 8], row i."""
+    """Learned in place. "Lanes": column c of a (d, columns) matrix is at [c // 8, 8 i + c % 8], row i."""
 
     ridge: np.ndarray  # (1,)
     theta: np.ndarray  # (ceil(n_arms / 8), 8 d) lanes, the estimates
-    used: np.ndarray  # (2,) int64: rows of `matrices`, columns of `vectors` in use
-    matrices: np.ndarray  # (n_arms, d (d + 1) / 2 padded) packed A^-1 of the dense arms, in the order they became dense
-    row: np.ndarray  # (n_arms,) int64 row of the arm in `matrices`, -1 while it is sparse
+    used: np.ndarray  # (2,) int64: dense arms, columns of `vectors` in use
+    packed: np.ndarray  # (n_arms, packed_size padded) A^-1 of the dense arms, in the order they became dense
+    inverse: np.ndarray  # (n_arms ceil(d / 8), 8 d) the same A^-1 in full, as lanes
+    row: np.ndarray  # (n_arms,) int64 row of the arm in `packed`, -1 while it is sparse
     arm: np.ndarray  # (n_arms,) int64 arm of each row
+    spread: np.ndarray  # (n_arms,) trace of A^-1 / d: what x'A^-1 x is of a context in any direction, if x'x = 1
     vectors: np.ndarray  # (ceil(columns / 8), 8 d) lanes, the w of the sparse arms
     owner: np.ndarray  # (columns,) int64 arm of each column
     place: np.ndarray  # (columns,) int64 and its place among the arm's own
     own: np.ndarray  # (n_arms, d / 2) int64 columns of each sparse arm
     owned: np.ndarray  # (n_arms,) int64 their number
-    xx: np.ndarray  # (2 d,) working memory, like all below: the context two times over
-    z: np.ndarray  # (d (d + 1) / 2 padded,) products of the context
-    vv: np.ndarray  # (2 d,)
-    ww: np.ndarray  # (2 d,)
-    dots: np.ndarray  # (n_arms or columns, whichever is more,)
+    xx: np.ndarray  # (2 d,) working memory, like all below
+    z: np.ndarray  # (packed_size padded,)
+    v: np.ndarray  # (d padded,)
+    w: np.ndarray  # (d padded,), zero beyond d
+    dots: np.ndarray  # (columns,)
 
 
 def new_bank(n_arms: int, d: int, ridge: float) -> Bank:
@@ -53,8 +55,10 @@ def new_bank(n_arms: int, d: int, ridge: float) -> Bank:
         aligned((padded(n_arms) // LANES, LANES * d)),
         np.zeros(2, np.int64),
         aligned((n_arms, padded(packed_size(d))), fill=None),
+        aligned((n_arms * padded(d) // LANES, LANES * d), fill=None),
         np.full(n_arms, -1),
         np.zeros(n_arms, np.int64),
+        np.full(n_arms, 1.0 / ridge),
         aligned((columns // LANES, LANES * d), fill=None),
         np.zeros(columns, np.int64),
         np.zeros(columns, np.int64),
@@ -62,129 +66,136 @@ def new_bank(n_arms: int, d: int, ridge: float) -> Bank:
         np.zeros(n_arms, np.int64),
         np.zeros(2 * d),
         aligned((padded(packed_size(d)),)),
-        np.zeros(2 * d),
-        np.zeros(2 * d),
+        aligned((padded(d),)),
+        aligned((padded(d),)),
         aligned((columns,)),
     )
 
 
 @kernel
-def squared(x: np.ndarray) -> float:
-    """x'x."""
-    total = 0.0
-    for i in range(x.shape[0]):
-        total += x[i] * x[i]
-    return total
-
-
-@kernel
 def means(bank: Bank, x: np.ndarray, out: np.ndarray) -> None:
-    """Fill `out` (n_arms, padded) with theta_a'x."""
-    lane_sums(x, bank.theta, bank.theta.shape[0], out)
+    """Fill `out` (n_arms padded,) with theta_a'x."""
+    lane_sums(x, bank.theta, 0, bank.theta.shape[0], out)
 
 
 @kernel
 def quadratics(bank: Bank, x: np.ndarray, out: np.ndarray) -> None:
-    """Fill `out` (n_arms, padded) with x'A_a^-1 x."""
-    prior = squared(x) / bank.ridge[0]
+    """Fill `out` (n_arms padded,) with x'A_a^-1 x."""
+    prior = fast_dot(x, x) / bank.ridge[0]
     for a in range(out.shape[0]):
         out[a] = prior
-    columns, rows, dots = bank.used[COLUMNS], bank.used[DENSE], bank.dots
+    dense, columns, dots = bank.used[DENSE], bank.used[COLUMNS], bank.dots
     if columns > 0:
-        lane_sums(x, bank.vectors, (columns + LANES - 1) // LANES, dots)
+        lane_sums(x, bank.vectors, 0, (columns + LANES - 1) // LANES, dots)
         for c in range(columns):
             out[bank.owner[c]] -= dots[c] * dots[c]
-    if rows > 0:
-        twice(x, bank.xx)
-        products(bank.xx, bank.z)
-        row_dots(bank.matrices, 0, rows, bank.z, dots)
-        for r in range(rows):
+    if dense > 0:
+        products(x, bank.xx, bank.z)
+        row_dots(bank.packed, 0, dense, bank.z, dots)
+        for r in range(dense):
             out[bank.arm[r]] = dots[r]
 
 
-@kernel
-def mean(bank: Bank, arm: int, x: np.ndarray) -> float:
-    """theta_a'x of one arm."""
-    block, lane, total = arm // LANES, arm % LANES, 0.0
+@inlined
+def fast_dot(x: np.ndarray, y: np.ndarray) -> float:
+    """x'y in four running sums, which do not wait for each other; `y` may be longer than `x`."""
+    a, b, c, d = 0.0, 0.0, 0.0, 0.0
+    whole = x.shape[0] // 4 * 4
+    for i in range(0, whole, 4):
+        a += x[i] * y[i]
+        b += x[i + 1] * y[i + 1]
+        c += x[i + 2] * y[i + 2]
+        d += x[i + 3] * y[i + 3]
+    for i in range(whole, x.shape[0]):
+        a += x[i] * y[i]
+    return (a + b) + (c + d)
+
+
+@inlined
+def column_dot(lanes: np.ndarray, column: int, x: np.ndarray) -> float:
+    """x'y, y one column of `lanes`."""
+    block, lane, total = column // LANES, column % LANES, 0.0
     for i in range(x.shape[0]):
-        total += x[i] * bank.theta[block, LANES * i + lane]
+        total += x[i] * lanes[block, LANES * i + lane]
     return total
-
-
-@kernel
-def prepare(bank: Bank, x: np.ndarray) -> None:
-    """Multiply out the context for calls of `quadratic` that follow."""
-    twice(x, bank.xx)
-    products(bank.xx, bank.z)
 
 
 @kernel
 def quadratic(bank: Bank, arm: int, x: np.ndarray) -> float:
-    """x'A_a^-1 x of one arm, after `prepare` for the same x."""
-    row = bank.row[arm]
-    if row >= 0:
-        row_dots(bank.matrices, row, row + 1, bank.z, bank.dots)
-        return bank.dots[0]
-    total = squared(x) / bank.ridge[0]
+    """x'A_a^-1 x of one arm; equal to what `quadratics` gives up to rounding."""
+    if bank.row[arm] >= 0:
+        _dense_times(bank, bank.row[arm], x)
+        return fast_dot(x, bank.v)
+    total = fast_dot(x, x) / bank.ridge[0]
     for j in range(bank.owned[arm]):
-        s = along(bank, bank.own[arm, j], x)
+        s = column_dot(bank.vectors, bank.own[arm, j], x)
         total -= s * s
     return total
 
 
-@kernel
-def along(bank: Bank, column: int, x: np.ndarray) -> float:
-    """w'x of one column."""
-    block, lane, total = column // LANES, column % LANES, 0.0
-    for i in range(x.shape[0]):
-        total += x[i] * bank.vectors[block, LANES * i + lane]
-    return total
+@inlined
+def rounding(bank: Bank, x: np.ndarray) -> float:
+    """A bound on how far `quadratic` and `quadratics` can be apart by rounding: d^2 terms, each below d x'x / ridge."""
+    return float(x.shape[0]) ** 3 * 2.3e-16 * fast_dot(x, x) / bank.ridge[0]
 
 
 @kernel
 def observe(bank: Bank, arm: int, x: np.ndarray, reward: float) -> None:
     """Learn that `arm` brought `reward` in the context `x` (d,)."""
-    d, vv, ww = x.shape[0], bank.vv, bank.ww
-    twice(x, bank.xx)
     if bank.row[arm] < 0 and bank.owned[arm] == bank.own.shape[1]:
-        _make_dense(bank, arm, d)
-    _times(bank, arm, x)
-    scale = 1.0
-    for i in range(d):
-        scale += x[i] * vv[i]
-    error = (reward - mean(bank, arm, x)) / scale
-    root = math.sqrt(scale)
-    block, lane = arm // LANES, arm % LANES
-    for i in range(d):
-        bank.theta[block, LANES * i + lane] += vv[i] * error
-        ww[i] = vv[i] / root
-        ww[i + d] = ww[i]
-    if bank.row[arm] >= 0:
-        subtract(bank.matrices, bank.row[arm], ww)
+        _make_dense(bank, arm)
+    row = bank.row[arm]
+    if row >= 0:
+        _dense_times(bank, row, x)
     else:
-        _add_column(bank, arm, ww, d)
-
-
-@kernel
-def _times(bank: Bank, arm: int, x: np.ndarray) -> None:
-    """Leave A_a^-1 x in `bank.vv`; `bank.xx` holds x."""
-    if bank.row[arm] >= 0:
-        times(bank.matrices, bank.row[arm], bank.xx, bank.vv)
-        return
+        _sparse_times(bank, arm, x)
+    v, w = bank.v, bank.w
+    scale = 1.0 + fast_dot(x, v)
+    error, root = (reward - column_dot(bank.theta, arm, x)) / scale, math.sqrt(scale)
     for i in range(x.shape[0]):
-        bank.vv[i] = x[i] / bank.ridge[0]
+        bank.theta[arm // LANES, LANES * i + arm % LANES] += v[i] * error
+        w[i] = v[i] / root
+    bank.spread[arm] -= fast_dot(w, w) / x.shape[0]
+    if row >= 0:
+        _take(bank, row)
+    else:
+        _add_column(bank, arm)
+
+
+@inlined
+def _dense_times(bank: Bank, row: int, x: np.ndarray) -> None:
+    """Leave A^-1 x in `bank.v`, A^-1 the dense matrix in this row."""
+    blocks = bank.v.shape[0] // LANES
+    lane_sums(x, bank.inverse, row * blocks, (row + 1) * blocks, bank.v)
+
+
+@inlined
+def _sparse_times(bank: Bank, arm: int, x: np.ndarray) -> None:
+    """Leave A_a^-1 x in `bank.v`, for a sparse arm."""
+    for i in range(x.shape[0]):
+        bank.v[i] = x[i] / bank.ridge[0]
     for j in range(bank.owned[arm]):
         column = bank.own[arm, j]
-        s, block, lane = along(bank, column, x), column // LANES, column % LANES
+        s = column_dot(bank.vectors, column, x)
         for i in range(x.shape[0]):
-            bank.vv[i] -= s * bank.vectors[block, LANES * i + lane]
+            bank.v[i] -= s * bank.vectors[column // LANES, LANES * i + column % LANES]
 
 
-@kernel
-def _add_column(bank: Bank, arm: int, w: np.ndarray, d: int) -> None:
+@inlined
+def _take(bank: Bank, row: int) -> None:
+    """Take w w' from the dense matrix in this row, w = `bank.w`."""
+    d = bank.xx.shape[0] // 2
+    take_outer(bank.inverse, row * bank.w.shape[0] // LANES, bank.w)
+    products(bank.w[:d], bank.xx, bank.z)
+    for p in range(bank.z.shape[0]):
+        bank.packed[row, p] -= bank.z[p]
+
+
+@inlined
+def _add_column(bank: Bank, arm: int) -> None:
     column = bank.used[COLUMNS]
-    for i in range(d):
-        bank.vectors[column // LANES, LANES * i + column % LANES] = w[i]
+    for i in range(bank.xx.shape[0] // 2):
+        bank.vectors[column // LANES, LANES * i + column % LANES] = bank.w[i]
     bank.owner[column], bank.place[column] = arm, bank.owned[arm]
     bank.own[arm, bank.owned[arm]] = column
     bank.owned[arm] += 1
@@ -192,18 +203,21 @@ def _add_column(bank: Bank, arm: int, w: np.ndarray, d: int) -> None:
 
 
 @kernel
-def _make_dense(bank: Bank, arm: int, d: int) -> None:
+def _make_dense(bank: Bank, arm: int) -> None:
     """Multiply out the arm's columns, and fill the gaps they leave with the last columns."""
-    row = bank.used[DENSE]
-    for p in range(bank.matrices.shape[1]):
-        bank.matrices[row, p] = 1.0 / bank.ridge[0] if p < d else 0.0
+    row, d = bank.used[DENSE], bank.xx.shape[0] // 2
+    first = row * bank.w.shape[0] // LANES
+    bank.packed[row, :] = 0.0
+    bank.inverse[first : first + bank.w.shape[0] // LANES] = 0.0
+    for i in range(d):
+        bank.packed[row, i] = 1.0 / bank.ridge[0]
+        bank.inverse[first + i // LANES, LANES * i + i % LANES] = 1.0 / bank.ridge[0]
     while bank.owned[arm] > 0:
         bank.owned[arm] -= 1
         column = bank.own[arm, bank.owned[arm]]
         for i in range(d):
-            bank.ww[i] = bank.vectors[column // LANES, LANES * i + column % LANES]
-            bank.ww[i + d] = bank.ww[i]
-        subtract(bank.matrices, row, bank.ww)
+            bank.w[i] = bank.vectors[column // LANES, LANES * i + column % LANES]
+        _take(bank, row)
         _drop_column(bank, column, d)
     bank.row[arm], bank.arm[row] = row, arm
     bank.used[DENSE] += 1
@@ -224,9 +238,10 @@ def _drop_column(bank: Bank, column: int, d: int) -> None:
 
 def inverse(bank: Bank, arm: int) -> np.ndarray:
     """The (d, d) matrix A_a^-1, in full."""
-    d = bank.xx.shape[0] // 2
+    d, blocks = bank.xx.shape[0] // 2, bank.w.shape[0] // LANES
     if bank.row[arm] >= 0:
-        return unpack(bank.matrices[bank.row[arm]], d)
+        row = bank.row[arm]
+        return _columns(bank.inverse[row * blocks : (row + 1) * blocks])[:, :d]
     full = np.eye(d) / bank.ridge[0]
     for column in bank.own[arm, : bank.owned[arm]]:
         w = bank.vectors[column // LANES, column % LANES :: LANES]
@@ -236,5 +251,10 @@ def inverse(bank: Bank, arm: int) -> np.ndarray:
 
 def estimates(bank: Bank) -> np.ndarray:
     """theta of all arms, (n_arms, d)."""
-    blocks, d = bank.theta.shape[0], bank.xx.shape[0] // 2
-    return bank.theta.reshape(blocks, d, LANES).transpose(0, 2, 1).reshape(blocks * LANES, d)[: bank.row.shape[0]]
+    return _columns(bank.theta)[:, : bank.row.shape[0]].T.copy()
+
+
+def _columns(lanes: np.ndarray) -> np.ndarray:
+    """Lanes as the plain (d, columns) matrix."""
+    blocks, size = lanes.shape
+    return lanes.reshape(blocks, size // LANES, LANES).transpose(1, 0, 2).reshape(size // LANES, blocks * LANES)

@@ -32,6 +32,7 @@ def assemble(
     """Put the contenders together as one run; the last run itself where nothing has changed since."""
     name = store.digest([*sorted(job.key for job in jobs), scenario.as_json(chosen)])[:8]
     if not played and (same := sorted(folder.glob(f"*-{name}"))):
+        (same[-1] / "run.json").touch()  # the last run is the one whose run.json is newest
         return same[-1]
     curves, speed = _tidy(jobs, kept)
     last = curves.groupby(["variant", "policy", "feedback", "seed", "metric"], sort=False, observed=True).tail(1)

@@ -21,6 +21,7 @@ from lersbench.policy import Spec
 
 KEEP_BYTES = 64 << 20  # a log of up to this size is held in memory, a longer one is streamed
 SHUFFLE_BYTES = 2 << 30  # the largest log that can be shuffled
+CHUNK_BYTES = 32 << 20  # decoded bytes of a streamed chunk
 WAVE = 32  # contenders that share a pass over a streamed log
 SLICES = 40  # pieces a log in memory is played in, so that progress shows and Ctrl-C is heard
 
@@ -134,7 +135,7 @@ class Session:
         failures: list[str] = []
         seconds = dict.fromkeys((job.key for job in jobs), 0.0)
         with ThreadPoolExecutor(self.threads) as pool, ThreadPoolExecutor(1) as reader:
-            chunks = self.log.read(multiple=self.chosen.replay.batch, columns=self._columns())
+            chunks = self.log.read(CHUNK_BYTES, multiple=self.chosen.replay.batch, columns=self._columns())
             ahead = reader.submit(next, chunks, None)
             while True:
                 with self.clock("read"):

@@ -18,7 +18,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from lersbench.jit import kernel
+from lersbench.jit import inlined
 
 LANES = 8
 VECTOR = ir.VectorType(ir.DoubleType(), LANES)
@@ -30,7 +30,7 @@ def padded(n: int) -> int:
 
 
 def aligned(shape: tuple[int, ...], fill: float | None = 0.0) -> np.ndarray:
-    """A float64 array that starts at a cache line, so that no vector straddles two. `fill=None` leaves it as it comes."""
+    """A float64 array that starts at a cache line, so that no vector straddles two; not filled with `fill=None`."""
     size = int(np.prod(shape, dtype=np.int64))
     raw = np.empty(size + LANES)
     start = -(raw.ctypes.data // 8) % LANES
@@ -41,9 +41,9 @@ def aligned(shape: tuple[int, ...], fill: float | None = 0.0) -> np.ndarray:
 
 
 def row_dots_loop(matrix: np.ndarray, first: int, last: int, x: np.ndarray, out: np.ndarray) -> None:
-    """Fill `out[0 : last - first]` with the dot products of rows first..last-1 of `matrix` (n, width) with `x` (width,).
+    """Fill `out[0 : last - first]` with the dot products of `x` and the rows first..last-1 of `matrix`.
 
-    `width` is a multiple of 8. Sum l takes the entries l, l + 8, l + 16, ...; then the eight sums are
+    `matrix` (n, width), `x` (width,). `width` is a multiple of 8. Sum l takes the entries l, l + 8, l + 16, ...; then the eight sums are
     added in halves: l and l + 4, l and l + 2, l and l + 1.
     """
     sums = np.empty(LANES)
@@ -56,18 +56,28 @@ def row_dots_loop(matrix: np.ndarray, first: int, last: int, x: np.ndarray, out:
         out[row - first] = ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]))
 
 
-def lane_sums_loop(weights: np.ndarray, lanes: np.ndarray, blocks: int, out: np.ndarray) -> None:
-    """Fill `out[0 : 8 blocks]` with sum_p weights[p] lanes[., p], p ascending.
+def lane_sums_loop(weights: np.ndarray, lanes: np.ndarray, first: int, last: int, out: np.ndarray) -> None:
+    """Fill `out[0 : 8 (last - first)]` with sum_p weights[p] lanes[b, 8 p + i] for the blocks b = first..last-1.
 
-    `weights` (rows,); `lanes` (at least `blocks`, 8 rows): column c of the (rows, columns) matrix is
-    at [c // 8, 8 p + c % 8].
+    `weights` (rows,); `lanes` (blocks, 8 rows): column c of the (rows, columns) matrix is at [c // 8, 8 p + c % 8].
     """
-    for b in range(blocks):
+    for b in range(first, last):
         for i in range(LANES):
             total = 0.0
             for p in range(weights.shape[0]):
                 total += weights[p] * lanes[b, LANES * p + i]
-            out[LANES * b + i] = total
+            out[LANES * (b - first) + i] = total
+
+
+def take_outer_loop(lanes: np.ndarray, first: int, x: np.ndarray) -> None:
+    """Subtract x x' from the (d, d) matrix in the blocks of `lanes` from `first` on, in place.
+
+    `lanes` (blocks, 8 d); `x` (d padded,), zero beyond d.
+    """
+    for b in range(x.shape[0] // LANES):
+        for p in range(lanes.shape[1] // LANES):
+            for i in range(LANES):
+                lanes[first + b, LANES * p + i] -= x[p] * x[LANES * b + i]
 
 
 class _Array:
@@ -147,54 +157,83 @@ def _lane_tile(width: int) -> Any:
     """An intrinsic for `width` blocks of lanes at once."""
 
     @intrinsic
-    def tile(typingctx, weights, lanes, block, out):  # type: ignore[no-untyped-def]
+    def tile(typingctx, weights, lanes, block, out, at):  # type: ignore[no-untyped-def]
         def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
             weights, lanes, out = (_Array(context, builder, signature.args[i], args[i]) for i in (0, 1, 3))
-            rows, intp = weights.shape[0], weights.shape[0].type
-            blocks = [builder.add(args[2], intp(j)) for j in range(width)]
-            starts = [builder.mul(b, lanes.shape[1]) for b in blocks]
+            intp = args[2].type
+            starts = [builder.mul(builder.add(args[2], intp(j)), lanes.shape[1]) for j in range(width)]
 
             def terms(p):  # type: ignore[no-untyped-def]
                 weight, here = weights.everywhere(p), builder.mul(p, intp(LANES))
                 return [(weight, lanes.vector(builder.add(start, here))) for start in starts]
 
-            for b, total in zip(blocks, _sum_over(builder, rows, 1, width, terms), strict=True):
-                out.put(builder.mul(b, intp(LANES)), total)
+            for j, total in enumerate(_sum_over(builder, weights.shape[0], 1, width, terms)):
+                out.put(builder.mul(builder.add(args[4], intp(j)), intp(LANES)), total)
             return context.get_dummy_value()
 
-        return types.void(weights, lanes, types.intp, out), codegen
+        return types.void(weights, lanes, types.intp, out, types.intp), codegen
 
     return tile
 
 
-_rows8, _rows1 = _row_tile(8), _row_tile(1)
-_lanes8, _lanes4, _lanes1 = _lane_tile(8), _lane_tile(4), _lane_tile(1)
+@intrinsic
+def _outer_tile(typingctx, lanes, block, x, at):  # type: ignore[no-untyped-def]
+    """One block of lanes less its part of x x'."""
+
+    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        lanes, x = (_Array(context, builder, signature.args[i], args[i]) for i in (0, 2))
+        intp, size = args[1].type, lanes.shape[1]
+        start, right = builder.mul(args[1], size), x.vector(builder.mul(args[3], intp(LANES)))
+        with cgutils.for_range_slice(builder, intp(0), builder.udiv(size, intp(LANES)), intp(1), intp) as (p, _):
+            here = builder.add(start, builder.mul(p, intp(LANES)))
+            lanes.put(here, builder.fsub(lanes.vector(here), builder.fmul(x.everywhere(p), right)))
+        return context.get_dummy_value()
+
+    return types.void(lanes, types.intp, x, types.intp), codegen
+
+
+_rows4, _rows1 = _row_tile(4), _row_tile(1)
+_lanes8, _lanes4, _lanes2, _lanes1 = _lane_tile(8), _lane_tile(4), _lane_tile(2), _lane_tile(1)
 
 
 def row_dots_vectors(matrix: np.ndarray, first: int, last: int, x: np.ndarray, out: np.ndarray) -> None:
     """See `row_dots_loop`."""
     row = first
-    while row + 8 <= last:
-        _rows8(matrix, row, x, out, row - first)
-        row += 8
+    while row + 4 <= last:
+        _rows4(matrix, row, x, out, row - first)
+        row += 4
     while row < last:
         _rows1(matrix, row, x, out, row - first)
         row += 1
 
 
-def lane_sums_vectors(weights: np.ndarray, lanes: np.ndarray, blocks: int, out: np.ndarray) -> None:
+def lane_sums_vectors(weights: np.ndarray, lanes: np.ndarray, first: int, last: int, out: np.ndarray) -> None:
     """See `lane_sums_loop`."""
-    b = 0
-    while b + 8 <= blocks:
-        _lanes8(weights, lanes, b, out)
+    b = first
+    while b + 8 <= last:
+        _lanes8(weights, lanes, b, out, b - first)
         b += 8
-    while b + 4 <= blocks:
-        _lanes4(weights, lanes, b, out)
+    if b + 4 <= last:
+        _lanes4(weights, lanes, b, out, b - first)
         b += 4
-    while b < blocks:
-        _lanes1(weights, lanes, b, out)
+    if b + 2 <= last:
+        _lanes2(weights, lanes, b, out, b - first)
+        b += 2
+    if b < last:
+        _lanes1(weights, lanes, b, out, b - first)
         b += 1
 
 
-row_dots = kernel(row_dots_loop if numba.config.DISABLE_JIT else row_dots_vectors)
-lane_sums = kernel(lane_sums_loop if numba.config.DISABLE_JIT else lane_sums_vectors)
+def take_outer_vectors(lanes: np.ndarray, first: int, x: np.ndarray) -> None:
+    """See `take_outer_loop`."""
+    for b in range(x.shape[0] // LANES):
+        _outer_tile(lanes, first + b, x, b)
+
+
+def _choose(loop: Any, vectors: Any) -> Any:
+    return loop if numba.config.DISABLE_JIT else inlined(vectors)
+
+
+row_dots = _choose(row_dots_loop, row_dots_vectors)
+lane_sums = _choose(lane_sums_loop, lane_sums_vectors)
+take_outer = _choose(take_outer_loop, take_outer_vectors)

@@ -146,7 +146,7 @@ def test_worlds_have_the_click_rate_asked_for_and_clicks_follow_the_expected_rew
     full = whole(log)
     assert validate(tmp_path / "log").ok
     assert (full.expected >= 0).all() and (full.expected <= 1).all()
-    assert full.expected.mean() == pytest.approx(options.get("click_rate", 0.1), rel=0.02)
+    assert full.expected.mean() == pytest.approx(options.get("click_rate", 0.1), rel=0.03)
     assert set(np.unique(full.rewards)) <= {0, 1}
     score = (full.rewards - full.expected) / np.sqrt(full.expected * (1 - full.expected) + 1e-12)
     assert abs(score.mean()) < 5 / np.sqrt(score.size)
@@ -158,7 +158,7 @@ def test_worlds_have_the_click_rate_asked_for_and_clicks_follow_the_expected_rew
 def test_the_linear_world_is_linear_and_its_expected_rewards_are_learnable(tmp_path: Path) -> None:
     """Least squares on (context, expected reward) leaves no residual, so regret curves have a sound truth."""
     full = whole(synthetic.build(tmp_path / "log", rounds=500, items=6, d=7, expected=True))
-    theta, residual, *_ = np.linalg.lstsq(full.context, full.expected, rcond=None)
+    _, residual, *_ = np.linalg.lstsq(full.context, full.expected, rcond=None)
     assert residual.max() < 1e-20
     assert np.ptp(full.expected.max(axis=1)) > 0.05  # the best item's reward depends on the context
 
@@ -312,7 +312,7 @@ def test_a_folder_and_the_wheel_make_the_same_log_and_positions_part_the_rows(
     rounds = whole(folder)
     np.testing.assert_array_equal(rounds.slate[:, 0], table["item_id"])
     np.testing.assert_array_equal(rounds.clicks[:, 0], table["click"])
-    np.testing.assert_array_equal(rounds.propensities[:, 0], table["propensity_score"])
+    np.testing.assert_allclose(rounds.propensities[:, 0], table["propensity_score"], rtol=1e-12)
     names = wheel.info.provenance["context"]
     for j, name in enumerate(names):
         column, level = name.split("=")
@@ -419,7 +419,9 @@ def test_the_original_csv_layout_makes_the_same_log(tmp_path: Path) -> None:
     big = pd.read_parquet(binary / "big_matrix_positives.parquet").assign(watch_ratio=2.01)
     pd.concat([big, big.assign(user_id=60, watch_ratio=2.0)]).to_csv(original / "big_matrix.csv")
     tags = pd.read_parquet(binary / "item_tags.parquet")
-    tags.assign(feat=[str(list(t)) for t in tags["tags"]]).drop(columns="tags").to_csv(original / "item_categories.csv")
+    tags.assign(feat=[str([int(tag) for tag in t]) for t in tags["tags"]]).drop(columns="tags").to_csv(
+        original / "item_categories.csv"
+    )
     logs = [kuairec.build(tmp_path / f"log-{p.name}", path=str(p), context=2) for p in (binary, original)]
     assert logs[0].info.digest == logs[1].info.digest
 

@@ -25,7 +25,7 @@ def logs(draw: st.DrawFn) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     n, items, users = draw(st.integers(1, 60)), draw(st.integers(1, 9)), draw(st.integers(0, 4))
     C = draw(st.integers(1, items)) if draw(st.booleans()) else items
-    own = C < items or draw(st.booleans())
+    own = items > C or draw(st.booleans())
     d, m, p, L = (draw(st.integers(0, 4)) for _ in range(4))
     L = min(L, C)
     data: dict[str, np.ndarray] = {}
@@ -160,13 +160,25 @@ def test_overwritten_bytes(
         outcome(damaged(path, file, bytes(content), folder), truth, items)
 
 
+@pytest.mark.parametrize("name", [b"element", b"context", b"list"])
+def test_a_damaged_column_name_is_told(
+    sound: tuple[Path, dict[str, np.ndarray], np.ndarray], tmp_path: Path, name: bytes
+) -> None:
+    """A name that is no UTF-8 any more is found outside of Arrow's own errors."""
+    path, truth, items = sound
+    content = bytearray((path / "rounds.parquet").read_bytes())
+    content[content.rfind(name) + 2] = 0xFF
+    content[content.find(name, len(content) - int.from_bytes(content[-8:-4], "little") - 8) + 2] = 0xFF
+    assert outcome(damaged(path, "rounds.parquet", bytes(content), str(tmp_path)), truth, items) == "told"
+
+
 @settings(max_examples=60, **COMMON)  # type: ignore[arg-type]
 @given(at=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 def test_a_flipped_bit_in_a_value_is_told(
     sound: tuple[Path, dict[str, np.ndarray], np.ndarray], at: float, bit: int
 ) -> None:
     """The context is stored as it is in memory: a flip there leaves a sound Parquet file with a wrong number."""
-    path, truth, items = sound
+    path, truth, _ = sound
     content = bytearray((path / "rounds.parquet").read_bytes())
     row = int(at * len(truth["context"]))
     where = content.find(truth["context"][row].tobytes())
@@ -174,5 +186,5 @@ def test_a_flipped_bit_in_a_value_is_told(
     content[where + int(at * 1000) % 24] ^= 1 << bit
     with tempfile.TemporaryDirectory() as folder:
         folder_path = damaged(path, "rounds.parquet", bytes(content), folder)
-        with pytest.raises(DataError, match="column context, rows .*checksum does not match"):
+        with pytest.raises(DataError, match=r"column context, rows .*checksum does not match"):
             list(Log(folder_path).read())

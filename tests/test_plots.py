@@ -52,8 +52,7 @@ def test_a_figure_says_what_it_shows(results: Results, tmp_path: Path) -> None:
     _, _, _, curve = plots.draw_all(results, tmp_path, metrics=["misses"])
     text = svg_text(curve)
     for words in (
-        "Active customers: Misses",
-        "completejourney, 1,000 rounds, 200 items, 4 seeds",
+        "Active customers (completejourney, 1,000 rounds, 200 items, 4 seeds)",
         "Misses (%)",
         "Round",
         "bootstrap interval over 4 orders of arrival. Feedback: bandit.",

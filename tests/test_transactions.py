@@ -263,6 +263,7 @@ def test_describe_stands_beside_the_published_figures(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "error", "said"),
     [
+        ({"scenario": "activ"}, ConfigError, "did you mean 'active'"),
         ({"scenario": "active"}, DataError, "ask for fewer"),
         ({"scenario": "normal", "customers": 5}, ConfigError, "leave out customers"),
         ({"scenario": "normal", "day": "2021-06-30"}, ConfigError, "before the cut"),

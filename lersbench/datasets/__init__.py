@@ -103,6 +103,6 @@ def _key(options: dict[str, Any]) -> str:
         digest.update(source.read_bytes())
     if options.get("path"):
         folder = Path(options["path"]).expanduser().resolve()
-        for file in sorted(folder.rglob("*")):
+        for file in sorted(file for file in folder.rglob("*") if file.is_file()):
             digest.update(f"{file} {file.stat().st_size} {file.stat().st_mtime_ns}".encode())
     return digest.hexdigest()[:16]

@@ -36,7 +36,7 @@ class History:
         self.streamers: list[str] = (
             [str(name) for name in range(1 + int(streamer.max()))]
             if tables.streamers is not None
-            else (frequent_levels(past["seller"].astype("string")))
+            else frequent_levels(past["seller"].astype("string"))
         )
         product = codes(self.products, past["product"])
         catalogue = self.catalogue
@@ -131,6 +131,7 @@ class History:
         ).reindex(range(len(self.customers)), fill_value=0)
         return Features(list(table.columns), table.to_numpy(float))
 
+    @cached_property
     def static(self) -> Features:
         """The static features of every customer: RFM and the customers table (text one-hot)."""
         if self.tables.customers is None:
@@ -143,7 +144,7 @@ class History:
 
         Frequency and monetary value enter as log(1 + x).
         """
-        static = self.static()
+        static = self.static
         values = static.values.copy()
         values[:, 1:3] = np.log1p(values[:, 1:3])
         lines, orders = self.lines, self.orders

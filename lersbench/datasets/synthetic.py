@@ -27,7 +27,7 @@ LICENCE = "Apache-2.0"
 ATTRIBUTION = "lersbench"
 
 CHUNK_BYTES = 16 << 20  # of the widest arrays of a chunk
-SAMPLE = 20_000  # rounds that calibrate the intercept of a logistic world
+SAMPLE = 200_000  # (round, item) pairs that calibrate the intercept of a logistic world
 LOGIT_SCALE = 4.0  # length of the weights of a logistic world: expected rewards differ severalfold between items
 
 
@@ -41,14 +41,18 @@ class World(NamedTuple):
 
     def expected(self, items: np.ndarray, u: np.ndarray, z: np.ndarray) -> np.ndarray:
         """P(click) of `items` (n, k) or (1, k), given u (n, d - 1) and z (n, k, m - 1); shape (n, k)."""
+        value = self.value(items, u, z)
+        return _sigmoid(value) if self.logistic else np.clip(value, 0, 1)  # the clip is against rounding only
+
+    def value(self, items: np.ndarray, u: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """bias + w . u + beta . z, (n, k)."""
         value = np.repeat(self.bias[items], len(u) // len(items), axis=0)
         if items.shape[0] == 1:
             value += u @ self.weights[items[0]].T
         else:
             for j in range(u.shape[1]):  # one (n, k) block at a time: gathering all weights would take d times as much
                 value += u[:, j, None] * self.weights[items, j]
-        value += z @ self.beta
-        return 1 / (1 + np.exp(-value)) if self.logistic else np.clip(value, 0, 1)  # the clip is against rounding only
+        return value + z @ self.beta
 
 
 def build(
@@ -135,16 +139,23 @@ def _world(kind: str, items: int, d: int, m: int, click_rate: float, seed: int) 
 
 
 def _intercept(world: World, click_rate: float, rng: np.random.Generator) -> float:
-    """The intercept at which the mean expected reward over `SAMPLE` (round, item) pairs is `click_rate`; bisection."""
-    item = rng.integers(len(world.bias), size=(SAMPLE, 1))
+    """The intercept at which the mean expected reward over `SAMPLE` (round, item) pairs is `click_rate`.
+
+    By bisection; the items come in turn.
+    """
+    item = np.arange(SAMPLE)[:, None] % len(world.bias)
     u = _sphere(rng, SAMPLE, world.weights.shape[1])
     z = _sphere(rng, SAMPLE, len(world.beta))[:, None, :]
+    value = world.value(item, u, z)
     low, high = -40.0, 40.0
     while high - low > 1e-9:
         middle = (low + high) / 2
-        mean = world._replace(bias=world.bias + middle).expected(item, u, z).mean()
-        low, high = (middle, high) if mean < click_rate else (low, middle)
+        low, high = (middle, high) if _sigmoid(value + middle).mean() < click_rate else (low, middle)
     return low
+
+
+def _sigmoid(value: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-value))
 
 
 def _sphere(rng: np.random.Generator, n: int, dim: int) -> np.ndarray:

@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 
 from lersbench.datasets.history import History, codes, days
-from lersbench.datasets.options import at_least
+from lersbench.datasets.options import at_least, suggestion
 from lersbench.datasets.reduce import reduce
 from lersbench.datasets.tables import Tables
 from lersbench.errors import ConfigError, DataError
@@ -80,6 +80,8 @@ def build(
 
     Raises ConfigError for options that contradict each other, DataError where the tables cannot fill the scenario.
     """
+    if scenario not in PUBLISHED:
+        raise ConfigError(f"There is no scenario {scenario!r} of transactions{suggestion(scenario, PUBLISHED)}")
     at_least(1, like_days=like_days, repeats=repeats, likes_each=likes_each)
     at_least(0, context=context, item_features=item_features)
     day = cut if day is None else day
@@ -109,7 +111,7 @@ def build(
         "published": PUBLISHED[scenario],
         "context_variance_kept": round(x_share, 4),
         "item_variance_kept": round(z_share, 4),
-        "static": history.static().names,
+        "static": history.static.names,
         "streamers": history.streamers,
         "categories": history.categories,
     }
@@ -278,7 +280,7 @@ def _items(history: History, chosen: Selection, features: np.ndarray) -> pd.Data
 
 def _users(history: History, chosen: Selection) -> pd.DataFrame:
     taken = chosen.customers
-    static = history.static().values[taken].astype(np.float32)
+    static = history.static.values[taken].astype(np.float32)
     lists = {"static": static, **history.sequences(taken)}
     table = pd.DataFrame({"user": np.arange(len(taken)), "id": history.customers[taken]})
     return table.assign(**{key: list(values) for key, values in lists.items() if values.shape[1]})

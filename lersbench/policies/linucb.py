@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from lersbench.errors import ConfigError
-from lersbench.jit import kernel
-from lersbench.linalg import top_k
+from lersbench.jit import inlined, kernel
+from lersbench.linalg import best, top_k
 from lersbench.policy import KernelPolicy, Round, Spec
-from lersbench.ridge import Bank, mean, means, new_bank, observe, prepare, quadratic, quadratics
+from lersbench.ridge import Bank, column_dot, fast_dot, means, new_bank, observe, quadratic, quadratics, rounding
 from lersbench.simd import aligned, padded
 
 
@@ -25,24 +25,28 @@ class State(NamedTuple):
     squares: np.ndarray  # (n_items, padded) working memory
 
 
-@kernel
-def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarray) -> None:
-    """Score every candidate by its upper confidence bound; the slate is the top of them."""
-    scores, candidates, alpha = round.scores, round.candidates, state.alpha[0]
-    n = candidates.shape[0]
-    if 4 * n >= state.bank.row.shape[0]:
-        means(state.bank, round.context, state.means)
-        quadratics(state.bank, round.context, state.squares)
+@inlined
+def bounds(state: State, round: Round) -> None:
+    """Fill `round.scores` with the upper confidence bound of every candidate."""
+    bank, x, scores, candidates, alpha = state.bank, round.context, round.scores, round.candidates, state.alpha[0]
+    if 4 * candidates.shape[0] >= bank.row.shape[0]:
+        means(bank, x, state.means)
+        quadratics(bank, x, state.squares)
         for a in range(state.means.shape[0]):
             state.means[a] += alpha * math.sqrt(max(0.0, state.squares[a]))
-        for c in range(n):
+        for c in range(candidates.shape[0]):
             scores[c] = state.means[candidates[c]]
     else:
-        prepare(state.bank, round.context)
-        for c in range(n):
-            bonus = math.sqrt(max(0.0, quadratic(state.bank, candidates[c], round.context)))
-            scores[c] = mean(state.bank, candidates[c], round.context) + alpha * bonus
-    top_k(scores, round.ties, slate)
+        for c in range(candidates.shape[0]):
+            bonus = math.sqrt(max(0.0, quadratic(bank, candidates[c], x)))
+            scores[c] = column_dot(bank.theta, candidates[c], x) + alpha * bonus
+
+
+@kernel
+def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarray) -> None:
+    """The slate is the top of the candidates by their upper confidence bounds."""
+    bounds(state, round)
+    top_k(round.scores, round.ties, slate)
 
 
 @kernel
@@ -51,6 +55,40 @@ def update(state: State, round: Round, slate: np.ndarray, rewards: np.ndarray, s
     for k in range(slate.shape[0]):
         if seen[k]:
             observe(state.bank, round.candidates[slate[k]], round.context, rewards[k])
+
+
+@kernel
+def wins(state: State, rng: np.random.Generator, round: Round, candidate: int) -> bool:
+    """Would `select` put this candidate on top? Decided by two exact bounds where they settle it, else by all.
+
+    The candidate loses as soon as one rival's bound is above its own by more than rounding can do. The
+    estimate alone, without its bonus, is below a rival's bound; if no estimate is high enough, the
+    bound of the most promising rival is computed.
+    """
+    bank, x, candidates, alpha = state.bank, round.context, round.candidates, state.alpha[0]
+    if 4 * candidates.shape[0] >= bank.row.shape[0]:
+        means(bank, x, state.means)
+        slack = rounding(bank, x)
+        arm = candidates[candidate]
+        mine = state.means[arm] + alpha * math.sqrt(max(0.0, quadratic(bank, arm, x)) + slack)
+        mine += 1e-14 * (abs(mine) + 1.0)
+        higher, rival = 0, -1
+        for c in range(candidates.shape[0]):
+            higher += state.means[candidates[c]] > mine
+        if higher > 0:
+            return False
+        length, promise = math.sqrt(fast_dot(x, x)), -math.inf
+        for c in range(candidates.shape[0]):
+            a = candidates[c]
+            likely = state.means[a] + alpha * length * math.sqrt(max(0.0, bank.spread[a]))
+            if likely > promise and a != arm:
+                rival, promise = a, likely
+        if rival >= 0:
+            theirs = state.means[rival] + alpha * math.sqrt(max(0.0, quadratic(bank, rival, x) - slack))
+            if theirs > mine:
+                return False
+    bounds(state, round)
+    return best(round.scores, round.ties) == candidate
 
 
 @dataclass(frozen=True)
@@ -66,7 +104,7 @@ class LinUCB(KernelPolicy):
     """Weight of the prior ridge * I, above 0."""
 
     needs = ("context",)
-    kernels = (select, update)
+    kernels = (select, update, wins)
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.alpha) and self.alpha >= 0):

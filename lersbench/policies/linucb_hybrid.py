@@ -99,8 +99,8 @@ class LinUCBHybrid(KernelPolicy):
     """A model shared by all items (joint features) plus a model of each item's own (context), and their bound.
 
     A round costs O(C (d^2 + d m + m^2)), an observation O(d^2 + d m + m^2). Memory is claimed item by item as
-    they are first shown: d^2 + d m + d numbers each. Should the log's first context entry not be a constant,
-    the items have no intercept of their own.
+    they are first shown: d^2 + d m + d numbers each. An item has an intercept of its own only where the context
+    holds a constant.
 
     Source: Li et al. 2010, algorithm 2, equation 6 (doi 10.1145/1772690.1772758). Deviation: the same numbers
     are computed by rank-one recursions (head of this file); K > 1 shows the top K and learns K times a round.

@@ -1,0 +1,5 @@
+"""`python -m lersbench` is the command line."""
+
+from lersbench.cli import main
+
+main()

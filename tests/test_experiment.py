@@ -1,0 +1,343 @@
+"""From scenario to results: resumable, cached by content, identical however it was interrupted."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lersbench import experiment, scenario, session
+from lersbench.errors import ConfigError, DataError, RunError
+
+POLICY = '''
+from dataclasses import dataclass
+
+import numpy as np
+
+from lersbench.policy import Policy
+
+
+@dataclass(frozen=True)
+class Mean(Policy):
+    """Shows the item with the best running mean."""
+
+    prior: float = 0.5
+
+    def init(self, spec):
+        return np.full(spec.n_items, self.prior), np.ones(spec.n_items)
+
+    def select(self, state, rng, round, slate):
+        mean, count = state
+        round.scores[:] = mean[round.candidates] + 1e-9 * rng.random(len(round.candidates))
+        slate[:] = np.argsort(-round.scores)[: len(slate)]
+
+    def update(self, state, round, slate, rewards, seen):
+        mean, count = state
+        for item, reward in zip(round.candidates[slate[seen]], rewards[seen]):
+            count[item] += 1
+            mean[item] += (reward - mean[item]) / count[item]
+'''
+
+
+def scenario_of(policies: list[dict[str, Any]] | None = None, **changes: Any) -> scenario.Scenario:
+    data = {"dataset": "synthetic", "rounds": 300, "items": 8, "d": 3, "users": 40, **changes.pop("data", {})}
+    told = {"seeds": 3, "checkpoints": 10, **changes.pop("replay", {})}
+    return scenario.parse(
+        {
+            "name": "small",
+            "title": "Small",
+            "data": data,
+            "replay": told,
+            "policies": policies or [{"name": "random"}, {"name": "ucb1"}],
+            **changes,
+        },
+        "test",
+    )
+
+
+def bench(chosen: scenario.Scenario, results: Path, **more: Any) -> experiment.Run:
+    return experiment.bench(chosen, results, threads=2, say=lambda _: None, **more)
+
+
+def curves(run: experiment.Run) -> pd.DataFrame:
+    return pd.read_parquet(run.folder / "curves.parquet")
+
+
+@pytest.fixture
+def policy_file(tmp_path: Path) -> Iterator[Path]:
+    path = tmp_path / "mean.py"
+    path.write_text(POLICY)
+    yield path
+
+
+def test_a_run_is_tidy_and_says_where_it_comes_from(tmp_path: Path) -> None:
+    run = bench(scenario_of(), tmp_path)
+    table = curves(run)
+    assert list(table.columns) == [
+        "variant",
+        "policy",
+        "name",
+        "params",
+        "seed",
+        "feedback",
+        "round",
+        "metric",
+        "value",
+    ]
+    assert set(table.policy) == {"random", "ucb1"} and set(table.seed) == {0, 1, 2} and table["round"].max() == 300
+    assert not table.value.isna().any()
+    shares = table[table.metric.isin(["ctr", "coverage", "diversity", "hr@20", "misses"])].value
+    assert shares.between(0, 1).all()
+    summary = pd.read_parquet(run.folder / "summary.parquet")
+    last = table[table["round"] == 300].drop(columns="round").reset_index(drop=True)
+    pd.testing.assert_frame_equal(summary.reset_index(drop=True), last)
+    about = json.loads((run.folder / "run.json").read_text())
+    assert about["logs"][0]["licence"] and about["versions"]["numba"] and about["scenario"]["replicates"] == "shuffle"
+    assert about["rounds_per_second"] > 0 and len(about["contenders"]) == 6
+
+
+def test_the_second_run_plays_nothing_and_a_new_policy_only_itself(tmp_path: Path, policy_file: Path) -> None:
+    first = bench(scenario_of(), tmp_path)
+    again = bench(scenario_of(), tmp_path)
+    assert (first.played, again.played, again.reused) == (6, 0, 6) and again.folder == first.folder
+    more = [{"name": "random"}, {"name": "ucb1"}, {"name": str(policy_file)}]
+    added = bench(scenario_of(more), tmp_path)
+    assert (added.played, added.reused) == (3, 6)
+    old, new = curves(first), curves(added)
+    pd.testing.assert_frame_equal(new[new.policy != "mean"].reset_index(drop=True), old)
+    more_seeds = bench(scenario_of(more, replay={"seeds": 4}), tmp_path)
+    assert (more_seeds.played, more_seeds.reused) == (3, 9)
+
+
+def test_an_edited_formula_is_played_again(tmp_path: Path, policy_file: Path) -> None:
+    policies = [{"name": "random"}, {"name": str(policy_file)}]
+    first = bench(scenario_of(policies), tmp_path)
+    policy_file.write_text(POLICY.replace("np.argsort(-round.scores)", "np.argsort(round.scores)"))
+    edited = bench(scenario_of(policies), tmp_path)
+    assert (edited.played, edited.reused) == (3, 3)
+    assert mean_of(edited, "mean") < mean_of(first, "mean")  # it now shows the worst
+    policy_file.write_text(POLICY)
+    assert bench(scenario_of(policies), tmp_path).played == 0
+
+
+def test_an_edited_helper_file_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    helper, policy = tmp_path / "helper_of_mean.py", tmp_path / "mean.py"
+    helper.write_text("SIGN = 1\n")
+    policy.write_text(
+        "import helper_of_mean\n" + POLICY.replace("-round.scores", "-helper_of_mean.SIGN * round.scores")
+    )
+    policies = [{"name": str(policy)}]
+    assert bench(scenario_of(policies), tmp_path).played == 3
+    assert bench(scenario_of(policies), tmp_path).played == 0
+    helper.write_text("SIGN = -1\n")
+    assert bench(scenario_of(policies), tmp_path).played == 3
+
+
+def mean_of(run: experiment.Run, policy: str, metric: str = "ctr_sum") -> float:
+    table = pd.read_parquet(run.folder / "summary.parquet")
+    return float(table[(table.policy == policy) & (table.metric == metric)].value.mean())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 1},
+        {"data": {"seed": 1}},
+        {"replay": {"slate": 2}},
+        {"replay": {"batch": 5}},
+        {"replay": {"feedback": "full"}},
+    ],
+)
+def test_another_protocol_is_another_result(tmp_path: Path, change: dict[str, Any]) -> None:
+    bench(scenario_of(), tmp_path)
+    assert bench(scenario_of(**change), tmp_path).played == 6
+
+
+def test_threads_and_chunks_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same log in memory, and streamed in small chunks by one thread: the same curves."""
+    for kind in ("none", "subsample"):
+        told = {"replicates": kind, "batch": 4}
+        whole = curves(bench(scenario_of(replay=told), tmp_path / f"whole-{kind}"))
+        with monkeypatch.context() as patch:
+            patch.setattr(session, "KEEP_BYTES", 0)
+            patch.setattr(session, "CHUNK_BYTES", 4096)
+            parts = experiment.bench(scenario_of(replay=told), tmp_path / f"parts-{kind}", 1, say=lambda _: None)
+        pd.testing.assert_frame_equal(curves(parts), whole)
+
+
+def test_replicates_share_their_order_and_differ_between_seeds(tmp_path: Path) -> None:
+    run = bench(scenario_of(replay={"replicates": "none"}), tmp_path)
+    table = pd.read_parquet(run.folder / "summary.parquet")
+    regret = table[(table.policy == "random") & (table.metric == "ctr_sum")]
+    assert regret.value.nunique() == 3  # the policies' own draws still differ
+    half = bench(scenario_of(replay={"replicates": "subsample", "seeds": 20}), tmp_path)
+    shown = pd.read_parquet(half.folder / "summary.parquet").query("policy == 'random' and metric == 'regret'").value
+    assert shown.nunique() > 10
+
+
+def test_environment_draws_are_common_to_policies_and_independent_of_theirs() -> None:
+    chosen = scenario_of()
+    tree = [
+        session.random_numbers(chosen, purpose, replicate, policy).generate_state(4).tobytes()
+        for purpose in ("order", "ties", "policy")
+        for replicate in (0, 1)
+        for policy in ("", "a", "b")
+    ]
+    assert len(set(tree)) == len(tree)
+
+
+def test_killed_in_the_middle_and_resumed_is_the_same_run(tmp_path: Path, policy_file: Path) -> None:
+    """kill -9 while contenders are in flight: finished ones are whole, and the resumed run equals an undisturbed one."""
+    slow = policy_file.with_name("slow.py")
+    slow.write_text(
+        POLICY.replace("class Mean", "class Slow").replace(
+            "mean, count = state\n", "mean, count = state\n        __import__('time').sleep(0.002)\n", 1
+        )
+    )
+    toml = tmp_path / "killed.toml"
+    toml.write_text(
+        f"""
+title = "Killed"
+[data]
+dataset = "synthetic"
+rounds = 300
+items = 8
+d = 3
+users = 40
+[replay]
+seeds = 6
+checkpoints = 10
+[[policies]]
+name = "random"
+[[policies]]
+name = "{slow}"
+"""
+    )
+    command = [sys.executable, "-m", "lersbench", "bench", str(toml), "--no-plots", "--threads", "1", "--results"]
+    process = subprocess.Popen(
+        [*command, str(tmp_path / "killed")], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
+    finished = tmp_path / "killed" / "killed" / "contenders"
+    deadline = time.monotonic() + 120
+    while len(list(finished.glob("[!.]*.parquet"))) < 8 and process.poll() is None:
+        assert time.monotonic() < deadline, "no contender was finished in two minutes"
+        time.sleep(0.02)
+    assert process.poll() is None, "it was to be killed in the middle"
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    kept = len(list(finished.glob("[!.]*.parquet")))
+    assert 8 <= kept < 12 and not list((tmp_path / "killed" / "killed").glob("2*"))
+    resumed = bench(scenario.read(str(toml)), tmp_path / "killed")
+    assert (resumed.played, resumed.reused) == (12 - kept, kept)
+    undisturbed = bench(scenario.read(str(toml)), tmp_path / "undisturbed")
+    pd.testing.assert_frame_equal(curves(resumed), curves(undisturbed))
+
+
+def test_a_broken_contender_is_named_and_the_others_are_kept(tmp_path: Path, policy_file: Path) -> None:
+    policy_file.write_text(POLICY.replace("slate[:] = np", "slate[:] = 99 + np"))
+    policies = [{"name": "random"}, {"name": str(policy_file)}]
+    with pytest.raises(RunError, match=r"3 of 6 contenders failed") as caught:
+        bench(scenario_of(policies), tmp_path)
+    assert "mean, seed 0" in str(caught.value) and "not in 0..C-1" in str(caught.value)
+    assert bench(scenario_of([{"name": "random"}]), tmp_path).played == 0
+
+
+def test_a_damaged_result_is_named(tmp_path: Path) -> None:
+    bench(scenario_of(), tmp_path)
+    damaged = sorted((tmp_path / "small" / "contenders").glob("*.parquet"))[0]
+    damaged.write_bytes(damaged.read_bytes()[:100])
+    with pytest.raises(DataError, match="delete it and run again"):
+        bench(scenario_of(replay={"seeds": 3}, title="Other"), tmp_path)
+
+
+def test_expected_results_are_checked(tmp_path: Path) -> None:
+    told = {"policy": "random", "metric": "ctr_sum", "value": 0.1, "tolerance": 0.05}
+    good = scenario_of(expected=[told])
+    run = bench(good, tmp_path)
+    experiment.verify(good, run.folder, lambda _: None)
+    bad = scenario_of(expected=[{**told, "value": 0.9}])
+    with pytest.raises(RunError, match=r"random, ctr_sum: .* expected 0.9"):
+        experiment.verify(bad, run.folder, lambda _: None)
+    absent = scenario_of(expected=[{**told, "policy": "nobody"}])
+    with pytest.raises(RunError, match="nobody"):
+        experiment.verify(absent, run.folder, lambda _: None)
+
+
+LOGGED = {"feedback": "logged", "L": 1}
+
+
+def test_replay_refuses_a_log_that_is_not_uniform_unless_told(tmp_path: Path) -> None:
+    from lersbench.log import write
+
+    def log_of(name: str, propensities: str, values: np.ndarray) -> str:
+        rng = np.random.default_rng(0)
+        part = {
+            "slate": rng.integers(0, 4, (200, 1)),
+            "clicks": rng.integers(0, 2, (200, 1)),
+            "propensities": values,
+            "context": rng.standard_normal((200, 2)),
+        }
+        return str(write(tmp_path / name, [part], name=name, items=4, propensities=propensities).path)
+
+    def chosen(log: str, **told: Any) -> scenario.Scenario:
+        return scenario.parse(
+            {
+                "name": "r",
+                "title": "R",
+                "data": {"log": log},
+                "replay": {"feedback": "replay", "replicates": "subsample", "seeds": 2, "ranking": False, **told},
+                "policies": [{"name": "random"}],
+            },
+            "test",
+        )
+
+    uneven = np.full((200, 1), 0.25)
+    uneven[17] = 0.3
+    logged = log_of("logged", "logged", uneven)
+    with pytest.raises(ConfigError, match="allow_biased"):
+        bench(chosen(logged), tmp_path)
+    run = bench(chosen(logged, allow_biased=True), tmp_path)
+    assert "biased" in " ".join(json.loads((run.folder / "run.json").read_text())["notes"])
+    with pytest.raises(DataError, match=r"row 17, column 'propensities': \[0.3\]"):
+        bench(chosen(log_of("false", "uniform", uneven)), tmp_path)
+    honest = bench(chosen(log_of("uniform", "uniform", np.full((200, 1), 0.25))), tmp_path)
+    assert 0 < mean_of(honest, "random", "matches") < 60
+
+
+@pytest.mark.parametrize(
+    "change,complaint",
+    [
+        ({"replay": {"feedback": "replay"}}, "has no 'slate'"),
+        ({"replay": {"slate": 9}}, "only 8 candidates"),
+        ({"data": LOGGED}, "needs the reward of every candidate"),
+        ({"policies": [{"name": "linucb-shared"}]}, "interactions = "),
+        ({"data": {"d": 0}, "policies": [{"name": "linucb"}]}, "needs context"),
+        ({"replay": {"interactions": [9, 0]}}, "the context has 3 values"),
+        ({"data": {"rouns": 3}}, "did you mean 'rounds'"),
+    ],
+)
+def test_what_cannot_work_is_said_before_anything_runs(tmp_path: Path, change: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ConfigError, match=complaint):
+        bench(scenario_of(**change), tmp_path)
+
+
+def test_sweeps_and_variants(tmp_path: Path) -> None:
+    chosen = scenario_of(
+        [{"name": "random"}, {"name": "epsilon-greedy", "epsilon": [0.1, 0.5]}],
+        data={"click_rate": [0.1, 0.4]},
+        replay={"feedback": ["bandit", "full"], "seeds": 1},
+    )
+    table = pd.read_parquet(bench(chosen, tmp_path).folder / "summary.parquet")
+    assert set(table.policy) == {"random", "epsilon-greedy epsilon=0.1", "epsilon-greedy epsilon=0.5"}
+    assert set(table.variant) == {"click_rate=0.1", "click_rate=0.4"} and set(table.feedback) == {"bandit", "full"}
