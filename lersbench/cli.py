@@ -10,12 +10,13 @@ import json
 import os
 import sys
 import tomllib
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
-from lersbench import __version__
+from lersbench import __version__, import_commands
 from lersbench.errors import ConfigError, LersbenchError
 
 RESULTS = click.option(
@@ -208,36 +209,14 @@ def validate(path: str, as_json: bool) -> None:
     from lersbench.log import validate as check
 
     found = check(path)
-    click.echo(json.dumps(found.as_dict(), indent=1) if as_json else str(found))
+    problems = [asdict(problem) for problem in found.problems]
+    told = {"path": path, "ok": found.ok, "rounds": found.rounds, "problems": problems}
+    click.echo(json.dumps(told, indent=1, default=str) if as_json else str(found))
     if not found.ok:
         sys.exit(3)
 
 
-@cli.group(name="import")
-def import_() -> None:
-    """Turn a table of your own into a log."""
-
-
-COLUMNS = click.option(
-    "--columns", type=click.Path(path_type=Path), help="TOML file that maps our column names to yours."
-)
-COLUMN = click.option("--column", multiple=True, metavar="OURS=YOURS", help="One column name; may be repeated.")
-
-
-def _columns(file: Path | None, pairs: tuple[str, ...]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    if file is not None:
-        try:
-            content = tomllib.loads(file.read_text(encoding="utf-8"))
-        except (OSError, tomllib.TOMLDecodeError) as error:
-            raise ConfigError(f"--columns {file}: {error}") from error
-        found.update(content.get("columns", content))
-    for pair in pairs:
-        ours, equals, yours = pair.partition("=")
-        if not equals:
-            raise ConfigError(f"--column takes OURS=YOURS, not '{pair}'.")
-        found[ours] = yours
-    return found
+cli.add_command(import_commands.group)
 
 
 @cli.command(name="doctor")

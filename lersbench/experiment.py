@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from lersbench import scenario, store
 from lersbench.datasets import build
+from lersbench.datasets.transactions import describe
 from lersbench.errors import ConfigError, RunError
 from lersbench.jit import PACKAGE
 from lersbench.log import Log
@@ -56,6 +57,8 @@ def bench(
     with clock("data"):
         for label, data in scenario.variants(chosen):
             logs[label] = _log(data)
+            if "published" in logs[label].info.provenance:
+                say(describe(logs[label]))
     core = store.file_digest([PACKAGE / f"{name}.py" for name in CORE])
     for label, log in logs.items():
         for feedback in scenario.regimes(chosen):
@@ -162,9 +165,19 @@ def _jobs(
 ) -> list[Job]:
     """Every contender of one log and regime, with the key of all its result depends on."""
     told = chosen.replay.model_dump()
-    for irrelevant in ("seeds", "feedback", "allow_biased"):
+    for irrelevant in ("seeds", "feedback"):
         told.pop(irrelevant)
-    common = [core, chosen.name, chosen.seed, log.info.digest, variant, feedback, told, np.__version__]
+    common = [
+        core,
+        chosen.name,
+        chosen.seed,
+        log.info.digest,
+        log.info.propensities,
+        variant,
+        feedback,
+        told,
+        np.__version__,
+    ]
     found = []
     for entry in entries:
         own = [store.file_digest(source_files(type(entry.policy))), type(entry.policy).__qualname__, entry.params]

@@ -75,7 +75,11 @@ class Log:
             if "users.parquet" in self.info.files:
                 raise DataError(f"{self._root}/users.parquet: the file is missing. Fix: write the log again")
             return None
-        return self._table("users.parquet").to_pandas()
+        table = self._table("users.parquet")
+        if table.num_rows != self.info.users:
+            told = f"{table.num_rows} rows, but log.json says {self.info.users} users"
+            raise DataError(f"{self._root}/users.parquet: {told}. Fix: one row a user")
+        return table.to_pandas()
 
     def read(
         self, chunk_bytes: int = 32 << 20, multiple: int = 1, columns: Collection[str] | None = None
@@ -177,42 +181,47 @@ class Log:
 
     def _batches(self, wanted: list[str]) -> Iterator[_Batch]:
         """Decode the rounds in small batches, each checked against its checksums."""
-        size = self.info.block or block_rows(self.row_bytes(wanted))
-        start = 0
+        size, block, start = block_rows(self.row_bytes(wanted)), self.info.block, 0
+        if block:  # whole blocks, and as many as fit: few columns of wide rows would make tiny batches
+            size = max(size // block, 1) * block
         for part in self._parts:
             with self._parquet(part) as file:
                 sums = self._checksums(part, file)
                 batches = file.iter_batches(size, columns=wanted or self.info.columns[:1], use_threads=False)
-                for number, batch in enumerate(batches):
+                for batch in batches:
                     if start + batch.num_rows > self.info.rounds:
                         raise DataError(f"{part}: {_DAMAGED.format('more rows than log.json says')}")
                     values = {name: _values(batch.column(name), self._width(name)) for name in wanted}
                     if sums is not None:
-                        self._verify(part, start, batch.num_rows, values, {k: sums[k][number] for k in wanted})
+                        self._verify(part, start, values, sums)
                     yield _Batch(part, start, batch, values)
                     start += batch.num_rows
 
-    def _checksums(self, part: str, file: pq.ParquetFile) -> dict[str, list[int]] | None:
-        """The checksums of a part: column -> one number a block; None where the log has none."""
+    def _checksums(self, part: str, file: pq.ParquetFile) -> dict[str, Iterator[int]] | None:
+        """The checksums of a part: column -> a number for each block, in order; None where the log has none."""
         if not self.info.block:
             return None
         blocks = -(-file.metadata.num_rows // self.info.block)
         try:
             sums = json.loads((file.metadata.metadata or {})[CHECKSUMS])
             if all(len(sums[name]) == blocks for name in self.info.columns):
-                return sums
+                return {name: iter(sums[name]) for name in self.info.columns}
         except (KeyError, ValueError, TypeError) as error:
             raise DataError(f"{part}: {_DAMAGED.format('its checksums are missing')}") from error
         raise DataError(f"{part}: {_DAMAGED.format('its checksums are cut short')}")
 
     def _verify(
-        self, part: str, start: int, rows: int, values: dict[str, np.ndarray | None], sums: dict[str, int]
+        self, part: str, start: int, values: dict[str, np.ndarray | None], sums: dict[str, Iterator[int]]
     ) -> None:
-        for name, expected in sums.items():
-            column = values[name]
-            if rows > self.info.block or column is None or checksum(column) != expected:
-                where = f"{part}, column {name}, rows {start} to {start + rows - 1}"
-                raise DataError(f"{where}: {_DAMAGED.format('the checksum does not match')}")
+        """Compare the next blocks of each column with their checksums."""
+        block = self.info.block
+        for name, column in values.items():
+            if column is None:
+                raise DataError(f"{part}, column {name}, after row {start}: {_DAMAGED.format('nulls or ragged lists')}")
+            for at in range(0, len(column), block):
+                if checksum(column[at : at + block]) != next(sums[name], None):
+                    where = f"{part}, column {name}, rows {start + at} to {start + min(at + block, len(column)) - 1}"
+                    raise DataError(f"{where}: {_DAMAGED.format('the checksum does not match')}")
 
     def _stream(
         self,
@@ -229,11 +238,11 @@ class Log:
         start = filled = size = 0
         for batch in self._batches(wanted):
             at = 0
-            while at < len(batch):
+            while at < batch.rows:
                 if filled == size:
                     size, filled = min(rows, self.info.rounds - start), 0
                     arrays = self._allocate(wanted, size)
-                take = min(len(batch) - at, size - filled)
+                take = min(batch.rows - at, size - filled)
                 block = self._block(batch, at, {name: a[filled : filled + take] for name, a in arrays.items()}, report)
                 if digest:
                     digest.update(block)
@@ -347,7 +356,8 @@ class _Batch(NamedTuple):
     table: pa.RecordBatch
     values: dict[str, np.ndarray | None]  # its columns as `_values` sees them
 
-    def __len__(self) -> int:
+    @property
+    def rows(self) -> int:
         return self.table.num_rows
 
 

@@ -33,7 +33,8 @@ class Bank(NamedTuple):
     inverse: np.ndarray  # (n_arms ceil(d / 8), 8 d) the same A^-1 in full, as lanes
     row: np.ndarray  # (n_arms,) int64 row of the arm in `packed`, -1 while it is sparse
     arm: np.ndarray  # (n_arms,) int64 arm of each row
-    spread: np.ndarray  # (n_arms,) trace of A^-1 / d: what x'A^-1 x is of a context in any direction, if x'x = 1
+    trace: np.ndarray  # (n_arms,) of A^-1
+    spread: np.ndarray  # (n_arms,) sqrt(trace / d): a guess of sqrt(x'A^-1 x) for x'x = 1
     vectors: np.ndarray  # (ceil(columns / 8), 8 d) lanes, the w of the sparse arms
     owner: np.ndarray  # (columns,) int64 arm of each column
     place: np.ndarray  # (columns,) int64 and its place among the arm's own
@@ -58,7 +59,8 @@ def new_bank(n_arms: int, d: int, ridge: float) -> Bank:
         aligned((n_arms * padded(d) // LANES, LANES * d), fill=None),
         np.full(n_arms, -1),
         np.zeros(n_arms, np.int64),
-        np.full(n_arms, 1.0 / ridge),
+        np.full(n_arms, d / ridge),
+        np.full(n_arms, math.sqrt(1.0 / ridge)),
         aligned((columns // LANES, LANES * d), fill=None),
         np.zeros(columns, np.int64),
         np.zeros(columns, np.int64),
@@ -134,9 +136,24 @@ def quadratic(bank: Bank, arm: int, x: np.ndarray) -> float:
 
 
 @inlined
-def rounding(bank: Bank, x: np.ndarray) -> float:
-    """A bound on how far `quadratic` and `quadratics` can be apart by rounding: d^2 terms, each below d x'x / ridge."""
-    return float(x.shape[0]) ** 3 * 2.3e-16 * fast_dot(x, x) / bank.ridge[0]
+def rounding(d: int, prior: float) -> float:
+    """How far `quadratic` and `quadratics` can be apart by rounding: d^2 terms, each below d times x'x / ridge."""
+    return float(d) ** 3 * 2.3e-16 * prior
+
+
+@kernel
+def largest(bank: Bank, arm: int) -> float:
+    """An upper bound of the largest eigenvalue of A_a^-1: its largest sum of absolute values along a row."""
+    if bank.row[arm] < 0:
+        return 1.0 / bank.ridge[0]
+    blocks, top = bank.v.shape[0] // LANES, 0.0
+    for b in range(bank.row[arm] * blocks, (bank.row[arm] + 1) * blocks):
+        for i in range(LANES):
+            total = 0.0
+            for p in range(bank.inverse.shape[1] // LANES):
+                total += abs(bank.inverse[b, LANES * p + i])
+            top = max(top, total)
+    return top
 
 
 @kernel
@@ -155,7 +172,8 @@ def observe(bank: Bank, arm: int, x: np.ndarray, reward: float) -> None:
     for i in range(x.shape[0]):
         bank.theta[arm // LANES, LANES * i + arm % LANES] += v[i] * error
         w[i] = v[i] / root
-    bank.spread[arm] -= fast_dot(w, w) / x.shape[0]
+    bank.trace[arm] -= fast_dot(w, w)
+    bank.spread[arm] = math.sqrt(max(0.0, bank.trace[arm]) / x.shape[0])
     if row >= 0:
         _take(bank, row)
     else:

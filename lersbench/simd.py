@@ -43,8 +43,8 @@ def aligned(shape: tuple[int, ...], fill: float | None = 0.0) -> np.ndarray:
 def row_dots_loop(matrix: np.ndarray, first: int, last: int, x: np.ndarray, out: np.ndarray) -> None:
     """Fill `out[0 : last - first]` with the dot products of `x` and the rows first..last-1 of `matrix`.
 
-    `matrix` (n, width), `x` (width,). `width` is a multiple of 8. Sum l takes the entries l, l + 8, l + 16, ...; then the eight sums are
-    added in halves: l and l + 4, l and l + 2, l and l + 1.
+    `matrix` (n, width), `x` (width,); `width` is a multiple of 8. Sum l takes the entries l, l + 8, ...; then
+    the eight sums are added in halves: l and l + 4, l and l + 2, l and l + 1.
     """
     sums = np.empty(LANES)
     for row in range(first, last):

@@ -356,6 +356,7 @@ def test_wrong_shapes_and_types(tmp_path: Path, change: Callable[[pa.Table], pa.
         ({"rounds": "many"}, "rounds is 'many'"),
         ({"rounds": -1}, "rounds is -1"),
         ({"rounds": 51}, "50 rows, but log.json says 51 rounds"),
+        ({"users": 4}, "3 rows, but log.json says 4 users"),
         ({"items": 7}, "6 rows, but log.json says 7 items"),
         ({"order": "random"}, "order is 'random'"),
         ({"propensities": "good"}, "propensities is 'good'"),
@@ -373,7 +374,7 @@ def test_wrong_log_json(tmp_path: Path, changes: dict[str, Any], pattern: str) -
     save(tmp_path / "log")
     edit(tmp_path / "log", **changes)
     with pytest.raises(DataError, match=pattern):
-        list(Log(tmp_path / "log").read())
+        list(Log(tmp_path / "log").read()) and Log(tmp_path / "log").user_table()
     assert not validate(tmp_path / "log").ok
 
 
@@ -490,4 +491,5 @@ def test_row_groups_are_small_and_blocks_do_not_straddle_them(tmp_path: Path, mo
     assert len(groups) > 3
     assert all(g % log.info.block == 0 for g in groups[:-1])
     np.testing.assert_array_equal(np.concatenate([c.context for c in log.read(5000)]), data["context"])
+    np.testing.assert_array_equal(next(log.read(columns=["user"])).user, data["user"])  # many blocks at a time
     assert validate(tmp_path / "log").ok

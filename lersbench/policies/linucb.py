@@ -12,7 +12,7 @@ from lersbench.errors import ConfigError
 from lersbench.jit import inlined, kernel
 from lersbench.linalg import best, top_k
 from lersbench.policy import KernelPolicy, Round, Spec
-from lersbench.ridge import Bank, column_dot, fast_dot, means, new_bank, observe, quadratic, quadratics, rounding
+from lersbench.ridge import Bank, column_dot, fast_dot, largest, means, new_bank, observe, quadratic, quadratics, rounding
 from lersbench.simd import aligned, padded
 
 
@@ -22,6 +22,7 @@ class State(NamedTuple):
     bank: Bank  # one ridge regression an item
     alpha: np.ndarray  # (1,)
     means: np.ndarray  # (n_items, padded) working memory
+    ceiling: np.ndarray  # (n_items,) at least the largest eigenvalue of the item's A^-1, which never grows
     squares: np.ndarray  # (n_items, padded) working memory
 
 
@@ -57,38 +58,55 @@ def update(state: State, round: Round, slate: np.ndarray, rewards: np.ndarray, s
             observe(state.bank, round.candidates[slate[k]], round.context, rewards[k])
 
 
+@inlined
+def overtaken(estimates: np.ndarray, candidates: np.ndarray, score: float) -> bool:
+    """Is the estimate of any candidate above this score?"""
+    above = 0
+    for c in range(candidates.shape[0]):
+        above += estimates[candidates[c]] > score
+    return above > 0
+
+
+@inlined
+def likely_rival(state: State, candidates: np.ndarray, arm: int, length: float) -> int:
+    """The candidate beside `arm` with the highest bound, were contexts of this length alike in all directions; or -1."""
+    rival, promise = -1, -math.inf
+    for c in range(candidates.shape[0]):
+        a = candidates[c]
+        likely = state.means[a] + length * state.bank.spread[a]
+        if likely > promise and a != arm:
+            rival, promise = a, likely
+    return rival
+
+
 @kernel
 def wins(state: State, rng: np.random.Generator, round: Round, candidate: int) -> bool:
-    """Would `select` put this candidate on top? Decided by two exact bounds where they settle it, else by all.
+    """Would `select` put this candidate on top? Settled by one or two rivals where they suffice, else by all.
 
-    The candidate loses as soon as one rival's bound is above its own by more than rounding can do. The
-    estimate alone, without its bonus, is below a rival's bound; if no estimate is high enough, the
-    bound of the most promising rival is computed.
+    The candidate loses as soon as an upper bound of its score, first a cheap one, is below a lower bound of
+    a rival's, first its estimate alone. `slack` and `blur` are more than rounding can do to a quadratic
+    form and to a score.
     """
     bank, x, candidates, alpha = state.bank, round.context, round.candidates, state.alpha[0]
+    arm, norm = candidates[candidate], fast_dot(x, x)
     if 4 * candidates.shape[0] >= bank.row.shape[0]:
         means(bank, x, state.means)
-        slack = rounding(bank, x)
-        arm = candidates[candidate]
-        mine = state.means[arm] + alpha * math.sqrt(max(0.0, quadratic(bank, arm, x)) + slack)
-        mine += 1e-14 * (abs(mine) + 1.0)
-        higher, rival = 0, -1
-        for c in range(candidates.shape[0]):
-            higher += state.means[candidates[c]] > mine
-        if higher > 0:
+        mean, slack = state.means[arm], rounding(x.shape[0], norm / bank.ridge[0])
+        blur = 1e-15 * (abs(mean) + alpha * math.sqrt(norm / bank.ridge[0]))
+        most = mean + alpha * math.sqrt(norm * state.ceiling[arm] + slack) + blur
+        if overtaken(state.means, candidates, most):
             return False
-        length, promise = math.sqrt(fast_dot(x, x)), -math.inf
-        for c in range(candidates.shape[0]):
-            a = candidates[c]
-            likely = state.means[a] + alpha * length * math.sqrt(max(0.0, bank.spread[a]))
-            if likely > promise and a != arm:
-                rival, promise = a, likely
+        rival = likely_rival(state, candidates, arm, alpha * math.sqrt(norm))
         if rival >= 0:
-            theirs = state.means[rival] + alpha * math.sqrt(max(0.0, quadratic(bank, rival, x) - slack))
-            if theirs > mine:
+            bonus = alpha * math.sqrt(max(0.0, quadratic(bank, rival, x) - slack))
+            theirs = state.means[rival] + bonus - blur - 1e-15 * abs(state.means[rival])
+            if theirs > most or theirs > mean + alpha * math.sqrt(max(0.0, quadratic(bank, arm, x)) + slack):
                 return False
     bounds(state, round)
-    return best(round.scores, round.ties) == candidate
+    won = best(round.scores, round.ties) == candidate
+    if won:
+        state.ceiling[arm] = largest(bank, arm)
+    return won
 
 
 @dataclass(frozen=True)
@@ -114,4 +132,4 @@ class LinUCB(KernelPolicy):
 
     def init(self, spec: Spec) -> State:
         n = padded(spec.n_items)
-        return State(new_bank(spec.n_items, spec.d, self.ridge), np.array([self.alpha]), aligned((n,)), aligned((n,)))
+        return State(new_bank(spec.n_items, spec.d, self.ridge), np.array([self.alpha]), aligned((n,)), np.full(spec.n_items, 1.0 / self.ridge), aligned((n,)))

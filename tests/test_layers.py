@@ -1,0 +1,70 @@
+"""Imports point downward, and neither metrics nor plots know policies or files they have no business with."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import lersbench
+
+ROOT = Path(lersbench.__file__).parent
+LAYERS = [  # each may import from those above it, and from its own line
+    ("errors",),
+    ("jit",),
+    ("borrow", "simd", "packed", "linalg", "metrics", "ranges"),
+    ("logformat", "logcheck", "logread", "logwrite", "log", "ridge"),
+    ("policy", "policies", "datasets", "statistics"),
+    ("replay", "scenario", "store", "leaderboard"),
+    ("session", "plots", "checks"),
+    ("runs", "report", "newpolicy"),
+    ("experiment", "listing"),
+    ("import_commands",),
+    ("cli",),
+    ("__main__",),
+]
+LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+MODULES = sorted(p for p in ROOT.rglob("*.py") if p.name != "__init__.py" or p.parent != ROOT)
+
+
+def unit(module: str) -> str:
+    """The part of the package a dotted name belongs to."""
+    return module.split(".")[1] if "." in module else ""
+
+
+def imported(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= (
+                {f"{node.module}.{alias.name}" for alias in node.names} if node.module == "lersbench" else {node.module}
+            )
+    return {unit(name) for name in found if name.startswith("lersbench.")} - {"__version__"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_imports_point_downward(path: Path) -> None:
+    own = path.relative_to(ROOT).parts[0].removesuffix(".py")
+    for name in imported(path):
+        assert LEVEL[name] <= LEVEL[own], f"{own} imports {name}, which stands above it"
+
+
+def test_only_the_log_and_the_datasets_know_parquet() -> None:
+    allowed = {"logformat", "logread", "logwrite", "logcheck", "datasets", "store", "runs", "leaderboard", "experiment"}
+    for path in MODULES:
+        own = path.relative_to(ROOT).parts[0].removesuffix(".py")
+        if "import pyarrow" in path.read_text() or "read_parquet" in path.read_text():
+            assert own in allowed, own
+
+
+def test_analysis_knows_tables_and_never_policies() -> None:
+    for name in ("statistics", "leaderboard", "plots", "report", "metrics"):
+        assert not imported(ROOT / f"{name}.py") & {"policy", "policies", "replay", "session", "log"}
+
+
+def test_torch_is_imported_by_no_module_of_the_core() -> None:
+    for path in MODULES:
+        assert "import torch" not in path.read_text()
