@@ -125,10 +125,12 @@ def bench(
 
 
 def _show(folder: Path, metric: str | None, as_json: bool) -> None:
-    from lersbench import leaderboard
+    from lersbench import leaderboard, report
 
     board = leaderboard.board(leaderboard.load(folder), metric=metric)
     click.echo(leaderboard.to_json(board) if as_json else leaderboard.to_terminal(board))
+    for caveat in report.caveats(board.results):
+        say(f"note: {caveat}")
 
 
 def _draw(folder: Path, metrics: tuple[str, ...] = (), policies: tuple[str, ...] = ()) -> list[Path]:
@@ -143,7 +145,8 @@ def _report(folder: Path, figures: list[Path] | None = None) -> None:
     from lersbench import leaderboard
     from lersbench import report as reports
 
-    for path in reports.write(leaderboard.load(folder), folder, figures):
+    loaded = leaderboard.load(folder)
+    for path in reports.write(loaded, folder, figures):
         say(f"report: {path}")
 
 

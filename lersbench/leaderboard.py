@@ -264,7 +264,7 @@ def _section(
     feedback = results.feedback(variant)
     rows = []
     for policy, (first, last) in zip(values.index, ranges, strict=True):
-        found = interval(own[policy], results.replicates)
+        found = interval(own[policy], results.replicates, bounds=by.bounds)
         row = {
             "variant": variant,
             "rank": str(first) if first == last else f"{first}-{last}",
@@ -342,7 +342,8 @@ def interval_in_words(results: Results) -> str:
         "shuffle": f"{level} bootstrap interval of the mean over {seeds} seeds; each seed shuffles the order in which "
         "the rounds arrive (the same for all policies) and draws the policy's own randomness.",
         "subsample": f"{level} interval from {seeds} random halves of the log: halves scatter around the whole log as "
-        "it scatters around the truth, so more halves do not narrow the interval; only more rounds do.",
+        "it scatters around the truth, so more halves do not narrow the interval; only more rounds do. "
+        f"{MISSING}: the halves all agree, as where none holds a click, and tell nothing of the error.",
         "none": f"{level} bootstrap interval of the mean over {seeds} seeds of the policy's own randomness on one "
         "fixed log; the error of the log itself is not in it.",
     }[results.replicates]
@@ -429,7 +430,8 @@ def cells(board: Board, variant: str) -> tuple[list[str], list[list[str]]]:
             for x, low, high in parts.itertuples(index=False)
         ]
     for metric in board.further:
-        found = [interval(x, board.results.replicates) for x in board.results.finals(variant, metric.name).values()]
+        finals = board.results.finals(variant, metric.name).values()
+        found = [interval(x, board.results.replicates, bounds=metric.bounds) for x in finals]
         digits = decimals(_spread(float(half_width(one)) * scale(metric) for one in found), metric)
         columns[heading(metric)] = [number(x * scale(metric), digits) for x in rows[metric.name]]
     columns["seeds"] = [str(count) for count in rows["seeds"]]

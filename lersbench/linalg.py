@@ -40,13 +40,26 @@ def beats(score: float, index: int, other_score: float, other_index: int, ties: 
 @kernel
 def best(scores: np.ndarray, ties: int) -> int:
     """The index of the highest score, ties at random. `scores` (C,), no NaN."""
-    top, priority = 0, -1
-    for i in range(1, scores.shape[0]):
-        if scores[i] > scores[top]:
-            top, priority = i, -1
-        elif scores[i] == scores[top]:
-            if priority < 0:
-                priority = scramble(ties, top)
+    n = scores.shape[0]
+    whole = n // 4 * 4
+    p, q, r, s = -math.inf, -math.inf, -math.inf, -math.inf  # four running maxima do not wait for each other
+    for i in range(0, whole, 4):
+        p = scores[i] if scores[i] > p else p
+        q = scores[i + 1] if scores[i + 1] > q else q
+        r = scores[i + 2] if scores[i + 2] > r else r
+        s = scores[i + 3] if scores[i + 3] > s else s
+    for i in range(whole, n):
+        p = scores[i] if scores[i] > p else p
+    highest = max(max(p, q), max(r, s))
+    equal, top, priority = 0, 0, -1
+    for i in range(n):
+        equal += scores[i] == highest
+        top += i if scores[i] == highest else 0
+    if equal == 1:
+        return top
+    top = 0
+    for i in range(n):
+        if scores[i] == highest:
             mine = scramble(ties, i)
             if mine > priority:
                 top, priority = i, mine

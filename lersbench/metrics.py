@@ -24,6 +24,12 @@ class Metric:
     better: str  # "higher", "lower" or "neither"
     source: str  # what it is, in one sentence
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The least and the most the metric can be."""
+        bounded = self.unit == "%" or self.name in ("entropy", "gini")
+        return 0.0, 1.0 if bounded else math.inf
+
 
 def _registry() -> dict[str, Metric]:
     study = "livestream study, section 4.8"
@@ -207,8 +213,9 @@ def count_ranking(meter: Meter, scores: np.ndarray, slate: np.ndarray, liked: np
         for j in range(n):
             above += scores[j] > score
             equal += scores[j] == score
-        for j in range(a):
-            before += scores[j] == score
+        if equal > 1:
+            for j in range(a):
+                before += scores[j] == score
         _count_rank(meter, 1, above + before, 1, n)
         place = -1
         for k in range(slate.shape[0]):
@@ -227,7 +234,9 @@ def _count_rank(meter: Meter, family: int, above: int, equal: int, n: int) -> No
     """Add one liked item that stands in a block of `equal` candidates behind `above` others, of `n`."""
     for j in range(meter.hr.shape[1]):
         top = max(1, n * (j + 1) // 10)
-        share = min(1.0, max(0.0, (top - above) / equal))
+        if above >= top:
+            continue
+        share = 1.0 if above + equal <= top else (top - above) / equal
         meter.hr[family, j] += share
         if j == 1:
             meter.sums[TOP20 if family == 0 else TOP20_PUBLISHED] += share / top

@@ -114,7 +114,8 @@ def curve_bands(results: Results, metrics: Iterable[str], policies: Sequence[str
             continue
         if len(values) > POINTS:
             values = values.iloc[np.unique(np.linspace(0, len(values) - 1, POINTS).round().astype(int))]
-        band = interval(values.to_numpy().T, results.replicates, resamples=RESAMPLES)
+        bounds = METRICS[str(metric)].bounds
+        band = interval(values.to_numpy().T, results.replicates, resamples=RESAMPLES, bounds=bounds)
         found.setdefault((str(variant), str(metric)), {})[str(policy)] = Band(values.index.to_numpy(), *band)
     return dict(found)
 
@@ -128,7 +129,8 @@ def hit_bands(results: Results, family: str, variant: str, policies: Sequence[st
     for policy in policies:
         if all(policy in tables[top] and not np.isnan(tables[top][policy]).all() for top in tops):
             values = np.stack([tables[top][policy] for top in tops], axis=1)
-            found[policy] = Band(np.array(tops), *interval(values, results.replicates, resamples=RESAMPLES))
+            band = interval(values, results.replicates, resamples=RESAMPLES, bounds=(0.0, 1.0))
+            found[policy] = Band(np.array(tops), *band)
     return found
 
 
@@ -423,7 +425,12 @@ def _rank_note(metric: Metric) -> list[str]:
 def _unranked(results: Results, metric: Metric) -> pd.DataFrame:
     """The rows of a forest plot for a metric that is neither better high nor low, the highest on top."""
     rows = [
-        {"variant": variant, "policy": policy, "rank": "", **interval(values, results.replicates)._asdict()}
+        {
+            "variant": variant,
+            "policy": policy,
+            "rank": "",
+            **interval(values, results.replicates, bounds=metric.bounds)._asdict(),
+        }
         for variant in results.variants
         for policy, values in results.finals(variant, metric.name).items()
     ]

@@ -184,9 +184,8 @@ def update(state: Any, round: Round, slate: np.ndarray, rewards: np.ndarray, see
     """Stands for the policy's kernel in the templates below."""
 
 
-@kernel
 def wins(state: Any, rng: Any, round: Round, candidate: int) -> bool:
-    """Stands for the policy's kernel in the templates below; as it is, for a policy that has none."""
+    """Stands for the policy's kernel in the templates below; never asked of a policy that has none."""
     return False
 
 
@@ -265,7 +264,9 @@ def compiled(policy: type[KernelPolicy]) -> Callable[..., None]:
     name = f"{policy.__module__}.{policy.__qualname__}"
     cache = name.startswith("lersbench.policies.")
     learns = specialise(deliver, name, cache, update=kernels.pop("update"))
-    return specialise(drive, name, cache, deliver=learns, **kernels)
+    # A stand-in that all policies shared would be cached with the types of a user's module, which others cannot import.
+    never = specialise(wins, name, cache)
+    return specialise(drive, name, cache, deliver=learns, **{"wins": never, **kernels})
 
 
 def batched(policy: Policy) -> Callable[..., None]:

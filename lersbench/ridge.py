@@ -29,7 +29,8 @@ class Bank(NamedTuple):
     ridge: np.ndarray  # (1,)
     theta: np.ndarray  # (ceil(n_arms / 8), 8 d) lanes, the estimates
     used: np.ndarray  # (2,) int64: dense arms, columns of `vectors` in use
-    packed: np.ndarray  # (n_arms, packed_size padded) A^-1 of the dense arms, in the order they became dense
+    packed: np.ndarray  # (n_arms, packed_size padded) A^-1 of the dense arms, both halves added,
+    # in the order they became dense
     inverse: np.ndarray  # (n_arms ceil(d / 8), 8 d) the same A^-1 in full, as lanes
     row: np.ndarray  # (n_arms,) int64 row of the arm in `packed`, -1 while it is sparse
     arm: np.ndarray  # (n_arms,) int64 arm of each row
@@ -92,10 +93,19 @@ def quadratics(bank: Bank, x: np.ndarray, out: np.ndarray) -> None:
         for c in range(columns):
             out[bank.owner[c]] -= dots[c] * dots[c]
     if dense > 0:
-        products(x, bank.xx, bank.z)
+        twice(x, bank.xx)
+        products(bank.xx, 1, bank.z)
         row_dots(bank.packed, 0, dense, bank.z, dots)
         for r in range(dense):
             out[bank.arm[r]] = dots[r]
+
+
+@inlined
+def twice(x: np.ndarray, xx: np.ndarray) -> None:
+    """Fill `xx` (2 d,) with x (d,) two times over."""
+    for i in range(x.shape[0]):
+        xx[i] = x[i]
+        xx[i + x.shape[0]] = x[i]
 
 
 @inlined
@@ -204,7 +214,8 @@ def _take(bank: Bank, row: int) -> None:
     """Take w w' from the dense matrix in this row, w = `bank.w`."""
     d = bank.xx.shape[0] // 2
     take_outer(bank.inverse, row * bank.w.shape[0] // LANES, bank.w)
-    products(bank.w[:d], bank.xx, bank.z)
+    twice(bank.w[:d], bank.xx)
+    products(bank.xx, 1, bank.z)
     for p in range(bank.z.shape[0]):
         bank.packed[row, p] -= bank.z[p]
 

@@ -7,12 +7,14 @@ import json
 import os
 import platform
 from collections import defaultdict
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from lersbench import scenario, store
 from lersbench.log import Log
@@ -34,47 +36,61 @@ def assemble(
     if not played and (same := sorted(folder.glob(f"*-{name}"))):
         (same[-1] / "run.json").touch()  # the last run is the one whose run.json is newest
         return same[-1]
-    curves, speed = _tidy(jobs, kept)
-    last = curves.groupby(["variant", "policy", "feedback", "seed", "metric"], sort=False, observed=True).tail(1)
+    curves, summary, speed = _tidy(jobs, kept)
     run = folder / f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}-{name}"
     with store.replacing(run) as temporary:
         temporary.mkdir(parents=True)
-        curves.to_parquet(temporary / "curves.parquet", index=False)
-        last.drop(columns="round").to_parquet(temporary / "summary.parquet", index=False)
+        pq.write_table(curves, temporary / "curves.parquet", store_schema=False)
+        pq.write_table(summary, temporary / "summary.parquet", store_schema=False)
         about = _about(chosen, jobs, logs, seconds, played, speed)
         (temporary / "run.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     return run
 
 
-def _tidy(jobs: list[Job], kept: store.Store) -> tuple[pd.DataFrame, dict[str, list[float]]]:
-    """All curves as one tidy table; and the rounds per second of each policy."""
-    parts: list[pd.DataFrame] = []
+def _tidy(jobs: list[Job], kept: store.Store) -> tuple[pa.Table, pa.Table, dict[str, list[float]]]:
+    """All curves as one tidy table, their last values as another, and the rounds per second of each policy."""
+    curves, last = _Tidy(jobs), _Tidy(jobs)
     speed: dict[str, list[float]] = defaultdict(list)
-    for job in jobs:
+    for number, job in enumerate(jobs):
         curve = kept.get(job.key)
         speed[job.entry.label].append(curve.about["rounds"] / max(curve.about["seconds"], 1e-9))
-        measured = [j for j in range(len(curve.metrics)) if not np.isnan(curve.values[:, j]).all()]
-        values = curve.values[:, measured].T.ravel()
-        part = pd.DataFrame(
+        curves.add(number, curve.rounds, curve.metrics, curve.values)
+        last.add(number, curve.rounds[-1:], curve.metrics, curve.values[-1:])
+    return curves.table(), last.table().drop_columns(["round"]), speed
+
+
+class _Tidy:
+    """Collects values into a tidy table; text is kept as codes, since there are millions of rows of a few words."""
+
+    def __init__(self, jobs: list[Job]):
+        self.jobs = jobs
+        self.parts: list[tuple[np.ndarray, ...]] = []
+
+    def add(self, number: int, rounds: np.ndarray, names: tuple[str, ...], values: np.ndarray) -> None:
+        """The values (rounds, metrics) of job `number`, metric by metric, without those that were not measured."""
+        metric, at = np.nonzero(~np.isnan(values.T))
+        self.parts.append((np.full(at.size, number), rounds[at], metric, values[at, metric]))
+        self.names = names
+
+    def table(self) -> pa.Table:
+        job, rounds, metric, value = (np.concatenate(columns) for columns in zip(*self.parts, strict=True))
+        return pa.table(
             {
-                "seed": np.int64(job.seed),
-                "round": np.tile(curve.rounds, len(measured)),
-                "metric": np.repeat([curve.metrics[j] for j in measured], curve.rounds.size),
-                "value": values,
+                "variant": self._of_job(job, lambda j: j.variant),
+                "policy": self._of_job(job, lambda j: j.entry.label),
+                "name": self._of_job(job, lambda j: j.entry.name),
+                "params": self._of_job(job, lambda j: json.dumps(j.entry.params)),
+                "seed": np.array([j.seed for j in self.jobs])[job],
+                "feedback": self._of_job(job, lambda j: j.feedback),
+                "round": rounds,
+                "metric": pa.DictionaryArray.from_arrays(metric.astype(np.int32), list(self.names)),
+                "value": value,
             }
         )
-        part = part[~np.isnan(values)]
-        parts.append(
-            part.assign(
-                variant=job.variant,
-                policy=job.entry.label,
-                name=job.entry.name,
-                params=json.dumps(job.entry.params),
-                feedback=job.feedback,
-            )
-        )
-    columns = ["variant", "policy", "name", "params", "seed", "feedback", "round", "metric", "value"]
-    return pd.concat(parts, ignore_index=True)[columns], speed
+
+    def _of_job(self, job: np.ndarray, text: Callable[[Job], str]) -> pa.DictionaryArray:
+        words, codes = np.unique([text(j) for j in self.jobs], return_inverse=True)
+        return pa.DictionaryArray.from_arrays(codes.astype(np.int32)[job], words.tolist())
 
 
 def _about(

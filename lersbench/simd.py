@@ -69,6 +69,20 @@ def lane_sums_loop(weights: np.ndarray, lanes: np.ndarray, first: int, last: int
             out[LANES * (b - first) + i] = total
 
 
+def lane_products_loop(left: np.ndarray, columns: int, right: np.ndarray, out: np.ndarray) -> None:
+    """Fill `out` (columns, 8 blocks) with the product of the first columns of `left`, transposed, and `right`.
+
+    Both are lanes of as many rows; `right` has that many blocks. Sums run over the rows in their order.
+    """
+    for k in range(columns):
+        for b in range(right.shape[0]):
+            for i in range(LANES):
+                total = 0.0
+                for p in range(right.shape[1] // LANES):
+                    total += left[k // LANES, LANES * p + k % LANES] * right[b, LANES * p + i]
+                out[k, LANES * b + i] = total
+
+
 def take_outer_loop(lanes: np.ndarray, first: int, x: np.ndarray) -> None:
     """Subtract x x' from the (d, d) matrix in the blocks of `lanes` from `first` on, in place.
 
@@ -176,6 +190,38 @@ def _lane_tile(width: int) -> Any:
     return tile
 
 
+def _product_tile(height: int, width: int) -> Any:
+    """An intrinsic for `height` columns of `left` times `width` blocks of `right` at once."""
+
+    @intrinsic
+    def tile(typingctx, left, column, right, block, out):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            left, right, out = (_Array(context, builder, signature.args[i], args[i]) for i in (0, 2, 4))
+            intp, size = args[1].type, right.shape[1]
+            columns = [builder.add(args[1], intp(i)) for i in range(height)]
+            blocks = [builder.add(args[3], intp(j)) for j in range(width)]
+            tops = [
+                builder.add(builder.mul(builder.udiv(c, intp(LANES)), size), builder.urem(c, intp(LANES)))
+                for c in columns
+            ]
+            starts = [builder.mul(b, size) for b in blocks]
+
+            def terms(p):  # type: ignore[no-untyped-def]
+                vectors = [right.vector(builder.add(start, p)) for start in starts]
+                weights = [left.everywhere(builder.add(top, p)) for top in tops]
+                return [(w, v) for w in weights for v in vectors]
+
+            sums = iter(_sum_over(builder, size, LANES, height * width, terms))
+            for c in columns:
+                for b in blocks:
+                    out.put(builder.add(builder.mul(c, out.shape[1]), builder.mul(b, intp(LANES))), next(sums))
+            return context.get_dummy_value()
+
+        return types.void(left, types.intp, right, types.intp, out), codegen
+
+    return tile
+
+
 @intrinsic
 def _outer_tile(typingctx, lanes, block, x, at):  # type: ignore[no-untyped-def]
     """One block of lanes less its part of x x'."""
@@ -194,6 +240,8 @@ def _outer_tile(typingctx, lanes, block, x, at):  # type: ignore[no-untyped-def]
 
 _rows4, _rows1 = _row_tile(4), _row_tile(1)
 _lanes8, _lanes4, _lanes2, _lanes1 = _lane_tile(8), _lane_tile(4), _lane_tile(2), _lane_tile(1)
+
+_products3x2, _products1x1 = _product_tile(3, 2), _product_tile(1, 1)
 
 
 def row_dots_vectors(matrix: np.ndarray, first: int, last: int, x: np.ndarray, out: np.ndarray) -> None:
@@ -224,6 +272,17 @@ def lane_sums_vectors(weights: np.ndarray, lanes: np.ndarray, first: int, last: 
         b += 1
 
 
+def lane_products_vectors(left: np.ndarray, columns: int, right: np.ndarray, out: np.ndarray) -> None:
+    """See `lane_products_loop`."""
+    tall, wide = columns // 3 * 3, right.shape[0] // 2 * 2
+    for b in range(0, wide, 2):
+        for k in range(0, tall, 3):
+            _products3x2(left, k, right, b, out)
+    for b in range(right.shape[0]):
+        for k in range(tall if b < wide else 0, columns):
+            _products1x1(left, k, right, b, out)
+
+
 def take_outer_vectors(lanes: np.ndarray, first: int, x: np.ndarray) -> None:
     """See `take_outer_loop`."""
     for b in range(x.shape[0] // LANES):
@@ -236,4 +295,5 @@ def _choose(loop: Any, vectors: Any) -> Any:
 
 row_dots = _choose(row_dots_loop, row_dots_vectors)
 lane_sums = _choose(lane_sums_loop, lane_sums_vectors)
+lane_products = _choose(lane_products_loop, lane_products_vectors)
 take_outer = _choose(take_outer_loop, take_outer_vectors)

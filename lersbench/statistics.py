@@ -78,12 +78,19 @@ def t_quantile(level: float, df: int) -> float:
 
 
 def interval(
-    values: np.ndarray, replicates: str, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = 0
+    values: np.ndarray,
+    replicates: str,
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    bounds: tuple[float, float] = (-math.inf, math.inf),
 ) -> Interval:
     """Mean and interval of `values` (seeds, ...) over its first axis; see the head of this file for the two kinds.
 
     `replicates` is "shuffle", "subsample" or "none". All points of a curve share the resampled seeds, and the same
-    `seed` gives the same interval. With fewer than two replicates the ends are NaN: one run says nothing about spread.
+    `seed` gives the same interval. Ends are cut at `bounds`, the least and the most a value can be. Where nothing is
+    known of the spread they are NaN: for fewer than two replicates, and for halves of a log that all agree (such as
+    those that hold no click at all), which would make an interval of no width.
     """
     values = np.asarray(values, dtype=np.float64)
     mean = values.mean(axis=0) if len(values) else np.full(values.shape[1:], np.nan)
@@ -92,13 +99,13 @@ def interval(
     if len(values) < 2:
         return Interval(mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan))
     if replicates == "subsample":
-        half = t_quantile(level, len(values) - 1) * standard_error(values, replicates)
-        return Interval(mean, mean - half, mean + half)
+        error = standard_error(values, replicates)
+        half = t_quantile(level, len(values) - 1) * np.where(error > 0, error, np.nan)
+        return Interval(mean, np.clip(mean - half, *bounds), np.clip(mean + half, *bounds))
     low, high = _percentiles(values.reshape(len(values), -1), level, resamples, seed)
     stretch = _stretch(len(values), level)
-    return Interval(
-        mean, mean + stretch * (low.reshape(mean.shape) - mean), mean + stretch * (high.reshape(mean.shape) - mean)
-    )
+    ends = [mean + stretch * (end.reshape(mean.shape) - mean) for end in (low, high)]
+    return Interval(mean, *(np.clip(end, *bounds) for end in ends))
 
 
 def standard_error(values: np.ndarray, replicates: str) -> np.ndarray:

@@ -205,7 +205,7 @@ class Drawn(NamedTuple):
 @kernel
 def select(state: Drawn, rng: np.random.Generator, round: Round, slate: np.ndarray) -> None:
     for c in range(round.scores.shape[0]):
-        round.scores[c] = np.random.random()  # the compiler's global generator, not the run's
+        round.scores[c] = np.random.random()  # noqa: NPY002  the compiler's global generator, not the run's
     top_k(round.scores, round.ties, slate)
 
 
@@ -252,7 +252,9 @@ def test_new_policy_writes_a_file_that_passes(tmp_path: Path) -> None:
         newpolicy.write("my_policy", tmp_path / "made")
 
 
-@pytest.mark.parametrize("name", ["", "My-Policy", "3arms", "a b", "../up", "class", "my--policy", "a.py", "ucb1", "linucb_shared"])
+@pytest.mark.parametrize(
+    "name", ["", "My-Policy", "3arms", "a b", "../up", "class", "my--policy", "a.py", "ucb1", "linucb_shared"]
+)
 def test_new_policy_refuses_a_bad_name(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError):
         newpolicy.write(name, tmp_path)

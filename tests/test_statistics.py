@@ -51,6 +51,15 @@ def test_fewer_than_two_seeds_have_no_interval(replicates: str, seeds: int) -> N
     assert np.isnan(found.mean).all() == (seeds == 0)
 
 
+def test_halves_without_a_click_have_no_interval_and_no_end_leaves_its_bounds() -> None:
+    """No click in any half is not certainty; and a rate of 0.1 % is not -1 %."""
+    nothing = interval(np.zeros(20), "subsample", bounds=(0.0, 1.0))
+    assert nothing.mean == 0 and np.isnan(nothing.low) and np.isnan(nothing.high)
+    rare = interval(np.array([0.0, 0.0, 0.0, 0.02]), "subsample", bounds=(0.0, 1.0))
+    assert rare.low == 0 and 0.02 < rare.high < 1
+    assert interval(np.array([0.0, 0.0, 0.0, 0.02]), "subsample").low < 0
+
+
 def test_unknown_replicates_are_refused() -> None:
     with pytest.raises(ConfigError, match="'jackknife'"):
         interval(np.zeros(3), "jackknife")

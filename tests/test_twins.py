@@ -24,6 +24,7 @@ class History:
     def __init__(self) -> None:
         self.rounds = 0
         self.seen: list[tuple[int, np.ndarray, np.ndarray, float]] = []
+        self.positions: list[int] = []  # the position of each
 
     def rewards(self, item: int) -> list[float]:
         return [r for a, _, _, r in self.seen if a == item]
@@ -33,17 +34,27 @@ class History:
 
     def ridge(self, penalty: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
         """Matrix and right-hand side of the regression of the rewards on the joint features."""
-        Z = np.array([z for _, _, z, _ in self.seen]).reshape(-1, M)
-        r = np.array([r for *_, r in self.seen])
-        return penalty * np.eye(M) + Z.T @ Z, Z.T @ r
+        return regression([z for _, _, z, _ in self.seen], [r for *_, r in self.seen], M, penalty)
+
+
+def regression(xs: list[np.ndarray], rs: list[float], width: int, penalty: float) -> tuple[np.ndarray, np.ndarray]:
+    """A = penalty I + sum x x' and b = sum r x."""
+    X = np.array(xs).reshape(-1, width)
+    return penalty * np.eye(width) + X.T @ X, X.T @ np.array(rs)
+
+
+def upper_bounds(A: np.ndarray, b: np.ndarray, X: np.ndarray, alpha: float) -> np.ndarray:
+    """x' A^-1 b + alpha sqrt(x' A^-1 x) for each row x of `X`."""
+    inverse = np.linalg.inv(A)
+    return X @ inverse @ b + alpha * np.sqrt(np.einsum("cm,mn,cn->c", X, inverse, X))
 
 
 def play(
-    policy: Policy, rounds: int = 200, slate: int = 2, good: int = -1
+    policy: Policy, rounds: int = 200, slate: int = 2, good: int = -1, items: int = ITEMS
 ) -> Iterator[tuple[Round, np.ndarray, History]]:
     """Play a made-up log; yields each round after `select`, with the slate and what was seen before."""
     seed = 1
-    world = make_world(rounds, WIDE, slate, ITEMS, D, M, good, seed)
+    world = make_world(rounds, WIDE, slate, items, D, M, good, seed)
     state, rng, history = policy.init(world.spec), np.random.default_rng(seed), History()
     for t in range(rounds):
         chunk = world.chunk
@@ -56,6 +67,7 @@ def play(
         seen = np.arange(slate) != t % 5  # now and then a position stays unseen
         policy.update(state, round, shown, chunk.rewards[t, shown], seen)
         history.rounds += 1
+        history.positions += np.flatnonzero(seen).tolist()
         for k in np.flatnonzero(seen):
             c = shown[k]
             history.seen.append((round.candidates[c], round.context, round.features[c], chunk.rewards[t, c]))
@@ -251,13 +263,33 @@ def test_exp3m_learns_as_published() -> None:
     assert skipped > 20
 
 
+@pytest.mark.parametrize("items", [WIDE, ITEMS, 40])  # all items on offer, most of them, a few of many
+def test_linucb_is_one_ridge_regression_an_item(items: int) -> None:
+    for round, slate, history in play(load("linucb", alpha=0.4, ridge=0.5), items=items):
+        for c, item in enumerate(round.candidates):
+            own = [(x, r) for a, x, _, r in history.seen if a == item]
+            A, b = regression([x for x, _ in own], [r for _, r in own], D, 0.5)
+            assert round.scores[c] == pytest.approx(upper_bounds(A, b, round.context[None], 0.4)[0], abs=1e-9)
+        assert in_order(round, slate)
+
+
 def test_linucb_shared_is_ridge_regression() -> None:
     for round, slate, history in play(load("linucb-shared", alpha=0.4, ridge=0.5)):
         A, b = history.ridge(0.5)
-        Z, inverse = round.features, np.linalg.inv(A)
-        width = np.sqrt(np.einsum("cm,mn,cn->c", Z, inverse, Z))
-        assert np.allclose(round.scores, Z @ inverse @ b + 0.4 * width, atol=1e-9)
+        assert np.allclose(round.scores, upper_bounds(A, b, round.features, 0.4), atol=1e-9)
         assert in_order(round, slate)
+
+
+def test_iba_linucb_is_one_ridge_regression_a_position() -> None:
+    for round, slate, history in play(load("iba-linucb", alpha=0.4, ridge=0.5), slate=3):
+        left = np.ones(WIDE, bool)
+        for k in range(3):
+            own = [(z, r) for (_, _, z, r), at in zip(history.seen, history.positions, strict=True) if at == k]
+            A, b = regression([z for z, _ in own], [r for _, r in own], M, 0.5)
+            bounds = upper_bounds(A, b, round.features, 0.4)
+            assert left[slate[k]] and bounds[slate[k]] >= bounds[left].max() - 1e-9
+            left[slate[k]] = False
+        assert np.allclose(round.scores, bounds, atol=1e-9)  # the ranking is that of the last position
 
 
 class HybridTwin:

@@ -12,7 +12,18 @@ from lersbench.errors import ConfigError
 from lersbench.jit import inlined, kernel
 from lersbench.linalg import best, top_k
 from lersbench.policy import KernelPolicy, Round, Spec
-from lersbench.ridge import Bank, column_dot, fast_dot, largest, means, new_bank, observe, quadratic, quadratics, rounding
+from lersbench.ridge import (
+    Bank,
+    column_dot,
+    fast_dot,
+    largest,
+    means,
+    new_bank,
+    observe,
+    quadratic,
+    quadratics,
+    rounding,
+)
 from lersbench.simd import aligned, padded
 
 
@@ -132,4 +143,10 @@ class LinUCB(KernelPolicy):
 
     def init(self, spec: Spec) -> State:
         n = padded(spec.n_items)
-        return State(new_bank(spec.n_items, spec.d, self.ridge), np.array([self.alpha]), aligned((n,)), np.full(spec.n_items, 1.0 / self.ridge), aligned((n,)))
+        return State(
+            new_bank(spec.n_items, spec.d, self.ridge),
+            np.array([self.alpha]),
+            aligned((n,)),
+            np.full(spec.n_items, 1.0 / self.ridge),
+            aligned((n,)),
+        )
