@@ -20,7 +20,7 @@ from lersbench.jit import PACKAGE
 from lersbench.log import Log
 from lersbench.policy import source_files
 from lersbench.runs import assemble
-from lersbench.session import Clock, Job, Session, spec_of
+from lersbench.session import Clock, Failure, Job, Session, spec_of, tell
 
 CORE = ("jit", "linalg", "metrics", "policy", "replay", "session")  # sources every result depends on
 
@@ -66,7 +66,7 @@ def bench(
             jobs += _jobs(chosen, label, log, feedback, entries, core)
     missing = [job for job in jobs if fresh or not kept.has(job.key)]
     say(f"{chosen.name}: {len(jobs)} contenders, {len(jobs) - len(missing)} of them already in {folder}")
-    failures: list[str] = []
+    failures: list[Failure] = []
     total = sum(logs[job.variant].info.rounds for job in missing)
     with tqdm(total=total, unit=" rounds", unit_scale=True, disable=None, file=sys.stderr, dynamic_ncols=True) as bar:
         for label, log in logs.items():
@@ -79,7 +79,7 @@ def bench(
     if failures:
         raise RunError(
             f"{len(failures)} of {len(missing)} contenders failed; the others are kept and will not be played again.\n"
-            + "\n".join(failures)
+            + tell(failures)
         )
     with clock("write"):
         run = assemble(chosen, folder, jobs, kept, logs, clock.seconds, total)

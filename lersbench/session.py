@@ -7,10 +7,9 @@ import json
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -94,25 +93,24 @@ class Session:
         self.likes = _Likes(log.info.items)
         self.seconds: dict[str, float] = defaultdict(float)
 
-    def play(self, jobs: list[Job], kept: store.Store) -> list[str]:
-        """Play the jobs, keep what they come to; the messages of those that failed."""
-        waves = self._in_memory(jobs, kept) if self._fits() else self._streamed(jobs, kept)
-        return [failure for wave in waves for failure in wave]
+    def play(self, jobs: list[Job], kept: store.Store) -> list[Failure]:
+        """Play the jobs, keep what they come to; those that failed."""
+        return self._in_memory(jobs, kept) if self._fits() else self._streamed(jobs, kept)
 
     def _fits(self) -> bool:
         decoded = self.log.row_bytes(self._columns()) * self.rounds
         return decoded <= KEEP_BYTES or self.chosen.replay.replicates == "shuffle"
 
-    def _in_memory(self, jobs: list[Job], kept: store.Store) -> Iterator[list[str]]:
+    def _in_memory(self, jobs: list[Job], kept: store.Store) -> list[Failure]:
+        """Contender by contender, each made when its turn comes."""
         with self.clock("read"):
-            chunk = read_all(self.log, SHUFFLE_BYTES)
-            rows = self._rows(chunk)
-        contenders = self._contenders(jobs, rows)
+            rows = self._rows(read_all(self.log, SHUFFLE_BYTES))
+        ready, failures = self._compile(jobs, rows)
         with self.clock("replay"), ThreadPoolExecutor(self.threads) as pool:
-            told = {pool.submit(self._whole, job, contender, rows, kept): job for job, contender in contenders}
-            yield self._collect(told)
+            return failures + self._collect({pool.submit(self._whole, job, rows, kept): job for job in ready})
 
-    def _whole(self, job: Job, contender: replay.Contender, rows: replay.Rows, kept: store.Store) -> None:
+    def _whole(self, job: Job, rows: replay.Rows, kept: store.Store) -> None:
+        contender = self._contender(job)
         index, at = self._order(job.seed, 0, self.rounds)
         batch = self.chosen.replay.batch
         edges = np.unique(np.linspace(0, self.rounds, SLICES + 1).astype(np.int64) // batch * batch)[1:]
@@ -125,15 +123,16 @@ class Session:
         self._keep(job, contender, kept, time.perf_counter() - started)
         self.bar.update(self.rounds - index.size)
 
-    def _streamed(self, jobs: list[Job], kept: store.Store) -> Iterator[list[str]]:
-        for first in range(0, len(jobs), WAVE):
-            yield self._pass(jobs[first : first + WAVE], kept)
+    def _streamed(self, jobs: list[Job], kept: store.Store) -> list[Failure]:
+        """Side by side, a wave of contenders over each pass of the log."""
+        waves = (jobs[first : first + WAVE] for first in range(0, len(jobs), WAVE))
+        return [failure for wave in waves for failure in self._pass(wave, kept)]
 
-    def _pass(self, jobs: list[Job], kept: store.Store) -> list[str]:
-        """One pass over the log for a wave of contenders; the next chunk is read while this one is played."""
-        contenders: list[tuple[Job, replay.Contender]] = []
-        failures: list[str] = []
-        seconds = dict.fromkeys((job.key for job in jobs), 0.0)
+    def _pass(self, jobs: list[Job], kept: store.Store) -> list[Failure]:
+        """One pass over the log; the next chunk is read while this one is played."""
+        contenders: dict[Job, replay.Contender] = {}
+        failures: list[Failure] = []
+        seconds = dict.fromkeys(jobs, 0.0)
         with ThreadPoolExecutor(self.threads) as pool, ThreadPoolExecutor(1) as reader:
             chunks = self.log.read(CHUNK_BYTES, multiple=self.chosen.replay.batch, columns=self._columns())
             ahead = reader.submit(next, chunks, None)
@@ -144,29 +143,30 @@ class Session:
                     break
                 ahead = reader.submit(next, chunks, None)
                 rows = self._rows(chunk)
-                contenders = contenders or self._contenders(jobs, rows)
+                if chunk.start == 0:
+                    ready, failures = self._compile(jobs, rows)
+                    contenders = {job: self._contender(job) for job in ready}
                 with self.clock("replay"):
-                    told = {pool.submit(self._part, job, c, rows, chunk, seconds): job for job, c in contenders}
+                    told = {pool.submit(self._part, job, c, rows, chunk, seconds): job for job, c in contenders.items()}
                     failures += self._collect(told)
-                broken = {job.key for future, job in told.items() if future.exception()}
-                contenders = [(job, c) for job, c in contenders if job.key not in broken]
-                if not contenders:
-                    break
-        for job, contender in contenders:
-            self._keep(job, contender, kept, seconds[job.key])
+                for future, job in told.items():
+                    if future.exception():
+                        del contenders[job]
+        for job, contender in contenders.items():
+            self._keep(job, contender, kept, seconds[job])
         return failures
 
     def _part(
-        self, job: Job, contender: replay.Contender, rows: replay.Rows, chunk: Chunk, seconds: dict[str, float]
+        self, job: Job, contender: replay.Contender, rows: replay.Rows, chunk: Chunk, seconds: dict[Job, float]
     ) -> None:
         index, at = self._order(job.seed, chunk.start, rows.user.shape[0])
         started = time.perf_counter()
         contender.play(rows, index, at)
-        seconds[job.key] += time.perf_counter() - started
+        seconds[job] += time.perf_counter() - started
         self.bar.update(rows.user.shape[0])
 
-    def _collect(self, told: dict[Future[None], Job]) -> list[str]:
-        """Wait for all; the messages of those that failed. Ctrl-C stops the others within a slice."""
+    def _collect(self, told: dict[Future[None], Job]) -> list[Failure]:
+        """Wait for all; those that failed. Ctrl-C stops the others within a slice."""
         waiting = set(told)
         failures = []
         try:
@@ -175,8 +175,7 @@ class Session:
                 for future in done:
                     error = future.exception()
                     if isinstance(error, Exception):
-                        what = str(error) if isinstance(error, LersbenchError) else f"{type(error).__name__}: {error}"
-                        failures.append(f"  {told[future].entry.label}, seed {told[future].seed}: {what}")
+                        failures.append(_failure(told[future], error))
         except BaseException:
             self.stop.set()
             for future in waiting:
@@ -226,21 +225,23 @@ class Session:
             int(random_numbers(self.chosen, "ties", seed).generate_state(1)[0]),
         )
 
-    def _contenders(self, jobs: list[Job], rows: replay.Rows) -> list[tuple[Job, replay.Contender]]:
-        """Fresh contenders, their loops compiled for rows of this kind."""
+    def _compile(self, jobs: list[Job], rows: replay.Rows) -> tuple[list[Job], list[Failure]]:
+        """Compile the loops of the jobs for rows of this kind: those that can be played, and what failed."""
         none = np.empty(0, np.int64)
-        found, warm = [], set()
+        problems: dict[type, Exception | None] = {}
         for job in jobs:
-            contender = self._contender(job)
             kind = type(job.entry.policy)
-            if kind not in warm:
+            if kind not in problems:
                 self.bar.set_description_str(f"compiling {job.entry.name}")
                 with self.clock("compile"):
-                    contender.play(rows, none, none)
-                warm.add(kind)
-            found.append((job, contender))
+                    try:
+                        self._contender(job).play(rows, none, none)
+                        problems[kind] = None
+                    except Exception as problem:
+                        problems[kind] = problem
         self.bar.set_description_str(" ".join(filter(None, [self.chosen.name, jobs[0].variant])))
-        return found
+        failed = [(job, error) for job in jobs if (error := problems[type(job.entry.policy)])]
+        return [job for job in jobs if not problems[type(job.entry.policy)]], [_failure(*one) for one in failed]
 
     def _contender(self, job: Job) -> replay.Contender:
         policy = job.entry.policy
@@ -257,6 +258,29 @@ class Session:
         curve[:, metrics.COVERAGE] /= max(1, self.likes.total)
         about = {"policy": job.entry.label, "seed": job.seed, "seconds": seconds, "rounds": self.rounds}
         kept.put(job.key, store.Curve(self.checkpoints, metrics.NAMES, curve, about))
+
+
+class Failure(NamedTuple):
+    """A contender that could not be played, and why."""
+
+    job: Job
+    problem: str
+
+
+def _failure(job: Job, error: Exception) -> Failure:
+    what = str(error).strip()
+    return Failure(job, what if isinstance(error, LersbenchError) else f"{type(error).__name__}: {what}")
+
+
+def tell(failures: list[Failure]) -> str:
+    """The failures, those of one policy that say the same told once."""
+    seeds: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for job, problem in failures:
+        seeds[job.entry.label, problem].append(job.seed)
+    return "\n".join(
+        f"  {label}, seed{'s' * (len(own) > 1)} {', '.join(map(str, own))}: {problem}"
+        for (label, problem), own in seeds.items()
+    )
 
 
 class _Likes:

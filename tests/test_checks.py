@@ -132,21 +132,17 @@ class Worst(Mean):
         top_k(round.scores, round.ties, slate)
 
 
-@dataclass(frozen=True)
-class LastFirst(Mean):
-    """Learns only the last round of a batch (2024)."""
+class Thawing(Policy):
+    """Takes its verbs from the sound policy, but not its frozen fields."""
 
-    def update_batch(self, state: Any, rounds: Any, slates: Any, rewards: Any, seen: Any) -> None:
-        state["rounds"] = state.get("rounds", 0) + rounds[0].t  # depends on how the engine cuts its batches
-        super().update_batch(state, rounds, slates, rewards, seen)
+    init, select, update = Mean.init, Mean.select, Mean.update
 
 
 @dataclass
-class Thawed(Mean.__mro__[1]):  # type: ignore[name-defined, misc]
+class Thawed(Thawing):
     """A dataclass that can be changed (2024)."""
 
     start: float = 1.0
-    init, select, update = Mean.init, Mean.select, Mean.update
 
 
 @dataclass(frozen=True)

@@ -250,7 +250,7 @@ def test_a_broken_contender_is_named_and_the_others_are_kept(tmp_path: Path, pol
     policies = [{"name": "random"}, {"name": str(policy_file)}]
     with pytest.raises(RunError, match=r"3 of 6 contenders failed") as caught:
         bench(scenario_of(policies), tmp_path)
-    assert "mean, seed 0" in str(caught.value) and "not in 0..C-1" in str(caught.value)
+    assert "mean, seeds 0, 1, 2: " in str(caught.value) and "not in 0..C-1" in str(caught.value)
     assert bench(scenario_of([{"name": "random"}]), tmp_path).played == 0
 
 

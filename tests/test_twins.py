@@ -58,9 +58,9 @@ def play(
     state, rng, history = policy.init(world.spec), np.random.default_rng(seed), History()
     for t in range(rounds):
         chunk = world.chunk
-        key = int(scramble(7, t))
+        offered, key = chunk.candidates[t % len(chunk.candidates)], int(scramble(7, t))
         outputs = np.zeros(WIDE), np.zeros(slate)
-        round = Round(t, 0, chunk.context[t], chunk.candidates[t], chunk.features[t], key, *outputs)
+        round = Round(t, 0, chunk.context[t], offered, chunk.features[t], key, *outputs)
         shown = np.zeros(slate, np.int64)
         policy.select(state, rng, round, shown)
         yield round, shown, history

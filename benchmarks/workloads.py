@@ -1,0 +1,227 @@
+"""The workloads: worlds, and lersbench's own run of them.
+
+Contexts and features are standard normal, scaled to length 1. Linear rewards are (1 + theta_a'x) / 2 with the
+theta_a uniform on the unit sphere; clicks are drawn with probability 0.02 (1 + theta_a'x), 2 % on average.
+W4 has linear rewards, "W4 clicks" beside it clicks. In W3 all items share one theta, and 30 % are clicked.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lersbench import metrics
+from lersbench.jit import kernel
+from lersbench.policies import iba_linucb, linucb
+from lersbench.policy import KernelPolicy, Spec
+from lersbench.replay import Contender, Protocol, Rows
+
+from . import numpy_twins, textbook
+
+ALPHA, TIES = 0.3, 12345
+
+
+def sphere(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    points = rng.standard_normal(shape)
+    return points / np.linalg.norm(points, axis=-1, keepdims=True)
+
+
+@dataclass
+class Workload:
+    """One workload: its log in memory, our run, the NumPy twin on the first rounds, the textbook's verdict."""
+
+    name: str
+    must: float
+    reach: float
+    rows: Rows
+    spec: Spec
+    policy: KernelPolicy
+    slate: int = 1
+    replay: bool = False
+    ranked: bool = False
+    twin: Callable[[int, Any], Any] = lambda n, form: None  # play the first n rounds with a form
+    forms: tuple[Any, ...] = numpy_twins.FORMS
+    twin_rounds: int = 0
+    verdict: Callable[[np.ndarray], tuple[int, float]] = lambda choices: (0, 0.0)
+
+    @property
+    def rounds(self) -> int:
+        return int(self.rows.user.shape[0])
+
+    def contender(self, policy: KernelPolicy | None = None) -> Contender:
+        """A fresh run; its loop is compiled here, on zero rounds."""
+        protocol = Protocol(
+            slate=self.slate,
+            batch=1,
+            replay=self.replay,
+            full=False,
+            users=-1,
+            items=-1,
+            ranked=self.ranked,
+            known=False,
+            silence=-np.inf,
+            ties=TIES,
+        )
+        meter = metrics.new_meter(self.spec.n_items, np.array([self.rounds]), 0)
+        ready = Contender(policy or self.policy, self.spec, protocol, meter, np.random.default_rng(0))
+        none = np.empty(0, np.int64)
+        ready.play(self.rows, none, none)
+        return ready
+
+    def play(self, contender: Contender) -> Contender:
+        everything = np.arange(self.rounds)
+        contender.play(self.rows, everything, everything)
+        return contender
+
+    def choices(self) -> np.ndarray:
+        """The slates (n, K) of our run; -1 where nothing was chosen under rejection replay."""
+        recorder = Recorder(self.policy, self.rounds, self.slate)
+        return self.play(self.contender(recorder)).state.slates
+
+
+class Record(NamedTuple):
+    state: Any
+    slates: np.ndarray  # (n, K)
+
+
+@functools.cache
+def recording(kernels: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The same kernels, writing down what they choose; `round.user` is the number of the row."""
+    select, update, *lazy = kernels
+
+    @kernel
+    def recorded_select(state, rng, round, slate):  # type: ignore[no-untyped-def]
+        select(state.state, rng, round, slate)
+        for k in range(slate.shape[0]):
+            state.slates[round.user, k] = slate[k]
+
+    @kernel
+    def recorded_update(state, round, slate, rewards, seen):  # type: ignore[no-untyped-def]
+        update(state.state, round, slate, rewards, seen)
+
+    if not lazy:
+        return recorded_select, recorded_update
+    wins = lazy[0]
+
+    @kernel
+    def recorded_wins(state, rng, round, candidate):  # type: ignore[no-untyped-def]
+        won = wins(state.state, rng, round, candidate)
+        if won:
+            state.slates[round.user, 0] = candidate
+        return won
+
+    return recorded_select, recorded_update, recorded_wins
+
+
+class Recorder(KernelPolicy):
+    """Another policy, with its choices written down."""
+
+    def __new__(cls, policy: KernelPolicy, rounds: int, slate: int) -> Recorder:
+        return object.__new__(type("Recorder", (cls,), {"kernels": recording(policy.kernels)}))
+
+    def __init__(self, policy: KernelPolicy, rounds: int, slate: int) -> None:
+        self.policy, self.rounds, self.slate = policy, rounds, slate
+
+    def init(self, spec: Spec) -> Record:
+        return Record(self.policy.init(spec), np.full((self.rounds, self.slate), -1))
+
+
+def rows_of(contexts: np.ndarray, rewards: np.ndarray, items: int, **more: np.ndarray) -> Rows:
+    n = contexts.shape[0]
+    liked_row, liked = np.nonzero(rewards) if more.pop("liked", None) is not None else (np.empty(0, np.int64),) * 2
+    given = {
+        "user": np.arange(n),
+        "context": contexts,
+        "candidates": np.arange(items)[None],
+        "features": np.zeros((1, items, 0)),
+        "items": np.zeros((items, 0)),
+        "rewards": rewards,
+        "slate": np.zeros((0, 0), np.int64),
+        "value": np.zeros((0, items)),
+        "best": np.zeros(0),
+        "liked_from": np.concatenate([[0], np.cumsum(np.bincount(liked_row, minlength=n))]),
+        "liked": liked,
+    }
+    return Rows(**{**given, **more})
+
+
+def disjoint(
+    name: str, n: int, arms: int, clicks: bool, ranked: bool, must: float, reach: float, twin_rounds: int
+) -> Workload:
+    rng = np.random.default_rng(0)
+    contexts, theta = sphere(rng, n, 20), sphere(rng, arms, 20)
+    signal = contexts @ theta.T
+    rewards = (rng.random((n, arms)) < 0.02 * (1 + signal)).astype(float) if clicks else (1 + signal) / 2
+    del signal
+    liked = [np.flatnonzero(row) for row in rewards] if ranked else []
+
+    def twin(rounds: int, form: Any) -> Any:
+        if ranked:
+            return numpy_twins.ranked(contexts[:rounds], rewards, liked, ALPHA, form)
+        return numpy_twins.disjoint(contexts[:rounds], rewards, ALPHA, form)
+
+    return Workload(
+        name,
+        must,
+        reach,
+        rows_of(contexts, rewards, arms, **({"liked": np.empty(0)} if ranked else {})),
+        Spec(arms, arms, 1, 20),
+        linucb.LinUCB(ALPHA),
+        ranked=ranked,
+        twin=twin,
+        twin_rounds=twin_rounds,
+        verdict=lambda slates: textbook.disjoint(contexts, rewards, slates[:, 0], ALPHA, TIES),
+    )
+
+
+def replayed(name: str, n: int, clicks: bool, must: float, reach: float, twin_rounds: int) -> Workload:
+    rng = np.random.default_rng(0)
+    contexts, theta, logged = sphere(rng, n, 20), sphere(rng, 34, 20), rng.integers(34, size=n)
+    signal = np.einsum("nd,nd->n", contexts, theta[logged])
+    rewards = (rng.random(n) < 0.02 * (1 + signal)).astype(float) if clicks else (1 + signal) / 2
+    return Workload(
+        name,
+        must,
+        reach,
+        rows_of(contexts, rewards[:, None], 34, slate=logged[:, None]),
+        Spec(34, 34, 1, 20),
+        linucb.LinUCB(ALPHA),
+        replay=True,
+        twin=lambda rounds, form: numpy_twins.replayed(contexts[:rounds], logged, rewards, 34, ALPHA, form),
+        twin_rounds=twin_rounds,
+        verdict=lambda slates: textbook.replayed(contexts, logged, rewards, slates[:, 0] >= 0, 34, ALPHA, TIES),
+    )
+
+
+def per_position(name: str, n: int, m: int, must: float, reach: float, twin_rounds: int) -> Workload:
+    rng = np.random.default_rng(0)
+    features, theta = sphere(rng, n, 12, m), sphere(rng, m)
+    clicks = (rng.random((n, 12)) < 0.3 * (1 + features @ theta)).astype(float)
+    return Workload(
+        name,
+        must,
+        reach,
+        rows_of(np.zeros((n, 0)), clicks, 12, features=features),
+        Spec(12, 12, 6, 0, m),
+        iba_linucb.IBALinUCB(ALPHA),
+        slate=6,
+        twin=lambda rounds, form: numpy_twins.per_position(features[:rounds], clicks, 6, ALPHA, form),
+        forms=numpy_twins.POSITION_FORMS,
+        twin_rounds=twin_rounds,
+        verdict=lambda slates: textbook.per_position(features, clicks, slates, ALPHA, TIES),
+    )
+
+
+WORKLOADS: dict[str, Callable[[], Workload]] = {
+    "W1": lambda: disjoint("W1 disjoint", 20_000, 100, False, False, 4, 15, 20_000),
+    "W1 clicks": lambda: disjoint("W1 clicks", 20_000, 100, True, False, 4, 15, 20_000),
+    "W2": lambda: disjoint("W2 full ranking", 2_602, 1_023, True, True, 8, 20, 2_602),
+    "W3": lambda: per_position("W3 per position", 180_000, 10, 12, 40, 20_000),
+    "W3 d 56": lambda: per_position("W3 with d 56", 20_000, 56, 4, 7, 5_000),
+    "W4": lambda: replayed("W4 rejection replay", 1_000_000, False, 20, 80, 50_000),
+    "W4 clicks": lambda: replayed("W4 clicks", 1_000_000, True, 20, 80, 50_000),
+}
