@@ -38,21 +38,18 @@ def rates(workload: Workload, repeats: int = REPEATS) -> tuple[float, float]:
 
 
 def peak_memory(name: str) -> float:
-    """MB of resident memory at the peak of our run, log in memory included, above the imported package."""
+    """MB of resident memory at the peak of our run, log in memory included, above the imported package (Linux)."""
     code = (
-        "import resource, numpy as np\n"
         "from benchmarks.workloads import WORKLOADS\n"
-        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024\n"
-        "start = peak()\n"
-        f"w = WORKLOADS[{name!r}]()\n"
-        "log = sum(a.nbytes for a in w.rows) / 2**20\n"
-        "made = peak()\n"
-        "w.play(w.contender())\n"
-        "print(start, log, made, peak())\n"
+        "def resident(what):\n"
+        "    return next(int(line.split()[1]) for line in open('/proc/self/status') if line.startswith(what)) / 1024\n"
+        "start = resident('VmRSS')\n"
+        f"workload = WORKLOADS[{name!r}]()\n"
+        "open('/proc/self/clear_refs', 'w').write('5')  # the peak counts from here\n"
+        "workload.play(workload.contender())\n"
+        "print(resident('VmHWM') - start)\n"
     )
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    start, log, made, end = map(float, out)
-    return end - max(start, made) if made > start + log else end - start
+    return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
 
 
 def line(name: str) -> str:

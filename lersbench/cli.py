@@ -244,7 +244,8 @@ def new_policy(name: str, folder: Path) -> None:
     from lersbench import newpolicy
 
     path = newpolicy.write(name, folder)
-    say(f"wrote {path}; try: lersbench check-policy ./{path} && lersbench bench smoke --policy ./{path}")
+    told = path if path.is_absolute() else f"./{path}"
+    say(f"wrote {path}; try: lersbench check-policy {told} && lersbench bench smoke --policy {told}")
 
 
 @cli.command(name="check-policy")

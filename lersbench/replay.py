@@ -258,7 +258,7 @@ def drive(
 
 
 @functools.cache
-def compiled(policy: type[KernelPolicy]) -> Callable[..., None]:
+def compiled(policy: type[Any]) -> Callable[..., None]:
     """The loop above, compiled for the kernels of this policy; from disk where they have been compiled before."""
     kernels = dict(zip(("select", "update", "wins"), policy.kernels, strict=False))
     name = f"{policy.__module__}.{policy.__qualname__}"
@@ -365,11 +365,11 @@ def _scratch(spec: Spec, protocol: Protocol) -> Scratch:
     )
 
 
-def rows_of(chunk: Chunk, items: np.ndarray, feedback: str, slate: int) -> Rows:
+def rows_of(chunk: Chunk, items: np.ndarray, feedback: str, slate: int, likes: bool = True) -> Rows:
     """A chunk as this feedback shows it, with what all contenders need computed once.
 
     Under "logged" the candidates of a round are the items of its logged slate, and the reward of an
-    item is its logged click wherever a policy places it. `slate` is K.
+    item is its logged click wherever a policy places it. `slate` is K; without `likes` no liked items are looked up.
     """
     n = chunk.user.shape[0]
     candidates, features, rewards, value = chunk.candidates, chunk.features, chunk.rewards, chunk.expected
@@ -384,7 +384,7 @@ def rows_of(chunk: Chunk, items: np.ndarray, feedback: str, slate: int) -> Rows:
         value = np.take_along_axis(value, chunk.slate, axis=1) if value.shape[0] else value
     if not value.shape[0] and feedback != "replay":
         value = rewards
-    liked_row, liked = np.nonzero(rewards) if feedback != "replay" else (np.empty(0, np.int64),) * 2
+    liked_row, liked = np.nonzero(rewards) if likes and feedback != "replay" else (np.empty(0, np.int64),) * 2
     return Rows(
         chunk.user,
         chunk.context,
@@ -396,7 +396,7 @@ def rows_of(chunk: Chunk, items: np.ndarray, feedback: str, slate: int) -> Rows:
         value,
         _best(value, slate) if value.shape[0] else np.zeros(0),
         np.concatenate([[0], np.cumsum(np.bincount(liked_row, minlength=n))]),
-        liked,
+        np.ascontiguousarray(liked),  # nonzero gives columns of one array, which would be one more signature
     )
 
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lersbench.jit import inlined, kernel
-from lersbench.packed import packed_size, products
+from lersbench.packed import packed_size, products, take
 from lersbench.simd import LANES, aligned, lane_sums, padded, row_dots, take_outer
 
 DENSE, COLUMNS = range(2)
@@ -29,8 +29,7 @@ class Bank(NamedTuple):
     ridge: np.ndarray  # (1,)
     theta: np.ndarray  # (ceil(n_arms / 8), 8 d) lanes, the estimates
     used: np.ndarray  # (2,) int64: dense arms, columns of `vectors` in use
-    packed: np.ndarray  # (n_arms, packed_size padded) A^-1 of the dense arms, both halves added,
-    # in the order they became dense
+    packed: np.ndarray  # (n_arms, packed_size padded) A^-1 of the dense arms, in the order they became dense
     inverse: np.ndarray  # (n_arms ceil(d / 8), 8 d) the same A^-1 in full, as lanes
     row: np.ndarray  # (n_arms,) int64 row of the arm in `packed`, -1 while it is sparse
     arm: np.ndarray  # (n_arms,) int64 arm of each row
@@ -215,9 +214,7 @@ def _take(bank: Bank, row: int) -> None:
     d = bank.xx.shape[0] // 2
     take_outer(bank.inverse, row * bank.w.shape[0] // LANES, bank.w)
     twice(bank.w[:d], bank.xx)
-    products(bank.xx, 1, bank.z)
-    for p in range(bank.z.shape[0]):
-        bank.packed[row, p] -= bank.z[p]
+    take(bank.packed[row], bank.xx, 1)
 
 
 @inlined

@@ -191,7 +191,8 @@ class Session:
         """The chunk as the regime shows it, checked for uniform logging where the regime lives by it."""
         if self.feedback == "replay" and not self.chosen.replay.allow_biased:
             _check_uniform(self.log, chunk)
-        rows = replay.rows_of(chunk, self.log.items, self.feedback, self.chosen.replay.slate)
+        likes = self.chosen.replay.ranking or self.log.info.users > 0
+        rows = replay.rows_of(chunk, self.log.items, self.feedback, self.chosen.replay.slate, likes)
         if self.feedback != "replay" and self.log.info.users:
             self.likes.add(rows)
         return rows
