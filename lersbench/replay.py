@@ -6,7 +6,6 @@ due, deliver the feedback of the last batch, show the round to the policy, check
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -257,9 +256,17 @@ def drive(
     deliver(state, rows, protocol, scratch)
 
 
-@functools.cache
-def compiled(policy: type[Any]) -> Callable[..., None]:
+def compiled(policy: type[KernelPolicy]) -> Callable[..., None]:
     """The loop above, compiled for the kernels of this policy; from disk where they have been compiled before."""
+    if policy not in _loops:
+        _loops[policy] = _compile(policy)
+    return _loops[policy]
+
+
+_loops: dict[type[KernelPolicy], Callable[..., None]] = {}
+
+
+def _compile(policy: type[KernelPolicy]) -> Callable[..., None]:
     kernels = dict(zip(("select", "update", "wins"), policy.kernels, strict=False))
     name = f"{policy.__module__}.{policy.__qualname__}"
     cache = name.startswith("lersbench.policies.")

@@ -279,7 +279,7 @@ def tell(failures: list[Failure]) -> str:
     for job, problem in failures:
         seeds[job.entry.label, problem].append(job.seed)
     return "\n".join(
-        f"  {label}, seed{'s' * (len(own) > 1)} {', '.join(map(str, own))}: {problem}"
+        f"  {label}, seed{'s' * (len(own) > 1)} {', '.join(map(str, sorted(own)))}: {problem}"
         for (label, problem), own in seeds.items()
     )
 

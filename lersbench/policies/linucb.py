@@ -26,6 +26,8 @@ from lersbench.ridge import (
 )
 from lersbench.simd import aligned, padded
 
+RIVALS = 2  # rivals whose bounds `wins` computes one by one before it computes all
+
 
 class State(NamedTuple):
     """Learned in place."""
@@ -79,20 +81,16 @@ def overtaken(estimates: np.ndarray, candidates: np.ndarray, score: float) -> bo
 
 
 @inlined
-def likely_rival(state: State, candidates: np.ndarray, arm: int, length: float) -> int:
-    """The candidate beside `arm` with the highest bound, were contexts of this length alike in all directions; or -1."""
-    rival, promise = -1, -math.inf
-    for c in range(candidates.shape[0]):
-        a = candidates[c]
-        likely = state.means[a] + length * state.bank.spread[a]
-        if likely > promise and a != arm:
-            rival, promise = a, likely
-    return rival
+def promises(state: State, round: Round, length: float) -> None:
+    """Fill `round.scores` with what the bounds would be, were contexts of this length alike in all directions."""
+    for c in range(round.candidates.shape[0]):
+        a = round.candidates[c]
+        round.scores[c] = state.means[a] + length * state.bank.spread[a]
 
 
 @kernel
 def wins(state: State, rng: np.random.Generator, round: Round, candidate: int) -> bool:
-    """Would `select` put this candidate on top? Settled by one or two rivals where they suffice, else by all.
+    """Would `select` put this candidate on top? Settled by a few rivals where they suffice, else by all.
 
     The candidate loses as soon as an upper bound of its score, first a cheap one, is below a lower bound of
     a rival's, first its estimate alone. `slack` and `blur` are more than rounding can do to a quadratic
@@ -107,12 +105,20 @@ def wins(state: State, rng: np.random.Generator, round: Round, candidate: int) -
         most = mean + alpha * math.sqrt(norm * state.ceiling[arm] + slack) + blur
         if overtaken(state.means, candidates, most):
             return False
-        rival = likely_rival(state, candidates, arm, alpha * math.sqrt(norm))
-        if rival >= 0:
+        promises(state, round, alpha * math.sqrt(norm))
+        round.scores[candidate] = -math.inf
+        for attempt in range(min(RIVALS, candidates.shape[0] - 1)):
+            c = best(round.scores, round.ties)
+            rival = candidates[c]
             bonus = alpha * math.sqrt(max(0.0, quadratic(bank, rival, x) - slack))
-            theirs = state.means[rival] + bonus - blur - 1e-15 * abs(state.means[rival])
-            if theirs > most or theirs > mean + alpha * math.sqrt(max(0.0, quadratic(bank, arm, x)) + slack):
+            least = state.means[rival] + bonus - blur - 1e-15 * abs(state.means[rival])
+            if least > most:
                 return False
+            if attempt == 0:
+                most = mean + alpha * math.sqrt(max(0.0, quadratic(bank, arm, x)) + slack) + blur
+                if least > most:
+                    return False
+            round.scores[c] = -math.inf
     bounds(state, round)
     won = best(round.scores, round.ties) == candidate
     if won:

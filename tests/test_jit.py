@@ -1,0 +1,67 @@
+"""Compilation: an edit anywhere is noticed, old caches go, and a user's types never reach the shared cache."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import lersbench
+from lersbench import jit
+
+PACKAGE = Path(lersbench.__file__).parent
+
+
+def run(code: str, tmp_path: Path, package: Path = PACKAGE) -> str:
+    """Run Python code in a process with a cache of its own; what it printed."""
+    path = os.pathsep.join([str(package.parent), str(tmp_path)])
+    env = {**os.environ, "LERSBENCH_CACHE": str(tmp_path / "cache"), "PYTHONPATH": path}
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+SELECT = """
+import numpy as np
+from lersbench.policies.random import State, select
+from lersbench.policy import Round
+slate, none = np.zeros(1, np.int64), np.zeros(0)
+round = Round(0, -1, none, np.arange(3), np.zeros((3, 0)), 7, np.array([1.0, 3.0, 2.0]), np.zeros(1))
+select(State(np.zeros(1, np.int64)), np.random.default_rng(0), round, slate)
+print(slate[0], sum(select.stats.cache_hits.values()))
+"""
+
+
+def test_an_edit_in_another_file_is_noticed(tmp_path: Path) -> None:
+    """A policy calls `linalg.top_k`: once that is edited, the policy's compiled kernel must not be used again."""
+    package = tmp_path / "copy" / "lersbench"
+    shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    assert run(SELECT, tmp_path, package) == "1 0"
+    assert run(SELECT, tmp_path, package) == "1 1"  # from disk
+    linalg = package / "linalg.py"
+    linalg.write_text(linalg.read_text().replace("slate[0] = best(scores, ties)", "slate[0] = 0"))
+    assert run(SELECT, tmp_path, package) == "0 0"
+
+
+def test_only_the_newest_caches_are_kept(tmp_path: Path) -> None:
+    old = [tmp_path / "cache" / "numba" / f"old{i}" for i in range(5)]
+    for age, folder in enumerate(old):
+        folder.mkdir(parents=True)
+        os.utime(folder, (1000 - age, 1000 - age))
+    run("import lersbench.jit", tmp_path)
+    kept = {p.name for p in (tmp_path / "cache" / "numba").iterdir()}
+    assert kept == {jit.source_digest(), "old0", "old1"}
+
+
+def test_a_users_policy_leaves_nothing_in_the_shared_cache(tmp_path: Path) -> None:
+    """Cached under a user's types, a kernel of ours could not be loaded where that user's module is missing."""
+    bench = (
+        "from lersbench import newpolicy, checks\nfrom pathlib import Path\nimport sys\n"
+        "path = newpolicy.write(sys.argv[1] if len(sys.argv) > 1 else {name!r}, Path('.'))\n"
+        "results = checks.check(f'./{{path.name}}')\nprint(all(r.ok for r in results))"
+    )
+    assert run(bench.format(name="mine"), tmp_path) == "True"
+    (tmp_path / "mine.py").unlink()
+    assert run(bench.format(name="another"), tmp_path) == "True"
