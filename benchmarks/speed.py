@@ -38,7 +38,7 @@ def rates(workload: Workload, repeats: int = REPEATS) -> tuple[float, float]:
 
 
 def peak_memory(name: str) -> float:
-    """MB of resident memory at the peak of our run, log in memory included, above the imported package (Linux)."""
+    """MB of resident memory at the peak of our run above the imported package and the log in memory (Linux)."""
     code = (
         "from benchmarks.workloads import WORKLOADS\n"
         "def resident(what):\n"
@@ -47,7 +47,7 @@ def peak_memory(name: str) -> float:
         f"workload = WORKLOADS[{name!r}]()\n"
         "open('/proc/self/clear_refs', 'w').write('5')  # the peak counts from here\n"
         "workload.play(workload.contender())\n"
-        "print(resident('VmHWM') - start)\n"
+        "print(resident('VmHWM') - start - sum(a.nbytes for a in workload.rows) / 2**20)\n"
     )
     return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
 

@@ -32,8 +32,8 @@ def _without_owner(context: Any, builder: ir.IRBuilder, typ: types.Type, value: 
 
 
 @intrinsic
-def _borrow(typingctx, value):  # type: ignore[no-untyped-def]
-    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+def _borrow(typingctx, value):
+    def codegen(context, builder, signature, args):
         return _without_owner(context, builder, signature.args[0], args[0])
 
     return value(value), codegen

@@ -62,7 +62,10 @@ class Policy:
     """
 
     needs: ClassVar[tuple[str, ...]] = ()
-    """What the log must offer: any of "context" (d > 0) and "features" (m > 0)."""
+    """What the log must offer: any of "context" (d > 0) and "features" (m > 0).
+
+    Joint features that a scenario composes are made only for policies that name "features" here.
+    """
 
     silence: ClassVar[float] = -math.inf
     """A round whose top score is below this counts as "nothing recommended" in `regret_published`."""

@@ -8,7 +8,7 @@ import threading
 import time
 from collections import defaultdict
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -210,9 +210,9 @@ class Session:
             index = np.flatnonzero(np.random.Generator(bits).random(rounds) < 0.5)
         return index, start + index
 
-    def _protocol(self, seed: int) -> replay.Protocol:
+    def _protocol(self, seed: int, composed: bool, silence: float) -> replay.Protocol:
         told = self.chosen.replay
-        users, items = told.interactions or (-1, -1)
+        users, items = told.interactions if told.interactions and composed else (-1, -1)
         return replay.Protocol(
             told.slate,
             told.batch,
@@ -222,7 +222,7 @@ class Session:
             items,
             told.ranking and self.feedback != "replay",
             self.feedback != "replay",
-            0.0,
+            silence,
             int(random_numbers(self.chosen, "ties", seed).generate_state(1)[0]),
         )
 
@@ -250,8 +250,10 @@ class Session:
         rng = np.random.default_rng(random_numbers(self.chosen, "policy", job.seed, name))
         pairs = self.rounds * self.chosen.replay.slate if self.feedback != "replay" and self.log.info.users else 0
         meter = metrics.new_meter(self.log.info.items, self.checkpoints, pairs)
-        protocol = self._protocol(job.seed)._replace(silence=policy.silence)
-        return replay.Contender(policy, self.spec, protocol, meter, rng)
+        composed = "features" in policy.needs
+        protocol = self._protocol(job.seed, composed, policy.silence)
+        left_out = self.chosen.replay.interactions and not composed
+        return replay.Contender(policy, replace(self.spec, m=0) if left_out else self.spec, protocol, meter, rng)
 
     def _keep(self, job: Job, contender: replay.Contender, kept: store.Store, seconds: float) -> None:
         contender.finish(self.rounds)

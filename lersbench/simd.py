@@ -29,15 +29,15 @@ def padded(n: int) -> int:
     return -(-n // LANES) * LANES
 
 
-def aligned(shape: tuple[int, ...], fill: float | None = 0.0) -> np.ndarray:
-    """A float64 array that starts at a cache line, so that no vector straddles two; not filled with `fill=None`."""
+def aligned(shape: tuple[int, ...]) -> np.ndarray:
+    """A float64 array of zeros that starts at a cache line, so that no vector straddles two.
+
+    Memory is taken page by page, when it is first written to.
+    """
     size = int(np.prod(shape, dtype=np.int64))
-    raw = np.empty(size + LANES)
+    raw = np.zeros(size + LANES)
     start = -(raw.ctypes.data // 8) % LANES
-    array = raw[start : start + size].reshape(shape)
-    if fill is not None:
-        array[...] = fill
-    return array
+    return raw[start : start + size].reshape(shape)
 
 
 def row_dots_loop(matrix: np.ndarray, first: int, last: int, x: np.ndarray, out: np.ndarray) -> None:
@@ -148,13 +148,13 @@ def _row_tile(rows: int) -> Any:
     """An intrinsic for `rows` dot products at once: as many independent sums as keep the adders busy."""
 
     @intrinsic
-    def tile(typingctx, matrix, row, x, out, at):  # type: ignore[no-untyped-def]
-        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def tile(typingctx, matrix, row, x, out, at):
+        def codegen(context, builder, signature, args):
             matrix, x, out = (_Array(context, builder, signature.args[i], args[i]) for i in (0, 2, 3))
             width = x.shape[0]
             starts = [builder.mul(builder.add(args[1], width.type(r)), width) for r in range(rows)]
 
-            def terms(p):  # type: ignore[no-untyped-def]
+            def terms(p):
                 right = x.vector(p)
                 return [(matrix.vector(builder.add(start, p)), right) for start in starts]
 
@@ -171,13 +171,13 @@ def _lane_tile(width: int) -> Any:
     """An intrinsic for `width` blocks of lanes at once."""
 
     @intrinsic
-    def tile(typingctx, weights, lanes, block, out, at):  # type: ignore[no-untyped-def]
-        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def tile(typingctx, weights, lanes, block, out, at):
+        def codegen(context, builder, signature, args):
             weights, lanes, out = (_Array(context, builder, signature.args[i], args[i]) for i in (0, 1, 3))
             intp = args[2].type
             starts = [builder.mul(builder.add(args[2], intp(j)), lanes.shape[1]) for j in range(width)]
 
-            def terms(p):  # type: ignore[no-untyped-def]
+            def terms(p):
                 weight, here = weights.everywhere(p), builder.mul(p, intp(LANES))
                 return [(weight, lanes.vector(builder.add(start, here))) for start in starts]
 
@@ -194,8 +194,8 @@ def _product_tile(height: int, width: int) -> Any:
     """An intrinsic for `height` columns of `left` times `width` blocks of `right` at once."""
 
     @intrinsic
-    def tile(typingctx, left, column, right, block, out):  # type: ignore[no-untyped-def]
-        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def tile(typingctx, left, column, right, block, out):
+        def codegen(context, builder, signature, args):
             left, right, out = (_Array(context, builder, signature.args[i], args[i]) for i in (0, 2, 4))
             intp, size = args[1].type, right.shape[1]
             columns = [builder.add(args[1], intp(i)) for i in range(height)]
@@ -206,7 +206,7 @@ def _product_tile(height: int, width: int) -> Any:
             ]
             starts = [builder.mul(b, size) for b in blocks]
 
-            def terms(p):  # type: ignore[no-untyped-def]
+            def terms(p):
                 vectors = [right.vector(builder.add(start, p)) for start in starts]
                 weights = [left.everywhere(builder.add(top, p)) for top in tops]
                 return [(w, v) for w in weights for v in vectors]
@@ -223,10 +223,10 @@ def _product_tile(height: int, width: int) -> Any:
 
 
 @intrinsic
-def _outer_tile(typingctx, lanes, block, x, at):  # type: ignore[no-untyped-def]
+def _outer_tile(typingctx, lanes, block, x, at):
     """One block of lanes less its part of x x'."""
 
-    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, args):
         lanes, x = (_Array(context, builder, signature.args[i], args[i]) for i in (0, 2))
         intp, size = args[1].type, lanes.shape[1]
         start, right = builder.mul(args[1], size), x.vector(builder.mul(args[3], intp(LANES)))

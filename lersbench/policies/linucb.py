@@ -36,6 +36,7 @@ class State(NamedTuple):
     alpha: np.ndarray  # (1,)
     means: np.ndarray  # (n_items, padded) working memory
     ceiling: np.ndarray  # (n_items,) at least the largest eigenvalue of the item's A^-1, which never grows
+    traced: np.ndarray  # (n_items,) the trace of that A^-1 when this bound was computed
     squares: np.ndarray  # (n_items, padded) working memory
 
 
@@ -68,7 +69,10 @@ def update(state: State, round: Round, slate: np.ndarray, rewards: np.ndarray, s
     """Every revealed item learns from its own reward."""
     for k in range(slate.shape[0]):
         if seen[k]:
-            observe(state.bank, round.candidates[slate[k]], round.context, rewards[k])
+            arm = round.candidates[slate[k]]
+            observe(state.bank, arm, round.context, rewards[k])
+            if state.bank.trace[arm] < 0.9 * state.traced[arm]:  # so the bound is renewed only now and then
+                state.traced[arm], state.ceiling[arm] = state.bank.trace[arm], largest(state.bank, arm)
 
 
 @inlined
@@ -120,10 +124,7 @@ def wins(state: State, rng: np.random.Generator, round: Round, candidate: int) -
                     return False
             round.scores[c] = -math.inf
     bounds(state, round)
-    won = best(round.scores, round.ties) == candidate
-    if won:
-        state.ceiling[arm] = largest(bank, arm)
-    return won
+    return best(round.scores, round.ties) == candidate
 
 
 @dataclass(frozen=True)
@@ -154,5 +155,6 @@ class LinUCB(KernelPolicy):
             np.array([self.alpha]),
             aligned((n,)),
             np.full(spec.n_items, 1.0 / self.ridge),
+            np.full(spec.n_items, spec.d / self.ridge),
             aligned((n,)),
         )
