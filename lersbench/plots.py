@@ -408,7 +408,7 @@ def forest(results: Results, name: str, policies: Sequence[str]) -> Figure:
         ax.grid(axis="x", color="0.92", lw=0.8)
         ax.set_axisbelow(True)
         ax.set_xlabel(_axis_title(metric))
-        ax.set_title(variant, loc="left", fontsize=9)
+        ax.set_title(variant, loc="right", fontsize=9)  # the axes are narrow: to the left it has the labels' room
         if metric.better != "neither" and len(counts) == 1:
             ax.text(1.02, -0.75, "rank", transform=ax.get_yaxis_transform(), va="bottom", fontsize=9, color="0.3")
     return figure

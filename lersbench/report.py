@@ -120,7 +120,7 @@ def _protocol(results: Results) -> list[Block]:
         for log in results.meta["logs"]
     ]
     sources = dict.fromkeys(
-        f"{log['name']}: {log.get('attribution') or 'no attribution stated'}. "
+        f"Data: {(log.get('attribution') or 'no attribution stated').rstrip('.')}. "
         f"Licence: {log.get('licence') or 'not stated'}."
         for log in results.meta["logs"]
     )
@@ -131,9 +131,9 @@ def _protocol(results: Results) -> list[Block]:
         for kind in sorted(set(contenders["feedback"]))
     ]
     made = dict.fromkeys(
-        f"{log['name']}: {', '.join(f'{key} {_plain(value)}' for key, value in log['provenance'].items())}."
+        f"{log['name']}: {', '.join(f'{key} {value}' for key, value in log['provenance'].items() if _short(value))}."
         for log in results.meta["logs"]
-        if log.get("provenance")
+        if any(map(_short, (log.get("provenance") or {}).values()))
     )
     return [
         Table(["log", "data", "rounds", "items", "users"], rows, words=2),
@@ -153,12 +153,9 @@ def _settings(results: Results) -> str:
     return shown + (f" Feedback is delivered every {batch} rounds." if batch and batch > 1 else "")
 
 
-def _plain(value: Any) -> str:
-    """A value of a log's provenance as short text."""
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 120 else text[:117] + "..."
+def _short(value: Any) -> bool:
+    """Can this part of a log's provenance stand in a sentence? The whole of it is in `run.json`."""
+    return isinstance(value, int | float | str) and len(str(value)) <= 40
 
 
 def _leaderboard(ranking: Board) -> list[Block]:
