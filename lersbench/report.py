@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import html
-import json
 import math
 import os
 import re
@@ -179,7 +178,7 @@ def _machine(results: Results) -> Items:
     lines = [f"Run: {results.path.name}; seeds {', '.join(map(str, meta['seeds']))}."]
     for title, key in (("Versions", "versions"), ("Machine", "machine"), ("Seconds", "seconds")):
         if meta.get(key):
-            lines.append(f"{title}: {', '.join(f'{name} {_plain(value)}' for name, value in meta[key].items())}.")
+            lines.append(f"{title}: {', '.join(f'{name} {value}' for name, value in meta[key].items())}.")
     if meta.get("rounds_per_second"):
         lines.append(f"Speed: {meta['rounds_per_second']:,.0f} rounds per second.")
     digests = dict.fromkeys(f"{log['name']} {log['digest']}" for log in meta["logs"] if log.get("digest"))
