@@ -1,8 +1,8 @@
-"""`python -m benchmarks.public [W1 ...]`: the same workloads through `lersbench bench`, from a log on disk to results.
+"""`python -m benchmarks.public [W1 ...]`: the same workloads through `lersbench bench`, from a log on disk.
 
-The log is written once; then `lersbench bench` runs in a process of its own with one thread, `REPEATS` times, each after
-a run of the NumPy twin. What counts as ours is reading, checking and replaying as `run.json` tells them (the reader works
-ahead in a second thread where the log is streamed); compilation and the start of Python are apart.
+The log is written once; then `lersbench bench` runs in a process of its own with one thread, `REPEATS` times, each
+with a run of the NumPy twin. What counts as ours is reading, checking and replaying as `run.json` tells them (the
+reader works ahead in a second thread); compilation and the start of Python are apart.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def _point_numba_at_the_cache() -> None:
     folder = cache_root() / "numba" / source_digest()
     folder.mkdir(parents=True, exist_ok=True)
     os.utime(folder)
-    numba.config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
+    numba.config.CACHE_DIR = str(folder)
     others = sorted(folder.parent.iterdir(), key=lambda p: p.stat().st_mtime, reverse=True)
     for old in others[KEEP:]:
         shutil.rmtree(old, ignore_errors=True)

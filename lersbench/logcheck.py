@@ -158,6 +158,11 @@ class Checks:
         self._place = np.full(items, -1, dtype=np.int64)
         self._latest = np.iinfo(np.int64).min
 
+    def prepare(self) -> None:
+        """Compile the check of slates."""
+        none = np.zeros((0, 0), np.int64)
+        place_slates(none, none, self._place, np.zeros(0, np.int64))
+
     def block(self, file: str, start: int, columns: dict[str, np.ndarray]) -> None:
         """Check rows `start`.. of the log; every column is (n,) or (n, width) in its dtype of a Chunk.
 

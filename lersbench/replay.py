@@ -227,10 +227,14 @@ def drive(
     end, so a call must end where a batch ends.
     """
     state, rows, scratch, meter = borrow(state), borrow(rows), borrow(scratch), borrow(meter)
-    for n in range(index.shape[0]):
-        row = index[n]
-        if scratch.clock[1] > 0 and (protocol.batch == 1 or at[n] // protocol.batch != at[n - 1] // protocol.batch):
+    size = index.shape[0]
+    for n in range(size + 1):  # one turn more, so that `deliver` is compiled in one place only
+        due = n == size or protocol.batch == 1 or at[n] // protocol.batch != at[n - 1] // protocol.batch
+        if scratch.clock[1] > 0 and due:
             deliver(state, rows, protocol, scratch)
+        if n == size:
+            return
+        row = index[n]
         metrics.read_until(meter, at[n], protocol.ranked, protocol.known, protocol.replay)
         slot = scratch.clock[1]
         round = round_at(rows, row, at[n], slot, protocol, scratch)
@@ -253,7 +257,6 @@ def drive(
         scratch.rows[slot] = row
         scratch.at[slot] = at[n]
         scratch.clock[1] += 1
-    deliver(state, rows, protocol, scratch)
 
 
 def compiled(policy: type[KernelPolicy]) -> Callable[..., None]:
@@ -279,7 +282,7 @@ def _compile(policy: type[KernelPolicy]) -> Callable[..., None]:
 def batched(policy: Policy) -> Callable[..., None]:
     """The same loop in Python, a batch at a time, through `select_batch` and `update_batch`."""
 
-    def drive(state, rng, rows, index, at, protocol, scratch, meter) -> None:  # type: ignore[no-untyped-def]
+    def drive(state, rng, rows, index, at, protocol, scratch, meter) -> None:
         edges = np.flatnonzero(np.diff(at // protocol.batch)) + 1
         for own, places in zip(np.split(index, edges), np.split(at, edges), strict=True):
             if own.size:
@@ -290,7 +293,7 @@ def batched(policy: Policy) -> Callable[..., None]:
     return drive
 
 
-def _play_batch(policy, state, rng, rows, index, at, protocol, scratch, meter) -> None:  # type: ignore[no-untyped-def]
+def _play_batch(policy, state, rng, rows, index, at, protocol, scratch, meter) -> None:
     scratch.scores[: index.size] = 0.0
     rounds, slates = [], []
     for slot, (row, place) in enumerate(zip(index, at, strict=True)):

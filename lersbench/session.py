@@ -18,9 +18,9 @@ from lersbench.errors import DataError, LersbenchError
 from lersbench.log import Chunk, Log, read_all
 from lersbench.policy import Spec
 
-KEEP_BYTES = 64 << 20  # a log of up to this size is held in memory, a longer one is streamed
+KEEP_BYTES = 64 << 20  # a log of up to this size is held in memory where many contenders play it
 SHUFFLE_BYTES = 2 << 30  # the largest log that can be shuffled
-CHUNK_BYTES = 32 << 20  # decoded bytes of a streamed chunk
+CHUNK_BYTES = 8 << 20  # decoded bytes of a streamed chunk: what is read is still in the cache when it is played
 WAVE = 32  # contenders that share a pass over a streamed log
 SLICES = 40  # pieces a log in memory is played in, so that progress shows and Ctrl-C is heard
 
@@ -95,11 +95,11 @@ class Session:
 
     def play(self, jobs: list[Job], kept: store.Store) -> list[Failure]:
         """Play the jobs, keep what they come to; those that failed."""
-        return self._in_memory(jobs, kept) if self._fits() else self._streamed(jobs, kept)
-
-    def _fits(self) -> bool:
         decoded = self.log.row_bytes(self._columns()) * self.rounds
-        return decoded <= KEEP_BYTES or self.chosen.replay.replicates == "shuffle"
+        keep = self.chosen.replay.replicates == "shuffle" or (len(jobs) > WAVE and decoded <= KEEP_BYTES)
+        with self.clock("compile"):
+            self.log.prepare()
+        return self._in_memory(jobs, kept) if keep else self._streamed(jobs, kept)
 
     def _in_memory(self, jobs: list[Job], kept: store.Store) -> list[Failure]:
         """Contender by contender, each made when its turn comes."""
