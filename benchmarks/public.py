@@ -8,7 +8,6 @@ reader works ahead in a second thread); compilation and the start of Python are 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -17,8 +16,10 @@ from statistics import median
 
 from lersbench.log import write
 
-from .speed import REPEATS, seconds
+from .speed import seconds
 from .workloads import ALPHA, WORKLOADS, Workload
+
+REPEATS = 5  # medians: a single start can wait 50 ms for fresh memory
 
 SCENARIO = """
 title = "{name}"
@@ -62,23 +63,37 @@ def put_log(workload: Workload, folder: Path) -> None:
     (folder / "workload.toml").write_text(scenario)
 
 
+MEASURED = """
+import sys
+from lersbench.cli import main
+try:
+    main(sys.argv[1:])
+except SystemExit as end:
+    assert not end.code, end.code
+finally:
+    with open("/proc/self/status") as status:
+        print(*(line.split()[1] for line in status if line.startswith("VmHWM")))
+"""
+
+
 def bench(folder: Path) -> tuple[float, float]:
-    """Seconds of reading and replaying, and MB at the peak, of one `lersbench bench`."""
-    command = [sys.executable, "-m", "lersbench", "bench", "workload.toml", "--threads", "1", "--no-plots", "--fresh"]
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    assert process.stderr is not None
-    told = process.stderr.read().decode()
-    _, status, usage = os.wait4(process.pid, 0)
-    assert status == 0, told
-    run = json.loads(max((folder / "results" / "workload").glob("*/run.json")).read_text())
-    return run["seconds"]["read"] + run["seconds"]["replay"], usage.ru_maxrss / 1024
+    """Seconds of reading and replaying, and MB at the peak, of one `lersbench bench` in a process of its own."""
+    command = ["bench", "workload.toml", "--threads", "1", "--no-plots", "--fresh"]
+    peak = float(run(MEASURED, *command, cwd=folder).splitlines()[-1]) / 1024
+    told = json.loads(max((folder / "results" / "workload").glob("*/run.json")).read_text())
+    return told["seconds"]["read"] + told["seconds"]["replay"], peak
 
 
-def interpreter() -> float:
+def run(code: str, *argv: str, cwd: Path) -> str:
+    done = subprocess.run([sys.executable, "-c", code, *argv], cwd=cwd, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def interpreter(folder: Path) -> float:
     """MB of a process that has imported everything `lersbench bench` imports."""
-    code = "import lersbench.cli, lersbench.experiment, lersbench.leaderboard, lersbench.report"
-    process = subprocess.Popen([sys.executable, "-c", code])
-    return os.wait4(process.pid, 0)[2].ru_maxrss / 1024
+    imports = "import lersbench.experiment, lersbench.leaderboard, lersbench.report"
+    return float(run(MEASURED.replace("main(sys.argv[1:])", imports), cwd=folder)) / 1024
 
 
 def line(name: str, floor: float) -> str:
@@ -100,7 +115,7 @@ def table(names: list[str]) -> None:
     """Print the table, a line as soon as it is measured."""
     print("| workload | NumPy, rounds/s | lersbench bench, rounds/s | multiple | must | peak MB above imports |")
     print("| --- | --- | --- | --- | --- | --- |")
-    floor = interpreter()
+    floor = interpreter(Path.cwd())
     for name in names:
         print(line(name, floor), flush=True)
 

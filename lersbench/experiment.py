@@ -48,7 +48,7 @@ def bench(
     ConfigError or DataError before anything is played, and RunError at the end when contenders failed;
     the others are kept.
     """
-    clock = Clock()
+    clock, at_once = Clock(), threads or os.cpu_count() or 1
     folder = results / chosen.name
     kept = store.Store(folder)
     entries = scenario.entries(chosen)
@@ -73,16 +73,14 @@ def bench(
             for feedback in scenario.regimes(chosen):
                 wanted = [job for job in missing if (job.variant, job.feedback) == (label, feedback)]
                 if wanted:
-                    failures += Session(chosen, log, feedback, threads or os.cpu_count() or 1, bar, clock).play(
-                        wanted, kept
-                    )
+                    failures += Session(chosen, log, feedback, at_once, bar, clock).play(wanted, kept)
     if failures:
         raise RunError(
             f"{len(failures)} of {len(missing)} contenders failed; the others are kept and will not be played again.\n"
             + tell(failures)
         )
     with clock("write"):
-        run = assemble(chosen, folder, jobs, kept, logs, clock.seconds, total)
+        run = assemble(chosen, folder, jobs, kept, logs, clock.seconds, total, at_once)
     return Run(run, len(missing), len(jobs) - len(missing), dict(clock.seconds))
 
 
@@ -125,6 +123,11 @@ def _check(chosen: scenario.Scenario, log: Log, feedback: str, entries: list[sce
         raise ConfigError(
             f"{chosen.name}: feedback = '{feedback}' needs what was shown, but log '{info.name}' has no 'slate' "
             "and 'clicks' columns; use feedback = 'bandit'."
+        )
+    if told.replicates == "shuffle" and info.order == "time":
+        raise ConfigError(
+            f"{chosen.name}: the order of log '{info.name}' is time, so it cannot be shuffled; set replicates = "
+            "'subsample' (each seed keeps half of the rounds) or 'none'."
         )
     if told.slate > spec.n_candidates:
         raise ConfigError(

@@ -30,6 +30,7 @@ def assemble(
     logs: dict[str, Log],
     seconds: dict[str, float],
     played: int,
+    threads: int,
 ) -> Path:
     """Put the contenders together as one run; the last run itself where nothing has changed since."""
     name = store.digest([*sorted(job.key for job in jobs), scenario.as_json(chosen)])[:8]
@@ -42,7 +43,7 @@ def assemble(
         temporary.mkdir(parents=True)
         pq.write_table(curves, temporary / "curves.parquet", store_schema=False)
         pq.write_table(summary, temporary / "summary.parquet", store_schema=False)
-        about = _about(chosen, jobs, logs, seconds, played, speed)
+        about = _about(chosen, jobs, logs, seconds, played, threads, speed)
         (temporary / "run.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     return run
 
@@ -99,6 +100,7 @@ def _about(
     logs: dict[str, Log],
     seconds: dict[str, float],
     played: int,
+    threads: int,
     speed: dict[str, list[float]],
 ) -> dict[str, Any]:
     told = scenario.as_json(chosen)
@@ -108,7 +110,13 @@ def _about(
         "logs": [{"variant": label, **_describe(log)} for label, log in logs.items()],
         "seeds": list(range(chosen.replay.seeds)),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
-        "machine": {"platform": platform.platform(), "processor": _processor(), "cores": os.cpu_count()},
+        "machine": {
+            "platform": platform.platform(),
+            "processor": _processor(),
+            "cores": os.cpu_count(),
+            "threads": threads,
+            "BLAS": _blas(),
+        },
         "sources": {job.entry.label: store.file_digest(source_files(type(job.entry.policy))) for job in jobs},
         "contenders": {job.key: [job.variant, job.entry.label, job.feedback, job.seed] for job in jobs},
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
@@ -123,6 +131,12 @@ def _describe(log: Log) -> dict[str, Any]:
     kept = ("name", "rounds", "items", "users", "d", "m", "p", "C", "L", "order", "propensities")
     told = {key: getattr(info, key) for key in (*kept, "licence", "attribution", "digest")}
     return {**told, "provenance": dict(info.provenance)}
+
+
+def _blas() -> str:
+    """Name and version of NumPy's BLAS: datasets reduce features with it."""
+    found = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    return f"{found['name']} {found['version']}"
 
 
 def _processor() -> str:

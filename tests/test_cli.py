@@ -76,6 +76,13 @@ def test_from_bench_to_report(cli: Cli, tiny: Path) -> None:
     assert code == 0 and "Tiny" in (run / "report.html").read_text()
 
 
+def test_smoke_comes_to_its_expected_results_and_changed_settings_are_not_held_to_them(cli: Cli) -> None:
+    code, _, err = cli("bench", "smoke", "--no-plots")
+    assert code == 0 and "all 8 expected results met" in err
+    code, _, err = cli("bench", "smoke", "--no-plots", "--seeds", "2")
+    assert code == 0 and "not compared" in err
+
+
 def test_bench_takes_policies_and_settings_from_the_command_line(cli: Cli, tiny: Path) -> None:
     assert cli("new-policy", "my-own")[0] == 0
     code, out, err = cli(

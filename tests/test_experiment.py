@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -18,6 +17,7 @@ import pytest
 
 from lersbench import experiment, scenario, session
 from lersbench.errors import ConfigError, DataError, RunError
+from lersbench.log import write
 
 POLICY = '''
 from dataclasses import dataclass
@@ -198,17 +198,13 @@ def test_environment_draws_are_common_to_policies_and_independent_of_theirs() ->
     assert len(set(tree)) == len(tree)
 
 
-def test_killed_in_the_middle_and_resumed_is_the_same_run(tmp_path: Path, policy_file: Path) -> None:
-    """kill -9 while contenders are in flight: finished ones are whole, the resumed run equals an undisturbed one."""
-    slow = policy_file.with_name("slow.py")
-    slow.write_text(
-        POLICY.replace("class Mean", "class Slow").replace(
-            "mean, count = state\n", "mean, count = state\n        __import__('time').sleep(0.002)\n", 1
-        )
-    )
-    toml = tmp_path / "killed.toml"
-    toml.write_text(
-        f"""
+def slow() -> str:
+    """The policy, two milliseconds a round."""
+    return POLICY.replace("mean, count = state\n", "mean, count = state\n        __import__('time').sleep(0.002)\n", 1)
+
+
+def toml_of(policy: Path) -> str:
+    return f"""
 title = "Killed"
 [data]
 dataset = "synthetic"
@@ -222,24 +218,41 @@ checkpoints = 10
 [[policies]]
 name = "random"
 [[policies]]
-name = "{slow}"
+name = "{policy}"
 """
-    )
-    command = [sys.executable, "-m", "lersbench", "bench", str(toml), "--no-plots", "--threads", "1", "--results"]
-    process = subprocess.Popen(
-        [*command, str(tmp_path / "killed")], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-    )
-    finished = tmp_path / "killed" / "killed" / "contenders"
+
+
+def started(folder: Path, toml: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "lersbench", "bench", toml, "--no-plots", "--threads", "1"]
+    return subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+
+
+def whole(finished: Path) -> list[Path]:
+    return [p for p in finished.glob("*.parquet") if not p.name.startswith(".")]
+
+
+def wait_for(finished: Path, count: int, process: subprocess.Popen[bytes]) -> None:
+    """Wait until so many contenders are on disk, while the process is still at work."""
     deadline = time.monotonic() + 120
-    while len(list(finished.glob("[!.]*.parquet"))) < 8 and process.poll() is None:
-        assert time.monotonic() < deadline, "no contender was finished in two minutes"
+    while len(whole(finished)) < count and process.poll() is None:
+        assert time.monotonic() < deadline, "too few contenders were finished in two minutes"
         time.sleep(0.02)
-    assert process.poll() is None, "it was to be killed in the middle"
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    kept = len(list(finished.glob("[!.]*.parquet")))
-    assert 8 <= kept < 12 and not list((tmp_path / "killed" / "killed").glob("2*"))
-    resumed = bench(scenario.read(str(toml)), tmp_path / "killed")
+    assert process.poll() is None, "it was to be stopped in the middle"
+
+
+def test_killed_in_the_middle_and_resumed_is_the_same_run(tmp_path: Path, policy_file: Path) -> None:
+    """kill -9 with contenders in flight: finished ones are whole, the resumed run equals an undisturbed one."""
+    policy_file.write_text(slow())
+    toml = tmp_path / "killed.toml"
+    toml.write_text(toml_of(policy_file))
+    process = started(tmp_path, "killed.toml")
+    finished = tmp_path / "results" / "killed" / "contenders"
+    wait_for(finished, 8, process)
+    process.kill()
+    process.communicate()
+    kept = len(whole(finished))
+    assert 8 <= kept < 12 and not list(finished.parent.glob("2*"))
+    resumed = bench(scenario.read(str(toml)), tmp_path / "results")
     assert (resumed.played, resumed.reused) == (12 - kept, kept)
     undisturbed = bench(scenario.read(str(toml)), tmp_path / "undisturbed")
     pd.testing.assert_frame_equal(curves(resumed), curves(undisturbed))
@@ -279,8 +292,6 @@ LOGGED = {"feedback": "logged", "L": 1}
 
 
 def test_replay_refuses_a_log_that_is_not_uniform_unless_told(tmp_path: Path) -> None:
-    from lersbench.log import write
-
     def log_of(name: str, propensities: str, values: np.ndarray) -> str:
         rng = np.random.default_rng(0)
         part = {
@@ -314,6 +325,28 @@ def test_replay_refuses_a_log_that_is_not_uniform_unless_told(tmp_path: Path) ->
         bench(chosen(log_of("false", "uniform", uneven)), tmp_path)
     honest = bench(chosen(log_of("uniform", "uniform", np.full((200, 1), 0.25))), tmp_path)
     assert 0 < mean_of(honest, "random", "matches") < 60
+
+
+def test_a_log_in_order_of_time_is_not_shuffled(tmp_path: Path) -> None:
+    part = {"rewards": np.eye(4)[np.arange(50) % 4]}
+    path = str(write(tmp_path / "timed", [part], name="timed", items=4, order="time").path)
+    told = {"name": "t", "title": "T", "data": {"log": path}, "policies": [{"name": "random"}]}
+    with pytest.raises(ConfigError, match="'subsample'"):
+        bench(scenario.parse(told, "test"), tmp_path)
+    told["replay"] = {"replicates": "subsample", "seeds": 2}
+    assert bench(scenario.parse(told, "test"), tmp_path).played == 2
+
+
+def test_ctrl_c_ends_with_130_and_keeps_what_is_finished(tmp_path: Path, policy_file: Path) -> None:
+    policy_file.write_text(slow())
+    (tmp_path / "slow.toml").write_text(toml_of(policy_file))
+    process = started(tmp_path, "slow.toml")
+    finished = tmp_path / "results" / "slow" / "contenders"
+    wait_for(finished, 7, process)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130 and b"the same command goes on" in told and b"Traceback" not in told
+    assert 7 <= len(whole(finished)) < 12
 
 
 @pytest.mark.parametrize(
