@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numba
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
@@ -180,6 +181,7 @@ def _jobs(
         feedback,
         told,
         np.__version__,
+        numba.__version__,
     ]
     found = []
     for entry in entries:

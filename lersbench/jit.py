@@ -21,6 +21,8 @@ from typing import Any, cast
 
 import numba
 
+from lersbench.errors import ConfigError
+
 PACKAGE = Path(__file__).resolve().parent
 KEEP = 3  # cache directories kept on disk, newest first
 
@@ -44,8 +46,14 @@ def source_digest(*more: Path) -> str:
 
 def _point_numba_at_the_cache() -> None:
     folder = cache_root() / "numba" / source_digest()
-    folder.mkdir(parents=True, exist_ok=True)
-    os.utime(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        os.utime(folder)
+    except OSError as error:
+        raise ConfigError(
+            f"The cache folder {cache_root()} cannot be written ({error.strerror}); set LERSBENCH_CACHE to one "
+            "that can."
+        ) from error
     numba.config.CACHE_DIR = str(folder)
     others = sorted(folder.parent.iterdir(), key=lambda p: p.stat().st_mtime, reverse=True)
     for old in others[KEEP:]:

@@ -224,17 +224,18 @@ def _typed(owner: str, key: str, value: Any, kind: Any) -> Any:
 
 
 def source_files(policy: type[Policy]) -> list[Path]:
-    """The policy's file and every file of a user or a sibling policy that it draws on, sorted.
+    """The policy's file and every file of its own package, of a user or of a sibling policy that it draws on, sorted.
 
-    Followed through the names in each module; the standard library, installed packages and the rest
-    of lersbench are left out.
+    Followed through the names in each module; the standard library, other installed packages and the
+    rest of lersbench are left out.
     """
+    own = policy.__module__.partition(".")[0]
     found: dict[str, Path] = {}
     waiting = [policy.__module__]
     while waiting:
         module = sys.modules[waiting.pop()]
         path = Path(getattr(module, "__file__", None) or "")
-        if module.__name__ in found or not path.is_file() or not _is_policy_source(module.__name__, path):
+        if module.__name__ in found or not path.is_file() or not _is_policy_source(module.__name__, path, own):
             continue
         found[module.__name__] = path
         for value in vars(module).values():
@@ -245,8 +246,11 @@ def source_files(policy: type[Policy]) -> list[Path]:
     return sorted(found.values())
 
 
-def _is_policy_source(module: str, path: Path) -> bool:
-    if module.startswith("lersbench."):
+def _is_policy_source(module: str, path: Path, own: str) -> bool:
+    package = module.partition(".")[0]
+    if package == "lersbench":
         return module.startswith("lersbench.policies.")
+    if package == own:
+        return True
     installed = {Path(sysconfig.get_path(key)).resolve() for key in ("stdlib", "purelib", "platlib")}
     return not any(folder in path.resolve().parents for folder in installed)

@@ -246,7 +246,7 @@ class Session:
 
     def _contender(self, job: Job) -> replay.Contender:
         policy = job.entry.policy
-        name = json.dumps([job.entry.name, job.entry.params], sort_keys=True)
+        name = json.dumps([type(policy).__qualname__, job.entry.params], sort_keys=True)  # however it was found
         rng = np.random.default_rng(random_numbers(self.chosen, "policy", job.seed, name))
         pairs = self.rounds * self.chosen.replay.slate if self.feedback != "replay" and self.log.info.users else 0
         meter = metrics.new_meter(self.log.info.items, self.checkpoints, pairs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -143,6 +144,32 @@ def test_an_edited_helper_file_is_noticed(tmp_path: Path, monkeypatch: pytest.Mo
     assert bench(scenario_of(policies), tmp_path).played == 0
     helper.write_text("SIGN = -1\n")
     assert bench(scenario_of(policies), tmp_path).played == 3
+
+
+def test_an_installed_plugin_is_found_and_its_sources_are_part_of_the_key(tmp_path: Path) -> None:
+    """A package with an entry point: by its name, and played again when its helper module is another."""
+    site = tmp_path / "site"
+    (site / "plug").mkdir(parents=True)
+    (site / "plug" / "__init__.py").touch()
+    (site / "plug" / "helper.py").write_text("SIGN = 1\n")
+    source = POLICY.replace("-round.scores", "-helper.SIGN * round.scores")
+    (site / "plug" / "mean.py").write_text("from plug import helper\n" + source)
+    (site / "plug-1.dist-info").mkdir()
+    (site / "plug-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: plug\nVersion: 1\n")
+    (site / "plug-1.dist-info" / "entry_points.txt").write_text("[lersbench.policies]\nplugged = plug.mean\n")
+    (tmp_path / "p.toml").write_text(toml_of(Path("plugged")).replace("rounds = 300", "rounds = 50"))
+
+    def told() -> str:
+        command = [sys.executable, "-m", "lersbench", "bench", "p.toml", "--no-plots"]
+        env = {**os.environ, "PYTHONPATH": str(site)}
+        done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stderr
+
+    assert "12 contenders played" in told()
+    assert "0 contenders played" in told()
+    (site / "plug" / "helper.py").write_text("SIGN = -1\n")
+    assert "6 contenders played" in told()
 
 
 def mean_of(run: experiment.Run, policy: str, metric: str = "ctr_sum") -> float:
