@@ -139,6 +139,7 @@ class Bench:
                 "interpreted": batched(_Interpreted(policy)),
             }
         self.main = next(iter(self.engines))
+        self.driven: set[Callable[..., None]] = set()  # every loop that was used
 
     def learned(self, state: Any) -> dict[str, np.ndarray]:
         """Every number in a state but its working memory, copied, by the path that leads to it."""
@@ -178,7 +179,9 @@ class Bench:
         )
         meter = metrics.new_meter(spec.n_items, np.arange(n + 1), 0)
         contender = Contender(self.policy, spec, protocol, meter, np.random.default_rng(seed))
-        contender.drive = self.engines[engine or self.main]
+        if (engine or self.main) != "compiled":  # a contender is compiled, and asks `wins` or `select`, by itself
+            contender.drive = self.engines[engine or self.main]
+        self.driven.add(contender.drive)
         slates, scores, chances = (np.zeros((n, width)) for width in (spec.slate, spec.n_candidates, spec.slate))
         for start in range(0, n, batch):
             at = np.arange(start, min(n, start + batch))
@@ -370,7 +373,9 @@ def check_unseen(bench: Bench) -> None:
         seen = hidden.random(3) < 0.6
         for i, state in enumerate(states):
             round, slate = _round(world, row, row), np.zeros(3, np.int64)
+            shown = leaves(round[2:5])
             bench.policy.select_batch(state, rng[i], [round], [slate])
+            _same_state(shown, leaves(round[2:5]), "Context, candidates and features, before and after select")
             rewards = np.where(seen, world.chunk.rewards[row, slate], np.nan if i else 0.0)
             told = (*round, slate, rewards, seen)
             before = leaves(told)
@@ -443,7 +448,7 @@ def check_one_signature(bench: Bench) -> None:
     """Compiles once: one signature for the loop and one for each kernel, whatever the log."""
     bench.play(make_world(3, 4, 2), feedback="full")
     bench.play(make_world(3, 4, 2, 6, d=0 if not bench.policy.needs else 3), batch=2)
-    for function in (bench.engines.get("compiled"), *getattr(bench.policy, "kernels", ())):
+    for function in (*bench.driven, *getattr(bench.policy, "kernels", ())):
         found = getattr(function, "signatures", ())
         names = "; ".join(map(str, found))
         assert len(found) < 2, f"{function.__name__} is compiled for {len(found)} signatures: {names}"

@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from lersbench import __version__, import_commands
-from lersbench.errors import ConfigError, LersbenchError
+from lersbench.errors import ConfigError, LersbenchError, RunError
 
 RESULTS = click.option(
     "--results",
@@ -118,13 +118,17 @@ def bench(
     times = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in run.seconds.items())
     say(f"{run.played} contenders played, {run.reused} taken from earlier runs ({times})")
     _show(run.folder, None, as_json)
-    if plots:
+    if plots and not run.played and (run.folder / "report.html").is_file():
+        say(f"figures and report are there already (`lersbench plot` draws anew): {run.folder / 'report.html'}")
+    elif plots:
         _report(run.folder, _draw(run.folder))
     if chosen.expected and changes:
         say("the expected results were not compared: settings were changed")
     else:
         experiment.verify(chosen, run.folder, say)
     say(f"results: {run.folder}")
+    if run.failures:
+        raise RunError(f"{run.failures}\nThe leaderboard is of the others; they will not be played again.")
 
 
 def _show(folder: Path, metric: str | None, as_json: bool) -> None:
@@ -283,6 +287,9 @@ def main(argv: list[str] | None = None) -> None:
     except (KeyboardInterrupt, click.Abort):
         say("Interrupted. Contenders that were finished are kept; the same command goes on from there.")
         sys.exit(130)
-    except BrokenPipeError:
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):
+            say(f"Error: {error}")
+            sys.exit(1)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numba
@@ -17,13 +17,10 @@ from lersbench import scenario, store
 from lersbench.datasets import build
 from lersbench.datasets.transactions import describe
 from lersbench.errors import ConfigError, RunError
-from lersbench.jit import PACKAGE
 from lersbench.log import Log
-from lersbench.policy import source_files
 from lersbench.runs import assemble
 from lersbench.session import Clock, Failure, Job, Session, spec_of, tell
-
-CORE = ("jit", "linalg", "metrics", "policy", "replay", "session")  # sources every result depends on
+from lersbench.sources import closure
 
 
 @dataclass
@@ -33,7 +30,8 @@ class Run:
     folder: Path
     played: int
     reused: int
-    seconds: dict[str, float] = field(default_factory=dict)
+    seconds: dict[str, float]
+    failures: str  # what failed, in words; "" where nothing did
 
 
 def bench(
@@ -45,9 +43,9 @@ def bench(
 ) -> Run:
     """Replay all contenders of a scenario and write `results/<scenario>/<run-id>/`.
 
-    Contenders whose result is in `results` already are not played again, unless `fresh`. Raises
-    ConfigError or DataError before anything is played, and RunError at the end when contenders failed;
-    the others are kept.
+    Contenders whose result is in `results` already are not played again, unless `fresh`. Where some fail the
+    run is made of the others. Raises ConfigError or DataError before anything is played, and RunError when
+    all failed.
     """
     clock, at_once = Clock(), threads or os.cpu_count() or 1
     folder = results / chosen.name
@@ -60,7 +58,11 @@ def bench(
             logs[label] = _log(data)
             if "published" in logs[label].info.provenance:
                 say(describe(logs[label]))
-    core = store.file_digest([PACKAGE / f"{name}.py" for name in CORE])
+    try:
+        kept.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"The folder of the results, {folder}, cannot be made ({error.strerror}).") from error
+    core = store.file_digest(closure("lersbench.session"))
     for label, log in logs.items():
         for feedback in scenario.regimes(chosen):
             _check(chosen, log, feedback, entries)
@@ -75,14 +77,15 @@ def bench(
                 wanted = [job for job in missing if (job.variant, job.feedback) == (label, feedback)]
                 if wanted:
                     failures += Session(chosen, log, feedback, at_once, bar, clock).play(wanted, kept)
-    if failures:
-        raise RunError(
-            f"{len(failures)} of {len(missing)} contenders failed; the others are kept and will not be played again.\n"
-            + tell(failures)
-        )
+    failed = {failure.job for failure in failures}
+    told = f"{len(failed)} of {len(jobs)} contenders failed.\n{tell(failures)}" if failures else ""
+    done = [job for job in jobs if job not in failed]
+    if not done:
+        raise RunError(told)
+    new = {job.key for job in missing} - {job.key for job in failed}
     with clock("write"):
-        run = assemble(chosen, folder, jobs, kept, logs, clock.seconds, total, at_once)
-    return Run(run, len(missing), len(jobs) - len(missing), dict(clock.seconds))
+        run = assemble(chosen, folder, done, kept, logs, clock.seconds, new, at_once)
+    return Run(run, len(new), len(done) - len(new), dict(clock.seconds), told)
 
 
 def verify(chosen: scenario.Scenario, run: Path, say: Callable[[str], None]) -> None:
@@ -138,6 +141,11 @@ def _check(chosen: scenario.Scenario, log: Log, feedback: str, entries: list[sce
         raise ConfigError(
             f"{chosen.name}: rejection replay compares whole slates: set slate = {info.L}, the length in the log."
         )
+    if feedback == "replay" and "propensities" not in info.columns and not told.allow_biased:
+        raise ConfigError(
+            f"{chosen.name}: log '{info.name}' holds no propensities, so nothing shows that it is uniformly random. "
+            "Add them (1 / candidates each), or set allow_biased = true."
+        )
     if feedback == "replay" and info.propensities != "uniform" and not told.allow_biased:
         raise ConfigError(
             f"{chosen.name}: rejection replay is unbiased only on a uniformly random log, but the propensities of "
@@ -185,7 +193,7 @@ def _jobs(
     ]
     found = []
     for entry in entries:
-        own = [store.file_digest(source_files(type(entry.policy))), type(entry.policy).__qualname__, entry.params]
+        own = [store.file_digest(closure(type(entry.policy).__module__)), type(entry.policy).__qualname__, entry.params]
         for seed in range(chosen.replay.seeds):
             found.append(Job(store.digest([common, own, seed]), variant, entry, feedback, seed))
     return found

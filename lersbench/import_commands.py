@@ -21,6 +21,7 @@ def group() -> None:
 def _shared(command: Any) -> Any:
     """The options both imports have."""
     for option in (
+        click.option("--overwrite", is_flag=True, help="Replace a log that is there already."),
         click.option("--attribution", default="", help="Who has to be named with the data."),
         click.option("--licence", default="", help="Licence of the data, kept with the log."),
         click.option("--name", help="Name of the log; the table's by default."),
@@ -74,9 +75,14 @@ def _told(log: Any) -> None:
     show_default=True,
     help="A purchase within so many days is a like.",
 )
-@click.option("--customers", type=click.IntRange(1), help="How many customers; the published number by default.")
 @click.option(
-    "--products", "n_products", type=click.IntRange(1), help="How many products; the published number by default."
+    "--customers", type=click.IntRange(1), help="How many customers; by default the published number, or all there are."
+)
+@click.option(
+    "--products",
+    "n_products",
+    type=click.IntRange(1),
+    help="How many products; by default the published number, or all there are.",
 )
 @click.option(
     "--repeats",
@@ -140,8 +146,11 @@ def transactions(
 @click.option(
     "--candidates", type=click.Choice(["shown", "all"]), help="Items on offer; 'shown' where there are features."
 )
-@click.option("--propensities", type=click.Choice(["logged", "uniform", "estimated"]), help="How they were made.")
-@click.option("--overwrite", is_flag=True, help="Replace a log that is there already.")
+@click.option(
+    "--propensities",
+    type=click.Choice(["logged", "uniform", "estimated"]),
+    help="How they were made; 'logged' where there is the column.",
+)
 @_shared
 def impressions(
     table: Path,
@@ -157,4 +166,7 @@ def impressions(
     """
     from lersbench.datasets import impressions as source
 
-    _told(source.build(table, out, _names(columns_file, columns), features, **options))
+    log = source.build(table, out, _names(columns_file, columns), features, **options)
+    for line in source.describe(log):
+        click.echo(line, err=True)
+    _told(log)

@@ -24,6 +24,7 @@ from lersbench.statistics import LEVEL, half_width, interval, paired, rank_range
 SUMMARY = ("variant", "policy", "name", "params", "feedback", "seed", "metric", "value")
 CURVES = (*SUMMARY, "round")
 FURTHER = ("ctr_sum", "misses", "hr@20", "coverage", "diversity", "matches")  # beside the metric ranked by
+PROTOCOL = {"slate": 1, "batch": 1}  # what goes without saying in a heading; so does bandit feedback
 MISSING = "-"  # shown for a number that does not exist; never a zero
 REGIMES = {
     "full": "learns from the whole reward row of every round",
@@ -350,9 +351,18 @@ def interval_in_words(results: Results) -> str:
 
 
 def data_in_words(results: Results, variant: str) -> str:
-    """The log of a variant: name, rounds, items."""
+    """The log of a variant (name, rounds, items) and what is unusual of the protocol."""
     log = results.log(variant)
-    return f"{log['name']}, {log['rounds']:,} rounds, {log['items']:,} items" if log else "log not described"
+    told = f"{log['name']}, {log['rounds']:,} rounds, {log['items']:,} items" if log else "log not described"
+    return ", ".join([told, *settings(results)])
+
+
+def settings(results: Results) -> list[str]:
+    """What differs from the usual protocol, such as "slate 5", "batch 10", "feedback replay"."""
+    told = results.scenario.get("replay", {})
+    found = [f"{key} {told[key]}" for key, usual in PROTOCOL.items() if told.get(key, usual) != usual]
+    kinds = sorted(set(results.summary["feedback"]))
+    return found + ([] if kinds == ["bandit"] else [f"feedback {' and '.join(kinds)}"])
 
 
 def legend(board: Board) -> list[str]:
@@ -363,16 +373,69 @@ def legend(board: Board) -> list[str]:
     lines += [f"{metric.name}: {metric.title}. {metric.source}" for metric in board.further]
     lines.append(f"Interval: {interval_in_words(results)}")
     if board.baseline:
-        lines.append(f"Difference: policy minus {board.baseline}, paired by seed, with the interval of its mean.")
+        points = " in percentage points" if board.metric.unit == "%" else ""
+        lines.append(
+            f"Difference: policy minus {board.baseline}{points}, paired by seed, with the interval of its mean."
+        )
     lines.append(
-        "Rank: the best and the worst place that the data allow; contenders sharing ranks cannot be told apart "
-        f"(paired t tests, Holm's correction for all pairs, {100 * (1 - LEVEL):.0f} %)."
+        "Rank: the best and the worst place that the data allow, one place lost for every contender shown to be better "
+        f"and one gained for every one shown to be worse (paired t tests, Holm's correction for all pairs, "
+        f"{100 * (1 - LEVEL):.0f} %). Disjoint intervals can go with overlapping ranks, and the other way round: an "
+        "interval is of one contender alone, ranks rest on differences paired by seed and corrected for all pairs."
     )
     kinds = sorted(set(results.summary["feedback"]))
     lines.append(
         "Feedback: " + "; ".join(f"{kind} {REGIMES[kind]}" if kind in REGIMES else kind for kind in kinds) + "."
     )
     return lines
+
+
+def conclusion(board: Board) -> list[str]:
+    """What the ranking comes to, a few sentences a variant.
+
+    Who can be told apart from the leader follows from the ranges: its worst place leaves below it exactly those shown
+    to be worse, and nobody was shown to be better than a contender whose best place is the first.
+    """
+    found = []
+    for variant in board.results.variants:
+        rows = board.frame[board.frame["variant"] == variant]
+        if math.isfinite(rows.iloc[0]["mean"]):
+            place = f"{variant}: " if variant else ""
+            found.append(f"{place}{_lead(board, rows.iloc[0])} {_apart(rows)}")
+    return found
+
+
+def _lead(board: Board, leader: pd.Series) -> str:
+    """ "linucb leads with 78.7 % misses, 18.2 percentage points below random [-21.9, -13.5]." """
+    metric, times = board.metric, scale(board.metric)
+    digits = decimals((leader["high"] - leader["low"]) / 2 * times, metric)
+    unit, points = (" %", " percentage points") if metric.unit == "%" else ("", "")
+    title = metric.title if metric.title[:2].isupper() else metric.title[:1].lower() + metric.title[1:]
+    told = f"{leader['policy']} leads with {number(leader['mean'] * times, digits)}{unit} {title}"
+    gain = leader.get("difference", math.nan) * times
+    if math.isfinite(gain):
+        between = _range(leader["difference_low"] * times, leader["difference_high"] * times, digits, True)
+        between = "" if between == MISSING else f" {between}"
+        side = "below" if gain < 0 else "above"
+        told += f", {number(abs(gain), digits)}{points} {side} {board.baseline}{between}"
+    return told + "."
+
+
+def _apart(rows: pd.DataFrame) -> str:
+    """Which of the other contenders the leader (the first of `rows`) was shown to be better than."""
+    ranges = [tuple(map(int, (first, last or first))) for first, _, last in rows["rank"].str.partition("-").to_numpy()]
+    others, close = len(rows) - 1, ranges[0][1] - 1  # `close`: not shown to be worse than the leader
+    if others == 0:
+        return "It ran alone."
+    if close == 0:
+        return "It is surely better than every other contender."
+    if close == others:
+        return (
+            f"None of the other {others} can be told apart from it." if others > 1 else "The two can't be told apart."
+        )
+    level = [policy for policy, (first, _) in zip(rows["policy"][1:], ranges[1:], strict=True) if first == 1]
+    names = ", ".join(level) if len(level) == close and close <= 4 else f"{close} of the others"
+    return f"It cannot be told apart from {names}; it is surely better than the other {others - close}."
 
 
 # Numbers --------------------------------------------------------------------------------------------------------------
@@ -425,7 +488,7 @@ def cells(board: Board, variant: str) -> tuple[list[str], list[list[str]]]:
     }
     if board.baseline:
         parts = rows[["difference", "difference_low", "difference_high"]] * times
-        columns[f"minus {board.baseline}"] = [
+        columns[f"minus {board.baseline}{' (points)' if board.metric.unit == '%' else ''}"] = [
             number(x, digits, True) + ("" if (r := _range(low, high, digits, True)) == MISSING else f" {r}")
             for x, low, high in parts.itertuples(index=False)
         ]

@@ -15,6 +15,7 @@ import numpy as np
 
 from lersbench.errors import DataError
 from lersbench.jit import kernel
+from lersbench.logformat import UNIFORM_TOLERANCE, LogInfo
 
 EXAMPLES = 3  # offending rows quoted for each kind of problem
 
@@ -153,9 +154,10 @@ def place_slates(candidates, slate, place, faults):
 class Checks:
     """Looks at the rounds of one log, block after block from its first row, and reports into `report`."""
 
-    def __init__(self, items: int, users: int, report: Report) -> None:
-        self.users, self.report = users, report
-        self._place = np.full(items, -1, dtype=np.int64)
+    def __init__(self, info: LogInfo, report: Report) -> None:
+        self.users, self.report = info.users, report
+        self._share = 1.0 / info.C if info.propensities == "uniform" else None  # what every propensity must be
+        self._place = np.full(info.items, -1, dtype=np.int64)
         self._latest = np.iinfo(np.int64).min
 
     def prepare(self) -> None:
@@ -177,6 +179,8 @@ class Checks:
             elif name == "propensities":
                 fix = "store the probability with which the logging policy chose the item, above 0 and at most 1"
                 self._range(file, start, name, "propensity outside (0, 1]", values, np.nextafter(0.0, 1.0), fix)
+                if self._share is not None:
+                    self._uniform(file, start, values, self._share)
             elif name == "clicks":
                 if not ((values == 0.0) | (values == 1.0)).all():
                     wrong = (values != 0.0) & (values != 1.0)
@@ -194,6 +198,15 @@ class Checks:
     def _range(self, file: str, start: int, name: str, kind: str, values: np.ndarray, least: float, fix: str) -> None:
         if not (values.min() >= least and values.max() <= 1.0):  # NaN fails both
             self._cells(file, start, name, kind, ~((values >= least) & (values <= 1.0)), values, fix)
+
+    def _uniform(self, file: str, start: int, values: np.ndarray, share: float) -> None:
+        low, high = share * (1.0 - UNIFORM_TOLERANCE), share * (1.0 + UNIFORM_TOLERANCE)
+        if not (values.min() >= low and values.max() <= high):
+            wrong = ((values < low) | (values > high)) & (values > 0.0) & (values <= 1.0)  # the others are told already
+            if wrong.any():
+                kind = f"propensity not 1/{round(1 / share)} = {share:.6g}, in a log that calls itself uniform"
+                fix = "name the propensities 'logged', or 'estimated' if they are, where the log is made or in log.json"
+                self._cells(file, start, "propensities", kind, wrong, values, fix)
 
     def _cells(
         self, file: str, start: int, name: str, kind: str, wrong: np.ndarray, values: np.ndarray, fix: str

@@ -19,6 +19,7 @@ from lersbench.errors import ConfigError, DataError
 SCHEMA = 1
 ORDERS = ("time", "exchangeable")
 PROPENSITIES = ("uniform", "logged", "estimated", "none")
+UNIFORM_TOLERANCE = 1e-6  # by which a propensity of a uniform log may miss 1/C, relative
 CHECKSUMS = b"lersbench.checksums"  # key in the metadata of rounds.parquet
 BATCH_BYTES = 2 << 20  # decoded at a time: small enough to stay near the processor
 
@@ -124,6 +125,9 @@ def _check_sizes(file: str, info: LogInfo) -> None:
     has = set(info.columns)
     if "rewards" not in has and not {"slate", "clicks"} <= has:
         raise DataError(f"{file}: columns are {sorted(has)}. Fix: a log needs rewards, or slate and clicks")
+    if info.propensities != "none" and "propensities" not in has:
+        told = f"propensities is '{info.propensities}', but there is no column propensities"
+        raise DataError(f"{file}: {told}. Fix: set it to 'none', or write the log again with the column")
     lists = has & {"slate", "clicks", "propensities"}
     for size, columns in (("d", has & {"context"}), ("m", has & {"features"}), ("L", lists)):
         if (getattr(info, size) > 0) != bool(columns):

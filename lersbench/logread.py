@@ -111,7 +111,7 @@ class Log:
     def prepare(self) -> None:
         """Compile what reading needs, or load it from disk: a third of a second that is not reading."""
         if "slate" in self.info.columns:
-            Checks(self.info.items, self.info.users, Report(self.path)).prepare()
+            Checks(self.info, Report(self.path)).prepare()
 
     def row_bytes(self, columns: Collection[str] | None = None) -> int:
         """Decoded bytes of one round in a Chunk."""
@@ -238,7 +238,7 @@ class Log:
     ) -> Iterator[Chunk]:
         """The chunks; everything wrong in a chunk is in `report` before it is yielded."""
         rows = max(chunk_bytes // self.row_bytes(wanted) // multiple, 1) * multiple
-        checks = Checks(self.info.items, self.info.users, report)
+        checks = Checks(self.info, report)
         arrays: dict[str, np.ndarray] = {}
         start = filled = size = 0
         for batch in self._batches(wanted):

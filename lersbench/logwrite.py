@@ -61,7 +61,7 @@ def write(
     indices), clicks and propensities (n, L). The first chunk fixes the columns and widths. `items` is a table
     with a row an item in order (`id`, `features` as lists, anything for display) or just their number; `users`
     likewise, with any columns. `order` is "time" or "exchangeable"; `propensities` is how they were made:
-    "uniform", "logged", "estimated" or "none".
+    "uniform" (then each must be 1/C, within a millionth of it), "logged", "estimated" or "none" (no such column).
 
     Everything is checked before it is stored, as `Log.read` does. A log appears whole or not at all. Raises a
     ConfigError for a wrong argument or where a log is in the way and `overwrite` is False, a DataError for
@@ -71,8 +71,15 @@ def write(
     for option, value, choices in (("order", order, ORDERS), ("propensities", propensities, PROPENSITIES)):
         if value not in choices:
             raise ConfigError(f"{option} is {value!r}; choose one of {', '.join(choices)}")
-    if fs.get_file_info(target).type != pafs.FileType.NotFound and not overwrite:
-        raise ConfigError(f"{path}: exists already. Choose another folder, or overwrite it on purpose")
+    if fs.get_file_info(target).type != pafs.FileType.NotFound:
+        if not overwrite:
+            told = "exists already. Choose another folder, or replace it with --overwrite (overwrite=True in Python)"
+            raise ConfigError(f"{path}: {told}")
+        ours = fs.get_file_info([f"{target}/log.json", f"{target}/items.parquet"])  # the first to come, the last
+        if all(file.type == pafs.FileType.NotFound for file in ours):
+            raise ConfigError(
+                f"{path}: is no log, so it is not overwritten. Choose another folder, or remove it yourself"
+            )
     item_table = _side_table(items, "item", f"{target}/items.parquet")
     user_table = (
         None if users is None or isinstance(users, int) else _side_table(users, "user", f"{target}/users.parquet")
@@ -122,6 +129,9 @@ def _sizes(chunk: Mapping[str, Any], info: LogInfo, file: str) -> LogInfo:
         raise DataError(f"{file}: no feedback. Fix: give the column rewards, or slate and clicks")
     if "propensities" in chunk and "slate" not in chunk:
         raise DataError(f"{file}: propensities without a slate. Fix: give the column slate")
+    if "propensities" not in chunk and info.propensities != "none":
+        told = f"propensities is '{info.propensities}', but the rounds have no column propensities"
+        raise ConfigError(f"{file}: {told}. Give the column, or propensities = 'none'")
     if "user" in chunk and not info.users:
         raise DataError(f"{file}: a column user, but no users. Fix: give the user table, or the number of users")
     shapes = {column: _as_array(values, f"{file}, column {column}").shape for column, values in chunk.items()}
@@ -151,7 +161,7 @@ class _Rounds:
         self._types = {c: _arrow_type(c, w) for c, w in widths.items()}
         self._sums: dict[str, list[int]] = {c: [] for c in info.columns}
         self._report = Report(file)
-        self._checks = Checks(info.items, info.users, self._report)
+        self._checks = Checks(info, self._report)
         self._waiting: list[dict[str, np.ndarray]] = []
         self._waiting_rows = 0
         schema = pa.schema([pa.field(c, t, nullable=False) for c, t in self._types.items()])

@@ -12,8 +12,8 @@ import math
 import os
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ from lersbench.leaderboard import (
     own_baseline,
     regime_label,
     scale,
+    settings,
     suggestion,
 )
 from lersbench.metrics import METRICS, Metric
@@ -47,7 +48,8 @@ from lersbench.statistics import LEVEL, interval
 DPI = 200
 POINTS = 200  # points of a curve that are drawn; more cannot be seen
 RESAMPLES = 1000  # of the bands; tables use more
-EARLY = 0.02  # share of the rounds in which running means still jump; it does not set the limits of the y axis
+EARLY = 0.05  # share of the rounds in which running means still jump; it hardly sets the limits of the y axis
+BANDED = 4  # policies whose bands are drawn, beside the baseline's: more of them make mud
 PAIRS = (  # curves over rounds; two names stand side by side, as published and sound
     ("ctr_sum",),
     ("ctr_set",),
@@ -60,9 +62,18 @@ PAIRS = (  # curves over rounds; two names stand side by side, as published and 
     ("entropy",),
     ("matches",),
 )
+SAME = {  # why the two of a pair may be equal, by the first; then one is drawn
+    "regret_published": "Equal to the published regret: no policy here stays silent.",
+    "hr20_per_round_published": "Equal to the published values: no two scores that matter are tied here.",
+}
+ONE_RATE = "With one item shown per round, CTR, CTR_sum and set-CTR are the same number, so one of them is drawn."
+HIT_RATIO = "Hit ratio HR@K"
+RATES = ("ctr_sum", "ctr_set", "ctr")
+LESS = replace(METRICS["regret"], name="regret_less")  # the regret less the baseline's
 AXES = {  # axis labels that say more than the metric's title
     "ctr_sum": "Clicks per round (CTR_sum)",
     "regret": "Cumulative regret (clicks)",
+    "regret_less": "Difference (clicks)",
     "matches": "Matched rounds",
     "entropy": "Entropy of exposure (1 = even)",
     "gini": "Gini index of exposure (0 = even)",
@@ -120,6 +131,38 @@ def curve_bands(results: Results, metrics: Iterable[str], policies: Sequence[str
     return dict(found)
 
 
+def regret_less_baseline(results: Results, policies: Sequence[str]) -> dict[tuple[str, str], Bands]:
+    """Cumulative regret less that of the baseline, paired by seed; empty where no baseline ran."""
+    rows = results.curves[results.curves["metric"] == "regret"]
+    found: dict[tuple[str, str], Bands] = {}
+    for variant, part in rows.groupby("variant", sort=False):
+        values = part.pivot(index="round", columns=["policy", "seed"], values="value")
+        feedback, known = results.feedback(str(variant)), set(part["policy"])
+        bands = {}
+        for policy in (policy for policy in policies if policy in known):
+            base = own_baseline(results.scenario.get("baseline"), feedback[policy], known)
+            if base not in known:
+                continue
+            gain = pd.DataFrame(values[policy] - values[base]).dropna(axis=1, how="all")
+            if gain.empty:
+                continue
+            if len(gain) > POINTS:
+                gain = gain.iloc[np.unique(np.linspace(0, len(gain) - 1, POINTS).round().astype(int))]
+            bands[policy] = Band(
+                gain.index.to_numpy(), *interval(gain.to_numpy().T, results.replicates, resamples=RESAMPLES)
+            )
+        if bands:
+            found[str(variant), LESS.name] = bands
+    return found
+
+
+def equal(first: Bands, second: Bands) -> bool:
+    """Whether two metrics have the same curves."""
+    return first.keys() == second.keys() and all(
+        np.allclose(first[policy].mean, second[policy].mean, equal_nan=True) for policy in first
+    )
+
+
 def hit_bands(results: Results, family: str, variant: str, policies: Sequence[str]) -> Bands:
     """Final hit ratio over the share K of the ranking, in percent; `family` is "hr" or "hr_published"."""
     names = {int(m.split("@")[1]): m for m in results.metrics if m.startswith(family + "@")}
@@ -144,26 +187,33 @@ def chosen(results: Results, policies: Sequence[str] | None) -> list[str]:
 
 
 def looks(results: Results) -> dict[str, dict[str, Any]]:
-    """Colour, dashes and marker of every policy of the run: hue by name, dashes by hyper-parameters."""
+    """Colour, dashes and marker of every policy of the run: hue by name, dashes by hyper-parameters.
+
+    Where there are more names than hues, the second policy of a hue has both other dashes and a marker.
+    """
     contenders = results.summary.drop_duplicates("policy")
     baseline = results.scenario.get("baseline")
     known = set(contenders["policy"])
     grey = {own_baseline(baseline, feedback, known) for feedback in contenders["feedback"]}
     found: dict[str, dict[str, Any]] = {}
     hue: dict[str, int] = {}
-    members: dict[str, int] = {}
+    taken: dict[int, list[tuple[Any, str | None]]] = {}
     for policy, name in zip(contenders["policy"], contenders["name"], strict=True):
         if policy in grey:
             found[policy] = {"color": GREY, "linestyle": "-", "marker": None}
             continue
-        order = hue.setdefault(name, len(hue))
-        member = members[name] = members.get(name, -1) + 1
-        found[policy] = {
-            "color": HUES[order % len(HUES)],
-            "linestyle": DASHES[member % len(DASHES)],
-            "marker": MARKERS[(order // len(HUES) + member // len(DASHES)) % len(MARKERS)],
-        }
+        use, colour = divmod(hue.setdefault(name, len(hue)), len(HUES))
+        styles = [(dash, marker) for marker in _from(MARKERS, use) for dash in _from(DASHES, use)]
+        used = taken.setdefault(colour, [])
+        dash, marker = next((style for style in styles if style not in used), styles[0])
+        used.append((dash, marker))
+        found[policy] = {"color": HUES[colour], "linestyle": dash, "marker": marker}
     return found
+
+
+def _from(choices: Sequence[Any], start: int) -> list[Any]:
+    start %= len(choices)
+    return [*choices[start:], *choices[:start]]
 
 
 # Pieces of a figure ---------------------------------------------------------------------------------------------------
@@ -197,11 +247,11 @@ def _grid(
 
 def _run_in_words(results: Results) -> str:
     seeds = len(results.meta["seeds"])
-    data = (
-        data_in_words(results, results.variants[0])
-        if len(results.variants) == 1
-        else (f"{results.meta['logs'][0]['name']}, {len(results.variants)} logs")
-    )
+    if len(results.variants) == 1:
+        data = data_in_words(results, results.variants[0])
+    else:
+        first = f"{results.meta['logs'][0]['name']} and others, {len(results.variants)} logs"
+        data = ", ".join([first, *settings(results)])
     return f"{results.title} ({data}, {seeds} {'seed' if seeds == 1 else 'seeds'})"
 
 
@@ -217,8 +267,13 @@ def _notes(results: Results) -> list[str]:
     regimes = sorted(set(results.summary["feedback"]))
     regime = f"Feedback: {regimes[0]}." if len(regimes) == 1 else "Feedback differs as named: compare within a regime."
     logs = results.meta["logs"]
-    sources = dict.fromkeys(f"{log['attribution']} ({log['licence']})" for log in logs if log.get("attribution"))
+    sources = dict.fromkeys(f"{log['attribution']}. {_licence(log)}" for log in logs if log.get("attribution"))
     return [f"{spread} {regime}", *(f"Data: {source}" for source in sources)]
+
+
+def _licence(log: Mapping[str, Any]) -> str:
+    """The first clause of the licence; the report has the whole of it."""
+    return f"{re.split(r';| [(]the', log.get('licence') or 'Licence not stated')[0]}."
 
 
 def _label(results: Results, policy: str) -> str:
@@ -233,42 +288,61 @@ def _axis_title(metric: Metric) -> str:
     return f"{title} (%)" if metric.unit == "%" else title
 
 
-def _draw(ax: Axes, bands: Bands, times: float, look: Mapping[str, Mapping[str, Any]]) -> None:
-    """Lines with bands; all bands lie below all lines, so none of them hides a line."""
+def _banded(finals: Mapping[str, float], metric: Metric, look: Mapping[str, Mapping[str, Any]]) -> set[str]:
+    """The policies whose bands are drawn: the best by final value, and the baseline."""
+    return {*_sorted(finals, metric)[:BANDED], *(policy for policy in finals if look[policy]["color"] == GREY)}
+
+
+def _band_note(policies: Sequence[str]) -> list[str]:
+    return [f"Bands of the best {BANDED} and the baseline only."] if len(policies) > BANDED + 1 else []
+
+
+def _draw(ax: Axes, bands: Bands, times: float, look: Mapping[str, Mapping[str, Any]], banded: Collection[str]) -> None:
+    """Lines, and bands for `banded`; all bands lie below all lines, so none of them hides a line."""
     for policy, band in bands.items():
-        ax.fill_between(
-            band.x, band.low * times, band.high * times, color=look[policy]["color"], alpha=0.16, lw=0, zorder=1
-        )
+        if policy in banded:
+            ax.fill_between(
+                band.x, band.low * times, band.high * times, color=look[policy]["color"], alpha=0.16, lw=0, zorder=1
+            )
         every = max(1, len(band.x) // 10)
         ax.plot(band.x, band.mean * times, **look[policy], markevery=every, markersize=4, zorder=2)
 
 
-def _limits(ax: Axes, bands: Bands, metric: Metric) -> None:
-    """Limits of y from what comes after the early rounds; a band wider than the picture may leave it."""
+def _limits(ax: Axes, bands: Bands, metric: Metric, banded: Collection[str]) -> None:
+    """Limits of y: every line after the early rounds, then as much of the bands and the early lines as is not too much.
+
+    The funnel of the early bands, and an early line far away from all others, may leave the picture.
+    """
     end = max(band.x[-1] for band in bands.values())
-    late = [band.x >= EARLY * end for band in bands.values()]
-    parts = list(zip(bands.values(), late, strict=True))
-    means = np.concatenate([band.mean[keep] for band, keep in parts])
+    means = np.concatenate([band.mean[band.x >= EARLY * end] for band in bands.values()])
     if not np.isfinite(means).any():
         return
     low, high = np.nanmin(means), np.nanmax(means)
-    wide = [band.x >= 0.25 * end for band in bands.values()]  # the funnel of the early bands may leave the picture
-    edges = np.concatenate([np.r_[b.low[keep], b.high[keep]] for b, keep in zip(bands.values(), wide, strict=True)])
-    room = 0.5 * (high - low)
-    if np.isfinite(edges).any():
-        low, high = max(low - room, min(low, np.nanmin(edges))), min(high + room, max(high, np.nanmax(edges)))
-    low = 0 if low < 0.3 * high else low  # near enough to zero to show it
+    wide = [(band, band.x >= 0.25 * end) for policy, band in bands.items() if policy in banded]
+    low, high = _stretched(low, high, [edge[keep] for b, keep in wide for edge in (b.low, b.high)], 0.5)
+    low, high = _stretched(low, high, [band.mean for band in bands.values()], 0.35)
+    floor = -math.inf if metric is LESS else 0.0
+    low = 0.0 if floor == 0 and low < 0.3 * high else low  # near enough to zero to show it
     margin = 0.04 * (high - low) or 0.05 * abs(high) or 1.0
-    low, high = low - margin, high + margin
+    low, high = max(low - margin, floor), high + margin
     if metric.unit == "%":
         high = min(high, 1.02)
-    ax.set_ylim(max(low, 0) * scale(metric), high * scale(metric))
+    ax.set_ylim(low * scale(metric), high * scale(metric))
+
+
+def _stretched(low: float, high: float, parts: Sequence[np.ndarray], most: float) -> tuple[float, float]:
+    """`low` and `high` moved outwards to hold `parts`, each by no more than the share `most` of their distance."""
+    values = np.concatenate(parts) if parts else np.empty(0)
+    if not np.isfinite(values).any():
+        return low, high
+    room = most * (high - low)
+    return max(low - room, min(low, np.nanmin(values))), min(high + room, max(high, np.nanmax(values)))
 
 
 def _thousands(ax: Axes, ticks: int) -> None:
     ax.xaxis.set_major_locator(MaxNLocator(ticks, integer=True))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
-    if ax.get_ylim()[1] >= 1000:
+    if max(map(abs, ax.get_ylim())) >= 1000:
         ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:,.0f}"))
 
 
@@ -306,27 +380,34 @@ def _room(results: Results, policies: Sequence[str]) -> float:
 # Figures --------------------------------------------------------------------------------------------------------------
 def curves(results: Results, names: Sequence[str], bands: Mapping[tuple[str, str], Bands]) -> Figure:
     """The metrics `names` over rounds, side by side (the last is the sound one); with variants, a panel for each."""
-    variants = results.variants
+    variants, title, notes = results.variants, _known(names[-1]).title, list[str]()
+    if len(names) > 1 and all(equal(bands.get((v, names[0]), {}), bands.get((v, names[1]), {})) for v in variants):
+        notes, names = [SAME[names[0]]], names[1:]
+    if names[0] in RATES and one_item_slates(results):
+        notes = [ONE_RATE]
     panels = [(variant, name) for variant in variants for name in names if bands.get((variant, name))]
-    metric = METRICS[names[-1]]
+    metric = _known(names[-1])
     shown = list(dict.fromkeys(policy for panel in panels for policy in bands[panel]))
+    notes = [" ".join([*_band_note(shown), *notes])] if notes or _band_note(shown) else []
     alone = len(panels) == 1
     size = (4.9, 3.4) if alone else (3.7, 3.2) if len(variants) == 1 else (2.9, 2.3)
     columns = len(names) if len(names) > 1 else 3
-    figure, axes = _grid(len(panels), columns, size, metric.title, results, _notes(results), _room(results, shown))
+    figure, axes = _grid(len(panels), columns, size, title, results, [*notes, *_notes(results)], _room(results, shown))
     look = looks(results)
     for i, (ax, (variant, name)) in enumerate(zip(axes, panels, strict=True)):
-        _draw(ax, bands[variant, name], scale(METRICS[name]), look)
-        _limits(ax, bands[variant, name], METRICS[name])
+        drawn, one = bands[variant, name], _known(name)
+        banded = _banded({policy: float(band.mean[-1]) for policy, band in drawn.items()}, one, look)
+        _draw(ax, drawn, scale(one), look, banded)
+        _limits(ax, drawn, one, banded)
         ax.set_xlim(0, max(band.x[-1] for band in bands[variant, name].values()))
         _thousands(ax, 6 if len(variants) == 1 else 4)
         if i + columns >= len(panels):
             ax.set_xlabel("Round")
         if i % columns == 0 or len(names) > 1:
-            ax.set_ylabel(_axis_title(METRICS[name]))
+            ax.set_ylabel(_axis_title(one))
         heads = [variant] if variant else []
         if len(names) > 1:
-            heads.append(METRICS[name].title + (" (sound)" if name == names[-1] else ""))
+            heads.append(_panel_title(results, names, name))
         if heads:
             ax.set_title(", ".join(heads), loc="left", fontsize=10 if len(variants) == 1 else 9)
     finals = {
@@ -339,6 +420,16 @@ def curves(results: Results, names: Sequence[str], bands: Mapping[tuple[str, str
         values = {p: number(x * scale(metric), min(digits, 3)) for p, x in finals.items()}
     _legend(axes[min(columns, len(axes)) - 1], results, _sorted(finals, metric), values)
     return figure
+
+
+def _known(name: str) -> Metric:
+    return LESS if name == LESS.name else METRICS[name]
+
+
+def _panel_title(results: Results, names: Sequence[str], name: str) -> str:
+    if name == LESS.name:
+        return f"Cumulative regret less that of {results.scenario['baseline']}"
+    return METRICS[name].title + (" (sound)" if name == names[-1] else "")
 
 
 def _typical(bands: Iterable[Band]) -> float:
@@ -357,16 +448,17 @@ def hit_ratio(results: Results, policies: Sequence[str]) -> Figure:
         len(panels),
         len(families),
         (3.7, 3.5),
-        "Hit ratio HR@K",
+        HIT_RATIO,
         results,
-        _notes(results),
+        [*_band_note(shown), *_notes(results)],
         _room(results, shown),
     )
     look = looks(results)
     for ax, (variant, family) in zip(axes, panels, strict=True):
         ax.axvline(20, color="0.8", lw=0.8, zorder=0)
         ax.plot([0, 100], [0, 100], **RANDOM, zorder=0)
-        _draw(ax, drawn[variant, family], 100, look)
+        at_mark = {policy: float(band.mean[band.x == 20].sum()) for policy, band in drawn[variant, family].items()}
+        _draw(ax, drawn[variant, family], 100, look, _banded(at_mark, METRICS["hr@20"], look))
         ax.set(xlim=(0, 100), ylim=(0, 101), xticks=range(0, 101, 20), xlabel="K (% of the ranking)")
         ax.set_ylabel("HR@K (% of likes)")
         protocol = "as published: ties in file order" if family == "hr_published" else "sound: ties in expectation"
@@ -418,7 +510,7 @@ def _rank_note(metric: Metric) -> list[str]:
     return (
         []
         if metric.better == "neither"
-        else ["At the right the range of ranks: policies that share ranks cannot be told apart (Holm, 5 %)."]
+        else ["At the right the best and the worst rank that the data allow (paired t tests, Holm's correction, 5 %)."]
     )
 
 
@@ -478,13 +570,16 @@ def _figures(
 ) -> list[tuple[str, Callable[[], Figure]]]:
     """File name and maker of every figure asked for."""
     bands = curve_bands(results, {name for group in groups for name in group}, policies)
+    if any("regret" in group for group in groups) and (less := regret_less_baseline(results, policies)):
+        bands |= less
+        groups = [(*group, LESS.name) if group == ("regret",) else group for group in groups]
     forests = metrics if metrics is not None else [results.scenario["leaderboard"]]
     found: list[tuple[str, Callable[[], Figure]]] = [
         (_stem("final", name), partial(forest, results, name, policies)) for name in forests
     ]
     for group in groups:
         if any(bands.get((variant, name)) for variant in results.variants for name in group):
-            found.append((_stem("curve", group[-1]), partial(curves, results, group, bands)))
+            found.append((_stem("curve", _named_after(group)), partial(curves, results, group, bands)))
     if metrics is None and "hr@20" in results.metrics:
         found.append(("hit-ratio", partial(hit_ratio, results, policies)))
     return found
@@ -494,20 +589,34 @@ def _stem(kind: str, name: str) -> str:
     return f"{kind}-{re.sub('[^a-z0-9]+', '-', name.lower()).strip('-')}"
 
 
+def _named_after(group: Sequence[str]) -> str:
+    return "regret" if group[-1] == LESS.name else group[-1]
+
+
+def figure_title(stem: str) -> str:
+    """The title of the figure in the files `stem`.png and .svg."""
+    kind = stem.partition("-")[0]
+    for name, metric in METRICS.items():
+        if stem == _stem(kind, name):
+            return metric.title if kind == "curve" else f"{metric.title}, final values"
+    if stem == "hit-ratio":
+        return HIT_RATIO
+    raise ConfigError(f"No figure of lersbench is called {stem!r}.")
+
+
 def _groups(results: Results) -> list[tuple[str, ...]]:
     """The curves to draw of a run: PAIRS as far as measured, and the leaderboard's metric."""
     groups = [tuple(name for name in pair if name in results.metrics) for pair in PAIRS]
     groups = [group for group in groups if group]
     if not any(results.scenario["leaderboard"] in group for group in groups):
         groups.insert(0, (known_metric(results, results.scenario["leaderboard"]).name,))
-    if _one_item_slates(results):  # then the three click rates are one
-        rates = ["ctr_sum", "ctr_set", "ctr"]
-        kept = results.scenario["leaderboard"] if results.scenario["leaderboard"] in rates else "ctr_sum"
-        groups = [group for group in groups if group[0] not in rates or group[0] == kept]
+    if one_item_slates(results):  # then the three click rates are one
+        kept = results.scenario["leaderboard"] if results.scenario["leaderboard"] in RATES else "ctr_sum"
+        groups = [group for group in groups if group[0] not in RATES or group[0] == kept]
     return groups
 
 
-def _one_item_slates(results: Results) -> bool:
+def one_item_slates(results: Results) -> bool:
     """Whether clicks per round and clicks per position agree in every contender."""
     if not {"ctr", "ctr_sum"} <= set(results.metrics):
         return False

@@ -8,9 +8,9 @@ import importlib
 import importlib.util
 import inspect
 import math
+import os
 import pkgutil
 import sys
-import sysconfig
 import typing
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
@@ -44,7 +44,7 @@ class Spec:
 class Round(NamedTuple):
     """What a policy is told of one round. It may write `scores` and `propensities`, nothing else."""
 
-    t: int  # rounds played before this one
+    t: int  # rounds whose feedback was delivered before this one
     user: int  # index of the user, -1 where unknown
     context: np.ndarray  # (d,) what is known of user and moment
     candidates: np.ndarray  # (C,) the items on offer
@@ -138,23 +138,27 @@ def load(name: str, **params: Any) -> Policy:
 
 def find(name: str) -> type[Policy]:
     """The class `load` would make a policy of."""
-    target, _, attribute = name.partition(":") if not name.startswith(".") else (name, "", "")
+    target, _, attribute = name.rpartition(":") if ":" in name else (name, "", "")
     if target.endswith(".py"):
-        return _only_policy(_import_path(Path(target)), attribute)
+        return _only_policy(_import_path(Path(target)), target, attribute)
+    if os.sep in target:
+        raise ConfigError(f"'{name}' is no policy: a path takes a Python file, such as ./my_policy.py.")
     stem = target.replace("-", "_")
     if any(m.name == stem for m in pkgutil.iter_modules(lersbench.policies.__path__)):
-        return _only_policy(importlib.import_module(f"lersbench.policies.{stem}"), attribute)
+        return _only_policy(importlib.import_module(f"lersbench.policies.{stem}"), target, attribute)
     for entry in entry_points(group=ENTRY_POINTS, name=name):
         found = entry.load()
-        return cast(type[Policy], found) if inspect.isclass(found) else _only_policy(found, attribute)
+        return cast(type[Policy], found) if inspect.isclass(found) else _only_policy(found, target, attribute)
     if "." in target:
-        return _only_policy(_import_dotted(target), attribute)
+        return _only_policy(_import_dotted(target), target, attribute)
     close = difflib.get_close_matches(name, names(), 1)
     hint = f"Did you mean '{close[0]}'? " if close else ""
     raise ConfigError(f"There is no policy '{name}'. {hint}`lersbench ls policies` lists all of them.")
 
 
 def _import_dotted(target: str) -> ModuleType:
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())  # as `python -m` does: the command's own folder is first otherwise
     try:
         return importlib.import_module(target)
     except ModuleNotFoundError as error:
@@ -184,7 +188,7 @@ def _import_path(path: Path) -> ModuleType:
     return module
 
 
-def _only_policy(module: ModuleType, attribute: str) -> type[Policy]:
+def _only_policy(module: ModuleType, target: str, attribute: str) -> type[Policy]:
     found = [
         c
         for c in vars(module).values()
@@ -195,11 +199,13 @@ def _only_policy(module: ModuleType, attribute: str) -> type[Policy]:
     if len(found) == 1:
         return found[0]
     what = f"no policy class '{attribute}'" if attribute else f"{len(found)} policy classes where one is wanted"
-    raise ConfigError(f"{module.__file__} holds {what}; name one as '{module.__name__}:ClassName'.")
+    raise ConfigError(f"{module.__file__} holds {what}; name one as '{target}:ClassName'.")
 
 
 def make(policy: type[Policy], params: dict[str, Any]) -> Policy:
     """An instance of `policy` with `params`, whose names and types are checked."""
+    if "__dataclass_fields__" not in vars(policy):
+        raise ConfigError(f"{policy.__name__} is no dataclass: put @dataclass(frozen=True) above its class statement.")
     hints = typing.get_type_hints(policy)
     known = {f.name: hints[f.name] for f in fields(policy)}  # type: ignore[arg-type]
     for key in params:
@@ -212,45 +218,15 @@ def make(policy: type[Policy], params: dict[str, Any]) -> Policy:
 
 def _typed(owner: str, key: str, value: Any, kind: Any) -> Any:
     """`value` as a `kind`; an int is a float, a whole float is an int, and nothing else is converted."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        if kind in (int, float) or not isinstance(value, kind):
-            raise ConfigError(f"{owner}: '{key}' takes {kind.__name__}, not {value!r}.")
-        return value
-    if kind is float and math.isfinite(value):
+    kinds = typing.get_args(kind) or (kind,)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if number and float in kinds and math.isfinite(value):
         return float(value)
-    if kind is int and float(value).is_integer():
+    if number and int in kinds and math.isfinite(value) and float(value).is_integer():
         return int(value)
-    raise ConfigError(f"{owner}: '{key}' takes a finite {kind.__name__}, not {value!r}.")
-
-
-def source_files(policy: type[Policy]) -> list[Path]:
-    """The policy's file and every file of its own package, of a user or of a sibling policy that it draws on, sorted.
-
-    Followed through the names in each module; the standard library, other installed packages and the
-    rest of lersbench are left out.
-    """
-    own = policy.__module__.partition(".")[0]
-    found: dict[str, Path] = {}
-    waiting = [policy.__module__]
-    while waiting:
-        module = sys.modules[waiting.pop()]
-        path = Path(getattr(module, "__file__", None) or "")
-        if module.__name__ in found or not path.is_file() or not _is_policy_source(module.__name__, path, own):
-            continue
-        found[module.__name__] = path
-        for value in vars(module).values():
-            value = getattr(value, "py_func", value)
-            origin = value.__name__ if inspect.ismodule(value) else getattr(value, "__module__", None)
-            if isinstance(origin, str) and origin in sys.modules:
-                waiting.append(origin)
-    return sorted(found.values())
-
-
-def _is_policy_source(module: str, path: Path, own: str) -> bool:
-    package = module.partition(".")[0]
-    if package == "lersbench":
-        return module.startswith("lersbench.policies.")
-    if package == own:
-        return True
-    installed = {Path(sysconfig.get_path(key)).resolve() for key in ("stdlib", "purelib", "platlib")}
-    return not any(folder in path.resolve().parents for folder in installed)
+    if not number and any(isinstance(k, type) and isinstance(value, k) for k in kinds) and not isinstance(value, bool):
+        return value
+    if isinstance(value, bool) and bool in kinds:
+        return value
+    names = " or ".join(getattr(k, "__name__", str(k)) for k in kinds)
+    raise ConfigError(f"{owner}: '{key}' takes {names}, not {value!r}.")

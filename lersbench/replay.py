@@ -19,7 +19,7 @@ from lersbench.linalg import scramble
 from lersbench.log import Chunk
 from lersbench.policy import KernelPolicy, Policy, Round, Spec
 
-FEEDBACK = ("bandit", "full", "logged", "replay")
+LENT = ("context", "candidates", "features")  # arrays of the log that a round shows to a policy
 
 
 class Rows(NamedTuple):
@@ -111,15 +111,19 @@ def round_at(rows: Rows, row: int, at: int, slot: int, protocol: Protocol, scrat
 
 
 @inlined
-def fault_of(slate: np.ndarray, scores: np.ndarray) -> int:
-    """0 for a valid slate; 1 an index out of range, 2 an index twice, 3 a NaN score on top."""
+def fault_of(slate: np.ndarray, scores: np.ndarray, ranked: bool) -> int:
+    """0 for a valid slate; 1 an index out of range, 2 an index twice, 3 a NaN score where scores count."""
     for k in range(slate.shape[0]):
         if slate[k] < 0 or slate[k] >= scores.shape[0]:
             return 1
         for j in range(k):
             if slate[j] == slate[k]:
                 return 2
-    if scores[slate[0]] != scores[slate[0]]:
+    unknown = scores[slate[0]] != scores[slate[0]]
+    if ranked:
+        for c in range(scores.shape[0]):
+            unknown |= scores[c] != scores[c]
+    if unknown:
         return 3
     return 0
 
@@ -184,7 +188,7 @@ def update(state: Any, round: Round, slate: np.ndarray, rewards: np.ndarray, see
 
 
 def wins(state: Any, rng: Any, round: Round, candidate: int) -> bool:
-    """Stands for the policy's kernel in the templates below; never asked of a policy that has none."""
+    """Stands for the policy's kernel in the templates below."""
     return False
 
 
@@ -249,7 +253,7 @@ def drive(
             select(state, rng, round, slate)
             if protocol.replay and differ(slate, rows.slate[row]):
                 continue
-        meter.fault[0] = fault_of(slate, round.scores)
+        meter.fault[0] = fault_of(slate, round.scores, protocol.ranked)
         if meter.fault[0] != 0:
             meter.fault[1] = at[n]
             return
@@ -259,24 +263,29 @@ def drive(
         scratch.clock[1] += 1
 
 
-def compiled(policy: type[KernelPolicy]) -> Callable[..., None]:
-    """The loop above, compiled for the kernels of this policy; from disk where they have been compiled before."""
-    if policy not in _loops:
-        _loops[policy] = _compile(policy)
-    return _loops[policy]
+def compiled(policy: type[KernelPolicy], lazy: bool = False) -> Callable[..., None]:
+    """The loop above, compiled for the kernels of this policy; from disk where they have been compiled before.
+
+    The loop that asks `select` and the `lazy` one, which asks `wins`, are two: a run needs only one of them.
+    """
+    if (policy, lazy) not in _loops:
+        _loops[policy, lazy] = _compile(policy, lazy)
+    return _loops[policy, lazy]
 
 
-_loops: dict[type[KernelPolicy], Callable[..., None]] = {}
+_loops: dict[tuple[type[KernelPolicy], bool], Callable[..., None]] = {}
 
 
-def _compile(policy: type[KernelPolicy]) -> Callable[..., None]:
-    kernels = dict(zip(("select", "update", "wins"), policy.kernels, strict=False))
+def _compile(policy: type[KernelPolicy], lazy: bool) -> Callable[..., None]:
     name = f"{policy.__module__}.{policy.__qualname__}"
     cache = name.startswith("lersbench.policies.")
-    learns = specialise(deliver, name, cache, update=kernels.pop("update"))
+    learns = specialise(deliver, name, cache, update=policy.kernels[1])
     # A stand-in that all policies shared would be cached with the types of a user's module, which others cannot import.
-    never = specialise(wins, name, cache)
-    return specialise(drive, name, cache, deliver=learns, **{"wins": never, **kernels})
+    if lazy:
+        asked = {"select": specialise(select, name, cache), "wins": policy.kernels[2]}
+    else:
+        asked = {"select": policy.kernels[0], "wins": specialise(wins, name, cache)}
+    return specialise(drive, f"{name}.{'lazy' if lazy else 'eager'}", cache, deliver=learns, **asked)
 
 
 def batched(policy: Policy) -> Callable[..., None]:
@@ -297,7 +306,8 @@ def _play_batch(policy, state, rng, rows, index, at, protocol, scratch, meter) -
     scratch.scores[: index.size] = 0.0
     rounds, slates = [], []
     for slot, (row, place) in enumerate(zip(index, at, strict=True)):
-        rounds.append(_own_features(round_at(rows, row, place, slot, protocol, scratch), protocol))
+        round = _own_features(round_at(rows, row, place, slot, protocol, scratch), protocol)
+        rounds.append(round if isinstance(policy, KernelPolicy) else _read_only(round))
         slates.append(scratch.slates[slot])
     policy.select_batch(state, rng, rounds, slates)
     told: list[tuple[Any, ...]] = []
@@ -305,7 +315,7 @@ def _play_batch(policy, state, rng, rows, index, at, protocol, scratch, meter) -
         metrics.read_until(meter, place, protocol.ranked, protocol.known, protocol.replay)
         if protocol.replay and not np.array_equal(slates[slot], rows.slate[row]):
             continue
-        meter.fault[0] = fault_of(slates[slot], rounds[slot].scores)
+        meter.fault[0] = fault_of(slates[slot], rounds[slot].scores, protocol.ranked)
         if meter.fault[0]:
             meter.fault[1] = place
             return
@@ -326,10 +336,18 @@ def _own_features(round: Round, protocol: Protocol) -> Round:
     return round._replace(features=round.features.copy()) if protocol.users >= 0 and protocol.batch > 1 else round
 
 
+def _read_only(round: Round) -> Round:
+    """The round with what belongs to the log protected: other contenders read the same arrays."""
+    views = {name: getattr(round, name).view() for name in LENT}
+    for view in views.values():
+        view.flags.writeable = False
+    return round._replace(**views)
+
+
 FAULTS = {
     1: "filled its slate with an index that is not in 0..C-1",
     2: "put the same candidate twice into its slate",
-    3: "gave the candidate it put on top a score that is not a number",
+    3: "gave a candidate a score that is not a number",
 }
 
 
@@ -339,21 +357,41 @@ class Contender:
     def __init__(self, policy: Policy, spec: Spec, protocol: Protocol, meter: metrics.Meter, rng: np.random.Generator):
         lazy = protocol.replay and protocol.slate == 1 and isinstance(policy, KernelPolicy) and len(policy.kernels) > 2
         self.policy, self.protocol, self.meter, self.rng = policy, protocol._replace(lazy=lazy), meter, rng
+        self.played = 0  # rounds it was offered
+        self._rows: Rows | None = None
+        self._own: Any = None
         self.scratch = _scratch(spec, protocol)
         self.state = policy.init(spec)
-        self.drive = compiled(type(policy)) if isinstance(policy, KernelPolicy) else batched(policy)
+        self.drive = compiled(type(policy), lazy) if isinstance(policy, KernelPolicy) else batched(policy)
 
     def play(self, rows: Rows, index: np.ndarray, at: np.ndarray) -> None:
         """Play rows of one chunk. Raises RunError where the policy breaks its contract."""
-        self.drive(self.state, self.rng, rows, index, at, self.protocol, self.scratch, self.meter)
+        self.played += index.size
+        if rows is not self._rows:
+            self._check_lent()
+            self._rows, self._own = rows, self._copy(rows)
+        self.drive(self.state, self.rng, self._own, index, at, self.protocol, self.scratch, self.meter)
         if self.meter.fault[0]:
             what = FAULTS[int(self.meter.fault[0])]
             raise RunError(f"{self.policy!r} {what}, in round {self.meter.fault[1]} of the log.")
 
     def finish(self, rounds: int) -> None:
         """Read the checkpoints left, after a log of this many rounds."""
+        self._check_lent()
         protocol = self.protocol
         metrics.read_until(self.meter, rounds, protocol.ranked, protocol.known, protocol.replay)
+
+    def _copy(self, rows: Rows) -> Rows:
+        """The rows a foreign kernel may see: compiled code can write where it should only read."""
+        foreign = isinstance(self.policy, KernelPolicy) and not type(self.policy).__module__.startswith("lersbench.")
+        return rows._replace(**{name: getattr(rows, name).copy() for name in LENT}) if foreign else rows
+
+    def _check_lent(self) -> None:
+        if self._own is self._rows:
+            return
+        for name in LENT:
+            if not np.array_equal(getattr(self._own, name), getattr(self._rows, name)):
+                raise RunError(f"{self.policy!r} wrote to {name} of a round, which belongs to the log.")
 
 
 def _scratch(spec: Spec, protocol: Protocol) -> Scratch:

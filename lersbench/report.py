@@ -24,6 +24,7 @@ from lersbench.leaderboard import (
     Results,
     board,
     cells,
+    conclusion,
     data_in_words,
     decimals,
     interval_in_words,
@@ -32,15 +33,15 @@ from lersbench.leaderboard import (
     number,
     scale,
 )
-from lersbench.plots import draw_all
+from lersbench.plots import ONE_RATE, draw_all, figure_title, one_item_slates
 
 WIDE = 0.1  # an interval of more than this share of its value on either side is called wide
 FEW_SEEDS = 10
-FLAWS = {
+FLAWS = {  # why to read another metric, by one "as published" that has the flaw
     "regret_published": "the published regret counts a miss only where the policy's score says that it recommends, so "
-    "a policy that seldom recommends looks good; read misses or the cumulative regret",
+    "a policy that seldom recommends looks good (read misses or the cumulative regret)",
     "hr_published@20": "the published HR@K breaks ties by the order of the file, and a file sorted by popularity then "
-    "ranks for the policy; read HR@K with ties in expectation",
+    "ranks for the policy (read HR@K with ties in expectation)",
 }
 
 
@@ -99,7 +100,7 @@ def write(results: Results, folder: str | Path | None = None, figures: Sequence[
 def document(results: Results, figures: Sequence[Path]) -> list[Block]:
     """The whole report as blocks; `figures` are the files that `draw_all` returned."""
     ranking = board(results)
-    blocks: list[Block] = [Heading(1, results.title)]
+    blocks: list[Block] = [Heading(1, results.title), *_conclusion(ranking)]
     if results.scenario.get("description"):
         blocks.append(Text(results.scenario["description"]))
     blocks += [Heading(2, "What was run"), *_protocol(results), Heading(2, "Leaderboard"), *_leaderboard(ranking)]
@@ -107,9 +108,18 @@ def document(results: Results, figures: Sequence[Path]) -> list[Block]:
         Heading(2, "What these numbers do not say"),
         Items(caveats(results) or ["Nothing was found to warn of."]),
     ]
-    blocks += [Heading(2, "Figures"), *_pictures(figures)]
+    blocks += [Heading(2, "Figures"), *([Text(ONE_RATE)] if one_item_slates(results) else []), *_pictures(figures)]
     blocks += [Heading(2, "How it was run"), _machine(results)]
     return blocks
+
+
+def _conclusion(ranking: Board) -> list[Block]:
+    found = conclusion(ranking)
+    if not found:
+        return []
+    mixed = ["Feedback regimes are mixed here, so a lead may be owed to what a policy was told: see the warning below."]
+    found += mixed if ranking.results.summary["feedback"].nunique() > 1 else []
+    return [Text(" ".join(found)) if len(ranking.results.variants) == 1 else Items(found)]
 
 
 def _protocol(results: Results) -> list[Block]:
@@ -140,7 +150,7 @@ def _protocol(results: Results) -> list[Block]:
             "Every contender passes the log once: in each round it chooses, is told what its feedback regime lets it "
             f"see, and learns. Its first mistakes count like its last.{_settings(results)}"
         ),
-        Items([*told, interval_in_words(results), *sources, *made]),
+        Items([*told, interval_in_words(results), *_said(results, caveats=False), *sources, *made]),
     ]
 
 
@@ -150,6 +160,11 @@ def _settings(results: Results) -> str:
     slate, batch = told.get("slate"), told.get("batch")
     shown = f" Items shown per round: {slate}." if slate else ""
     return shown + (f" Feedback is delivered every {batch} rounds." if batch and batch > 1 else "")
+
+
+def _said(results: Results, caveats: bool) -> list[str]:
+    """The notes of the run: those that speak of bias are caveats, the others settings."""
+    return [note for note in results.meta.get("notes", []) if ("biased" in note) == caveats]
 
 
 def _short(value: Any) -> bool:
@@ -170,7 +185,8 @@ def _pictures(figures: Sequence[Path]) -> list[Block]:
     by_stem: dict[str, dict[str, Path]] = {}
     for path in figures:
         by_stem.setdefault(path.stem, {})[path.suffix] = path
-    return [Picture(pair[".png"], pair[".svg"], stem.replace("-", " ")) for stem, pair in by_stem.items()]
+    pictures = [Picture(pair[".png"], pair[".svg"], figure_title(stem)) for stem, pair in by_stem.items()]
+    return [block for picture in pictures for block in (Heading(3, picture.title), picture)]
 
 
 def _machine(results: Results) -> Items:
@@ -190,18 +206,20 @@ def caveats(results: Results) -> list[str]:
     """What a reader should know before believing the leaderboard, each worked out from the results."""
     ranking = board(results)
     return [
-        *results.meta.get("notes", []),
+        *_said(results, caveats=True),
         *ranking.warnings,
         *_few_seeds(results),
         *_wide_intervals(ranking),
         *_biased_replay(results),
         *_one_log(results),
-        *(
-            f'Metrics named "as published" are shown to compare with the study and are flawed: {why}.'
-            for name, why in FLAWS.items()
-            if name in results.metrics
-        ),
+        *_flaws(results),
     ]
+
+
+def _flaws(results: Results) -> list[str]:
+    found = [why for name, why in FLAWS.items() if name in results.metrics]
+    told = 'Metrics named "as published" are shown to compare with the study and are flawed: '
+    return [f"{told}{'; '.join(found)}."] if found else []
 
 
 def _few_seeds(results: Results) -> list[str]:

@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 
 from lersbench import scenario, store
 from lersbench.log import Log
-from lersbench.policy import source_files
 from lersbench.session import Job
+from lersbench.sources import closure
 
 
 def assemble(
@@ -29,32 +29,36 @@ def assemble(
     kept: store.Store,
     logs: dict[str, Log],
     seconds: dict[str, float],
-    played: int,
+    new: set[str],
     threads: int,
 ) -> Path:
-    """Put the contenders together as one run; the last run itself where nothing has changed since."""
+    """Put the contenders together as one run; an earlier run where nothing has changed since and it is whole.
+
+    `new` are the keys of the jobs that were played just now, in `seconds`.
+    """
     name = store.digest([*sorted(job.key for job in jobs), scenario.as_json(chosen)])[:8]
-    if not played and (same := sorted(folder.glob(f"*-{name}"))):
-        (same[-1] / "run.json").touch()  # the last run is the one whose run.json is newest
-        return same[-1]
+    for same in sorted(folder.glob(f"*-{name}"), reverse=True):
+        if not new and _is_whole(same):
+            (same / "run.json").touch()  # the last run is the one whose run.json is newest
+            return same
     curves, summary, speed = _tidy(jobs, kept)
     run = folder / f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}-{name}"
     with store.replacing(run) as temporary:
         temporary.mkdir(parents=True)
         pq.write_table(curves, temporary / "curves.parquet", store_schema=False)
         pq.write_table(summary, temporary / "summary.parquet", store_schema=False)
-        about = _about(chosen, jobs, logs, seconds, played, threads, speed)
+        about = _about(chosen, jobs, logs, seconds, new, threads, speed)
         (temporary / "run.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     return run
 
 
-def _tidy(jobs: list[Job], kept: store.Store) -> tuple[pa.Table, pa.Table, dict[str, list[float]]]:
-    """All curves as one tidy table, their last values as another, and the rounds per second of each policy."""
+def _tidy(jobs: list[Job], kept: store.Store) -> tuple[pa.Table, pa.Table, dict[str, list[tuple[int, float]]]]:
+    """All curves as one tidy table, their last values as another; rounds and seconds of each job by policy."""
     curves, last = _Tidy(jobs), _Tidy(jobs)
-    speed: dict[str, list[float]] = defaultdict(list)
+    speed: dict[str, list[tuple[int, float]]] = defaultdict(list)
     for number, job in enumerate(jobs):
         curve = kept.get(job.key)
-        speed[job.entry.label].append(curve.about["rounds"] / max(curve.about["seconds"], 1e-9))
+        speed[job.entry.label].append((curve.about["rounds"], curve.about["seconds"]))
         curves.add(number, curve.rounds, curve.metrics, curve.values)
         last.add(number, curve.rounds[-1:], curve.metrics, curve.values[-1:])
     return curves.table(), last.table().drop_columns(["round"]), speed
@@ -99,9 +103,9 @@ def _about(
     jobs: list[Job],
     logs: dict[str, Log],
     seconds: dict[str, float],
-    played: int,
+    new: set[str],
     threads: int,
-    speed: dict[str, list[float]],
+    speed: dict[str, list[tuple[int, float]]],
 ) -> dict[str, Any]:
     told = scenario.as_json(chosen)
     packages = ("lersbench", "numpy", "numba", "pandas", "pyarrow")
@@ -117,13 +121,34 @@ def _about(
             "threads": threads,
             "BLAS": _blas(),
         },
-        "sources": {job.entry.label: store.file_digest(source_files(type(job.entry.policy))) for job in jobs},
+        "sources": {job.entry.label: store.file_digest(closure(type(job.entry.policy).__module__)) for job in jobs},
         "contenders": {job.key: [job.variant, job.entry.label, job.feedback, job.seed] for job in jobs},
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
-        "rounds_per_second": round(played / seconds["replay"]) if played else None,
-        "policy_rounds_per_second": {label: round(float(np.median(values))) for label, values in speed.items()},
+        "rounds_per_second": _rate(jobs, new, speed, seconds),
+        "policy_rounds_per_second": {
+            label: round(float(np.median([rounds / max(spent, 1e-9) for rounds, spent in own])))
+            for label, own in speed.items()
+        },
         "notes": _notes(chosen, logs),
     }
+
+
+def _rate(
+    jobs: list[Job], new: set[str], speed: dict[str, list[tuple[int, float]]], seconds: dict[str, float]
+) -> int | None:
+    """Rounds offered to the new contenders per second of replay, all threads together."""
+    own = {label: iter(told) for label, told in speed.items()}
+    rounds = sum(told[0] for job in jobs if (told := next(own[job.entry.label])) and job.key in new)
+    return round(rounds / seconds["replay"]) if new else None
+
+
+def _is_whole(run: Path) -> bool:
+    """Can the three files of a run be read?"""
+    try:
+        json.loads((run / "run.json").read_text(encoding="utf-8"))
+        return bool(pq.read_table(run / "curves.parquet").num_rows and pq.read_table(run / "summary.parquet").num_rows)
+    except (OSError, ValueError, pa.ArrowException):
+        return False
 
 
 def _describe(log: Log) -> dict[str, Any]:

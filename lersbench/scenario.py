@@ -57,9 +57,16 @@ class Replay(_Strict):
 
     @model_validator(mode="before")
     @classmethod
-    def _lists_as_tuples(cls, values: dict[str, Any]) -> dict[str, Any]:
-        pair = values.get("interactions")
-        return {**values, "interactions": tuple(pair)} if isinstance(pair, list) else values
+    def _lists_as_tuples(cls, values: Any) -> Any:
+        if isinstance(values, dict) and isinstance(values.get("interactions"), list):
+            return {**values, "interactions": tuple(values["interactions"])}
+        return values
+
+    @model_validator(mode="after")
+    def _each_regime_once(self) -> Replay:
+        if isinstance(self.feedback, list) and len(set(self.feedback)) != max(1, len(self.feedback)):
+            raise ValueError("feedback is an empty list, or names a regime twice")
+        return self
 
 
 class Expected(_Strict):
@@ -75,10 +82,10 @@ class Expected(_Strict):
 class Scenario(_Strict):
     """A scenario file."""
 
-    name: str
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     title: str
     description: str = ""
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     baseline: str = "random"
     leaderboard: str = "misses"
     data: Data
@@ -109,7 +116,7 @@ class Entry:
 
 def _did_you_mean(word: str, known: Any) -> str:
     close = difflib.get_close_matches(word, list(known), 1)
-    return f"; did you mean '{close[0]}'?" if close else ""
+    return f"; did you mean '{close[0]}'?" if close else "."
 
 
 def folders() -> list[Path]:
@@ -133,7 +140,9 @@ def read(name: str, changes: dict[str, Any] | None = None) -> Scenario:
     """
     known = available()
     path = Path(name) if name.endswith(".toml") else known.get(name)
-    if path is None or not path.is_file():
+    if path is not None and not path.is_file():
+        raise ConfigError(f"There is no scenario file {path}.")
+    if path is None:
         where = ", ".join(str(f) for f in folders())
         raise ConfigError(
             f"There is no scenario '{name}'{_did_you_mean(name, known)} It is looked for in {where}; "
@@ -160,7 +169,11 @@ def parse(content: dict[str, Any], where: str) -> Scenario:
         scenario = Scenario.model_validate(content)
     except ValidationError as error:
         raise ConfigError("\n".join(_explain(where, problem) for problem in error.errors())) from error
-    entries(scenario)
+    labels = {word for entry in entries(scenario) for word in (entry.label, entry.name)}
+    if "baseline" in scenario.model_fields_set and scenario.baseline not in labels:
+        hint = _did_you_mean(scenario.baseline, labels)
+        raise ConfigError(f"{where}: the baseline '{scenario.baseline}' is none of the policies{hint}")
+    variants(scenario)
     return scenario
 
 
@@ -170,14 +183,24 @@ def _explain(where: str, problem: Any) -> str:
         sections: dict[str, type[BaseModel]] = {"replay": Replay, "expected": Expected}
         model = sections.get(str(problem["loc"][0]), Scenario)
         hint = _did_you_mean(str(problem["loc"][-1]), model.model_fields)
-        return f"{where}: unknown key '{key}'{hint or '; it takes ' + ', '.join(model.model_fields) + '.'}"
+        takes = f"; it takes {', '.join(model.model_fields)}."
+        return f"{where}: unknown key '{key}'{takes if hint == '.' else hint}"
     if problem["type"] == "missing":
         return f"{where}: '{key}' is missing."
-    return f"{where}: '{key}': {problem['msg'].removeprefix('Value error, ')} (it is {problem['input']!r})."
+    if problem["type"] == "value_error":
+        return f"{where}: {problem['msg'].removeprefix('Value error, ').rstrip('.')}."
+    if key == "name":
+        return f"{where}: 'name' is {problem['input']!r}; it names a folder: letters, digits, '.', '_' and '-' only."
+    if key == "policies":
+        return f"{where}: 'policies' takes at least one [[policies]] entry."
+    return f"{where}: '{key}': {problem['msg']} (it is {problem['input']!r})."
 
 
 def _sweep(options: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Every combination of the values of the options that are lists."""
+    for key, value in options.items():
+        if value == []:
+            raise ConfigError(f"'{key}' is an empty list; a list is a sweep over its values.")
     choices = [value if isinstance(value, list) else [value] for value in options.values()]
     for values in itertools.product(*choices):
         yield dict(zip(options, values, strict=True))

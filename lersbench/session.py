@@ -6,12 +6,15 @@ import hashlib
 import json
 import threading
 import time
+import traceback
 from collections import defaultdict
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 import numpy as np
+from numba.core.errors import NumbaError
 
 from lersbench import metrics, replay, scenario, store
 from lersbench.errors import DataError, LersbenchError
@@ -229,9 +232,9 @@ class Session:
     def _compile(self, jobs: list[Job], rows: replay.Rows) -> tuple[list[Job], list[Failure]]:
         """Compile the loops of the jobs for rows of this kind: those that can be played, and what failed."""
         none = np.empty(0, np.int64)
-        problems: dict[type, Exception | None] = {}
+        problems: dict[str, Exception | None] = {}
         for job in jobs:
-            kind = type(job.entry.policy)
+            kind = job.entry.label
             if kind not in problems:
                 self.bar.set_description_str(f"compiling {job.entry.name}")
                 with self.clock("compile"):
@@ -241,8 +244,8 @@ class Session:
                     except Exception as problem:
                         problems[kind] = problem
         self.bar.set_description_str(" ".join(filter(None, [self.chosen.name, jobs[0].variant])))
-        failed = [(job, error) for job in jobs if (error := problems[type(job.entry.policy)])]
-        return [job for job in jobs if not problems[type(job.entry.policy)]], [_failure(*one) for one in failed]
+        failed = [(job, error) for job in jobs if (error := problems[job.entry.label])]
+        return [job for job in jobs if not problems[job.entry.label]], [_failure(*one) for one in failed]
 
     def _contender(self, job: Job) -> replay.Contender:
         policy = job.entry.policy
@@ -259,7 +262,7 @@ class Session:
         contender.finish(self.rounds)
         curve = contender.meter.curve.copy()
         curve[:, metrics.COVERAGE] /= max(1, self.likes.total)
-        about = {"policy": job.entry.label, "seed": job.seed, "seconds": seconds, "rounds": self.rounds}
+        about = {"policy": job.entry.label, "seed": job.seed, "seconds": seconds, "rounds": contender.played}
         kept.put(job.key, store.Curve(self.checkpoints, metrics.NAMES, curve, about))
 
 
@@ -271,8 +274,17 @@ class Failure(NamedTuple):
 
 
 def _failure(job: Job, error: Exception) -> Failure:
+    """What went wrong, and where: of a compiler's pages of context, what stands before the first of it."""
     what = str(error).strip()
-    return Failure(job, what if isinstance(error, LersbenchError) else f"{type(error).__name__}: {what}")
+    if isinstance(error, LersbenchError):
+        return Failure(job, what)
+    if isinstance(error, NumbaError):
+        lines = [line for line in what.splitlines() if line.strip() and not line.startswith("Failed in nopython")]
+        return Failure(
+            job, "does not compile: " + "\n    ".join(takewhile(lambda x: not x.startswith("During"), lines))
+        )
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return Failure(job, f"{type(error).__name__}: {what} ({last.filename}, line {last.lineno}: {last.line})")
 
 
 def tell(failures: list[Failure]) -> str:

@@ -73,7 +73,11 @@ class Store:
         return self.folder / f"{key}.parquet"
 
     def has(self, key: str) -> bool:
-        return self.path(key).is_file()
+        """Is there a whole file? One that was cut short counts as missing, and is written anew."""
+        try:
+            return bool(pq.read_metadata(self.path(key)).num_rows)
+        except (OSError, pa.ArrowException):
+            return False
 
     def put(self, key: str, curve: Curve) -> None:
         columns = {"round": curve.rounds, **dict(zip(curve.metrics, curve.values.T, strict=True))}

@@ -16,9 +16,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lersbench import experiment, scenario, session
+from lersbench import experiment, newpolicy, scenario, session, store
 from lersbench.errors import ConfigError, DataError, RunError
 from lersbench.log import write
+from lersbench.sources import closure
 
 POLICY = '''
 from dataclasses import dataclass
@@ -130,6 +131,27 @@ def test_an_edited_formula_is_played_again(tmp_path: Path, policy_file: Path) ->
     assert shown[0] != shown[1]  # it now shows the worst
     policy_file.write_text(POLICY)
     assert bench(scenario_of(policies), tmp_path).played == 0
+
+
+def test_a_constant_from_a_helper_file_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A number says nothing of the module it came from: the import statement does."""
+    monkeypatch.syspath_prepend(tmp_path)
+    helper, policy = tmp_path / "constant_of_mean.py", tmp_path / "mean.py"
+    helper.write_text("SIGN = 1.0\n")
+    policy.write_text("from constant_of_mean import SIGN\n" + POLICY.replace("-round.scores", "-SIGN * round.scores"))
+    assert bench(scenario_of([{"name": str(policy)}]), tmp_path).played == 3
+    helper.write_text("SIGN = -1.0\n")
+    os.utime(helper, ns=(1, 1))
+    assert bench(scenario_of([{"name": str(policy)}]), tmp_path).played == 3
+
+
+def test_every_formula_of_the_package_is_part_of_the_key() -> None:
+    own = {path.name for path in closure("lersbench.policies.linucb")}
+    assert {"linucb.py", "ridge.py", "packed.py", "simd.py", "linalg.py", "jit.py"} <= own
+    assert "iba_linucb.py" not in own
+    engine = {path.name for path in closure("lersbench.session")}
+    assert {"replay.py", "metrics.py", "borrow.py", "logread.py"} <= engine
+    assert not engine & {"cli.py", "plots.py", "report.py", "linucb.py"}
 
 
 def test_an_edited_helper_file_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,19 +309,75 @@ def test_killed_in_the_middle_and_resumed_is_the_same_run(tmp_path: Path, policy
 
 def test_a_broken_contender_is_named_and_the_others_are_kept(tmp_path: Path, policy_file: Path) -> None:
     policy_file.write_text(POLICY.replace("slate[:] = np", "slate[:] = 99 + np"))
-    policies = [{"name": "random"}, {"name": str(policy_file)}]
-    with pytest.raises(RunError, match=r"3 of 6 contenders failed") as caught:
-        bench(scenario_of(policies), tmp_path)
-    assert "mean, seeds 0, 1, 2: " in str(caught.value) and "not in 0..C-1" in str(caught.value)
+    run = bench(scenario_of([{"name": "random"}, {"name": str(policy_file)}]), tmp_path)
+    assert "3 of 6 contenders failed" in run.failures and "mean, seeds 0, 1, 2: " in run.failures
+    assert "not in 0..C-1" in run.failures and set(curves(run).policy) == {"random"}
     assert bench(scenario_of([{"name": "random"}]), tmp_path).played == 0
+    with pytest.raises(RunError, match="3 of 3"):
+        bench(scenario_of([{"name": str(policy_file)}]), tmp_path)
 
 
-def test_a_damaged_result_is_named(tmp_path: Path) -> None:
+def test_an_error_of_a_policy_names_its_line(tmp_path: Path, policy_file: Path) -> None:
+    policy_file.write_text(POLICY.replace("count[item] += 1", "count[item] += 1 / 0"))
+    run = bench(scenario_of([{"name": "random"}, {"name": str(policy_file)}]), tmp_path)
+    assert "ZeroDivisionError" in run.failures and "mean.py, line 26: count[item] += 1 / 0" in run.failures
+
+
+@pytest.mark.parametrize("field", ["context", "candidates"])
+def test_a_policy_cannot_change_the_log_of_the_others(tmp_path: Path, policy_file: Path, field: str) -> None:
+    policies = [{"name": "random"}, {"name": "ucb1"}]
+    clean = curves(bench(scenario_of(policies), tmp_path / "clean"))
+    policy_file.write_text(
+        POLICY.replace("mean, count = state\n", f"mean, count = state\n        round.{field}[:] = 0\n", 1)
+    )
+    spoilt = bench(scenario_of([{"name": str(policy_file)}, *policies]), tmp_path / "spoilt")
+    assert "read-only" in spoilt.failures
+    pd.testing.assert_frame_equal(curves(spoilt), clean)
+
+
+def test_a_kernel_that_writes_to_the_log_is_found_out(tmp_path: Path) -> None:
+    path = newpolicy.write("scribbler", tmp_path)
+    source = path.read_text()
+    path.write_text(source.replace("    top_k(round.scores", "    round.context[0] = 0.0\n    top_k(round.scores"))
+    assert path.read_text() != source
+    clean = curves(bench(scenario_of(), tmp_path / "clean"))
+    spoilt = bench(scenario_of([{"name": str(path)}, {"name": "random"}, {"name": "ucb1"}]), tmp_path / "spoilt")
+    assert "wrote to context" in spoilt.failures
+    pd.testing.assert_frame_equal(curves(spoilt), clean)
+
+
+def test_scores_that_are_no_numbers_are_refused_where_they_are_ranked(tmp_path: Path, policy_file: Path) -> None:
+    policy_file.write_text(
+        POLICY.replace("        slate[:] =", "        round.scores[1:] = np.nan\n        slate[:] =")
+    )
+    with pytest.raises(RunError, match="not a number"):
+        bench(scenario_of([{"name": str(policy_file)}]), tmp_path)
+
+
+def test_a_damaged_run_is_put_together_again(tmp_path: Path) -> None:
+    first = bench(scenario_of(), tmp_path)
+    whole = curves(first)
+    for name in ("curves.parquet", "summary.parquet", "run.json"):
+        (first.folder / name).write_bytes(b"{")
+        again = bench(scenario_of(), tmp_path)
+        assert again.played == 0
+        pd.testing.assert_frame_equal(curves(again), whole)
+        first = again
+
+
+def test_a_contender_that_was_cut_short_is_played_again(tmp_path: Path) -> None:
     bench(scenario_of(), tmp_path)
     damaged = sorted((tmp_path / "small" / "contenders").glob("*.parquet"))[0]
     damaged.write_bytes(damaged.read_bytes()[:100])
-    with pytest.raises(DataError, match="delete it and run again"):
-        bench(scenario_of(replay={"seeds": 3}, title="Other"), tmp_path)
+    assert bench(scenario_of(), tmp_path).played == 1
+
+
+def test_speed_counts_the_rounds_that_were_played(tmp_path: Path) -> None:
+    run = bench(scenario_of(replay={"replicates": "subsample"}), tmp_path)
+    about = json.loads((run.folder / "run.json").read_text())
+    rounds = sum(store.Store(tmp_path / "small").get(key).about["rounds"] for key in about["contenders"])
+    assert 0.4 * 6 * 300 < rounds < 0.6 * 6 * 300
+    assert about["rounds_per_second"] == pytest.approx(rounds / about["seconds"]["replay"], rel=0.2)
 
 
 def test_expected_results_are_checked(tmp_path: Path) -> None:
@@ -386,6 +464,13 @@ def test_ctrl_c_ends_with_130_and_keeps_what_is_finished(tmp_path: Path, policy_
         ({"data": {"d": 0}, "policies": [{"name": "linucb"}]}, "needs context"),
         ({"replay": {"interactions": [9, 0]}}, "the context has 3 values"),
         ({"data": {"rouns": 3}}, "did you mean 'rounds'"),
+        ({"policies": [{"name": "linucb", "alpha": []}]}, "'alpha' is an empty list"),
+        ({"data": {"rounds": []}}, "'rounds' is an empty list"),
+        ({"replay": {"feedback": []}}, "names a regime twice"),
+        ({"replay": {"feedback": ["full", "full"]}}, "names a regime twice"),
+        ({"baseline": "ucb2"}, "did you mean 'ucb1'"),
+        ({"seed": -1}, "'seed'"),
+        ({"name": "../../outside"}, "names a folder"),
     ],
 )
 def test_what_cannot_work_is_said_before_anything_runs(tmp_path: Path, change: dict[str, Any], complaint: str) -> None:

@@ -12,7 +12,7 @@ import lersbench
 ROOT = Path(lersbench.__file__).parent
 LAYERS = [  # each may import from those above it, and from its own line
     ("errors",),
-    ("jit",),
+    ("jit", "sources"),
     ("borrow", "simd", "packed", "linalg", "metrics", "ranges"),
     ("logformat", "logcheck", "logread", "logwrite", "log", "ridge"),
     ("policy", "policies", "datasets", "statistics"),

@@ -73,7 +73,7 @@ def build(name: str, **options: Any) -> Log:
     """
     from lersbench.log import Log
 
-    if name not in DATASETS:
+    if not isinstance(name, str) or name not in DATASETS:
         raise ConfigError(f"There is no data set {name!r}{suggestion(name, DATASETS)}")
     dataset = DATASETS[name]
     full = checked(f"data set {name}", dataset.options, options)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,11 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from lersbench.datasets.options import suggestion
+from lersbench.datasets.places import PARQUET, places
 from lersbench.errors import ConfigError, DataError
 from lersbench.log import Log, write
+from lersbench.logformat import UNIFORM_TOLERANCE
 
 NEEDED = ("request", "position", "item", "click")
 OPTIONAL = ("propensity", "time", "user")
@@ -39,7 +43,8 @@ def build(
     """Turn the impressions in a CSV or Parquet file into a log at `out`, one round a request.
 
     `columns` maps request, position, item, click and, where there are any, propensity, time and user to the
-    names in the table (a name left out of the four needed ones is looked for as it is). `features` names
+    names in the table; a name left out is looked for as it is, and the last three may be missing. Columns that
+    are not used are listed in the log's provenance. `features` names
     numeric columns that describe the item in the request, `context` numeric columns that are the same in all
     rows of a request. Positions count from 0 or from 1. Rounds are in the order of their first time where
     there is a time, else as the requests appear.
@@ -48,13 +53,18 @@ def build(
     and shorter ones are left out (both are counted in the log's provenance). `candidates` is "shown" (a round
     offers the items it showed; the default where there are features) or "all" (every item of the table; the
     default otherwise, and not possible with features). `propensities` says how they were made: "logged"
-    (the default where there is such a column), "uniform" or "estimated".
+    (the default where there is such a column), "estimated", or "uniform": then each must be 1/C of the C
+    candidates (those shown, or all), within a millionth of it.
 
     The table is held in memory, the log is not. Raises a ConfigError for wrong arguments and a DataError that
-    names the row of the table (0-based, without the header) for wrong data.
+    names the line of a CSV file (the header is line 1) or the row of a Parquet file (0-based) for wrong data.
     """
-    names = _names(columns, features, context, length, candidates)
-    table = _read(Path(table_path), names, (*features, *context))
+    _check_arguments(columns, features, length, candidates)
+    path = Path(table_path)
+    present = _present(path)
+    names = _names(columns, features, context, present)
+    made = _made(propensities, names)
+    table = _read(path, names, (*features, *context))
     flat = _Flat(str(table_path), names, table)
     flat.check_cells((*features, *context))
     rows, dropped, cut = flat.lists(length)
@@ -65,10 +75,12 @@ def build(
         user, user_ids = pd.factorize(table[names["user"]], sort=True)
         users = pd.DataFrame({"id": user_ids.astype(str)})
     shown = candidates == "shown" or (candidates is None and bool(features))
-    made = propensities or ("logged" if "propensity" in names else "none")
+    if made == "uniform":
+        flat.check_uniform(rows, rows.shape[1] if shown else len(item_ids))
     provenance = {
         "source": str(table_path),
         "columns": dict(names),
+        "columns ignored": [column for column in present if column not in {*names.values(), *features, *context}],
         "features": list(features),
         "context": list(context),
         "candidates": "shown" if shown else "all",
@@ -91,46 +103,89 @@ def build(
     )
 
 
-def _names(
-    columns: Mapping[str, str],
-    features: Sequence[str],
-    context: Sequence[str],
-    length: int | None,
-    candidates: str | None,
-) -> dict[str, str]:
-    """The name in the table of every column that is used."""
-    unknown = sorted(set(columns) - {*NEEDED, *OPTIONAL})
-    if unknown:
-        raise ConfigError(f"unknown column {unknown[0]!r}; map {', '.join(NEEDED)}, or also {', '.join(OPTIONAL)}")
-    names = {key: columns.get(key, key) for key in NEEDED}
-    names |= {key: columns[key] for key in OPTIONAL if key in columns}
-    for column in [*names.values(), *features, *context]:
-        if [*names.values(), *features, *context].count(column) > 1:
-            raise ConfigError(f"the column {column!r} of the table is used twice")
+def describe(log: Log) -> list[str]:
+    """Which columns of the table went into the log under which name, and which were ignored, in two lines."""
+    facts = log.info.provenance
+    used = [ours if ours == theirs else f"{ours} (your {theirs})" for ours, theirs in facts["columns"].items()]
+    used += [f"{column} (a feature)" for column in facts["features"]]
+    used += [f"{column} (context)" for column in facts["context"]]
+    return [f"columns used: {', '.join(used)}", f"columns ignored: {', '.join(facts['columns ignored']) or 'none'}"]
+
+
+def _check_arguments(
+    columns: Mapping[str, str], features: Sequence[str], length: int | None, candidates: str | None
+) -> None:
+    for key in columns:
+        if key not in (*NEEDED, *OPTIONAL):
+            known = f"map {', '.join(NEEDED)}, or also {', '.join(OPTIONAL)}"
+            raise ConfigError(
+                f"there is no column {key!r} of impressions{suggestion(key, (*NEEDED, *OPTIONAL))}; {known}"
+            )
     if length is not None and length < 1:
         raise ConfigError(f"length is {length}; a list has at least one position")
     if candidates not in (None, "shown", "all"):
         raise ConfigError(f'candidates is {candidates!r}; choose "shown" or "all"')
     if candidates == "all" and features:
         raise ConfigError('the table has features of the items shown only; use candidates = "shown" with features')
+
+
+def _names(
+    columns: Mapping[str, str], features: Sequence[str], context: Sequence[str], present: Collection[str]
+) -> dict[str, str]:
+    """The name in the table of every column that is used: as mapped, else our own where the table has it."""
+    names = {key: columns.get(key, key) for key in NEEDED}
+    taken = {*names.values(), *columns.values(), *features, *context}
+    names |= {key: columns.get(key, key) for key in OPTIONAL if key in columns or key in {*present} - taken}
+    used = [*names.values(), *features, *context]
+    for column in used:
+        if used.count(column) > 1:
+            raise ConfigError(f"the column {column!r} of the table is used twice")
     return names
+
+
+def _made(propensities: str | None, names: Mapping[str, str]) -> str:
+    """How the propensities were made: as claimed, but never without a column that bears the claim out."""
+    if propensities is None:
+        return "logged" if "propensity" in names else "none"
+    if propensities not in ("uniform", "logged", "estimated"):
+        raise ConfigError(f"propensities is {propensities!r}; choose uniform, logged or estimated")
+    if "propensity" not in names:
+        told = f"propensities are said to be {propensities}, but the table has no column propensity"
+        raise ConfigError(f"{told}. Name it with --column propensity=YOURS, or leave --propensities out")
+    return propensities
+
+
+def _present(path: Path) -> list[str]:
+    """The columns of the file."""
+    with _damage_is_told(path):
+        if path.suffix in PARQUET:
+            return list(pq.read_schema(path).names)
+        with pa.csv.open_csv(path) as stream:
+            return list(stream.schema.names)
+
+
+@contextmanager
+def _damage_is_told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file. Fix: give a CSV or Parquet file") from error
+    except (pa.ArrowException, OSError) as error:
+        told = " ".join(str(error).split())
+        raise DataError(f"{path}: cannot be read ({told}). Fix: give a CSV or a file that ends in .parquet") from error
 
 
 def _read(path: Path, names: Mapping[str, str], numbers: Sequence[str]) -> pd.DataFrame:
     """The columns needed of a CSV or Parquet file, labels as text."""
     wanted = [*names.values(), *numbers]
     text = [names[key] for key in LABELS if key in names]
-    try:
-        if path.suffix == ".parquet":
-            present = pq.read_schema(path).names
-        else:
-            with pa.csv.open_csv(path) as stream:
-                present = stream.schema.names
-        missing = [column for column in wanted if column not in present]
-        if missing:
-            told = f"the column {missing[0]} is missing; there are {', '.join(present)}"
-            raise DataError(f"{path}: {told}. Fix: map the columns to the names in the table")
-        if path.suffix == ".parquet":
+    present = _present(path)
+    missing = [column for column in wanted if column not in present]
+    if missing:
+        told = f"the column {missing[0]} is missing; there are {', '.join(present)}"
+        raise DataError(f"{path}: {told}. Fix: map the columns to the names in the table")
+    with _damage_is_told(path):
+        if path.suffix in PARQUET:
             arrow = pq.read_table(path, columns=wanted)
             arrow = arrow.cast(pa.schema([f.with_type(pa.string()) if f.name in text else f for f in arrow.schema]))
         else:
@@ -141,11 +196,6 @@ def _read(path: Path, names: Mapping[str, str], numbers: Sequence[str]) -> pd.Da
                 strings_can_be_null=True,
             )
             arrow = pa.csv.read_csv(path, convert_options=convert)
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file. Fix: give a CSV or Parquet file") from error
-    except (pa.ArrowException, OSError) as error:
-        told = " ".join(str(error).split())
-        raise DataError(f"{path}: cannot be read ({told}). Fix: give a CSV or a file that ends in .parquet") from error
     return arrow.to_pandas()
 
 
@@ -160,9 +210,10 @@ class _Flat:
     def _refuse(self, wrong: Any, column: str, what: str, fix: str) -> None:
         rows = np.flatnonzero(np.asarray(wrong))
         if len(rows):
-            first = ", ".join(f"row {r} ({self.table[column].iloc[r]})" for r in rows[:3])
-            told = f"{self.path}, column {column}: {what} in {len(rows)} rows; first: {first}"
-            raise DataError(f"{told}. Fix: {fix}")
+            shown = zip(places(self.path, rows[:3]), rows[:3], strict=True)
+            first = ", ".join(f"{place} ({self.table[column].iloc[r]})" for place, r in shown)
+            count = "1 row" if len(rows) == 1 else f"{len(rows)} rows; first"
+            raise DataError(f"{self.path}, column {column}: {what} in {count}: {first}. Fix: {fix}")
 
     def check_cells(self, numbers: Sequence[str]) -> None:
         """Every cell by itself: nulls, types and ranges; the time becomes a naive UTC time."""
@@ -195,7 +246,7 @@ class _Flat:
     def _parse_time(self, column: str) -> None:
         if pd.api.types.is_numeric_dtype(self.table[column].dtype):
             told = f"{self.path}, column {column}: numbers such as {self.table[column].iloc[0]}"
-            raise DataError(f"{told}. Fix: write times like 2024-01-31T23:59:59")
+            raise DataError(f"{told}. Fix: write times like 2024-01-31T23:59:59, or rename the column to leave it out")
         parsed = pd.to_datetime(self.table[column], errors="coerce", utc=True, format="ISO8601")
         self._refuse(parsed.isna(), column, "not a time", "write times like 2024-01-31T23:59:59")
         self.table[column] = parsed.dt.tz_localize(None)
@@ -229,6 +280,15 @@ class _Flat:
         if "time" in names:
             rows = rows[np.argsort(table[names["time"]].to_numpy()[rows].min(axis=1), kind="stable")]
         return rows, int((sizes < length).sum()), int((sizes > length).sum())
+
+    def check_uniform(self, rows: np.ndarray, candidates: int) -> None:
+        """Every propensity in `rows` must be that of a uniform draw from the candidates."""
+        column, share = self.names["propensity"], 1.0 / candidates
+        value = self.table[column].to_numpy(dtype=np.float64)
+        wrong = np.zeros(len(value), dtype=bool)
+        wrong[rows] = np.abs(value[rows] - share) > UNIFORM_TOLERANCE * share
+        fix = f"say logged or estimated; a uniform choice from the {candidates} candidates has {share:.6g} everywhere"
+        self._refuse(wrong, column, f"propensity not 1/{candidates}, though said to be uniform", fix)
 
     def check_requests(self, rows: np.ndarray, context: Sequence[str]) -> None:
         """What must hold inside a request: one user, one context, distinct items."""

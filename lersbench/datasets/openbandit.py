@@ -220,7 +220,7 @@ def _refuse(bad: pd.Series, table: pd.DataFrame, column: str, name: str, start: 
     if len(rows):
         value = table[column].iloc[rows[0]]
         raise DataError(
-            f"{name}: {column} = {value!r} in data row {start + rows[0]} must {rule}; repair or drop the row."
+            f"{name}: {column} = {value!r} in line {start + rows[0] + 2} must {rule}; repair or drop the row."
         )
 
 

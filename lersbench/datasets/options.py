@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
@@ -45,7 +46,7 @@ def options_of(build: Callable[..., Any]) -> dict[str, Option]:
 
 
 def checked(source: str, options: Mapping[str, Option], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The full set of options: `given` over the defaults. An integer will do for a float.
+    """The full set of options: `given` over the defaults. An integer will do for a float, a date of TOML for a text.
 
     Raises ConfigError for an unknown name, a wrong type, a value that is not among the choices, or one left out
     that has no default.
@@ -56,6 +57,8 @@ def checked(source: str, options: Mapping[str, Option], given: Mapping[str, Any]
     full = {}
     for name, option in options.items():
         value = given.get(name, option.default)
+        if isinstance(value, datetime.date) and str in option.types:
+            value = _iso(value)
         if value is inspect.Parameter.empty:
             raise ConfigError(f"{source} needs the option {name!r} ({option}).")
         if type(value) is int and float in option.types and int not in option.types:
@@ -66,6 +69,12 @@ def checked(source: str, options: Mapping[str, Option], given: Mapping[str, Any]
             raise ConfigError(f"{source}: option {name} = {value!r} is none of {', '.join(map(repr, option.choices))}.")
         full[name] = value
     return full
+
+
+def _iso(value: datetime.date) -> str:
+    """ISO text; a time at midnight is its date."""
+    midnight = isinstance(value, datetime.datetime) and value.time() == datetime.time() and value.tzinfo is None
+    return (value.date() if midnight and isinstance(value, datetime.datetime) else value).isoformat()
 
 
 def at_least(low: float, **values: float) -> None:

@@ -6,16 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
 from lersbench.datasets.options import suggestion
+from lersbench.datasets.places import PARQUET, places
 from lersbench.errors import ConfigError, DataError
 
 COLUMNS = ("customer", "product", "seller", "order", "time", "amount", "quantity")
 NEEDED = ("customer", "product", "time")
+ZONE = "--timezone Asia/Taipei, say (timezone= in Python)."
 
 
 @dataclass(frozen=True)
@@ -61,8 +64,8 @@ def _require(table: pd.DataFrame, columns: tuple[str, ...] | list[str], name: st
         gaps = np.flatnonzero(table[column].isna())
         if len(gaps):
             raise DataError(
-                f"The {name} table has {len(gaps)} empty values in column {column!r}, first in row {gaps[0]}: "
-                "fill them or drop these rows."
+                f"The {name} table has {len(gaps)} empty value{'s' if len(gaps) > 1 else ''} in column {column!r}, "
+                f"{'the first ' if len(gaps) > 1 else ''}in row {gaps[0]}: fill in what is missing or drop the row."
             )
         if column == "time" and not pd.api.types.is_datetime64_dtype(table[column]):
             raise DataError(f"Column 'time' of the {name} table is {table[column].dtype}, not naive date-times.")
@@ -87,18 +90,19 @@ def read_tables(
         timezone: IANA name of the shop's time zone; times with a zone, and naive times taken as UTC, are converted to
             it. None: naive times are local already, and times with a zone are an error.
 
-    Raises DataError for a file that cannot be read, a missing column or a bad value; ConfigError for an unknown
-    canonical name in `columns`.
+    Raises DataError for a file that cannot be read, a missing column or a bad value (with its line in a CSV file, its
+    0-based row in a Parquet file); ConfigError for an unknown canonical name in `columns` or an unknown time zone.
     """
     columns = dict(columns or {})
     for canonical in columns:
         if canonical not in COLUMNS:
             raise ConfigError(f"There is no canonical column {canonical!r}{suggestion(canonical, COLUMNS)}")
+    zone = None if timezone is None else _zone(timezone)
     lines = _read(Path(transactions), columns, NEEDED)
     for canonical in columns:
         if canonical not in lines:
             raise DataError(f"{transactions} has no column {columns[canonical]!r}, which should be the {canonical}.")
-    lines["time"] = _times(lines["time"], transactions, timezone)
+    lines["time"] = _times(lines["time"], transactions, zone)
     assumed = [name for name in ("seller", "order", "amount", "quantity") if name not in lines]
     if "seller" in assumed:
         lines["seller"] = "shop"
@@ -108,7 +112,7 @@ def read_tables(
         lines[name] = 1.0 if name in assumed else _numbers(lines[name], name, transactions)
     said = None if comments is None else _read(Path(comments), columns, ("customer", "time"))
     if said is not None and comments is not None:
-        said["time"] = _times(said["time"], comments, timezone)
+        said["time"] = _times(said["time"], comments, zone)
     return Tables(
         lines[list(COLUMNS)],
         products=None if products is None else _read(Path(products), columns, ("product",)),
@@ -121,7 +125,7 @@ def read_tables(
 def _read(path: Path, columns: Mapping[str, str], needed: tuple[str, ...]) -> pd.DataFrame:
     if not path.is_file():
         raise DataError(f"There is no file {path}.")
-    parquet = path.suffix in (".parquet", ".pq")
+    parquet = path.suffix in PARQUET
     try:
         table = pq.read_table(path).to_pandas() if parquet else pd.read_csv(path)
     except (OSError, ValueError, pd.errors.ParserError) as error:
@@ -135,18 +139,32 @@ def _read(path: Path, columns: Mapping[str, str], needed: tuple[str, ...]) -> pd
                 f"{path} has no column {columns.get(name, name)!r}; it has {', '.join(map(str, table.columns))}. "
                 f"Say which of them is the {name} by mapping {name}=COLUMN."
             )
+    for name in {*needed, *(COLUMNS if needed is NEEDED else ())} & set(table.columns):
+        _refuse(table[name].isna().to_numpy(), table[name], name, path, "fill in what is missing or drop the row")
     return table
 
 
-def _times(values: pd.Series, path: str | Path, timezone: str | None) -> pd.Series:
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ConfigError(f"timezone = {name!r} is no time zone; write it as Asia/Taipei or UTC.") from error
+
+
+def _times(values: pd.Series, path: str | Path, timezone: ZoneInfo | None) -> pd.Series:
     if not pd.api.types.is_datetime64_any_dtype(values):
-        parsed = pd.to_datetime(values, errors="coerce", format="ISO8601", utc=timezone is not None)
+        try:
+            parsed = pd.to_datetime(values, errors="coerce", format="ISO8601", utc=timezone is not None)
+        except ValueError as error:
+            raise DataError(
+                f"{path}: the times in column 'time' are of several zones; say the shop's: {ZONE}"
+            ) from error
         _refuse(parsed.isna().to_numpy(), values, "time", path, "write times as 2017-07-01 13:45:00")
         values = parsed
     aware = getattr(values.dt, "tz", None) is not None
     if timezone is None:
         if aware:
-            raise DataError(f"{path}: column 'time' has a time zone ({values.dt.tz}); give the shop's with timezone=.")
+            raise DataError(f"{path}: column 'time' has a time zone ({values.dt.tz}); say the shop's: {ZONE}")
         return values
     values = values if aware else values.dt.tz_localize("UTC")
     return values.dt.tz_convert(timezone).dt.tz_localize(None)
@@ -161,7 +179,7 @@ def _numbers(values: pd.Series, name: str, path: str | Path) -> pd.Series:
 def _refuse(bad: np.ndarray, values: pd.Series, name: str, path: str | Path, fix: str) -> None:
     rows = np.flatnonzero(bad)
     if len(rows):
-        raise DataError(
-            f"{path}: {len(rows)} bad values in column {name!r}, "
-            f"first {values.iloc[rows[0]]!r} in data row {rows[0]}: {fix}."
-        )
+        (place,) = places(path, rows[:1])
+        told = "1 bad value" if len(rows) == 1 else f"{len(rows)} bad values"
+        first = "" if len(rows) == 1 else "first "
+        raise DataError(f"{path}: {told} in column {name!r}, {first}{values.iloc[rows[0]]!r} in {place}: {fix}.")

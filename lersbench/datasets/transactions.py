@@ -18,6 +18,7 @@ Ties are broken by id, so a build is reproducible.
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -48,6 +49,7 @@ class Selection(NamedTuple):
     customers: np.ndarray
     products: np.ndarray
     likes: np.ndarray
+    all_there_are: list[str]  # of "customers", "products": what came out below the published number
 
 
 def build(
@@ -67,6 +69,7 @@ def build(
     item_features: int = 8,
     licence: str = "",
     attribution: str = "",
+    overwrite: bool = False,
 ) -> Log:
     """Write the log of a scenario.
 
@@ -74,9 +77,11 @@ def build(
         cut: contexts and features are made of times before this day's beginning.
         day: the recommended day, not before the cut; left out: the day of the cut.
         like_days: length of the like window in days, the recommended day included.
-        customers, products: how many (active, repeat); left out: the published 1,000 x 200 and 10 x 10.
+        customers, products: how many (active, repeat); left out: the published 1,000 x 200 and 10 x 10, or all there
+            are where there are fewer (the provenance says so).
         repeats, likes_each: how often a customer of repeat comes, and how many products each likes.
         context, item_features: widths after PCA; 0 keeps every standardised feature.
+        overwrite: replace a log that is at `out` already.
 
     Raises ConfigError for options that contradict each other, DataError where the tables cannot fill the scenario.
     """
@@ -124,6 +129,7 @@ def build(
         licence=licence,
         attribution=attribution,
         provenance=provenance,
+        overwrite=overwrite,
     )
 
 
@@ -148,14 +154,15 @@ def describe(log: Log) -> str:
     rows = [f"{'':<10} {'here':>10} {'published':>10}"]
     for key, published in facts["published"].items():
         form = ".2%" if key == "density" else ","
-        rows.append(f"{key:<10} {format(facts[key], form):>10} {format(published, form):>10}")
+        told = "  (all there are)" if key in facts.get("all_there_are", ()) else ""
+        rows.append(f"{key:<10} {format(facts[key], form):>10} {format(published, form):>10}{told}")
     return "\n".join(rows)
 
 
 def as_date(option: str, text: str) -> pd.Timestamp:
     """The beginning of the day that an option names; ConfigError where it names none."""
     try:
-        return pd.Timestamp(np.datetime64(text, "D"))
+        return pd.Timestamp(datetime.date.fromisoformat(text))
     except ValueError as error:
         raise ConfigError(f"option {option} = {text!r} is no date; write it as 2017-07-01.") from error
 
@@ -189,20 +196,28 @@ def _select(
     if scenario == "normal":
         if customers is not None or products is not None:
             raise ConfigError("The scenario normal takes every customer and product: leave out customers and products.")
-        return Selection(who, popular, _matrix(pairs, who, popular))
-    n = int(PUBLISHED[scenario]["customers"]) if customers is None else customers
-    k = int(PUBLISHED[scenario]["products"]) if products is None else products
+        return Selection(who, popular, _matrix(pairs, who, popular), [])
+    published = {key: int(PUBLISHED[scenario][key]) for key in ("customers", "products")}
+    n = min(published["customers"], len(who)) if customers is None else customers
+    k = min(published["products"], len(popular)) if products is None else products
     at_least(1, customers=n, products=k)
     if len(who) < n or len(popular) < k:
+        sizes = f"--customers {min(n, len(who))} --products {min(k, len(popular))}"
         raise DataError(
             f"{scenario} wants {n} customers x {k} products, but {len(who)} customers liked any of {len(popular)} "
-            f"products: ask for fewer with customers and products, or widen like_days = {like_days}."
+            f"products: ask for {sizes} (in a scenario: data.customers, data.products) or widen like_days = {like_days}."
         )
     if scenario == "active":
-        return Selection(who[:n], popular[:k], _matrix(pairs, who[:n], popular[:k]))
-    if likes_each > k:
-        raise ConfigError(f"likes_each = {likes_each} is more than the {k} products of repeat.")
-    return _exact_rows(_matrix(pairs, who, popular[:POOL]), who, popular[:POOL], n, k, likes_each, like_days)
+        chosen = Selection(who[:n], popular[:k], _matrix(pairs, who[:n], popular[:k]), [])
+    else:
+        if likes_each > k:
+            raise ConfigError(f"likes_each = {likes_each} is more than the {k} products of repeat; lower it.")
+        liked, pool = _matrix(pairs, who, popular[:POOL]), popular[:POOL]
+        least = 1 if customers is None else n
+        chosen = _exact_rows(liked, who, pool, n, k, likes_each, like_days, least)
+    asked = {"customers": customers, "products": products}
+    came = {"customers": len(chosen.customers), "products": len(chosen.products)}
+    return chosen._replace(all_there_are=[key for key in came if asked[key] is None and came[key] < published[key]])
 
 
 def _matrix(pairs: np.ndarray, customers: np.ndarray, products: np.ndarray) -> np.ndarray:
@@ -215,9 +230,12 @@ def _matrix(pairs: np.ndarray, customers: np.ndarray, products: np.ndarray) -> n
 
 
 def _exact_rows(
-    liked: np.ndarray, who: np.ndarray, pool: np.ndarray, n: int, k: int, each: int, like_days: int
+    liked: np.ndarray, who: np.ndarray, pool: np.ndarray, n: int, k: int, each: int, like_days: int, least: int
 ) -> Selection:
-    """n rows of `liked` (customers, pool) with exactly `each` likes in the same k columns; see the module."""
+    """n rows of `liked` (customers, pool) with exactly `each` likes in the same k columns; see the module.
+
+    Where no choice of columns has n of them, all of the best choice; a DataError where that has fewer than `least`.
+    """
     columns = np.arange(k)
     while True:
         counts = liked[:, columns].sum(axis=1)
@@ -228,6 +246,8 @@ def _exact_rows(
         fit = np.array([((counts - liked[:, c])[:, None] + liked == each).sum(axis=0) for c in columns])
         fit[:, columns] = -1
         i, j = np.unravel_index(fit.argmax(), fit.shape)
+        if fit[i, j] <= exact and exact >= least:
+            break
         if fit[i, j] <= exact:
             raise DataError(
                 f"repeat wants {n} customers with exactly {each} likes among {k} products; the best choice of products "
@@ -236,13 +256,14 @@ def _exact_rows(
         columns[i] = j
     columns = np.sort(columns)  # the pool is in order of decreasing likes
     rows = np.flatnonzero(counts == each)[:n]
-    return Selection(who[rows], pool[columns], liked[np.ix_(rows, columns)])
+    return Selection(who[rows], pool[columns], liked[np.ix_(rows, columns)], [])
 
 
 def _came_out_as(chosen: Selection, visits: int) -> dict[str, Any]:
     n, k = chosen.likes.shape
     number = int(chosen.likes.sum())
     facts = {"customers": n, "products": k, "rounds": n * visits, "likes": number, "density": number / (n * k)}
+    facts["all_there_are"] = chosen.all_there_are
     facts["customers_without_a_like"] = int((~chosen.likes.any(axis=1)).sum())
     if visits > 1:
         facts["likes_of_each_product"] = chosen.likes.sum(axis=0).tolist()

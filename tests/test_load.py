@@ -1,0 +1,82 @@
+"""Finding and making policies: every way to name one, and a way out of every mistake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lersbench.errors import ConfigError
+from lersbench.policy import find, load
+from tests.test_experiment import POLICY
+
+TWO = POLICY + POLICY.partition("\n\n\n")[2].replace("class Mean", "class Other")
+
+
+def test_by_name_dotted_name_class_and_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pkg").mkdir()
+    (tmp_path / "pkg" / "__init__.py").touch()
+    (tmp_path / "pkg" / "own.py").write_text(TWO)
+    (tmp_path / "mean.py").write_text(POLICY)
+    monkeypatch.chdir(tmp_path)
+    assert type(load("linucb", alpha=1)).__name__ == "LinUCB"
+    assert type(load("iba_linucb")).__name__ == "IBALinUCB"
+    assert find("pkg.own:Other").__name__ == "Other"  # the folder one stands in is looked in
+    for name in ("./mean.py", "mean.py", str(tmp_path / "mean.py"), "./mean.py:Mean"):
+        assert find(name).__name__ == "Mean"
+    assert find("./pkg/own.py:Other").__name__ == "Other"
+
+
+@pytest.mark.parametrize(
+    "name,complaint",
+    [
+        ("linucp", "did you mean 'linucb'"),
+        ("./two.py", "name one as './two.py:ClassName'"),
+        ("./two.py:Third", "no policy class 'Third'"),
+        ("./gone.py", "no policy file"),
+        ("./README.md", "takes a Python file"),
+        ("no_such_pkg.policy", "no module 'no_such_pkg.policy'"),
+        ("./broken.py", "SyntaxError"),
+    ],
+)
+def test_what_cannot_be_found(name: str, complaint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "two.py").write_text(TWO)
+    (tmp_path / "README.md").write_text("# hello")
+    (tmp_path / "broken.py").write_text("def (")
+    with pytest.raises(ConfigError, match=complaint.replace("(", r"\(")) as caught:
+        find(name)
+    assert "Traceback" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "params,complaint",
+    [
+        ({"alhpa": 1.0}, "did you mean 'alpha'"),
+        ({"alpha": "much"}, "takes float, not 'much'"),
+        ({"alpha": True}, "takes float, not True"),
+        ({"alpha": float("inf")}, "not inf"),
+    ],
+)
+def test_hyper_parameters_that_are_wrong(params: dict[str, object], complaint: str) -> None:
+    with pytest.raises(ConfigError, match=complaint):
+        load("linucb", **params)
+
+
+def test_types_of_hyper_parameters(tmp_path: Path) -> None:
+    path = tmp_path / "typed.py"
+    path.write_text(
+        POLICY.replace("prior: float = 0.5", "prior: float | None = None\n    size: int = 3\n    kind: str = 'a'")
+    )
+    made = load(str(path), prior=1, size=4.0, kind="b")
+    assert made.prior == 1.0 and made.size == 4 and isinstance(made.size, int) and made.kind == "b"  # type: ignore[attr-defined]
+    for wrong in ({"size": 2.5}, {"kind": 3}, {"prior": "x"}):
+        with pytest.raises(ConfigError, match="takes"):
+            load(str(path), **wrong)
+
+
+def test_a_class_without_the_decorator_is_told_so(tmp_path: Path) -> None:
+    path = tmp_path / "plain.py"
+    path.write_text(POLICY.replace("@dataclass(frozen=True)\n", ""))
+    with pytest.raises(ConfigError, match=r"put @dataclass\(frozen=True\) above"):
+        load(str(path), prior=1.0)
