@@ -401,17 +401,18 @@ def conclusion(board: Board) -> list[str]:
         rows = board.frame[board.frame["variant"] == variant]
         if math.isfinite(rows.iloc[0]["mean"]):
             place = f"{variant}: " if variant else ""
-            found.append(f"{place}{_lead(board, rows.iloc[0])} {_apart(rows)}")
+            found.append(f"{place}{_lead(board, rows)} {_apart(rows)}")
     return found
 
 
-def _lead(board: Board, leader: pd.Series) -> str:
+def _lead(board: Board, rows: pd.DataFrame) -> str:
     """ "linucb leads with 78.7 % misses, 18.2 percentage points below random [-21.9, -13.5]." """
-    metric, times = board.metric, scale(board.metric)
+    leader, metric, times = rows.iloc[0], board.metric, scale(board.metric)
     digits = decimals((leader["high"] - leader["low"]) / 2 * times, metric)
     unit, points = (" %", " percentage points") if metric.unit == "%" else ("", "")
+    verb = "comes first" if int(leader["rank"].split("-")[-1]) == len(rows) else "leads"
     title = metric.title if metric.title[:2].isupper() else metric.title[:1].lower() + metric.title[1:]
-    told = f"{leader['policy']} leads with {number(leader['mean'] * times, digits)}{unit} {title}"
+    told = f"{leader['policy']} {verb} with {number(leader['mean'] * times, digits)}{unit} {title}"
     gain = leader.get("difference", math.nan) * times
     if math.isfinite(gain):
         between = _range(leader["difference_low"] * times, leader["difference_high"] * times, digits, True)

@@ -231,14 +231,14 @@ def _grid(
     rows = math.ceil(panels / columns)
     said = _run_in_words(results)
     width = max(columns * panel[0] + beside, 0.2 + 0.068 * len(said))
-    foot = [line for note in notes for line in textwrap.wrap(note, int(width * 17.5))]
+    foot = [line for note in notes for line in textwrap.wrap(note, int(width * 18.7))]
     above, below = 0.52, 0.16 + 0.135 * len(foot)
     height = rows * panel[1] + above + below
     layout = ConstrainedLayoutEngine(rect=(0, below / height, 1, 1 - (above + below) / height), w_pad=0.06, h_pad=0.06)
     figure = Figure(figsize=(width, height), layout=layout)
     figure.text(0.08 / width, 1 - 0.08 / height, title, va="top", fontsize=11, fontweight="bold")
     figure.text(0.08 / width, 1 - 0.32 / height, said, va="top", fontsize=9, color="0.3")
-    figure.text(0.08 / width, 0.06 / height, "\n".join(foot), va="bottom", fontsize=7.5, color="0.3", linespacing=1.25)
+    figure.text(0.08 / width, 0.06 / height, "\n".join(foot), va="bottom", fontsize=7, color="0.3", linespacing=1.25)
     axes = [figure.add_subplot(rows, columns, i + 1) for i in range(panels)]
     for ax in axes:
         sns.despine(ax=ax)
@@ -267,7 +267,7 @@ def _notes(results: Results) -> list[str]:
     regimes = sorted(set(results.summary["feedback"]))
     regime = f"Feedback: {regimes[0]}." if len(regimes) == 1 else "Feedback differs as named: compare within a regime."
     logs = results.meta["logs"]
-    sources = dict.fromkeys(f"{log['attribution']}. {_licence(log)}" for log in logs if log.get("attribution"))
+    sources = dict.fromkeys(f"{log['attribution'].rstrip('.')}. {_licence(log)}" for log in logs if log.get("attribution"))
     return [f"{spread} {regime}", *(f"Data: {source}" for source in sources)]
 
 
@@ -304,6 +304,9 @@ def _draw(ax: Axes, bands: Bands, times: float, look: Mapping[str, Mapping[str, 
             ax.fill_between(
                 band.x, band.low * times, band.high * times, color=look[policy]["color"], alpha=0.16, lw=0, zorder=1
             )
+            if look[policy]["linestyle"] != "-":  # another policy has the same hue: the edge says whose band it is
+                edge = {"color": look[policy]["color"], "ls": look[policy]["linestyle"], "lw": 0.7, "zorder": 1.5}
+                ax.plot(band.x, np.stack([band.low, band.high], axis=1) * times, **edge)
         every = max(1, len(band.x) // 10)
         ax.plot(band.x, band.mean * times, **look[policy], markevery=every, markersize=4, zorder=2)
 
@@ -397,8 +400,10 @@ def curves(results: Results, names: Sequence[str], bands: Mapping[tuple[str, str
     for i, (ax, (variant, name)) in enumerate(zip(axes, panels, strict=True)):
         drawn, one = bands[variant, name], _known(name)
         banded = _banded({policy: float(band.mean[-1]) for policy, band in drawn.items()}, one, look)
-        _draw(ax, drawn, scale(one), look, banded)
         _limits(ax, drawn, one, banded)
+        fitting = {policy for policy in banded if not _too_wide(ax, drawn[policy], one)}
+        too_wide = too_wide or fitting != banded
+        _draw(ax, drawn, scale(one), look, fitting)
         ax.set_xlim(0, max(band.x[-1] for band in bands[variant, name].values()))
         _thousands(ax, 6 if len(variants) == 1 else 4)
         if i + columns >= len(panels):
