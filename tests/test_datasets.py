@@ -353,11 +353,11 @@ def test_rows_out_of_order_are_sorted_by_time_and_blocks_make_no_difference(
 @pytest.mark.parametrize(
     ("column", "value", "said"),
     [
-        ("item_id", 34, "item_id = .*34.* in data row 7 must lie in 0..33"),
-        ("position", 0, "position = .* in data row 7"),
-        ("click", 2, "click = .* in data row 7 must lie in 0..1"),
-        ("propensity_score", 0.0, "propensity_score = .* in data row 7"),
-        ("timestamp", "noon", "timestamp = 'noon' in data row 7 must be a time"),
+        ("item_id", 34, "item_id = 34 in line 9 must lie in 0..33"),
+        ("position", 0, "position = 0 in line 9"),
+        ("click", 2, "click = 2 in line 9 must lie in 0..1"),
+        ("propensity_score", 0.0, "propensity_score = 0.0 in line 9"),
+        ("timestamp", "noon", "timestamp = 'noon' in line 9 must be a time"),
     ],
 )
 def test_bad_values_are_told_by_row(tmp_path: Path, bandit_folder: Path, column: str, value: object, said: str) -> None:

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
-from lersbench.datasets.impressions import build
+from lersbench import import_commands
+from lersbench.datasets.impressions import build, describe
 from lersbench.errors import ConfigError, DataError
 from lersbench.log import Chunk, Log, validate
 
@@ -79,7 +81,7 @@ def test_length_cuts_and_leaves_out(tmp_path: Path) -> None:
     np.testing.assert_array_equal(whole(log).slate, [[2, 1], [1, 0]])
     assert log.info.provenance["requests left out (too short)"] == 1
     assert log.info.provenance["requests cut (too long)"] == 2
-    with pytest.raises(DataError, match=r"column req: a request that has not 3 rows .*row 6 \(c\).*give a length"):
+    with pytest.raises(DataError, match=r"column req: a request that has not 3 rows .*line 8 \(c\).*give a length"):
         build(path, tmp_path / "other", NAMES)
     with pytest.raises(DataError, match="no request has 4 rows"):
         build(path, tmp_path / "other", NAMES, length=4)
@@ -93,18 +95,18 @@ def test_positions_may_count_from_zero(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("column", "row", "value", "message"),
     [
-        ("clicked", 3, 2, r"column clicked: click not in \{0, 1\} in 1 rows; first: row 3 \(2\)"),
-        ("p", 2, 0.0, r"column p: propensity outside \(0, 1\] in 1 rows; first: row 2 \(0.0\)"),
+        ("clicked", 3, 2, r"column clicked: click not in \{0, 1\} in 1 row: line 5 \(2\)"),
+        ("p", 2, 0.0, r"column p: propensity outside \(0, 1\] in 1 row: line 4 \(0.0\)"),
         ("pos", 2, 2, r"column pos: position out of sequence"),
-        ("pos", 0, 9, r"column pos: position out of sequence in 1 rows; first: row 0 \(9\)"),
+        ("pos", 0, 9, r"column pos: position out of sequence in 1 row: line 2 \(9\)"),
         ("pos", 0, 2.5, r"column pos: not a whole number"),
-        ("sku", 1, "9", r"column sku: item shown twice in a request in 1 rows; first: row 5 \(9\)"),
-        ("sku", 1, None, r"column sku: no value in 1 rows; first: row 1"),
-        ("at", 4, "yesterday", r"column at: not a time in 1 rows; first: row 4 \(yesterday\)"),
-        ("who", 4, "w", r"column who: differs from the top row of its request in 1 rows; first: row 4 \(w\)"),
-        ("price", 5, np.inf, r"column price: not a finite number in 1 rows; first: row 5"),
-        ("price", 5, "dear", r"column price: not a number .* in 1 rows; first: row 5 \(dear\)"),
-        ("age", 4, 31.0, r"column age: differs from the top row of its request in 1 rows; first: row 4"),
+        ("sku", 1, "9", r"column sku: item shown twice in a request in 1 row: line 7 \(9\)"),
+        ("sku", 1, None, r"column sku: no value in 1 row: line 3"),
+        ("at", 4, "yesterday", r"column at: not a time in 1 row: line 6 \(yesterday\)"),
+        ("who", 4, "w", r"column who: differs from the top row of its request in 1 row: line 6 \(w\)"),
+        ("price", 5, np.inf, r"column price: not a finite number in 1 row: line 7"),
+        ("price", 5, "dear", r"column price: not a number .* in 1 row: line 7 \(dear\)"),
+        ("age", 4, 31.0, r"column age: differs from the top row of its request in 1 row: line 6"),
     ],
 )
 def test_wrong_cells_are_named(tmp_path: Path, column: str, row: int, value: object, message: str) -> None:
@@ -141,3 +143,57 @@ def test_wrong_tables_and_arguments(tmp_path: Path) -> None:
     ):
         with pytest.raises(ConfigError):
             build(**({"table_path": path, "out": out, "columns": NAMES} | wrong))
+
+
+def test_columns_with_our_names_are_taken_and_the_rest_is_told(tmp_path: Path) -> None:
+    ours = {"req": "request", "pos": "position", "clicked": "click", "p": "propensity", "at": "time", "who": "user"}
+    log = build(save(tmp_path, TABLE.rename(columns=ours)), tmp_path / "log", {"item": "sku"}, ["price"])
+    assert (log.info.propensities, log.info.order, log.info.users) == ("logged", "time", 2)
+    assert whole(log).propensities[0].tolist() == [1.0, 0.75, 0.5]
+    used, ignored = describe(log)
+    assert used == "columns used: request, position, item (your sku), click, propensity, time, user, price (a feature)"
+    assert ignored == "columns ignored: age"
+    # a column that serves another purpose is not taken a second time
+    table = TABLE.rename(columns={"age": "time"})
+    log = build(save(tmp_path, table), tmp_path / "context", NAMES, context=["time"])
+    assert (log.info.d, log.info.order) == (1, "exchangeable")
+
+
+@pytest.mark.parametrize("claim", ["uniform", "logged", "estimated"])
+def test_a_claim_of_propensities_needs_the_column(tmp_path: Path, claim: str) -> None:
+    with pytest.raises(ConfigError, match=f"said to be {claim}, but the table has no column propensity.*--column"):
+        build(save(tmp_path, TABLE), tmp_path / "log", NAMES, propensities=claim)
+    with pytest.raises(ConfigError, match="propensities is 'good'"):
+        build(save(tmp_path, TABLE), tmp_path / "log", NAMES, propensities="good")
+
+
+@pytest.mark.parametrize("candidates", ["shown", "all"])
+def test_uniform_is_one_over_the_candidates(tmp_path: Path, candidates: str) -> None:
+    """Cut to two positions, "shown" offers two items and "all" three."""
+    share = 1 / 2 if candidates == "shown" else 1 / 3
+    told = {"length": 2, "candidates": candidates, "propensities": "uniform"}
+    names = NAMES | {"propensity": "p"}
+    table = TABLE.assign(p=share * (1 + 9e-7))
+    table.loc[table["pos"] == 3, "p"] = 0.9  # cut off
+    log = build(save(tmp_path, table), tmp_path / "log", names, **told)
+    assert log.info.propensities == "uniform" and validate(log.path).ok
+    table.loc[3, "p"] = share * 1.00001
+    with pytest.raises(DataError, match=r"column p: propensity not 1/[23], .* in 1 row: line 5 \(.*say logged"):
+        build(save(tmp_path, table), tmp_path / "other", names, **told)
+
+
+def test_several_wrong_rows_and_the_rows_of_parquet(tmp_path: Path) -> None:
+    table = TABLE.assign(clicked=[0, 2, 0, 2, 0, 0])
+    with pytest.raises(DataError, match=r"in 2 rows; first: line 3 \(2\), line 5 \(2\)\."):
+        build(save(tmp_path, table), tmp_path / "log", NAMES)
+    with pytest.raises(DataError, match=r"in 2 rows; first: row 1 \(2\), row 3 \(2\)\."):
+        build(save(tmp_path, table, "parquet"), tmp_path / "log", NAMES)
+
+
+def test_the_command_tells_which_columns_it_used(tmp_path: Path) -> None:
+    path = save(tmp_path, TABLE)
+    pairs = [f"--column={ours}={yours}" for ours, yours in NAMES.items()]
+    done = CliRunner().invoke(import_commands.group, ["impressions", str(path), str(tmp_path / "log"), *pairs])
+    assert done.exit_code == 0, done.output
+    assert "columns used: request (your req), position (your pos)" in done.stderr
+    assert "columns ignored: p, at, who, price, age" in done.stderr

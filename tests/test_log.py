@@ -493,3 +493,51 @@ def test_row_groups_are_small_and_blocks_do_not_straddle_them(tmp_path: Path, mo
     np.testing.assert_array_equal(np.concatenate([c.context for c in log.read(5000)]), data["context"])
     np.testing.assert_array_equal(next(log.read(columns=["user"])).user, data["user"])  # many blocks at a time
     assert validate(tmp_path / "log").ok
+
+
+# ---- propensities that are said to be uniform
+
+
+def shown(n: int = 40, share: float = 0.25) -> dict[str, np.ndarray]:
+    return {
+        "slate": np.tile([2, 0], (n, 1)),
+        "clicks": np.zeros((n, 2)),
+        "propensities": np.full((n, 2), share),
+        "candidates": np.tile([0, 1, 2, 5], (n, 1)),
+    }
+
+
+def test_uniform_propensities_are_one_over_the_candidates(tmp_path: Path) -> None:
+    log = write(tmp_path / "log", [shown(share=0.25 * (1 + 9e-7))], name="x", items=6, propensities="uniform")
+    assert log.info.propensities == "uniform" and validate(tmp_path / "log").ok
+    data = shown()
+    data["propensities"][17, 1] = 0.3
+    with pytest.raises(DataError, match=r"propensity not 1/4 = 0.25.*in 1 row; first: row 17 \(value 0.3\).*'logged'"):
+        write(tmp_path / "other", [data], name="x", items=6, propensities="uniform")
+    write(tmp_path / "other", [data], name="x", items=6, propensities="logged")
+    assert validate(tmp_path / "other").ok
+    edit(tmp_path / "other", propensities="uniform")
+    (problem,) = validate(tmp_path / "other").problems
+    assert (problem.column, problem.count, problem.rows, problem.values) == ("propensities", 1, [17], [0.3])
+    with pytest.raises(DataError, match="calls itself uniform"):
+        list(Log(tmp_path / "other").read())
+
+
+@pytest.mark.parametrize("claim", ["uniform", "logged", "estimated"])
+def test_a_claim_without_propensities_is_refused(tmp_path: Path, claim: str) -> None:
+    data = {name: values for name, values in shown().items() if name != "propensities"}
+    with pytest.raises(ConfigError, match=f"propensities is '{claim}', but the rounds have no column propensities"):
+        write(tmp_path / "log", [data], name="x", items=6, propensities=claim)
+    write(tmp_path / "log", [data], name="x", items=6)
+    edit(tmp_path / "log", propensities=claim)
+    with pytest.raises(DataError, match=f"propensities is '{claim}', but there is no column.*Fix: set it to 'none'"):
+        Log(tmp_path / "log")
+    assert "Fix: set it to 'none'" in str(validate(tmp_path / "log"))
+
+
+def test_only_logs_are_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "thesis.tex").write_text("mine")
+    with pytest.raises(ConfigError, match="is no log, so it is not overwritten"):
+        write(tmp_path / "home", [shown()], name="x", items=6, overwrite=True)
+    assert (tmp_path / "home" / "thesis.tex").read_text() == "mine"

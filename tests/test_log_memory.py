@@ -32,7 +32,7 @@ if task == "write":
         }
         for _ in range(pieces)
     )
-    write(path, chunks, name="large", items=C, propensities="uniform")
+    write(path, chunks, name="large", items=C)
 elif task == "validate":
     assert validate(path).ok
 else:

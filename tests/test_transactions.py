@@ -183,12 +183,12 @@ def test_repeat_has_exactly_the_likes_asked_for_in_every_row(tmp_path: Path) -> 
 def test_repeat_exchanges_products_until_enough_rows_are_exact() -> None:
     """The two most liked products are liked by all three alike; only with column 2 do two rows have exactly one."""
     liked = np.array([[1, 1, 0], [1, 1, 0], [0, 0, 1]], bool)
-    chosen = transactions._exact_rows(liked, np.array([7, 8, 9]), np.array([4, 5, 6]), 3, 2, 1, 7)
+    chosen = transactions._exact_rows(liked, np.array([7, 8, 9]), np.array([4, 5, 6]), 3, 2, 1, 7, 3)
     assert chosen.customers.tolist() == [7, 8, 9]
     assert 6 in chosen.products
     np.testing.assert_array_equal(chosen.likes.sum(axis=1), [1, 1, 1])
     with pytest.raises(DataError, match="the best choice of products has 0"):
-        transactions._exact_rows(np.ones((3, 3), bool), np.arange(3), np.arange(3), 3, 2, 1, 7)
+        transactions._exact_rows(np.ones((3, 3), bool), np.arange(3), np.arange(3), 3, 2, 1, 7, 3)
 
 
 def test_nothing_after_the_cut_reaches_contexts_features_or_sequences(tmp_path: Path) -> None:
@@ -260,11 +260,38 @@ def test_describe_stands_beside_the_published_figures(tmp_path: Path) -> None:
     assert lines["density"] == [f"{rewards(log).mean():.2%}", "3.30%"]
 
 
+def test_a_small_shop_is_taken_whole_and_the_log_says_so(tmp_path: Path) -> None:
+    log = transactions.build(shop(), tmp_path / "log", scenario="active", cut=CUT)
+    customers, products, _ = naive(shop(), 7)
+    facts = log.info.provenance
+    assert (facts["customers"], facts["products"]) == (len(customers), len(products)) == (log.info.rounds, log.info.C)
+    assert facts["all_there_are"] == ["customers", "products"]
+    told = {line.split()[0]: line for line in describe(log).splitlines()[1:]}
+    assert told["customers"].endswith("1,000  (all there are)")
+    assert "all there are" not in told["rounds"]
+    part = transactions.build(shop(), tmp_path / "part", scenario="active", cut=CUT, customers=9)
+    assert part.info.provenance["all_there_are"] == ["products"]
+    fewer = transactions.build(shop(), tmp_path / "fewer", scenario="repeat", cut=CUT, likes_each=9)
+    assert fewer.info.provenance["customers"] < 10
+    assert fewer.info.provenance["all_there_are"] == ["customers"]
+    assert (rewards(fewer).sum(axis=1) == 9).all()
+
+
+def test_a_log_in_the_way_is_replaced_on_purpose_only(tmp_path: Path) -> None:
+    given = {"scenario": "active", "cut": CUT, "products": 5}
+    transactions.build(shop(), tmp_path / "log", customers=9, **given)
+    with pytest.raises(ConfigError, match="exists already.*--overwrite"):
+        transactions.build(shop(), tmp_path / "log", customers=8, **given)
+    assert transactions.build(shop(), tmp_path / "log", customers=8, overwrite=True, **given).info.rounds == 8
+
+
 @pytest.mark.parametrize(
     ("options", "error", "said"),
     [
         ({"scenario": "activ"}, ConfigError, "did you mean 'active'"),
-        ({"scenario": "active"}, DataError, "ask for fewer"),
+        ({"scenario": "active", "customers": 500}, DataError, "ask for --customers 60 --products [0-9]+ "),
+        ({"scenario": "active", "products": 500}, DataError, "ask for --customers 60 --products [0-9]+ "),
+        ({"scenario": "normal", "cut": "NaT"}, ConfigError, "'NaT' is no date"),
         ({"scenario": "normal", "customers": 5}, ConfigError, "leave out customers"),
         ({"scenario": "normal", "day": "2021-06-30"}, ConfigError, "before the cut"),
         ({"scenario": "normal", "day": "2022-06-30"}, DataError, "No product was sold.*span 2021-01-01 to 2021-07-30"),
@@ -323,9 +350,9 @@ def test_columns_that_may_be_missing_have_a_stated_meaning(tmp_path: Path) -> No
     ("text", "columns", "said"),
     [
         ("customer,product\nA,1\n", {}, "no column 'time'.*customer, product"),
-        ("customer,product,time\nA,1,2021-01-01\nB,1,soon\n", {}, "'soon' in data row 1"),
-        ("customer,product,time,amount\nA,1,2021-01-01,ten\n", {}, "'ten' in data row 0"),
-        ("customer,product,time\n,1,2021-01-01\n", {}, "empty values in column 'customer', first in row 0"),
+        ("customer,product,time\nA,1,2021-01-01\nB,1,soon\n", {}, "1 bad value in column 'time', 'soon' in line 3"),
+        ("customer,product,time,amount\nA,1,2021-01-01,ten\n", {}, "1 bad value in column 'amount', 'ten' in line 2"),
+        ("customer,product,time\n,1,2021-01-01\n", {}, "1 empty value in column 'customer', in line 2"),
         ("customer,product,time\nA,1,2021-01-01\n", {"seller": "shop"}, "no column 'shop', which should be the seller"),
         ("customer,product,time\n", {}, "no rows"),
         ("", {}, "cannot be read as CSV"),
@@ -337,6 +364,31 @@ def test_bad_tables_are_told_with_file_row_column_and_value(
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(DataError, match=said):
         read_tables(tmp_path / "t.csv", columns=columns)
+
+
+@pytest.mark.parametrize("zone", ["Mars/X", "", "../etc", "America"])
+def test_an_unknown_time_zone_is_told_with_an_example(tmp_path: Path, zone: str) -> None:
+    (tmp_path / "t.csv").write_text("customer,product,time\nA,1,2021-01-01\n")
+    with pytest.raises(ConfigError, match=f"timezone = '{zone}' is no time zone; write it as Asia/Taipei"):
+        read_tables(tmp_path / "t.csv", timezone=zone)
+
+
+def test_times_of_several_zones_need_the_shops_own(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("customer,product,time\nA,1,2021-01-01T00:00+01:00\nB,1,2021-01-01T00:00+02:00\n")
+    with pytest.raises(DataError, match="several zones.*--timezone"):
+        read_tables(tmp_path / "t.csv")
+    times = read_tables(tmp_path / "t.csv", timezone="UTC").transactions["time"]
+    assert times.tolist() == [pd.Timestamp("2020-12-31T23:00"), pd.Timestamp("2020-12-31T22:00")]
+
+
+def test_a_bad_cell_is_told_by_the_line_an_editor_shows_or_the_row_of_parquet(tmp_path: Path) -> None:
+    text = 'customer,product,time,note\nA,1,2021-01-01,"two\nlines"\n\nB,1,soon,\nC,1,later,\n'
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(DataError, match="2 bad values in column 'time', first 'soon' in line 5: "):
+        read_tables(tmp_path / "t.csv")
+    pd.read_csv(tmp_path / "t.csv").to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(DataError, match="first 'soon' in row 1: "):
+        read_tables(tmp_path / "t.parquet")
 
 
 def test_further_refusals_of_tables(tmp_path: Path) -> None:

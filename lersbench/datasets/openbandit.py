@@ -218,7 +218,7 @@ def _part(
 def _refuse(bad: pd.Series, table: pd.DataFrame, column: str, name: str, start: int, rule: str) -> None:
     rows = np.flatnonzero(bad)
     if len(rows):
-        value = table[column].iloc[rows[0]]
+        value = table[column].iloc[rows[:1]].tolist()[0]
         raise DataError(
             f"{name}: {column} = {value!r} in line {start + rows[0] + 2} must {rule}; repair or drop the row."
         )

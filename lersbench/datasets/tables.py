@@ -180,6 +180,8 @@ def _refuse(bad: np.ndarray, values: pd.Series, name: str, path: str | Path, fix
     rows = np.flatnonzero(bad)
     if len(rows):
         (place,) = places(path, rows[:1])
-        told = "1 bad value" if len(rows) == 1 else f"{len(rows)} bad values"
-        first = "" if len(rows) == 1 else "first "
-        raise DataError(f"{path}: {told} in column {name!r}, {first}{values.iloc[rows[0]]!r} in {place}: {fix}.")
+        value = values.iloc[rows[0]]
+        what = "empty value" if pd.isna(value) else "bad value"
+        quoted = "" if pd.isna(value) else f" {getattr(value, 'item', lambda: value)()!r}"
+        told = f"1 {what} in column {name!r}," if len(rows) == 1 else f"{len(rows)} {what}s in column {name!r}, first"
+        raise DataError(f"{path}: {told}{quoted} in {place}: {fix}.")

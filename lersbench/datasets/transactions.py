@@ -204,8 +204,9 @@ def _select(
     if len(who) < n or len(popular) < k:
         sizes = f"--customers {min(n, len(who))} --products {min(k, len(popular))}"
         raise DataError(
-            f"{scenario} wants {n} customers x {k} products, but {len(who)} customers liked any of {len(popular)} "
-            f"products: ask for {sizes} (in a scenario: data.customers, data.products) or widen like_days = {like_days}."
+            f"{scenario} wants {n} customers x {k} products, but {len(who)} customers liked any of "
+            f"{len(popular)} products: ask for {sizes} (in a scenario data.customers, data.products), "
+            f"or widen like_days = {like_days}."
         )
     if scenario == "active":
         chosen = Selection(who[:n], popular[:k], _matrix(pairs, who[:n], popular[:k]), [])
