@@ -378,8 +378,8 @@ def legend(board: Board) -> list[str]:
             f"Difference: policy minus {board.baseline}{points}, paired by seed, with the interval of its mean."
         )
     lines.append(
-        "Rank: the best and the worst place that the data allow, one place lost for every contender shown to be better "
-        f"and one gained for every one shown to be worse (paired t tests, Holm's correction for all pairs, "
+        "Rank: the best and the worst place that the data allow: behind all that were shown to be better, before all "
+        f"that were shown to be worse (paired t tests, Holm's correction for all pairs, "
         f"{100 * (1 - LEVEL):.0f} %). Disjoint intervals can go with overlapping ranks, and the other way round: an "
         "interval is of one contender alone, ranks rest on differences paired by seed and corrected for all pairs."
     )
@@ -412,7 +412,8 @@ def _lead(board: Board, rows: pd.DataFrame) -> str:
     unit, points = (" %", " percentage points") if metric.unit == "%" else ("", "")
     verb = "comes first" if int(leader["rank"].split("-")[-1]) == len(rows) else "leads"
     title = metric.title if metric.title[:2].isupper() else metric.title[:1].lower() + metric.title[1:]
-    told = f"{leader['policy']} {verb} with {number(leader['mean'] * times, digits)}{unit} {title}"
+    mean = number(leader["mean"] * times, digits)
+    told = f"{leader['policy']} {verb} with {f'{mean}{unit} {title}' if unit else f'{title} {mean}'}"
     gain = leader.get("difference", math.nan) * times
     if math.isfinite(gain):
         between = _range(leader["difference_low"] * times, leader["difference_high"] * times, digits, True)
@@ -436,7 +437,8 @@ def _apart(rows: pd.DataFrame) -> str:
         )
     level = [policy for policy, (first, _) in zip(rows["policy"][1:], ranges[1:], strict=True) if first == 1]
     names = ", ".join(level) if len(level) == close and close <= 4 else f"{close} of the others"
-    return f"It cannot be told apart from {names}; it is surely better than the other {others - close}."
+    rest = "remaining one" if others - close == 1 else f"other {others - close}"
+    return f"It cannot be told apart from {names}; it is surely better than the {rest}."
 
 
 # Numbers --------------------------------------------------------------------------------------------------------------

@@ -49,6 +49,7 @@ DPI = 200
 POINTS = 200  # points of a curve that are drawn; more cannot be seen
 RESAMPLES = 1000  # of the bands; tables use more
 EARLY = 0.05  # share of the rounds in which running means still jump; it hardly sets the limits of the y axis
+FILLED = 0.75  # share of a panel's height above which a band says no more than a note does, and is left out
 BANDED = 4  # policies whose bands are drawn, beside the baseline's: more of them make mud
 PAIRS = (  # curves over rounds; two names stand side by side, as published and sound
     ("ctr_sum",),
@@ -231,7 +232,7 @@ def _grid(
     rows = math.ceil(panels / columns)
     said = _run_in_words(results)
     width = max(columns * panel[0] + beside, 0.2 + 0.068 * len(said))
-    foot = [line for note in notes for line in textwrap.wrap(note, int(width * 18.7))]
+    foot = [line for note in notes for line in textwrap.wrap(note, int(width * 18.7), break_on_hyphens=False)]
     above, below = 0.52, 0.16 + 0.135 * len(foot)
     height = rows * panel[1] + above + below
     layout = ConstrainedLayoutEngine(rect=(0, below / height, 1, 1 - (above + below) / height), w_pad=0.06, h_pad=0.06)
@@ -267,7 +268,9 @@ def _notes(results: Results) -> list[str]:
     regimes = sorted(set(results.summary["feedback"]))
     regime = f"Feedback: {regimes[0]}." if len(regimes) == 1 else "Feedback differs as named: compare within a regime."
     logs = results.meta["logs"]
-    sources = dict.fromkeys(f"{log['attribution'].rstrip('.')}. {_licence(log)}" for log in logs if log.get("attribution"))
+    sources = dict.fromkeys(
+        f"{log['attribution'].rstrip('.')}. {_licence(log)}" for log in logs if log.get("attribution")
+    )
     return [f"{spread} {regime}", *(f"Data: {source}" for source in sources)]
 
 
@@ -311,15 +314,16 @@ def _draw(ax: Axes, bands: Bands, times: float, look: Mapping[str, Mapping[str, 
         ax.plot(band.x, band.mean * times, **look[policy], markevery=every, markersize=4, zorder=2)
 
 
-def _limits(ax: Axes, bands: Bands, metric: Metric, banded: Collection[str]) -> None:
-    """Limits of y: every line after the early rounds, then as much of the bands and the early lines as is not too much.
+def _limits(bands: Bands, metric: Metric, banded: Collection[str]) -> tuple[float, float] | None:
+    """Limits of y in the metric's stored unit: every line after the early rounds, and not too much for all the rest.
 
-    The funnel of the early bands, and an early line far away from all others, may leave the picture.
+    Bands and early lines stretch them by a share at most: the funnel of the early bands, and an early line far away
+    from all others, may leave the picture.
     """
     end = max(band.x[-1] for band in bands.values())
     means = np.concatenate([band.mean[band.x >= EARLY * end] for band in bands.values()])
     if not np.isfinite(means).any():
-        return
+        return None
     low, high = np.nanmin(means), np.nanmax(means)
     wide = [(band, band.x >= 0.25 * end) for policy, band in bands.items() if policy in banded]
     low, high = _stretched(low, high, [edge[keep] for b, keep in wide for edge in (b.low, b.high)], 0.5)
@@ -330,7 +334,7 @@ def _limits(ax: Axes, bands: Bands, metric: Metric, banded: Collection[str]) -> 
     low, high = max(low - margin, floor), high + margin
     if metric.unit == "%":
         high = min(high, 1.02)
-    ax.set_ylim(low * scale(metric), high * scale(metric))
+    return low, high
 
 
 def _stretched(low: float, high: float, parts: Sequence[np.ndarray], most: float) -> tuple[float, float]:
@@ -346,7 +350,7 @@ def _thousands(ax: Axes, ticks: int) -> None:
     ax.xaxis.set_major_locator(MaxNLocator(ticks, integer=True))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
     if max(map(abs, ax.get_ylim())) >= 1000:
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:,.0f}"))
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:,.0f}".replace("-", "\N{MINUS SIGN}")))
 
 
 def _legend(
@@ -384,27 +388,33 @@ def _room(results: Results, policies: Sequence[str]) -> float:
 def curves(results: Results, names: Sequence[str], bands: Mapping[tuple[str, str], Bands]) -> Figure:
     """The metrics `names` over rounds, side by side (the last is the sound one); with variants, a panel for each."""
     variants, title, notes = results.variants, _known(names[-1]).title, list[str]()
-    if len(names) > 1 and all(equal(bands.get((v, names[0]), {}), bands.get((v, names[1]), {})) for v in variants):
+    if (
+        names[0] in SAME
+        and len(names) > 1
+        and all(equal(bands.get((v, names[0]), {}), bands.get((v, names[1]), {})) for v in variants)
+    ):
         notes, names = [SAME[names[0]]], names[1:]
     if names[0] in RATES and one_item_slates(results):
         notes = [ONE_RATE]
     panels = [(variant, name) for variant in variants for name in names if bands.get((variant, name))]
     metric = _known(names[-1])
     shown = list(dict.fromkeys(policy for panel in panels for policy in bands[panel]))
+    look = looks(results)
+    fitting = {panel: _fitting(bands[panel], _known(panel[1]), look) for panel in panels}
+    if any(narrow != wanted for narrow, wanted in fitting.values()):
+        notes.insert(0, "Bands that would fill their panel are left out; the final values have all intervals.")
     notes = [" ".join([*_band_note(shown), *notes])] if notes or _band_note(shown) else []
     alone = len(panels) == 1
     size = (4.9, 3.4) if alone else (3.7, 3.2) if len(variants) == 1 else (2.9, 2.3)
     columns = len(names) if len(names) > 1 else 3
     figure, axes = _grid(len(panels), columns, size, title, results, [*notes, *_notes(results)], _room(results, shown))
-    look = looks(results)
     for i, (ax, (variant, name)) in enumerate(zip(axes, panels, strict=True)):
         drawn, one = bands[variant, name], _known(name)
-        banded = _banded({policy: float(band.mean[-1]) for policy, band in drawn.items()}, one, look)
-        _limits(ax, drawn, one, banded)
-        fitting = {policy for policy in banded if not _too_wide(ax, drawn[policy], one)}
-        too_wide = too_wide or fitting != banded
-        _draw(ax, drawn, scale(one), look, fitting)
-        ax.set_xlim(0, max(band.x[-1] for band in bands[variant, name].values()))
+        narrow, wanted = fitting[variant, name]
+        _draw(ax, drawn, scale(one), look, narrow)
+        if frame := _limits(drawn, one, wanted):
+            ax.set_ylim(frame[0] * scale(one), frame[1] * scale(one))
+        ax.set_xlim(0, max(band.x[-1] for band in drawn.values()))
         _thousands(ax, 6 if len(variants) == 1 else 4)
         if i + columns >= len(panels):
             ax.set_xlabel("Round")
@@ -425,6 +435,14 @@ def curves(results: Results, names: Sequence[str], bands: Mapping[tuple[str, str
         values = {p: number(x * scale(metric), min(digits, 3)) for p, x in finals.items()}
     _legend(axes[min(columns, len(axes)) - 1], results, _sorted(finals, metric), values)
     return figure
+
+
+def _fitting(bands: Bands, metric: Metric, look: Mapping[str, Mapping[str, Any]]) -> tuple[set[str], set[str]]:
+    """The policies whose bands are drawn, and those whose would be if none filled the whole panel at the end."""
+    wanted = _banded({policy: float(band.mean[-1]) for policy, band in bands.items()}, metric, look)
+    low, high = _limits(bands, metric, wanted) or (-math.inf, math.inf)
+    width = {policy: bands[policy].high[-1] - bands[policy].low[-1] for policy in wanted}
+    return {policy for policy in wanted if not width[policy] > FILLED * (high - low)}, wanted  # NaN: nothing is drawn
 
 
 def _known(name: str) -> Metric:

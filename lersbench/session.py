@@ -17,7 +17,7 @@ import numpy as np
 from numba.core.errors import NumbaError
 
 from lersbench import metrics, replay, scenario, store
-from lersbench.errors import DataError, LersbenchError
+from lersbench.errors import LersbenchError
 from lersbench.log import Chunk, Log, read_all
 from lersbench.policy import Spec
 
@@ -191,9 +191,7 @@ class Session:
         return ["user", "context", "candidates", "features", *wanted.get(self.feedback, ["rewards", "expected"])]
 
     def _rows(self, chunk: Chunk) -> replay.Rows:
-        """The chunk as the regime shows it, checked for uniform logging where the regime lives by it."""
-        if self.feedback == "replay" and not self.chosen.replay.allow_biased:
-            _check_uniform(self.log, chunk)
+        """The chunk as the regime shows it. Reading has checked that a log that calls itself uniform is so."""
         likes = self.chosen.replay.ranking or self.log.info.users > 0
         rows = replay.rows_of(chunk, self.log.items, self.feedback, self.chosen.replay.slate, likes)
         if self.feedback != "replay" and self.log.info.users:
@@ -313,16 +311,3 @@ class _Likes:
     @property
     def total(self) -> int:
         return self.pairs.size
-
-
-def _check_uniform(log: Log, chunk: Chunk) -> None:
-    """Raise DataError where the propensities of a log that calls itself uniform are not 1 / candidates."""
-    share = 1.0 / log.info.C
-    wrong = np.flatnonzero((np.abs(chunk.propensities - share) > 1e-6 * share).any(axis=1))
-    if wrong.size:
-        row = int(wrong[0])
-        raise DataError(
-            f"{log.path}: row {chunk.start + row}, column 'propensities': {chunk.propensities[row].tolist()} in a "
-            f"log that calls itself uniform over {log.info.C} candidates ({share:.6g} each), {wrong.size} such rows in "
-            "this part. Set the log's propensities to 'logged', or set allow_biased = true for a biased value."
-        )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import inspect
 import subprocess
 import sys
 import zipfile
@@ -14,6 +16,7 @@ import pytest
 from lersbench import datasets
 from lersbench.datasets import completejourney, fetch, kuairec, openbandit, synthetic
 from lersbench.datasets.draws import distinct, proportional
+from lersbench.datasets.options import checked, options_of
 from lersbench.errors import ConfigError, DataError
 from lersbench.log import Chunk, Log, validate
 
@@ -454,3 +457,38 @@ def test_a_folder_that_is_not_kuairec_says_what_to_get_and_where(tmp_path: Path)
     pd.DataFrame({"user_id": [99], "video_id": [100]}).to_parquet(folder / "small_matrix_positives.parquet")
     with pytest.raises(DataError, match="user_id 99"):
         kuairec.build(tmp_path / "log", path=str(folder))
+
+
+# ---- options
+
+
+@pytest.mark.parametrize(
+    "day", [datetime.date(2017, 7, 1), datetime.datetime(2017, 7, 1), np.datetime64("2017-07-01").item(), "2017-07-01"]
+)
+def test_a_date_of_toml_will_do_for_an_option_that_is_a_date(day: object) -> None:
+    options = options_of(completejourney.build)
+    full = checked("data set completejourney", options, {"cut": day, "day": day})
+    assert (full["cut"], full["day"]) == ("2017-07-01", "2017-07-01")
+    with pytest.raises(ConfigError, match=r"like_days = .* is of type date"):
+        checked("data set completejourney", options, {"like_days": datetime.date(2017, 7, 1)})
+    noon = checked("data set completejourney", options, {"cut": datetime.datetime(2017, 7, 1, 12)})["cut"]
+    with pytest.raises(ConfigError, match="'2017-07-01T12:00:00' is no date"):
+        completejourney.transactions.as_date("cut", noon)
+
+
+@pytest.mark.parametrize("name", sorted(datasets.DATASETS))
+@pytest.mark.parametrize("value", [[], [1], {}, {"a": 1}, b"x", object(), 1j, None, float("nan"), "", -(10**30)])
+def test_an_option_of_the_wrong_type_is_a_config_error(name: str, value: object) -> None:
+    options = datasets.DATASETS[name].options
+    needed = {key: "x" for key, option in options.items() if option.default is inspect.Parameter.empty}
+    for key, option in options.items():
+        if (type(value) in option.types and not option.choices) or (type(value) is int and float in option.types):
+            continue
+        with pytest.raises(ConfigError, match=f"option {key} = "):
+            checked(f"data set {name}", options, needed | {key: value})
+
+
+@pytest.mark.parametrize("name", [[], {}, None, 3, "synthetik"])
+def test_a_data_set_that_is_not_there_is_a_config_error(name: object) -> None:
+    with pytest.raises(ConfigError, match="There is no data set"):
+        datasets.build(name)

@@ -428,8 +428,12 @@ def test_replay_refuses_a_log_that_is_not_uniform_unless_told(tmp_path: Path) ->
         bench(chosen(logged), tmp_path)
     run = bench(chosen(logged, allow_biased=True), tmp_path)
     assert "biased" in " ".join(json.loads((run.folder / "run.json").read_text())["notes"])
-    with pytest.raises(DataError, match=r"row 17, column 'propensities': \[0.3\]"):
-        bench(chosen(log_of("false", "uniform", uneven)), tmp_path)
+    with pytest.raises(DataError, match=r"row 17 \(value 0.3\)"):
+        log_of("false", "uniform", uneven)
+    hidden = tmp_path / "logged" / "log.json"
+    hidden.write_text(hidden.read_text().replace('"propensities": "logged"', '"propensities": "uniform"'))
+    with pytest.raises(DataError, match=r"row 17 \(value 0.3\)"):
+        bench(chosen(logged), tmp_path)
     honest = bench(chosen(log_of("uniform", "uniform", np.full((200, 1), 0.25))), tmp_path)
     assert 0 < mean_of(honest, "random", "matches") < 60
 

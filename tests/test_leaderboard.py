@@ -7,6 +7,7 @@ import io
 import json
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -133,7 +134,47 @@ def test_the_legend_explains_metric_interval_and_ranks(run: Path) -> None:
     assert lines[0] == f"hr@20: HR@20, in %; higher is better. {METRICS['hr@20'].source}"
     assert lines[1].startswith("misses: ")
     assert "bootstrap interval of the mean over 10 seeds" in lines[2]
-    assert "cannot be told apart" in lines[4]
+    assert "paired by seed, with the interval" in lines[3]
+    assert "minus random in percentage points" in lines[3]
+    assert "the best and the worst place" in lines[4]
+    assert "Disjoint intervals can go with overlapping ranks" in lines[4]
+
+
+@pytest.mark.parametrize(
+    ("ranks", "words"),
+    [
+        (["1", "2-3", "2-3", "4"], "surely better than every other contender."),
+        (["1-2", "2-4", "1-4", "2-4"], "It cannot be told apart from ucb1; it is surely better than the other 2."),
+        (["1-4", "1-4", "1-4", "1-4"], "None of the other 3 can be told apart from it."),
+        (
+            ["1-3", "2-4", "1-4", "2-4"],
+            "It cannot be told apart from 2 of the others; it is surely better than the remaining one.",
+        ),
+    ],
+)
+def test_the_conclusion_follows_from_means_and_rank_ranges(run: Path, ranks: list[str], words: str) -> None:
+    found = board(load(run), "misses")
+    frame = found.frame.assign(rank=ranks, policy=["hybrid", "popular", "ucb1", "random"])
+    frame.loc[frame.index[0], ["mean", "low", "high"]] = [0.787, 0.747, 0.827]
+    frame.loc[frame.index[0], ["difference", "difference_low", "difference_high"]] = [-0.182, -0.219, -0.135]
+    (told,) = leaderboard.conclusion(replace(found, frame=frame))
+    verb = "comes first" if ranks[0] == "1-4" else "leads"
+    start = f"hybrid {verb} with 78.7 % misses, 18.2 percentage points below random [-21.9, -13.5]. "
+    assert told.startswith(start)
+    assert told.endswith(words)
+
+
+def test_the_heading_names_what_differs_from_the_usual_protocol(tmp_path: Path, run: Path) -> None:
+    usual = {"slate": 1, "batch": 1, "feedback": "bandit", "seeds": 10}
+    plain = json.loads((run / "run.json").read_text())["scenario"]
+    edit_meta(run, scenario={**plain, "replay": usual})
+    assert leaderboard.data_in_words(load(run), "") == "completejourney, 1,000 rounds, 200 items"
+    edit_meta(run, scenario={**plain, "replay": {**usual, "slate": 5, "batch": 10}})
+    results = load(run)
+    assert leaderboard.data_in_words(results, "").endswith("200 items, slate 5, batch 10")
+    assert "200 items, slate 5, batch 10" in leaderboard.to_terminal(board(results))
+    replayed = load(fake_results.make(tmp_path / "replayed", policies=FEW, points=2, feedback="replay"))
+    assert leaderboard.settings(replayed) == ["feedback replay"]
 
 
 @pytest.mark.parametrize(("kind", "words"), [("subsample", "random halves of the log"), ("none", "one fixed log")])

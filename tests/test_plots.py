@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
 
 from lersbench import plots
@@ -93,15 +95,85 @@ def test_looks_tell_all_policies_apart(tmp_path: Path) -> None:
     sweep = [looks[f"linucb alpha={alpha}"] for alpha in ("0.1", "0.3", "1.0")]
     assert len({look["color"] for look in sweep}) == 1
     assert len({str(look["linestyle"]) for look in sweep}) == 3
+    hues: dict[str, list[dict[str, object]]] = {}
+    for label, look in looks.items():
+        hues.setdefault(str(look["color"]), []).append(look | {"name": fake_results.POLICIES[label][0]})
+    shared = [(a, b) for group in hues.values() for a in group for b in group if str(a["name"]) < str(b["name"])]
+    assert shared  # more names than hues: the second use of one has other dashes and a marker
+    assert all(a["linestyle"] != b["linestyle"] and a["marker"] != b["marker"] for a, b in shared)
 
 
 def test_early_noise_does_not_set_the_limits() -> None:
     x = np.arange(1.0, 1001)
     noisy = np.where(x < 15, 0.9, 0.05)
-    ax = matplotlib.figure.Figure().add_subplot()
-    plots._limits(ax, {"a": plots.Band(x, noisy, noisy - 0.01, noisy + 0.01)}, plots.METRICS["ctr"])
-    low, high = ax.get_ylim()
-    assert low < 5 < high < 10
+    frame = plots._limits({"a": plots.Band(x, noisy, noisy - 0.01, noisy + 0.01)}, plots.METRICS["ctr"], {"a"})
+    assert frame is not None
+    assert frame[0] < 0.05 < frame[1] < 0.1
+
+
+def test_no_line_leaves_the_frame_after_the_early_rounds(results: Results) -> None:
+    for (_, name), bands in plots.curve_bands(results, results.metrics, list(FEW)).items():
+        frame = plots._limits(bands, plots.METRICS[name], set())
+        assert frame is not None
+        late = np.concatenate([band.mean[band.x >= 50] for band in bands.values()])  # of 1,000 rounds
+        assert frame[0] <= late.min() <= late.max() <= frame[1]
+
+
+def test_bands_are_drawn_of_the_best_four_and_the_baseline_unless_they_fill_the_panel(tmp_path: Path) -> None:
+    full = load(fake_results.make(tmp_path / "run", points=30, seeds=3, metrics={"misses", "hr@20"}))
+    bands = plots.curve_bands(full, ["misses"], plots.chosen(full, None))["", "misses"]
+    best = full.final("", "misses").mean(axis=1).sort_values().index[:4]
+    look = plots.looks(full)
+    narrow, wanted = plots._fitting(bands, plots.METRICS["misses"], look)
+    assert narrow == wanted == {*best, "random"}
+    first = bands[best[0]]
+    wide = {**bands, best[0]: plots.Band(first.x, first.mean, first.mean - 0.5, first.mean + 0.5)}
+    narrow, wanted = plots._fitting(wide, plots.METRICS["misses"], look)
+    assert wanted - narrow == {best[0]}
+    text = svg_text(plots.draw_all(full, tmp_path / "figures", metrics=["misses"])[-1])
+    assert "Bands of the best 4 and the baseline only." in text
+
+
+def test_equal_pairs_are_one_panel_with_a_note(tmp_path: Path) -> None:
+    run = fake_results.make(
+        tmp_path / "run", policies=FEW, points=5, seeds=2, metrics={"misses", "regret_published", "hr@20"}
+    )
+    note = "Equal to the published regret: no policy here stays silent."
+    drawn = {path.stem: path for path in plots.draw_all(load(run), tmp_path / "a") if path.suffix == ".svg"}
+    assert note not in svg_text(drawn["curve-misses"])
+    assert "Regret, as published" in svg_text(drawn["curve-misses"])
+    curves = pd.read_parquet(run / "curves.parquet")
+    misses = curves[curves["metric"] == "misses"]
+    same = misses.assign(metric="regret_published")
+    pd.concat([curves[curves["metric"] != "regret_published"], same]).to_parquet(run / "curves.parquet")
+    drawn = {path.stem: path for path in plots.draw_all(load(run), tmp_path / "b") if path.suffix == ".svg"}
+    assert note in svg_text(drawn["curve-misses"])
+    assert "as published" not in svg_text(drawn["curve-misses"])
+
+
+def test_regret_is_also_drawn_less_that_of_the_baseline_paired_by_seed(results: Results, tmp_path: Path) -> None:
+    bands = plots.regret_less_baseline(results, list(FEW))["", "regret_less"]
+    finals = results.final("", "regret")
+    assert bands["popular"].mean[-1] == pytest.approx((finals.loc["popular"] - finals.loc["random"]).mean())
+    assert not bands["random"].mean.any()
+    drawn = {path.stem: path for path in plots.draw_all(results, tmp_path) if path.suffix == ".svg"}
+    assert "Cumulative regret less that of random" in svg_text(drawn["curve-regret"])
+
+
+def test_only_the_first_clause_of_the_licence_stands_below_a_figure(results: Results, tmp_path: Path) -> None:
+    log = {**results.meta["logs"][0], "attribution": "A shop, Inc.", "licence": "CC BY 4.0 (the data); more of it"}
+    told = replace(results, meta={**results.meta, "logs": [log]})
+    text = svg_text(plots.draw_all(told, tmp_path, metrics=["misses"])[-1])
+    assert "Data: A shop, Inc. CC BY 4.0." in text
+    assert "more of it" not in text
+
+
+def test_titles_of_figures_are_found_by_their_files(results: Results, tmp_path: Path) -> None:
+    for path in plots.draw_all(results, tmp_path):
+        if path.suffix == ".svg":
+            assert plots.figure_title(path.stem) in svg_text(path)
+    with pytest.raises(ConfigError, match="curve-nothing"):
+        plots.figure_title("curve-nothing")
 
 
 def test_mixed_feedback_is_named_in_the_legend(tmp_path: Path) -> None:

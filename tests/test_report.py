@@ -37,9 +37,16 @@ def test_markdown_holds_what_was_run_and_links_to_figures_that_exist(written: Pa
         "| 1 | hybrid | bandit |",
         "numpy 2.4",
         "replay 1.4",
-        "A note <of> the run.",
+        "* A note <of> the run.",
+        "hybrid leads with",
+        "| minus random (points) |",
+        "### Misses",
+        "### HR@20, final values",
+        "CTR, CTR_sum and set-CTR are the same number",
     ):
         assert words in text
+    assert text.index("hybrid leads with") < text.index("## What was run") < text.index("A note <of>")
+    assert text.index("A note <of>") < text.index("## Leaderboard")
     links = re.findall(r"!\[[^]]*\]\(([^)]*)\)", text)
     assert "figures/hit-ratio.png" in links
     assert all((written / link).is_file() for link in links)
@@ -99,6 +106,10 @@ def test_caveats_follow_from_the_results(tmp_path: Path) -> None:
         assert words not in plain
     assert "the published regret counts a miss only where" in mixed
     assert "breaks ties by the order of the file" in mixed
+    assert mixed.count('Metrics named "as published"') == 1
+    noted = caveats(tmp_path / "e", notes=("Joint features: products.", "The estimate is biased."))
+    assert "The estimate is biased." in noted
+    assert "Joint features" not in noted
 
 
 @pytest.mark.parametrize(("propensities", "biased"), [("uniform", False), ("logged", True), ("none", True)])

@@ -280,7 +280,7 @@ def test_a_small_shop_is_taken_whole_and_the_log_says_so(tmp_path: Path) -> None
 def test_a_log_in_the_way_is_replaced_on_purpose_only(tmp_path: Path) -> None:
     given = {"scenario": "active", "cut": CUT, "products": 5}
     transactions.build(shop(), tmp_path / "log", customers=9, **given)
-    with pytest.raises(ConfigError, match="exists already.*--overwrite"):
+    with pytest.raises(ConfigError, match=r"exists already.*--overwrite"):
         transactions.build(shop(), tmp_path / "log", customers=8, **given)
     assert transactions.build(shop(), tmp_path / "log", customers=8, overwrite=True, **given).info.rounds == 8
 
@@ -375,7 +375,7 @@ def test_an_unknown_time_zone_is_told_with_an_example(tmp_path: Path, zone: str)
 
 def test_times_of_several_zones_need_the_shops_own(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("customer,product,time\nA,1,2021-01-01T00:00+01:00\nB,1,2021-01-01T00:00+02:00\n")
-    with pytest.raises(DataError, match="several zones.*--timezone"):
+    with pytest.raises(DataError, match=r"several zones.*--timezone"):
         read_tables(tmp_path / "t.csv")
     times = read_tables(tmp_path / "t.csv", timezone="UTC").transactions["time"]
     assert times.tolist() == [pd.Timestamp("2020-12-31T23:00"), pd.Timestamp("2020-12-31T22:00")]

@@ -74,7 +74,7 @@ def build(name: str, **options: Any) -> Log:
     from lersbench.log import Log
 
     if not isinstance(name, str) or name not in DATASETS:
-        raise ConfigError(f"There is no data set {name!r}{suggestion(name, DATASETS)}")
+        raise ConfigError(f"There is no data set {name!r}{suggestion(str(name), DATASETS)}")
     dataset = DATASETS[name]
     full = checked(f"data set {name}", dataset.options, options)
     target = cache_root() / "logs" / f"{name}-{_key(full)}"

@@ -117,10 +117,8 @@ def _check_arguments(
 ) -> None:
     for key in columns:
         if key not in (*NEEDED, *OPTIONAL):
-            known = f"map {', '.join(NEEDED)}, or also {', '.join(OPTIONAL)}"
-            raise ConfigError(
-                f"there is no column {key!r} of impressions{suggestion(key, (*NEEDED, *OPTIONAL))}; {known}"
-            )
+            told = suggestion(key, (*NEEDED, *OPTIONAL))
+            raise ConfigError(f"impressions have no column {key!r} to map{told}")
     if length is not None and length < 1:
         raise ConfigError(f"length is {length}; a list has at least one position")
     if candidates not in (None, "shown", "all"):
