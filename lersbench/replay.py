@@ -266,7 +266,7 @@ def drive(
 def compiled(policy: type[KernelPolicy], lazy: bool = False) -> Callable[..., None]:
     """The loop above, compiled for the kernels of this policy; from disk where they have been compiled before.
 
-    The loop that asks `select` and the `lazy` one, which asks `wins`, are two: a run needs only one of them.
+    The loop that asks `select` and the `lazy` one, which asks `wins`, are two: most runs need only the shorter.
     """
     if (policy, lazy) not in _loops:
         _loops[policy, lazy] = _compile(policy, lazy)
@@ -280,11 +280,11 @@ def _compile(policy: type[KernelPolicy], lazy: bool) -> Callable[..., None]:
     name = f"{policy.__module__}.{policy.__qualname__}"
     cache = name.startswith("lersbench.policies.")
     learns = specialise(deliver, name, cache, update=policy.kernels[1])
-    # A stand-in that all policies shared would be cached with the types of a user's module, which others cannot import.
-    if lazy:
-        asked = {"select": specialise(select, name, cache), "wins": policy.kernels[2]}
-    else:
-        asked = {"select": policy.kernels[0], "wins": specialise(wins, name, cache)}
+    asked = dict(zip(("select", "wins"), policy.kernels[::2], strict=False))
+    if not lazy:
+        # A stand-in that all policies shared would be cached with a user's types, which others cannot import. The lazy
+        # loop keeps the `select` it never asks: without it, `wins` was measured 2.5 times slower.
+        asked["wins"] = specialise(wins, name, cache)
     return specialise(drive, f"{name}.{'lazy' if lazy else 'eager'}", cache, deliver=learns, **asked)
 
 
