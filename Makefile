@@ -45,8 +45,10 @@ lint: $(READY) ## ruff and mypy
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-benchmark: $(READY) ## speed of the workloads beside tuned NumPy, one thread
-	@OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest benchmarks --benchmark-enable $(ARGS)
+benchmark: $(READY) ## speed of the workloads beside tuned NumPy, one thread: in memory, then from disk (ten minutes)
+	@$(BIN)/python -m pytest benchmarks --benchmark-enable $(ARGS)
+	@$(BIN)/python -m benchmarks.speed
+	@$(BIN)/python -m benchmarks.public
 
 clean: ## remove .venv and what tools left behind; results stay
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .benchmarks .hypothesis
