@@ -12,12 +12,15 @@ import sys
 import tomllib
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from lersbench import __version__, import_commands
 from lersbench.errors import ConfigError, LersbenchError, RunError
+
+if TYPE_CHECKING:
+    from lersbench.leaderboard import Results
 
 RESULTS = click.option(
     "--results",
@@ -105,6 +108,7 @@ def bench(
     already are not played again, so adding a policy costs only that policy's time.
     """
     from lersbench import experiment
+    from lersbench import leaderboard as boards
     from lersbench import scenario as scenarios
 
     changes = _changes(settings)
@@ -112,16 +116,18 @@ def bench(
         changes["replay.seeds"] = seeds
     chosen = scenarios.read(scenario, changes)
     if added:
-        more = [{"name": name} for name in added]
-        chosen = scenarios.parse({**chosen.model_dump(), "policies": [*chosen.policies, *more]}, scenario)
+        told = chosen.model_dump(exclude_unset=True)
+        told["policies"] = [*chosen.policies, *({"name": name} for name in added)]
+        chosen = scenarios.parse(told, scenario)
     run = experiment.bench(chosen, results, threads, fresh, say)
     times = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in run.seconds.items())
     say(f"{run.played} contenders played, {run.reused} taken from earlier runs ({times})")
-    _show(run.folder, None, as_json)
+    loaded = boards.load(run.folder)
+    _show(loaded, as_json)
     if plots and not run.played and (run.folder / "report.html").is_file():
         say(f"figures and report are there already (`lersbench plot` draws anew): {run.folder / 'report.html'}")
     elif plots:
-        _report(run.folder, _draw(run.folder))
+        _report(loaded, _draw(loaded))
     if chosen.expected and changes:
         say("the expected results were not compared: settings were changed")
     else:
@@ -131,38 +137,38 @@ def bench(
         raise RunError(f"{run.failures}\nThe leaderboard is of the others; they will not be played again.")
 
 
-def _show(folder: Path, metric: str | None, as_json: bool) -> None:
-    from lersbench import leaderboard, report
+def _show(results: Results, as_json: bool) -> None:
+    from lersbench import leaderboard as boards
+    from lersbench import report as reports
 
-    board = leaderboard.board(leaderboard.load(folder), metric=metric)
-    click.echo(leaderboard.to_json(board) if as_json else leaderboard.to_terminal(board))
-    for caveat in report.caveats(board.results):
+    board = boards.board(results)
+    click.echo(boards.to_json(board) if as_json else boards.to_terminal(board))
+    for caveat in reports.caveats(results):
         say(f"note: {caveat}")
 
 
-def _draw(folder: Path, metrics: tuple[str, ...] = (), policies: tuple[str, ...] = ()) -> list[Path]:
-    from lersbench import leaderboard, plots
+def _draw(results: Results, metrics: tuple[str, ...] = (), policies: tuple[str, ...] = ()) -> list[Path]:
+    from lersbench import plots
 
-    drawn = plots.draw_all(leaderboard.load(folder), folder / "figures", metrics or None, policies or None)
-    say(f"{len(drawn)} figure files: {folder / 'figures'}")
+    folder = results.path / "figures"
+    drawn = plots.draw_all(results, folder, metrics or None, policies or None)
+    say(f"{len(drawn)} figure files: {folder}")
     return drawn
 
 
-def _report(folder: Path, figures: list[Path] | None = None) -> None:
-    from lersbench import leaderboard
+def _report(results: Results, figures: list[Path] | None = None) -> None:
     from lersbench import report as reports
 
-    loaded = leaderboard.load(folder)
-    for path in reports.write(loaded, folder, figures):
+    for path in reports.write(results, results.path, figures):
         say(f"report: {path}")
 
 
-def _run(scenario: str, results: Path) -> Path:
+def _last(scenario: str, results: Path) -> Results:
     """The last run of a scenario, or the run whose folder is given."""
-    from lersbench import leaderboard
+    from lersbench import leaderboard as boards
 
     path = Path(scenario)
-    return path if (path / "run.json").is_file() else leaderboard.latest(results, scenario)
+    return boards.load(path if (path / "run.json").is_file() else boards.latest(results, scenario))
 
 
 @cli.command()
@@ -177,7 +183,7 @@ def leaderboard(scenario: str, metric: str | None, baseline: str | None, style: 
     """Rank the policies of the last run of SCENARIO (a name, or the folder of a run)."""
     from lersbench import leaderboard as boards
 
-    board = boards.board(boards.load(_run(scenario, results)), metric=metric, baseline=baseline)
+    board = boards.board(_last(scenario, results), metric=metric, baseline=baseline)
     styles = {None: boards.to_terminal, "markdown": boards.to_markdown, "csv": boards.to_csv, "json": boards.to_json}
     click.echo(styles[style](board))
 
@@ -189,7 +195,7 @@ def leaderboard(scenario: str, metric: str | None, baseline: str | None, style: 
 @RESULTS
 def plot(scenario: str, metrics: tuple[str, ...], policies: tuple[str, ...], results: Path) -> None:
     """Draw the figures of the last run of SCENARIO, as PNG and SVG."""
-    _draw(_run(scenario, results), metrics, policies)
+    _draw(_last(scenario, results), metrics, policies)
 
 
 @cli.command()
@@ -197,7 +203,7 @@ def plot(scenario: str, metrics: tuple[str, ...], policies: tuple[str, ...], res
 @RESULTS
 def report(scenario: str, results: Path) -> None:
     """Write the report of the last run of SCENARIO: what was run, leaderboard, figures, caveats."""
-    _report(_run(scenario, results))
+    _report(_last(scenario, results))
 
 
 @cli.command()

@@ -100,6 +100,23 @@ def _sift(scores: np.ndarray, ties: int, heap: np.ndarray, root: int, size: int)
 
 
 @kernel
+def add_to_means(
+    plays: np.ndarray,
+    mean: np.ndarray,
+    candidates: np.ndarray,
+    slate: np.ndarray,
+    rewards: np.ndarray,
+    seen: np.ndarray,
+) -> None:
+    """Count the seen items of a slate into the running means: `plays` and `mean` (n_items,) are changed in place."""
+    for k in range(slate.shape[0]):
+        if seen[k]:
+            item = candidates[slate[k]]
+            plays[item] += 1.0
+            mean[item] += (rewards[k] - mean[item]) / plays[item]
+
+
+@kernel
 def dot(x: np.ndarray, y: np.ndarray) -> float:
     """x'y of two vectors of the same length."""
     total = 0.0

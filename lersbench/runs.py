@@ -123,7 +123,7 @@ def _about(
         },
         "sources": {job.entry.label: store.file_digest(closure(type(job.entry.policy).__module__)) for job in jobs},
         "contenders": {job.key: [job.variant, job.entry.label, job.feedback, job.seed] for job in jobs},
-        "seconds": {name: round(value, 3) for name, value in seconds.items()},
+        "seconds": {name: round(value, 6) for name, value in seconds.items()},
         "rounds_per_second": _rate(jobs, new, speed, seconds),
         "policy_rounds_per_second": {
             label: round(float(np.median([rounds / max(spent, 1e-9) for rounds, spent in own])))

@@ -8,7 +8,9 @@ import threading
 import time
 import traceback
 from collections import defaultdict
+from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any, NamedTuple
@@ -44,17 +46,14 @@ class Clock:
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
-        self._purpose = ""
 
-    def __call__(self, purpose: str) -> Clock:
-        self._purpose, self._start = purpose, time.perf_counter()
-        return self
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, *_: object) -> None:
-        self.seconds[self._purpose] += time.perf_counter() - self._start
+    @contextmanager
+    def __call__(self, purpose: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[purpose] += time.perf_counter() - start
 
 
 def _width(log: Log, feedback: str) -> int:
@@ -80,21 +79,14 @@ class Session:
     """All contenders of one log and regime."""
 
     def __init__(self, chosen: scenario.Scenario, log: Log, feedback: str, threads: int, bar: Any, clock: Clock):
-        self.chosen, self.log, self.feedback, self.threads, self.bar, self.clock = (
-            chosen,
-            log,
-            feedback,
-            threads,
-            bar,
-            clock,
-        )
+        self.chosen, self.log, self.feedback = chosen, log, feedback
+        self.threads, self.bar, self.clock = threads, bar, clock
         self.spec = spec_of(chosen, log, feedback)
         self.rounds = log.info.rounds
         steps = np.linspace(0, self.rounds, min(chosen.replay.checkpoints, self.rounds) + 1)[1:]
         self.checkpoints = np.unique(np.round(steps).astype(np.int64))
         self.stop = threading.Event()
         self.likes = _Likes(log.info.items)
-        self.seconds: dict[str, float] = defaultdict(float)
 
     def play(self, jobs: list[Job], kept: store.Store) -> list[Failure]:
         """Play the jobs, keep what they come to; those that failed."""

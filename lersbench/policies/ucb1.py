@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lersbench.jit import kernel
-from lersbench.linalg import top_k
+from lersbench.linalg import add_to_means, top_k
 from lersbench.policy import KernelPolicy, Round, Spec
 from lersbench.ranges import require
 
@@ -37,11 +37,7 @@ def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarr
 @kernel
 def update(state: State, round: Round, slate: np.ndarray, rewards: np.ndarray, seen: np.ndarray) -> None:
     state.rounds[0] += 1
-    for k in range(slate.shape[0]):
-        if seen[k]:
-            item = round.candidates[slate[k]]
-            state.plays[item] += 1.0
-            state.mean[item] += (rewards[k] - state.mean[item]) / state.plays[item]
+    add_to_means(state.plays, state.mean, round.candidates, slate, rewards, seen)
 
 
 @dataclass(frozen=True)
