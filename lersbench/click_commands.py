@@ -1,0 +1,56 @@
+"""`lersbench click-model`: fit click models to a log and report them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+FOLDER = Path("click-models")
+
+
+@click.command(name="click-model")
+@click.argument("log")
+@click.option(
+    "--model", type=click.Choice(["pbm", "ubm", "both"]), default="both", show_default=True, help="What to fit."
+)
+@click.option("--rows", type=click.IntRange(1), help="Fit the first so many records; all by default.")
+@click.option(
+    "--filtered/--not-filtered",
+    default=None,
+    help="Whether records without a click were removed from the log; by default where every record has one.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the figure; click-models/NAME by default.",
+)
+@click.option("--plots/--no-plots", default=True, show_default=True, help="Draw the figure.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+def click_model(
+    log: str, model: str, rows: int | None, filtered: bool | None, out: Path | None, plots: bool, as_json: bool
+) -> None:
+    """Fit click models to the ranked lists in LOG: how far down do users look?
+
+    LOG is the folder of a log with slates and clicks. The position-based model (pbm) has one examination weight a
+    position, the user browsing model (ubm) one for each position and position of the last click above.
+    """
+    from lersbench import clickfit, clickreport
+    from lersbench.errors import ConfigError
+    from lersbench.log import Log
+
+    opened = Log(log)
+    if rows is not None and rows > opened.info.rounds:
+        raise ConfigError(f"--rows {rows}: {log} has {opened.info.rounds} rows.")
+    counts = clickfit.count(opened, 0, rows, filtered)
+    names = clickfit.MODELS if model == "both" else (model,)
+    told = clickreport.summary(opened.info, counts, [clickfit.fit_counts(counts, name) for name in names])
+    click.echo(json.dumps(told, indent=2, allow_nan=False) if as_json else clickreport.text(told))
+    if plots:
+        from lersbench.drawing import save
+
+        folder = out or FOLDER / opened.info.name
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in save(clickreport.figure(told), folder, "click-model"):
+            click.echo(f"figure: {path}", err=True)
