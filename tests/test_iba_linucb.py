@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from lersbench.errors import ConfigError
-from lersbench.policies.iba_linucb import IBALinUCB, State
+from lersbench.policies.iba_linucb import IBALinUCB
 from lersbench.policy import Round, Spec
-from lersbench.simd import LANES
+from lersbench.positions import estimates
 
 RNG = np.random.default_rng(0)  # IBA-LinUCB draws nothing
 
@@ -42,12 +42,8 @@ class Naive:
 
 def round_of(features: np.ndarray, slate: int, ties: int = 0) -> Round:
     n = len(features)
-    return Round(0, -1, np.zeros(0), np.arange(n), features, ties, np.zeros(n), np.zeros(slate))
-
-
-def theta_of(state: State, positions: int) -> np.ndarray:
-    blocks, size = state.theta.shape
-    return state.theta.reshape(blocks, size // LANES, LANES).transpose(0, 2, 1).reshape(blocks * LANES, -1)[:positions]
+    outputs = np.zeros(n), np.zeros(slate), np.zeros(slate, np.int64)
+    return Round(0, -1, np.zeros(0), np.arange(n), features, ties, *outputs)
 
 
 @pytest.mark.parametrize(
@@ -73,8 +69,9 @@ def test_slates_and_estimates_follow_the_definition(
         for k in np.flatnonzero(seen):
             naive.learn(k, x[slate[k]], rewards[k])
     theta = np.einsum("kij,kj->ki", np.linalg.inv(naive.A), naive.b)
-    np.testing.assert_allclose(theta_of(state, positions), theta, atol=1e-9)
-    assert not theta_of(state, state.theta.shape[0] * LANES)[positions:].any()  # unused lanes stay empty
+    np.testing.assert_allclose(estimates(state.learners), theta, atol=1e-9)
+    unused = state.learners.theta.reshape(-1, m, 8)[-1, :, (positions - 1) % 8 + 1 :]
+    assert not unused.any()  # unused lanes stay empty
 
 
 def test_items_beyond_the_last_position_teach_nobody() -> None:
@@ -84,7 +81,7 @@ def test_items_beyond_the_last_position_teach_nobody() -> None:
         round, rewards = round_of(rng.standard_normal((6, 3)), 6), rng.random(6)
         policy.update(one, round, np.arange(6), rewards, np.ones(6, bool))
         policy.update(other, round, np.arange(2), rewards[:2], np.ones(2, bool))
-    for left, right in zip(one, other, strict=True):
+    for left, right in zip(one.learners, other.learners, strict=True):
         np.testing.assert_array_equal(left, right)
 
 

@@ -23,16 +23,9 @@ class State(NamedTuple):
 def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarray) -> None:
     """score = p = (1 - gamma) w / sum w + gamma / C; positions are drawn from p, one after the other."""
     n = round.candidates.shape[0]
-    top = state.log_weight[round.candidates[0]]
-    for c in range(n):
-        top = max(top, state.log_weight[round.candidates[c]])
-    total = 0.0
-    for c in range(n):
-        round.scores[c] = math.exp(state.log_weight[round.candidates[c]] - top)
-        total += round.scores[c]
+    probabilities(state.log_weight, state.gamma, round.candidates, round.scores)
     left = np.empty(n)  # the probabilities of what is not in the slate yet
     for c in range(n):
-        round.scores[c] = (1.0 - state.gamma) * round.scores[c] / total + state.gamma / n
         left[c] = round.scores[c]
     for k in range(slate.shape[0]):
         total = 0.0
@@ -41,6 +34,21 @@ def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarr
         slate[k] = draw(left, rng.random() * total)
         round.propensities[k] = left[slate[k]] / total
         left[slate[k]] = 0.0
+
+
+@kernel
+def probabilities(log_weight: np.ndarray, gamma: float, candidates: np.ndarray, p: np.ndarray) -> None:
+    """Fill `p` (C,) with (1 - gamma) w / sum w + gamma / C, the sum over the candidates; `log_weight` (n_items,)."""
+    n = candidates.shape[0]
+    top = log_weight[candidates[0]]
+    for c in range(n):
+        top = max(top, log_weight[candidates[c]])
+    total = 0.0
+    for c in range(n):
+        p[c] = math.exp(log_weight[candidates[c]] - top)
+        total += p[c]
+    for c in range(n):
+        p[c] = (1.0 - gamma) * p[c] / total + gamma / n
 
 
 @kernel

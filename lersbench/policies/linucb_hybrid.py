@@ -11,6 +11,8 @@ q = 1 + x' A_a^-1 x, v = A_a^-1 x, e = r - x'g_a changes every part by rank one:
 
     A_a^-1 -= v v' / q,  G_a += v u' / q,  g_a += v e / q,  A_0 += u u' / q,  b_0 += u e / q.
 
+To the shared model that is one observation of u with the weight 1 / sqrt(q) and the reward e / sqrt(q).
+
 The paper adds B_a' A_a^-1 B_a to A_0, updates, and takes it off again; these are the same numbers, but only
 positive terms are ever added to A_0, so no difference of large sums has to be rebuilt from time to time.
 """
@@ -23,10 +25,11 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from lersbench.jit import kernel
+from lersbench.jit import inlined, kernel
 from lersbench.linalg import dot, quadratic, rank_one_inverse, top_k
 from lersbench.policy import KernelPolicy, Round, Spec
 from lersbench.ranges import require
+from lersbench.shared_ridge import Ridge, new_ridge, observe, predict
 
 
 class State(NamedTuple):
@@ -34,13 +37,16 @@ class State(NamedTuple):
     A_inv: np.ndarray  # (n_items, d, d) A_a^-1, zeros (standing for I / ridge) before the first play
     G: np.ndarray  # (n_items, d, m) A_a^-1 B_a
     g: np.ndarray  # (n_items, d) A_a^-1 b_a
-    A0_inv: np.ndarray  # (m, m) A_0^-1
-    beta: np.ndarray  # (m,) A_0^-1 b_0
+    shared: Ridge  # A_0^-1 and beta = A_0^-1 b_0
     alpha: float
     ridge: float
+    u: np.ndarray  # (C, m) working memory, like all below
+    means: np.ndarray  # (C,) x'g_a
+    squares: np.ndarray  # (C,) x' A_a^-1 x
+    v: np.ndarray  # (d,)
 
 
-@kernel
+@inlined
 def residual(G: np.ndarray, x: np.ndarray, z: np.ndarray, u: np.ndarray) -> None:
     """Fill `u` (m,) with z - G'x."""
     for j in range(z.shape[0]):
@@ -53,26 +59,28 @@ def residual(G: np.ndarray, x: np.ndarray, z: np.ndarray, u: np.ndarray) -> None
 @kernel
 def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarray) -> None:
     """score = x'g_a + u'beta + alpha sqrt(x' A_a^-1 x + u' A_0^-1 u)."""
-    x, u = round.context, np.empty(state.beta.shape[0])
+    x, shared = round.context, state.shared
     fresh = dot(x, x) / state.ridge
     for c in range(round.candidates.shape[0]):
         item = round.candidates[c]
         if state.plays[item] == 0:  # A_a = ridge I, B_a = 0, b_a = 0
-            z = round.features[c]
-            mean = dot(z, state.beta)
-            variance = fresh + quadratic(state.A0_inv, z)
+            for j in range(state.u.shape[1]):
+                state.u[c, j] = round.features[c, j]
+            state.means[c], state.squares[c] = 0.0, fresh
         else:
-            residual(state.G[item], x, round.features[c], u)
-            mean = dot(x, state.g[item]) + dot(u, state.beta)
-            variance = quadratic(state.A_inv[item], x) + quadratic(state.A0_inv, u)
-        round.scores[c] = mean + state.alpha * math.sqrt(max(variance, 0.0))
+            residual(state.G[item], x, round.features[c], state.u[c])
+            state.means[c], state.squares[c] = dot(x, state.g[item]), quadratic(state.A_inv[item], x)
+    predict(shared, state.u)
+    for c in range(round.candidates.shape[0]):
+        variance = state.squares[c] + shared.squares[c]
+        round.scores[c] = state.means[c] + shared.means[c] + state.alpha * math.sqrt(max(0.0, variance))
     top_k(round.scores, round.ties, slate)
 
 
 @kernel
 def update(state: State, round: Round, slate: np.ndarray, rewards: np.ndarray, seen: np.ndarray) -> None:
-    x, d, m = round.context, round.context.shape[0], state.beta.shape[0]
-    u, v, v0 = np.empty(m), np.empty(d), np.empty(m)
+    """Every revealed reward is learned by its item's own model and by the shared one."""
+    x, d, m, u, v = round.context, state.v.shape[0], state.u.shape[1], state.u[0], state.v
     for k in range(slate.shape[0]):
         if not seen[k]:
             continue
@@ -83,15 +91,13 @@ def update(state: State, round: Round, slate: np.ndarray, rewards: np.ndarray, s
         state.plays[item] += 1
         residual(state.G[item], x, round.features[slate[k]], u)
         error = rewards[k] - dot(x, state.g[item])
-        surprise = error - dot(u, state.beta)
         q = rank_one_inverse(state.A_inv[item], x, 1.0, v)
         for i in range(d):
             state.g[item, i] += v[i] * error / q
             for j in range(m):
                 state.G[item, i, j] += v[i] * u[j] / q
-        scale = rank_one_inverse(state.A0_inv, u, 1.0 / q, v0)
-        for j in range(m):
-            state.beta[j] += v0[j] * surprise / (q * scale)
+        weight = 1.0 / math.sqrt(q)
+        observe(state.shared, u, weight, weight * error)
 
 
 @dataclass(frozen=True)
@@ -118,14 +124,17 @@ class LinUCBHybrid(KernelPolicy):
         require(self.ridge > 0, self, "ridge", "above 0")
 
     def init(self, spec: Spec) -> State:
-        n, d, m = spec.n_items, spec.d, spec.m
+        n, d, m, width = spec.n_items, spec.d, spec.m, spec.n_candidates
         return State(
             np.zeros(n, np.int64),
             np.zeros((n, d, d)),
             np.zeros((n, d, m)),
             np.zeros((n, d)),
-            np.eye(m) / self.ridge,
-            np.zeros(m),
+            new_ridge(m, self.ridge, width),
             self.alpha,
             self.ridge,
+            np.zeros((width, m)),
+            np.zeros(width),
+            np.zeros(width),
+            np.zeros(d),
         )

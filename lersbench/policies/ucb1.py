@@ -24,14 +24,22 @@ class State(NamedTuple):
 @kernel
 def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarray) -> None:
     """score = mean + alpha sqrt(2 ln n / plays), infinite before the first play."""
-    width = state.alpha * math.sqrt(2.0 * math.log(max(state.rounds[0], 1)))
-    for c in range(round.candidates.shape[0]):
-        item = round.candidates[c]
-        if state.plays[item] == 0.0:
-            round.scores[c] = math.inf
-        else:
-            round.scores[c] = state.mean[item] + width / math.sqrt(state.plays[item])
+    bounds(state.plays, state.mean, state.rounds[0], state.alpha, round.candidates, round.scores)
     top_k(round.scores, round.ties, slate)
+
+
+@kernel
+def bounds(
+    plays: np.ndarray, mean: np.ndarray, rounds: int, alpha: float, candidates: np.ndarray, out: np.ndarray
+) -> None:
+    """Fill `out` (C,) with mean + alpha sqrt(2 ln n / plays); `plays` and `mean` (n_items,), n = `rounds`."""
+    width = alpha * math.sqrt(2.0 * math.log(max(rounds, 1)))
+    for c in range(candidates.shape[0]):
+        item = candidates[c]
+        if plays[item] == 0.0:
+            out[c] = math.inf
+        else:
+            out[c] = mean[item] + width / math.sqrt(plays[item])
 
 
 @kernel

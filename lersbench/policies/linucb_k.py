@@ -1,48 +1,39 @@
-"""LinUCB with one model for all items, on joint features (LinUCB-k)."""
+"""LinUCB-k: LinUCB with one model for all items, on joint features; the top K are shown."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 
 from lersbench.jit import kernel
-from lersbench.linalg import dot, quadratic, rank_one_inverse, top_k
+from lersbench.linalg import top_k
 from lersbench.policy import KernelPolicy, Round, Spec
 from lersbench.ranges import require
+from lersbench.shared_ridge import Ridge, new_ridge, observe_all, upper_bounds
 
 
 class State(NamedTuple):
-    A_inv: np.ndarray  # (m, m) inverse of ridge I + sum x x'
-    theta: np.ndarray  # (m,) A_inv @ sum r x
+    ridge: Ridge
     alpha: float
 
 
 @kernel
 def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarray) -> None:
-    """score = x'theta + alpha sqrt(x' A_inv x), x = the joint features of the candidate."""
-    for c in range(round.candidates.shape[0]):
-        x = round.features[c]
-        round.scores[c] = dot(x, state.theta) + state.alpha * math.sqrt(max(quadratic(state.A_inv, x), 0.0))
+    """score = x'theta + alpha sqrt(x' A^-1 x), x = the joint features of the candidate."""
+    upper_bounds(state.ridge, state.alpha, round.features, round.scores)
     top_k(round.scores, round.ties, slate)
 
 
 @kernel
 def update(state: State, round: Round, slate: np.ndarray, rewards: np.ndarray, seen: np.ndarray) -> None:
-    v = np.empty(state.theta.shape[0])
-    for k in range(slate.shape[0]):
-        if seen[k]:
-            x = round.features[slate[k]]
-            error = rewards[k] - dot(x, state.theta)
-            scale = rank_one_inverse(state.A_inv, x, 1.0, v)
-            for i in range(v.shape[0]):
-                state.theta[i] += v[i] * error / scale
+    """Every revealed reward is one observation."""
+    observe_all(state.ridge, round.features, slate, rewards, seen)
 
 
 @dataclass(frozen=True)
-class LinUCBShared(KernelPolicy):
+class LinUCBK(KernelPolicy):
     """One ridge regression on the joint features of all items; the K highest upper bounds are shown.
 
     Every seen position is one observation, so a round costs up to K rank-one updates.
@@ -63,4 +54,4 @@ class LinUCBShared(KernelPolicy):
         require(self.ridge > 0, self, "ridge", "above 0")
 
     def init(self, spec: Spec) -> State:
-        return State(np.eye(spec.m) / self.ridge, np.zeros(spec.m), self.alpha)
+        return State(new_ridge(spec.m, self.ridge, spec.n_candidates), self.alpha)

@@ -1,0 +1,94 @@
+"""IBA-LinUCB+SW: independent LinUCBs, one a position, that weigh each sample by how likely its position was looked at.
+
+The model is E[reward at k] = theta'(w_k x), w_k the examination of position k under the position-based model: the
+known weight multiplies the feature, so A_k gains w_k^2 x x' and b_k gains w_k r x, and the weight, the same for all
+candidates of a position, is left out of the score. It follows that a learner of one position alone, with
+A_k = ridge I + w_k^2 sum x x', ranks exactly as the unweighted learner with the prior ridge / w_k^2 does: the weights
+shrink lower positions more, and as data grow they do nothing. Only a learner that several positions share puts
+samples of different weight together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+
+from lersbench.jit import kernel
+from lersbench.linalg import top_k
+from lersbench.policy import KernelPolicy, Round, Spec
+from lersbench.positions import Learners, lay_out, learn, new_learners, pick, score
+from lersbench.ranges import require
+from lersbench.shared_ridge import Ridge, new_ridge, observe, upper_bounds
+
+
+class State(NamedTuple):
+    """Learned in place."""
+
+    learners: Learners  # one a position; none where they share
+    ridge: Ridge  # what all positions share; without observations where they don't
+    weight: np.ndarray  # (K,) examination of each position
+    alpha: float
+    shared: bool
+
+
+@kernel
+def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarray) -> None:
+    """Position by position, the best by that position's bound; where all share one bound, the top K by it."""
+    learners = state.learners
+    if state.shared:
+        upper_bounds(state.ridge, state.alpha, round.features, round.scores)
+        top_k(round.scores, round.ties, slate)
+    else:
+        lay_out(learners, round.features)
+        score(learners, 0, slate.shape[0], round.features.shape[1])
+        for k in range(slate.shape[0]):
+            pick(learners, k, round.ties, round.scores, slate)
+
+
+@kernel
+def update(state: State, round: Round, slate: np.ndarray, rewards: np.ndarray, seen: np.ndarray) -> None:
+    """Each position's item, with the position's weight; items beyond the last position belong to none."""
+    if state.shared:
+        for k in range(min(slate.shape[0], state.weight.shape[0])):
+            if seen[k]:
+                observe(state.ridge, round.features[slate[k]], state.weight[k], rewards[k])
+    else:
+        learn(state.learners, round.features, slate, rewards, seen)
+
+
+@dataclass(frozen=True)
+class IBALinUCBSW(KernelPolicy):
+    """IBA-LinUCB whose positions regress the reward on w_k x, w_k the examination of position k (sample weights).
+
+    With a learner of its own for each position this is IBA-LinUCB with the prior ridge / w_k^2 at position k,
+    choice for choice; see the head of this file.
+
+    Source: the multiple-play bandit for pseudo-exposure of Taobao's daily deals (about 2019), Algorithm 2; its
+    formulas are lost, and A and b follow from its least-squares objective, which He et al. 2020 (arXiv 2008.09368)
+    state for the same construction. `share_positions` is an addition.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("features", "weights")
+
+    alpha: float = 0.3  # width of the confidence bound, >= 0
+    ridge: float = 1.0  # weight of the prior ridge * I, > 0
+    share_positions: bool = False  # one learner for all positions; false, as published: one for each
+
+    kernels = (select, update)
+
+    def __post_init__(self) -> None:
+        require(self.alpha >= 0, self, "alpha", "0 or above")
+        require(self.ridge > 0, self, "ridge", "above 0")
+
+    def init(self, spec: Spec) -> State:
+        weight = np.array(spec.examination[: spec.slate], np.float64)
+        own = weight[:0] if self.share_positions else weight
+        return State(
+            new_learners(own, spec.n_candidates, spec.m, self.alpha, self.ridge),
+            new_ridge(spec.m, self.ridge, spec.n_candidates),
+            weight,
+            self.alpha,
+            self.share_positions,
+        )

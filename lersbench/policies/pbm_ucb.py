@@ -1,0 +1,80 @@
+"""PBM-UCB: an upper confidence bound in the position-based model."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from lersbench.jit import kernel
+from lersbench.linalg import top_k
+from lersbench.pbm import by_examination, column, columns, place
+from lersbench.policy import KernelPolicy, Round, Spec
+from lersbench.ranges import require
+
+
+class State(NamedTuple):
+    sums: np.ndarray  # (n_items, 3) float64 over its displays: clicks; displays; examination
+    examination: np.ndarray  # (K + 1,), the last 1 for what is revealed without regard to a position
+    order: np.ndarray  # (K,) int64 positions, the most examined first
+    epsilon: float
+    ranked: np.ndarray  # (K,) int64, working memory
+
+
+@kernel
+def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarray) -> None:
+    """score = S / Nt + sqrt(N / Nt) sqrt(delta / (2 Nt)), delta = (1 + epsilon) ln t; infinite while Nt = 0."""
+    delta = (1.0 + state.epsilon) * math.log(round.t + 1.0)
+    for c in range(round.candidates.shape[0]):
+        sums = state.sums[round.candidates[c]]
+        if sums[2] == 0.0:
+            round.scores[c] = math.inf
+        else:
+            round.scores[c] = (sums[0] + math.sqrt(sums[1] * delta / 2.0)) / sums[2]
+    top_k(round.scores, round.ties, state.ranked)
+    place(state.ranked, state.order, slate)
+
+
+@kernel
+def update(state: State, round: Round, slate: np.ndarray, rewards: np.ndarray, seen: np.ndarray) -> None:
+    for k in range(slate.shape[0]):
+        weight = state.examination[column(k, slate.shape[0], state.order.shape[0])]
+        if seen[k] and weight > 0.0:
+            sums = state.sums[round.candidates[slate[k]]]
+            sums[0] += rewards[k]
+            sums[1] += 1.0
+            sums[2] += weight
+
+
+@dataclass(frozen=True)
+class PBMUCB(KernelPolicy):
+    """A bandit without context that knows how likely each position is to be examined.
+
+    With S the clicks of an item, N its displays and Nt the sum of the examinations of those displays, its
+    attraction is estimated by S / Nt, and the K highest S / Nt + sqrt(N / Nt) sqrt(delta / (2 Nt)) with
+    delta = (1 + epsilon) ln t are shown, the best where most is examined. t = rounds learned from, and one.
+    A position that nobody examines teaches nothing. When the rewards of all candidates are revealed, they are
+    learned with weight 1, since then no position had a part in them.
+
+    Source: Lagree, Vernade and Cappe 2016, PBM-UCB (arXiv 1606.02448).
+    """
+
+    epsilon: float = 0.1  # above 0 in the regret bound, any small value; the larger, the wider the bounds; >= 0
+
+    needs = ("weights",)
+    working = ("ranked",)
+    kernels = (select, update)
+
+    def __post_init__(self) -> None:
+        require(self.epsilon >= 0, self, "epsilon", "0 or above")
+
+    def init(self, spec: Spec) -> State:
+        return State(
+            np.zeros((spec.n_items, 3)),
+            columns(spec.examination, spec.slate),
+            by_examination(spec.examination, spec.slate),
+            self.epsilon,
+            np.zeros(spec.slate, np.int64),
+        )

@@ -1,0 +1,101 @@
+"""RBA-LinUCB: ranked bandits, a LinUCB a position that each choose among all candidates, blind to each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+
+from lersbench.jit import inlined, kernel
+from lersbench.linalg import best
+from lersbench.policy import KernelPolicy, Round, Spec
+from lersbench.positions import Learners, lay_out, learn, new_learners, score
+from lersbench.ranges import require
+
+
+class State(NamedTuple):
+    """Learned in place."""
+
+    learners: Learners  # one a position
+    credit: np.ndarray  # (K,) what each learner's choice earned: working memory
+    first_click_only: bool
+
+
+@kernel
+def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarray) -> None:
+    """Each position shows the best of all candidates by its bound, or a random one where that is shown above.
+
+    `round.notes` keeps what the learners chose. The scores a ranking is made of are those of the last position.
+    """
+    learners, n = state.learners, round.features.shape[0]
+    lay_out(learners, round.features)
+    score(learners, 0, slate.shape[0], round.features.shape[1])
+    for k in range(slate.shape[0]):
+        own = best(learners.bounds[k, :n], round.ties)
+        round.notes[k] = own
+        slate[k] = own
+        if among(slate, k, own):
+            slate[k] = stranger(slate, k, rng.integers(0, n - k))
+    for c in range(n):
+        round.scores[c] = learners.bounds[slate.shape[0] - 1, c]
+
+
+@inlined
+def among(slate: np.ndarray, k: int, candidate: int) -> bool:
+    """Is this candidate in one of the first `k` positions?"""
+    for j in range(k):
+        if slate[j] == candidate:
+            return True
+    return False
+
+
+@inlined
+def stranger(slate: np.ndarray, k: int, skip: int) -> int:
+    """The candidate, by index, that comes after `skip` others that are not in the first `k` positions either."""
+    candidate = 0
+    while skip > 0 or among(slate, k, candidate):
+        if not among(slate, k, candidate):
+            skip -= 1
+        candidate += 1
+    return candidate
+
+
+@kernel
+def update(state: State, round: Round, slate: np.ndarray, rewards: np.ndarray, seen: np.ndarray) -> None:
+    """Learner k learns about its own choice: the reward at its position if that was shown there, else 0."""
+    clicked = False
+    for k in range(min(slate.shape[0], state.credit.shape[0])):
+        earned = seen[k] and slate[k] == round.notes[k] and not (state.first_click_only and clicked)
+        state.credit[k] = rewards[k] if earned else 0.0
+        clicked |= seen[k] and rewards[k] > 0.0
+    learn(state.learners, round.features, round.notes, state.credit, seen)
+
+
+@dataclass(frozen=True)
+class RBALinUCB(KernelPolicy):
+    """Ranked bandits, one LinUCB with parameters shared by all items at each position.
+
+    A learner whose choice is already shown above has a random item in its place and earns 0, for its own choice.
+    With `first_click_only` a list earns one click, its topmost; positions below it earn 0, as in the paper. Under
+    feedback on every candidate a duplicate still earns 0.
+
+    Sources: Radlinski, Kleinberg and Joachims 2008 for the ranked bandits (doi 10.1145/1390156.1390255);
+    Li et al. 2010, Algorithm 1, for each of them.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("features",)
+
+    alpha: float = 0.3  # width of the confidence bound, >= 0
+    ridge: float = 1.0  # weight of the prior ridge * I, > 0
+    first_click_only: bool = False  # only the topmost click of a list is a reward; false: every click is
+
+    kernels = (select, update)
+
+    def __post_init__(self) -> None:
+        require(self.alpha >= 0, self, "alpha", "0 or above")
+        require(self.ridge > 0, self, "ridge", "above 0")
+
+    def init(self, spec: Spec) -> State:
+        learners = new_learners(np.ones(spec.slate), spec.n_candidates, spec.m, self.alpha, self.ridge)
+        return State(learners, np.zeros(spec.slate), self.first_click_only)
