@@ -55,9 +55,11 @@ DATASETS: dict[str, Dataset] = {
     name: Dataset(name, f"{__name__}.{module}")
     for name, module in {
         "completejourney": "completejourney",
+        "livestream": "livestream",
         "open-bandit": "openbandit",
         "kuairec": "kuairec",
         "synthetic": "synthetic",
+        "taobao": "taobao",
     }.items()
 }
 
