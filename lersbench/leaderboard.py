@@ -6,6 +6,7 @@ import difflib
 import json
 import math
 import os
+import re
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
@@ -19,19 +20,42 @@ import pandas as pd
 
 from lersbench.errors import ConfigError, DataError
 from lersbench.metrics import METRICS, Metric
-from lersbench.statistics import LEVEL, half_width, interval, paired, rank_ranges
+from lersbench.statistics import LEVEL, Interval, half_width, interval, paired, rank_ranges
 
 SUMMARY = ("variant", "policy", "name", "params", "feedback", "seed", "metric", "value")
 CURVES = (*SUMMARY, "round")
 FURTHER = ("ctr_sum", "misses", "hr@20", "coverage", "diversity", "matches")  # beside the metric ranked by
+FURTHER_LISTS = ("ctr_sum", "ctr_set", "expected_ctr_sum", "expected_ctr_set", "pbm_ips", "ubm_ips", "similarity")
+RATES = ("ctr", "ctr_sum", "ctr_set", "expected_ctr_sum", "expected_ctr_set", "pbm_ips", "ubm_ips")  # lifts make sense
 PROTOCOL = {"slate": 1, "batch": 1}  # what goes without saying in a heading; so does bandit feedback
+PROTOCOLS = {"logged": "logged-click re-ranking", "simulated": "simulated users"}  # of ranked lists, in words
 MISSING = "-"  # shown for a number that does not exist; never a zero
 REGIMES = {
     "full": "learns from the whole reward row of every round",
     "bandit": "learns only from the items it showed",
-    "logged": "learns from the logged slate and its clicks",
+    "logged": "logged-click re-ranking: chooses among the items of the logged slate, and an item's reward is its "
+    "logged click wherever it is placed",
+    "simulated": "simulated users: its slate is shown to a user of the world, who looks and clicks anew",
     "replay": "learns from, and is scored on, the rounds in which it chose what was logged",
 }
+
+
+@dataclass(frozen=True)
+class Case:
+    """One comparison of a run: `variant` is its label in the tables, such as "logging=uniform simulated K=6"."""
+
+    variant: str
+    data: str  # the part of the label that tells the log; "" where there is one log
+    protocol: str  # one of PROTOCOLS, "" for another regime
+    slate: int
+
+    def in_words(self, protocol: bool = True, slate: bool = True) -> str:
+        """ "logging=uniform, simulated users, K = 6"; only what the label tells, less what is not wanted."""
+        told = self.variant.split()
+        parts = [self.data]
+        parts += [PROTOCOLS[self.protocol]] if protocol and self.protocol in told else []
+        parts += [f"K = {self.slate}"] if slate and f"K={self.slate}" in told else []
+        return ", ".join(filter(None, parts))
 
 
 # Reading results ------------------------------------------------------------------------------------------------------
@@ -66,21 +90,67 @@ class Results:
         measured = set(self.summary.loc[self.summary["value"].notna(), "metric"])
         return [name for name in METRICS if name in measured]
 
+    @cached_property
+    def lists(self) -> bool:
+        """Were ranked lists scored, by one of the PROTOCOLS? Their lift over the baseline is what counts."""
+        return bool(set(self.summary["feedback"]) & set(PROTOCOLS))
+
+    def case(self, variant: str) -> Case:
+        """What `variant` was: its log, its protocol and its slate size."""
+        (kind, *others) = self.summary.loc[self.summary["variant"] == variant, "feedback"].unique()
+        words = variant.split()
+        sizes = [int(word[2:]) for word in words if re.fullmatch(r"K=\d+", word)]
+        told = self.scenario.get("replay", {}).get("slate", 1)
+        data = " ".join(word for word in words if word not in PROTOCOLS and not re.fullmatch(r"K=\d+", word))
+        size = sizes[-1] if sizes else told if isinstance(told, int) else 1
+        return Case(variant, data, kind if kind in PROTOCOLS and not others else "", size)
+
+    @cached_property
+    def cases(self) -> list[Case]:
+        return [self.case(variant) for variant in self.variants]
+
+    @property
+    def slates(self) -> list[int]:
+        """The slate sizes that were run, ascending."""
+        return sorted({case.slate for case in self.cases})
+
     def log(self, variant: str) -> dict[str, Any]:
         """What run.json says of the log of `variant`; empty where it says nothing."""
         return next((log for log in self.meta["logs"] if log["variant"] == variant), {})
 
+    @cached_property
+    def contenders(self) -> pd.DataFrame:
+        """One row of the summary a policy, in the order of the results."""
+        return self.summary.drop_duplicates("policy")
+
+    @cached_property
+    def mixed(self) -> bool:
+        """Do policies of several feedback regimes stand in one ranking?"""
+        regimes = self.summary[["variant", "feedback"]].drop_duplicates()
+        return len(regimes) > len(self.variants)
+
     def final(self, variant: str, metric: str) -> pd.DataFrame:
         """Final values of `metric`: a row a policy, a column a seed, NaN where a seed has not been run."""
-        rows = self.summary[(self.summary["variant"] == variant) & (self.summary["metric"] == metric)]
-        return rows.pivot(index="policy", columns="seed", values="value")
+        if (variant, metric) not in self._finals:
+            return pd.DataFrame(columns=pd.Index(sorted(self.meta["seeds"]), name="seed"), dtype=float)
+        return self._finals[variant, metric].pivot(index="policy", columns="seed", values="value")
+
+    @cached_property
+    def _finals(self) -> dict[tuple[str, str], pd.DataFrame]:
+        return {(str(v), str(m)): rows for (v, m), rows in self.summary.groupby(["variant", "metric"], sort=False)}
 
     def finals(self, variant: str, metric: str) -> dict[str, np.ndarray]:
         """Final values (seeds run,) of `metric` by policy; NaN where a seed has none, as of a rate over nothing."""
-        rows = self.summary[self.summary["variant"] == variant]
-        values = self.final(variant, metric)
-        ran = {policy: sorted(set(part)) for policy, part in rows.groupby("policy")["seed"]}
+        values, ran = self.final(variant, metric), self._ran[variant]
         return {policy: values.loc[policy].reindex(ran[policy]).to_numpy() for policy in values.index}
+
+    @cached_property
+    def _ran(self) -> dict[str, dict[str, list[int]]]:
+        """The seeds that each policy of each variant has run."""
+        found: dict[str, dict[str, list[int]]] = {}
+        for (variant, policy), part in self.summary.groupby(["variant", "policy"])["seed"]:
+            found.setdefault(str(variant), {})[str(policy)] = sorted(set(part))
+        return found
 
     def feedback(self, variant: str) -> pd.Series:
         """The feedback regime of each policy."""
@@ -108,10 +178,14 @@ def regime_label(policy: str, feedback: str) -> str:
 
 
 def _name_regimes(table: pd.DataFrame) -> pd.DataFrame:
-    """Policies that ran under several feedback regimes become contenders of their own: "linucb (full)"."""
-    regimes = table[["policy", "feedback"]].drop_duplicates()
-    several = regimes.loc[regimes.duplicated("policy"), "policy"]
-    rows = table["policy"].isin(several)
+    """Policies that ran under several regimes in one variant become contenders of their own: "linucb (full)"."""
+    regimes = table[["variant", "policy", "feedback"]].drop_duplicates()
+    several = regimes[regimes.duplicated(["variant", "policy"], keep=False)]
+    if several.empty:
+        return table
+    rows = pd.MultiIndex.from_frame(table[["variant", "policy"]]).isin(
+        pd.MultiIndex.from_frame(several[["variant", "policy"]])
+    )
     return table.assign(policy=table["policy"].where(~rows, table["policy"] + " (" + table["feedback"] + ")"))
 
 
@@ -213,7 +287,8 @@ def board(
         raise ConfigError(f"{by.name} is neither better high nor low, so nothing can be ranked by it; choose another.")
     if metrics is None:
         said = {by.name, "misses"} if by.name == "ctr" else {by.name}  # misses are 1 - ctr
-        metrics = [name for name in FURTHER if name in results.metrics and name not in said]
+        usual = FURTHER_LISTS if results.lists else FURTHER
+        metrics = [name for name in usual if name in results.metrics and name not in said]
     further = [known_metric(results, name) for name in metrics]
     baseline = _baseline(results, baseline)
     sections = [_section(results, variant, by, further, baseline) for variant in results.variants]
@@ -226,7 +301,8 @@ def table(
     """The ranking alone, in fractions and counts; see `board`.
 
     Columns: variant, rank ("1-3"), policy, feedback, mean, low, high, with a baseline difference, difference_low and
-    difference_high (policy minus baseline, seed by seed), one mean per further metric, seeds.
+    difference_high (policy minus baseline, seed by seed), where ranked lists were scored by a click rate also lift,
+    lift_low and lift_high (policy / baseline - 1, seed by seed), one mean per further metric, seeds.
     """
     return board(results, metric, metrics, baseline).frame
 
@@ -277,7 +353,9 @@ def _section(
         }
         if baseline:
             own_base = own_baseline(baseline, feedback[policy], values.index)
-            row |= _difference(values, policy, own_base, results.replicates)
+            row |= _compared("difference", values, policy, own_base, results.replicates)
+            if results.lists and by.name in RATES:
+                row |= _compared("lift", values, policy, own_base, results.replicates)
         row |= {name: means.get(policy, math.nan) for name, means in others.items()}
         row["seeds"] = len(own[policy])
         rows.append(row)
@@ -285,15 +363,26 @@ def _section(
     return frame.sort_values("mean", ascending=by.better == "lower", na_position="last", kind="stable")
 
 
-def _difference(values: pd.DataFrame, policy: str, baseline: str | None, replicates: str) -> dict[str, float]:
-    """Policy minus baseline on the seeds both have; NaN for the baseline itself and where it was not run."""
-    nothing = dict.fromkeys(("difference", "difference_low", "difference_high"), math.nan)
+def _compared(kind: str, values: pd.DataFrame, policy: str, baseline: str | None, replicates: str) -> dict[str, float]:
+    """The "difference" to, or the "lift" over, the baseline on the seeds both have; NaN for the baseline itself and
+    where it was not run."""
+    nothing = dict.fromkeys((kind, f"{kind}_low", f"{kind}_high"), math.nan)
     if baseline is None or policy == baseline or baseline not in values.index:
         return nothing
     both = values.loc[[policy, baseline]].dropna(axis=1).to_numpy()
     if both.shape[1] == 0:
         return nothing
-    return dict(zip(nothing, map(float, paired(both[0], both[1], replicates)), strict=True))
+    found = paired(both[0], both[1], replicates) if kind == "difference" else lift(both[0], both[1], replicates)
+    return dict(zip(nothing, map(float, found), strict=True))
+
+
+def lift(values: np.ndarray, baseline: np.ndarray, replicates: str) -> Interval:
+    """By what share `values` exceed `baseline`, both (seeds, ...): value / baseline - 1, seed by seed.
+
+    NaN where a baseline is 0, of which nothing is a multiple.
+    """
+    below = np.where(np.asarray(baseline) > 0, baseline, np.nan)
+    return interval(np.asarray(values) / below - 1, replicates)
 
 
 # Words ----------------------------------------------------------------------------------------------------------------
@@ -304,7 +393,8 @@ def mixed_feedback(results: Results) -> list[str]:
         feedback = results.feedback(variant)
         if feedback.nunique() > 1:
             groups = "; ".join(f"{kind}: {', '.join(names.index)}" for kind, names in feedback.groupby(feedback))
-            place = f" ({variant})" if variant else ""
+            words = results.case(variant).in_words()
+            place = f" ({words})" if words else ""
             warnings.append(
                 f"This ranking{place} mixes feedback regimes ({groups}). Policies that were told more per round are "
                 "ahead for that reason alone: compare within a regime."
@@ -350,19 +440,42 @@ def interval_in_words(results: Results) -> str:
     }[results.replicates]
 
 
+def place_in_words(results: Results, variant: str) -> str:
+    """What a line about one variant begins with; "" where there is one alone."""
+    words = results.case(variant).in_words()
+    return f"{words}: " if words else ""
+
+
 def data_in_words(results: Results, variant: str) -> str:
     """The log of a variant (name, rounds, items) and what is unusual of the protocol."""
     log = results.log(variant)
     told = f"{log['name']}, {log['rounds']:,} rounds, {log['items']:,} items" if log else "log not described"
-    return ", ".join([told, *settings(results)])
+    return ", ".join([told, *settings(results, variant)])
 
 
-def settings(results: Results) -> list[str]:
-    """What differs from the usual protocol, such as "slate 5", "batch 10", "feedback replay"."""
-    told = results.scenario.get("replay", {})
-    found = [f"{key} {told[key]}" for key, usual in PROTOCOL.items() if told.get(key, usual) != usual]
-    kinds = sorted(set(results.summary["feedback"]))
+def settings(results: Results, variant: str | None = None) -> list[str]:
+    """What differs from the usual protocol of a variant, or of the run: "slate 5", "batch 10", "feedback replay"."""
+    cases = [case for case in results.cases if variant is None or case.variant == variant]
+    replay = results.scenario.get("replay", {})
+    sizes = sorted({case.slate for case in cases})
+    told = {"slate": sizes[0] if len(sizes) == 1 else _several(sizes), "batch": replay.get("batch", 1)}
+    rows = results.summary if variant is None else results.summary[results.summary["variant"] == variant]
+    kinds = sorted(set(rows["feedback"]))
+    known = [] if variant is None else variant.split()  # what the label of the variant says already
+    found = [
+        f"{key} {told[key]}" for key, usual in PROTOCOL.items() if told[key] != usual and f"K={told[key]}" not in known
+    ]
+    found = [part.replace("slate ", "slates ") if len(sizes) > 1 else part for part in found]
+    if set(kinds) <= set(PROTOCOLS):
+        return found + ([" and ".join(PROTOCOLS[kind] for kind in kinds)] if not set(kinds) & set(known) else [])
     return found + ([] if kinds == ["bandit"] else [f"feedback {' and '.join(kinds)}"])
+
+
+def _several(sizes: Sequence[int]) -> str:
+    """ "3 and 6", "1 to 12", "1, 3 and 6"."""
+    if len(sizes) > 2 and list(sizes) == list(range(sizes[0], sizes[-1] + 1)):
+        return f"{sizes[0]} to {sizes[-1]}"
+    return f"{', '.join(map(str, sizes[:-1]))} and {sizes[-1]}"
 
 
 def legend(board: Board) -> list[str]:
@@ -372,7 +485,12 @@ def legend(board: Board) -> list[str]:
     lines = [f"{board.metric.name}: {board.metric.title}{unit}; {better} is better. {board.metric.source}"]
     lines += [f"{metric.name}: {metric.title}. {metric.source}" for metric in board.further]
     lines.append(f"Interval: {interval_in_words(results)}")
-    if board.baseline:
+    if board.baseline and "lift" in board.frame:
+        lines.append(
+            f"Lift: value of the policy / value of {board.baseline} - 1, in %, taken seed by seed (the same rounds for "
+            "both), with the interval of its mean."
+        )
+    elif board.baseline:
         points = " in percentage points" if board.metric.unit == "%" else ""
         lines.append(
             f"Difference: policy minus {board.baseline}{points}, paired by seed, with the interval of its mean."
@@ -390,17 +508,17 @@ def legend(board: Board) -> list[str]:
     return lines
 
 
-def conclusion(board: Board) -> list[str]:
-    """What the ranking comes to, a few sentences a variant.
+def conclusion(board: Board, variants: Sequence[str] | None = None) -> list[str]:
+    """What the ranking comes to, a few sentences for each of `variants` (all by default).
 
     Who can be told apart from the leader follows from the ranges: its worst place leaves below it exactly those shown
     to be worse, and nobody was shown to be better than a contender whose best place is the first.
     """
     found = []
-    for variant in board.results.variants:
+    for variant in board.results.variants if variants is None else variants:
         rows = board.frame[board.frame["variant"] == variant]
         if math.isfinite(rows.iloc[0]["mean"]):
-            place = f"{variant}: " if variant else ""
+            place = place_in_words(board.results, variant)
             found.append(f"{place}{_lead(board, rows)} {_apart(rows)}")
     return found
 
@@ -415,12 +533,22 @@ def _lead(board: Board, rows: pd.DataFrame) -> str:
     mean = number(leader["mean"] * times, digits)
     told = f"{leader['policy']} {verb} with {f'{mean}{unit} {title}' if unit else f'{title} {mean}'}"
     gain = leader.get("difference", math.nan) * times
-    if math.isfinite(gain):
+    if math.isfinite(leader.get("lift", math.nan)):
+        gain, low, high = (100 * leader[key] for key in ("lift", "lift_low", "lift_high"))
+        told += f", {lift_in_words(gain, low, high)} over {board.baseline}"
+    elif math.isfinite(gain):
         between = _range(leader["difference_low"] * times, leader["difference_high"] * times, digits, True)
         between = "" if between == MISSING else f" {between}"
         side = "below" if gain < 0 else "above"
         told += f", {number(abs(gain), digits)}{points} {side} {board.baseline}{between}"
     return told + "."
+
+
+def lift_in_words(mean: float, low: float, high: float) -> str:
+    """ "+15.1 % [14.8, 15.4]", all in percent."""
+    digits = decimals((high - low) / 2, METRICS["ctr"])
+    between = _range(low, high, digits, True)
+    return f"{number(mean, digits, True)} %" + ("" if between == MISSING else f" {between}")
 
 
 def _apart(rows: pd.DataFrame) -> str:
@@ -489,12 +617,12 @@ def cells(board: Board, variant: str) -> tuple[list[str], list[list[str]]]:
         heading(board.metric): [number(x * times, digits) for x in rows["mean"]],
         shown: [_range(low * times, high * times, digits) for low, high in zip(rows["low"], rows["high"], strict=True)],
     }
-    if board.baseline:
+    if board.baseline and "lift" in rows:
+        parts = rows[["lift", "lift_low", "lift_high"]] * 100
+        columns[f"lift over {board.baseline} %"] = _gains(parts, decimals(_spread(_half(parts)), METRICS["ctr"]))
+    elif board.baseline:
         parts = rows[["difference", "difference_low", "difference_high"]] * times
-        columns[f"minus {board.baseline}{' (points)' if board.metric.unit == '%' else ''}"] = [
-            number(x, digits, True) + ("" if (r := _range(low, high, digits, True)) == MISSING else f" {r}")
-            for x, low, high in parts.itertuples(index=False)
-        ]
+        columns[f"minus {board.baseline}{' (points)' if board.metric.unit == '%' else ''}"] = _gains(parts, digits)
     for metric in board.further:
         finals = board.results.finals(variant, metric.name).values()
         found = [interval(x, board.results.replicates, bounds=metric.bounds) for x in finals]
@@ -502,6 +630,18 @@ def cells(board: Board, variant: str) -> tuple[list[str], list[list[str]]]:
         columns[heading(metric)] = [number(x * scale(metric), digits) for x in rows[metric.name]]
     columns["seeds"] = [str(count) for count in rows["seeds"]]
     return list(columns), [list(row) for row in zip(*columns.values(), strict=True)]
+
+
+def _half(parts: pd.DataFrame) -> pd.Series:
+    return (parts.iloc[:, 2] - parts.iloc[:, 1]) / 2
+
+
+def _gains(parts: pd.DataFrame, digits: int) -> list[str]:
+    """Differences with their intervals; the three columns of `parts` are mean, low and high in the unit shown."""
+    return [
+        number(x, digits, True) + ("" if (r := _range(low, high, digits, True)) == MISSING else f" {r}")
+        for x, low, high in parts.itertuples(index=False)
+    ]
 
 
 # Renderers ------------------------------------------------------------------------------------------------------------
@@ -522,7 +662,7 @@ def to_terminal(board: Board, bold: bool | None = None) -> str:
     for variant in board.results.variants:
         head, rows = cells(board, variant)
         leaders = _leaders(rows) if bold else set()
-        lines += ["", f"{variant + ': ' if variant else ''}{data_in_words(board.results, variant)}"]
+        lines += ["", f"{place_in_words(board.results, variant)}{data_in_words(board.results, variant)}"]
         widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
         for row in [head, *rows]:
             aligned = [
@@ -540,7 +680,7 @@ def to_markdown(board: Board) -> str:
     lines: list[str] = []
     for variant in board.results.variants:
         head, rows = cells(board, variant)
-        lines += [f"**{variant + ': ' if variant else ''}{data_in_words(board.results, variant)}**", ""]
+        lines += [f"**{place_in_words(board.results, variant)}{data_in_words(board.results, variant)}**", ""]
         lines += [markdown_row(head), markdown_row(["---"] * 3 + ["---:"] * (len(head) - 3))]
         leaders = _leaders(rows)
         lines += [markdown_row([row[0], f"**{row[1]}**", *row[2:]] if row[1] in leaders else row) for row in rows]

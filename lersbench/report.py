@@ -1,23 +1,19 @@
 """The report of a run: what was run, the leaderboard, the figures, and what the numbers do not say.
 
-The text is made once, as a list of blocks, and written twice: `report.md` beside a folder of figures, and `report.html`
-in one file with the figures inside. Everything comes from the results; the caveats are computed from them.
+Everything comes from the results; the caveats are computed from them.
 """
 
 from __future__ import annotations
 
-import base64
-import html
 import math
-import os
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lersbench import findings
+from lersbench.drawing import drawn_cases
 from lersbench.leaderboard import (
     REGIMES,
     Board,
@@ -29,11 +25,12 @@ from lersbench.leaderboard import (
     decimals,
     interval_in_words,
     legend,
-    markdown_row,
     number,
+    place_in_words,
     scale,
 )
-from lersbench.plots import ONE_RATE, draw_all, figure_title, one_item_slates
+from lersbench.pages import Block, Heading, Items, Table, Text, pictures, write_pages, write_whole
+from lersbench.plots import ONE_RATE, draw_all, one_item_slates
 
 WIDE = 0.1  # an interval of more than this share of its value on either side is called wide
 FEW_SEEDS = 10
@@ -45,41 +42,11 @@ FLAWS = {  # why to read another metric, by one "as published" that has the flaw
 }
 
 
-@dataclass(frozen=True)
-class Heading:
-    level: int
-    text: str
-
-
-@dataclass(frozen=True)
-class Text:
-    text: str
-
-
-@dataclass(frozen=True)
-class Items:
-    lines: Sequence[str]
-
-
-@dataclass(frozen=True)
-class Table:
-    head: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    words: int = 1  # leading columns of words, the others hold numbers
-
-
-@dataclass(frozen=True)
-class Picture:
-    png: Path
-    svg: Path
-    title: str
-
-
-Block = Heading | Text | Items | Table | Picture
-
-
 def write(results: Results, folder: str | Path | None = None, figures: Sequence[Path] | None = None) -> list[Path]:
     """Write report.md and report.html into `folder` (the run's own by default); return the two.
+
+    Tables across cases (lifts by slate size or protocol, agreement of protocols, slopes of regret) are written beside
+    them as CSV where the results have any.
 
     `figures` are what `draw_all` returned, if it has drawn already; else they are drawn into `folder`/figures. Each
     file appears whole or not at all, and `report.html` needs no other.
@@ -87,53 +54,56 @@ def write(results: Results, folder: str | Path | None = None, figures: Sequence[
     folder = results.path if folder is None else Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     figures = draw_all(results, folder / "figures") if figures is None else figures
-    blocks = document(results, figures)
-    pages = {"report.md": to_markdown(blocks, folder), "report.html": to_html(blocks, results.title)}
-    for name, page in pages.items():
-        unfinished = folder / f".{name}.partial"
-        unfinished.write_text(page, encoding="utf-8")
-        os.replace(unfinished, folder / name)
-    return [folder / name for name in pages]
+    for name, frame in findings.tables(results).items():
+        write_whole(folder / f"{name}.csv", frame.to_csv(index=False))
+    return write_pages(document(results, figures), results.title, folder, "report")
 
 
 # What the report says -------------------------------------------------------------------------------------------------
 def document(results: Results, figures: Sequence[Path]) -> list[Block]:
     """The whole report as blocks; `figures` are the files that `draw_all` returned."""
     ranking = board(results)
-    blocks: list[Block] = [Heading(1, results.title), *_conclusion(ranking)]
+    blocks: list[Block] = [Heading(1, results.title), *in_short(ranking)]
     if results.scenario.get("description"):
         blocks.append(Text(results.scenario["description"]))
-    blocks += [Heading(2, "What was run"), *_protocol(results), Heading(2, "Leaderboard"), *_leaderboard(ranking)]
+    blocks += [Heading(2, "What was run"), *_protocol(results), Heading(2, "Leaderboard"), *main_tables(ranking)]
+    blocks += findings.sections(results)
     blocks += [
         Heading(2, "What these numbers do not say"),
         Items(caveats(results) or ["Nothing was found to warn of."]),
     ]
-    blocks += [Heading(2, "Figures"), *([Text(ONE_RATE)] if one_item_slates(results) else []), *_pictures(figures)]
+    blocks += [Heading(2, "Figures"), *([Text(ONE_RATE)] if one_item_slates(results) else []), *pictures(figures)]
     blocks += [Heading(2, "How it was run"), _machine(results)]
     return blocks
 
 
-def _conclusion(ranking: Board) -> list[Block]:
-    found = conclusion(ranking)
+def in_short(ranking: Board) -> list[Block]:
+    """What the run comes to: a sentence or two a case, and one for every comparison of protocols."""
+    results = ranking.results
+    found = conclusion(ranking, [case.variant for case in drawn_cases(results)])
+    found += findings.verdicts(results)
     if not found:
         return []
-    mixed = ["Feedback regimes are mixed here, so a lead may be owed to what a policy was told: see the warning below."]
-    found += mixed if ranking.results.summary["feedback"].nunique() > 1 else []
-    return [Text(" ".join(found)) if len(ranking.results.variants) == 1 else Items(found)]
+    if results.mixed:
+        found.append(
+            "Feedback regimes are mixed here, so a lead may be owed to what a policy was told: see the warning below."
+        )
+    return [Text(" ".join(found)) if len(results.variants) == 1 else Items(found)]
 
 
 def _protocol(results: Results) -> list[Block]:
     rows = [
-        [log["variant"] or results.scenario["name"], log["name"]]
+        [results.case(log["variant"]).in_words() or results.scenario["name"], log["name"]]
         + [f"{log[key]:,}" if log.get(key) is not None else "-" for key in ("rounds", "items", "users")]
         for log in results.meta["logs"]
+        if log["variant"] in results.variants
     ]
     sources = dict.fromkeys(
         f"Data: {(log.get('attribution') or 'no attribution stated').rstrip('.')}. "
         f"Licence: {log.get('licence') or 'not stated'}."
         for log in results.meta["logs"]
     )
-    contenders = results.summary.drop_duplicates("policy")
+    contenders = results.summary[["policy", "feedback"]].drop_duplicates()
     told = [
         f"{kind}: {REGIMES.get(kind, 'see the scenario')} "
         f"({', '.join(contenders.loc[contenders['feedback'] == kind, 'policy'])})."
@@ -158,7 +128,8 @@ def _settings(results: Results) -> str:
     """Slate and delay of the protocol, where run.json states them."""
     told = results.scenario.get("replay", {})
     slate, batch = told.get("slate"), told.get("batch")
-    shown = f" Items shown per round: {slate}." if slate else ""
+    slates = ", ".join(map(str, slate)) if isinstance(slate, list) else slate
+    shown = f" Items shown per round: {slates}." if slates else ""
     return shown + (f" Feedback is delivered every {batch} rounds." if batch and batch > 1 else "")
 
 
@@ -172,21 +143,17 @@ def _short(value: Any) -> bool:
     return isinstance(value, int | float | str) and len(str(value)) <= 40
 
 
-def _leaderboard(ranking: Board) -> list[Block]:
-    blocks: list[Block] = []
-    for variant in ranking.results.variants:
+def main_tables(ranking: Board) -> list[Block]:
+    """The leaderboard, a table a case; of a sweep over slate sizes two, since the lifts of all have a table."""
+    results, blocks = ranking.results, list[Block]()
+    cases = drawn_cases(results)
+    if len(cases) < len(results.variants):
+        blocks.append(Text(f"Of {len(results.slates)} slate sizes two are shown; `lersbench leaderboard` has all."))
+    for variant in (case.variant for case in cases):
         head, rows = cells(ranking, variant)
-        blocks += [Text(f"{variant + ': ' if variant else ''}{data_in_words(ranking.results, variant)}.")]
+        blocks += [Text(f"{place_in_words(results, variant)}{data_in_words(results, variant)}.")]
         blocks += [Table(head, rows, words=3)]
     return [*blocks, Items([*(f"Warning: {line}" for line in ranking.warnings), *legend(ranking)])]
-
-
-def _pictures(figures: Sequence[Path]) -> list[Block]:
-    by_stem: dict[str, dict[str, Path]] = {}
-    for path in figures:
-        by_stem.setdefault(path.stem, {})[path.suffix] = path
-    pictures = [Picture(pair[".png"], pair[".svg"], figure_title(stem)) for stem, pair in by_stem.items()]
-    return [block for picture in pictures for block in (Heading(3, picture.title), picture)]
 
 
 def _machine(results: Results) -> Items:
@@ -241,7 +208,7 @@ def _wide_intervals(ranking: Board) -> list[str]:
             continue
         digits = decimals(half * scale(metric), metric)
         unit = " points" if metric.unit == "%" else ""
-        place = f"{variant}: " if variant else ""
+        place = place_in_words(results, variant)
         lines.append(
             f"{place}{metric.title} of {best['policy']} is {number(best['mean'] * scale(metric), digits)} +- "
             f"{number(half * scale(metric), digits)}{unit}, that is +- {half / abs(best['mean']):.0%} of its value. "
@@ -290,68 +257,3 @@ def _one_log(results: Results) -> list[str]:
         "All seeds replay the same log. The intervals say how sure the values are on this log, not how much another "
         "week or another shop would change them."
     ]
-
-
-# Writing it -----------------------------------------------------------------------------------------------------------
-def to_markdown(blocks: Sequence[Block], folder: Path) -> str:
-    """The blocks as Markdown; figures are links relative to `folder`."""
-    return "\n\n".join(_markdown(block, folder) for block in blocks) + "\n"
-
-
-def _markdown(block: Block, folder: Path) -> str:
-    match block:
-        case Heading(level, text):
-            return f"{'#' * level} {text}"
-        case Text(text):
-            return text
-        case Items(lines):
-            return "\n".join(f"* {line}" for line in lines)
-        case Table(head, rows, words):
-            rule = ["---" if column < words else "---:" for column in range(len(head))]
-            return "\n".join(markdown_row(row) for row in [head, rule, *rows])
-        case Picture(png, _, title):
-            return f"![{title}]({os.path.relpath(png, folder).replace(os.sep, '/')})"
-
-
-PAGE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>
-<style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #222; }}
-.wide {{ overflow-x: auto; }}
-table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.875rem; }}
-th, td {{ padding: 0.2rem 0.7rem; border-bottom: 1px solid #ddd; text-align: right; white-space: nowrap; }}
-th {{ border-bottom: 2px solid #888; }}
-.word {{ text-align: left; }}
-img {{ display: block; max-width: 100%; margin: 1.5rem 0; }}
-li {{ overflow-wrap: anywhere; }}
-</style></head><body>
-{body}
-</body></html>
-"""
-
-
-def to_html(blocks: Sequence[Block], title: str) -> str:
-    """The blocks as one HTML page that needs no other file: figures are SVG inside it."""
-    return PAGE.format(title=html.escape(title), body="\n".join(map(_html, blocks)))
-
-
-def _html(block: Block) -> str:
-    match block:
-        case Heading(level, text):
-            return f"<h{level}>{html.escape(text)}</h{level}>"
-        case Text(text):
-            return f"<p>{html.escape(text)}</p>"
-        case Items(lines):
-            return "<ul>" + "".join(f"<li>{html.escape(line)}</li>" for line in lines) + "</ul>"
-        case Table(head, rows, words):
-            body = [_html_row("th", head, words), *(_html_row("td", row, words) for row in rows)]
-            return f'<div class="wide"><table>{"".join(body)}</table></div>'
-        case Picture(_, svg, title):
-            image = base64.b64encode(re.sub(rb"^<\?xml.*?\?>\s*", b"", svg.read_bytes())).decode()
-            return f'<img alt="{html.escape(title)}" src="data:image/svg+xml;base64,{image}">'
-
-
-def _html_row(tag: str, row: Sequence[str], words: int) -> str:
-    kinds = [' class="word"' if column < words else "" for column in range(len(row))]
-    cells = [f"<{tag}{kind}>{html.escape(cell)}</{tag}>" for kind, cell in zip(kinds, row, strict=True)]
-    return f"<tr>{''.join(cells)}</tr>"

@@ -21,7 +21,7 @@ POLICIES: dict[str, tuple[str, dict[str, Any], str, float]] = {  # label: name, 
     "linucb alpha=0.1": ("linucb", {"alpha": 0.1}, "bandit", 0.66),
     "linucb alpha=0.3": ("linucb", {"alpha": 0.3}, "bandit", 0.68),
     "linucb alpha=1.0": ("linucb", {"alpha": 1.0}, "bandit", 0.50),
-    "linucb-shared": ("linucb-shared", {}, "bandit", 0.55),
+    "linucb-k": ("linucb-k", {}, "bandit", 0.55),
     "hybrid": ("hybrid", {}, "bandit", 0.70),
     "lints": ("lints", {}, "bandit", 0.60),
     "softmax": ("softmax", {}, "bandit", 0.30),
@@ -95,7 +95,11 @@ def make(
     log = {"name": "completejourney", "rounds": rounds, "items": 200, "users": 1000, "C": 200, "digest": "0" * 64}
     log |= {"licence": "CC0 (stand-in)", "attribution": "Made up for tests, after the completejourney study"}
     log |= {"provenance": {"like_window_days": 7, "density": LIKES}}
-    scenario = {"name": "active", "title": "Active customers", "description": "1,000 customers, 200 products."}
+    scenario: dict[str, Any] = {
+        "name": "active",
+        "title": "Active customers",
+        "description": "1,000 customers, 200 products.",
+    }
     scenario |= {"baseline": baseline, "leaderboard": leaderboard, "replicates": replicates}
     meta = {
         "scenario": scenario,
@@ -106,6 +110,135 @@ def make(
         "seconds": {"compile": 3.2, "replay": 1.4},
         "rounds_per_second": 123456.0,
         "notes": list(notes),
+    }
+    (folder / "run.json").write_text(json.dumps(meta))
+    return folder
+
+
+# Ranked lists ---------------------------------------------------------------------------------------------------------
+LISTS: dict[str, tuple[str, dict[str, Any], float, float, float]] = {  # name, params, clicks, bias, likeness
+    "ltr": ("ltr", {}, 0.0, 0.0, 0.0),  # lift in truth, what re-ranking of logged clicks adds, similarity of slates
+    "random": ("random", {}, -0.22, 0.02, -0.08),
+    "popular": ("popular", {}, -0.02, 0.06, -0.02),
+    "pbm-ucb": ("pbm-ucb", {"eps": 0.02}, -0.01, 0.0, -0.01),
+    "pbm-ts": ("pbm-ts", {}, 0.02, 0.0, -0.01),
+    "pbm-pie": ("pbm-pie", {"eps": 0.02}, -0.03, 0.01, -0.01),
+    "iba-exp3": ("iba-exp3", {"gamma": 0.1}, -0.15, 0.03, -0.05),
+    "iba-ucb1": ("iba-ucb1", {}, -0.08, 0.04, -0.04),
+    "rba-exp3": ("rba-exp3", {"gamma": 0.1}, -0.17, 0.03, -0.05),
+    "rba-ucb1": ("rba-ucb1", {}, -0.11, 0.05, -0.04),
+    "iba-linucb": ("iba-linucb", {"alpha": 0.3}, 0.06, 0.05, 0.03),
+    "iba-linucb-sw": ("iba-linucb-sw", {"alpha": 0.3, "share_positions": False}, 0.065, 0.055, 0.03),
+    "iba-linucb-sw shared": ("iba-linucb-sw", {"alpha": 0.3, "share_positions": True}, 0.085, 0.03, 0.05),
+    "iba-hybrid-sw": ("iba-hybrid-sw", {"alpha": 0.3, "variant": "P"}, 0.07, 0.05, -0.03),
+    "iba-hybrid-sw H": ("iba-hybrid-sw", {"alpha": 0.3, "variant": "H"}, 0.05, 0.04, -0.02),
+    "rba-linucb": ("rba-linucb", {"alpha": 0.3}, 0.02, 0.06, 0.02),
+    "rba-linucb first": ("rba-linucb", {"alpha": 0.3, "first_click_only": True}, 0.0, 0.06, 0.02),
+    "linucb-k": ("linucb-k", {"alpha": 0.3}, 0.09, 0.06, 0.06),
+    "ubm-linucb": ("ubm-linucb", {"alpha": 0.3}, 0.11, 0.02, 0.06),
+    "pbm-linucb": ("pbm-linucb", {"alpha": 0.3}, 0.10, 0.03, 0.06),
+    "cascade-linucb": ("cascade-linucb", {"alpha": 0.3}, 0.04, 0.02, 0.05),
+    "c2ucb": ("c2ucb", {"alpha": 0.3, "mu": 0.1}, 0.09, 0.04, -0.06),
+}
+FEW_LISTS = {label: LISTS[label] for label in ("ltr", "random", "iba-linucb", "linucb-k", "ubm-linucb")}
+
+
+def swept(values: tuple[float, ...], names: tuple[str, ...] = ("iba-linucb", "linucb-k")) -> dict[str, Any]:
+    """Contenders of a sweep of alpha: best near 0.1, beside those of FEW_LISTS that have no alpha."""
+    found: dict[str, Any] = {label: LISTS[label] for label in ("ltr", "random", "popular")}
+    for name in names:
+        _, _, gain, bias, alike = LISTS[name]
+        for alpha in values:
+            lost = 0.02 * np.log10(alpha / 0.1) ** 2
+            found[f"{name} alpha={alpha}"] = (name, {"alpha": alpha}, gain - lost, bias, alike)
+    return found
+
+
+def list_curves(
+    rng: np.random.Generator, gains: tuple[float, float, float], case: tuple[str, int], at: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Curves (len(at),) of one contender in a case (protocol, slate size) of twelve items."""
+    (gain, bias, alike), (protocol, size) = gains, case
+    total, left = at[-1], (12 - size) / 9  # with all twelve shown everyone is as good as everyone
+    base = 0.24 * size**0.6
+    learned = 1 - np.exp(-at / (0.12 * total))
+    luck = rng.normal(0, 0.002)
+    true = base * (1 + left * (gain * learned + luck)) * (1 + 0.01 * rng.normal() / np.sqrt(at))
+    seen = base * (1 + left * ((gain + (bias if protocol == "logged" else 0)) * learned + luck))
+    noise = rng.normal(0, 0.3 * left, at.size) / np.sqrt(at) * (protocol == "simulated")
+    short = base * left * 0.14 - base * left * gain  # what the best slate has more, once all is learned
+    power = 0.55 + 2.5 * max(0.0, 0.12 - gain)
+    found = {
+        "ctr_sum": seen + noise,
+        "ctr_set": 1 - np.exp(-0.8 * (seen + noise)),
+        "ctr": (seen + noise) / size,
+        "misses": 1 - (seen + noise) / size,
+        "expected_ctr_sum": true,
+        "expected_ctr_set": 1 - np.exp(-0.8 * true),
+        "regret": np.maximum(short, 0.02) * total * (at / total) ** min(power, 1.0) * (1 + 0.05 * rng.normal()),
+        "regret_set": 0.6 * np.maximum(short, 0.02) * total * (at / total) ** min(power, 1.0),
+        "similarity": np.full(at.size, 0.42 + alike * left + 0.002 * rng.normal()),
+        "entropy": np.full(at.size, 0.7),
+        "diversity": np.minimum(1.0, at / total + 0.4),
+    }
+    if protocol == "logged":
+        for name, share in (("pbm_ips", 0.35), ("ubm_ips", 0.1)):
+            value = true * (1 + share * bias * left)
+            found |= {name: value, f"{name}_se": 0.8 / np.sqrt(at), f"{name}_ess": np.full(at.size, 0.4)}
+    return found
+
+
+def make_lists(
+    folder: Path,
+    policies: dict[str, Any] | None = None,
+    protocols: tuple[str, ...] = ("logged", "simulated"),
+    slates: tuple[int, ...] = (3, 6),
+    data: tuple[str, ...] = ("",),
+    seeds: int = 10,
+    points: int = 200,
+    rounds: int = 180_000,
+    without: tuple[str, ...] = (),
+    leaderboard: str = "ctr_sum",
+    name: str = "taobao",
+) -> Path:
+    """Results of ranked lists in the cases data x protocols x slates; metrics that begin with one of `without` lack."""
+    folder.mkdir(parents=True, exist_ok=True)
+    at = np.unique(np.linspace(rounds / points, rounds, points).round().astype(int))
+    frames, variants = [], []
+    for log in data:
+        for protocol in protocols:
+            for size in slates:
+                told = [log, protocol if len(protocols) > 1 else "", f"K={size}" if len(slates) > 1 else ""]
+                variants.append(" ".join(filter(None, told)))
+                for label, (policy, params, *gains) in (policies or LISTS).items():
+                    for seed in range(seeds):
+                        rng = np.random.default_rng([seed, *label.encode(), *variants[-1].encode()])
+                        found = list_curves(rng, tuple(gains), (protocol, size), at)
+                        kept = {metric: x for metric, x in found.items() if not metric.startswith(without or ("-",))}
+                        frame = pd.DataFrame({"round": at, **kept}).melt("round", var_name="metric", value_name="value")
+                        fixed = {"variant": variants[-1], "policy": label, "name": policy, "params": json.dumps(params)}
+                        frames.append(frame.assign(**fixed, seed=seed, feedback=protocol))
+    curves = pd.concat(frames, ignore_index=True)
+    curves.to_parquet(folder / "curves.parquet")
+    curves[curves["round"] == rounds].drop(columns="round").to_parquet(folder / "summary.parquet")
+    about = {"name": "taobao", "rounds": rounds, "items": 960, "users": 20000, "C": 12, "digest": "0" * 64}
+    about |= {"licence": "CC0 (made up)", "attribution": "Simulated shop", "provenance": {"encoder": "dae"}}
+    about |= {"propensities": "logged"}
+    replay = {"slate": list(slates) if len(slates) > 1 else slates[0], "feedback": list(protocols), "batch": 1}
+    scenario: dict[str, Any] = {
+        "name": name,
+        "title": "Ranked lists of a mobile shop",
+        "description": "Twelve items, K are chosen.",
+    }
+    scenario |= {"baseline": "ltr", "leaderboard": leaderboard, "replicates": "shuffle", "replay": replay}
+    meta = {
+        "scenario": scenario,
+        "logs": [{"variant": variant, **about} for variant in variants],
+        "seeds": list(range(seeds)),
+        "versions": {"lersbench": "0.1.0"},
+        "machine": {"cores": 2},
+        "seconds": {"replay": 60.0},
+        "notes": [],
     }
     (folder / "run.json").write_text(json.dumps(meta))
     return folder

@@ -109,6 +109,18 @@ def test_one_policy_under_two_regimes_is_two_contenders_each_with_its_own_baseli
     assert gains["popular"] == pytest.approx(frame.loc["popular", "mean"] - frame.loc["random (bandit)", "mean"])
 
 
+def test_regimes_of_different_variants_do_not_rename_a_policy(run: Path) -> None:
+    for name in ("curves.parquet", "summary.parquet"):
+        rows = pd.read_parquet(run / name)
+        other = rows.assign(variant="simulated", feedback="simulated")
+        pd.concat([rows.assign(variant="logged", feedback="logged"), other]).to_parquet(run / name)
+    results = load(run)
+    assert set(results.summary["policy"]) == set(FEW)
+    assert board(results).warnings == []
+    assert leaderboard.place_in_words(results, "simulated") == "simulated users: "
+    assert leaderboard.place_in_words(results, "logged") == "logged-click re-ranking: "
+
+
 def test_one_seed_shows_a_dash_instead_of_an_interval(tmp_path: Path) -> None:
     found = board(load(fake_results.make(tmp_path, policies=FEW, seeds=1, points=2)))
     _, rows = leaderboard.cells(found, "")

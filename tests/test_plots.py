@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lersbench import plots
+from lersbench import drawing, plots
 from lersbench.errors import ConfigError
 from lersbench.leaderboard import Results, load
 from lersbench.statistics import interval
@@ -74,7 +74,7 @@ def test_bands_are_the_intervals_of_the_statistics(results: Results) -> None:
     band = plots.curve_bands(results, ["coverage"], ["popular"])["", "coverage"]["popular"]
     rows = results.curves.query("metric == 'coverage' and policy == 'popular'")
     values = rows.pivot(index="seed", columns="round", values="value")
-    found = interval(values.to_numpy(), "shuffle", resamples=plots.RESAMPLES)
+    found = interval(values.to_numpy(), "shuffle", resamples=drawing.RESAMPLES)
     assert np.array_equal(band.x, values.columns)
     for drawn, expected in zip((band.mean, band.low, band.high), found, strict=True):
         assert drawn == pytest.approx(expected)
@@ -89,9 +89,9 @@ def test_long_curves_are_thinned_and_keep_their_ends(tmp_path: Path) -> None:
 
 def test_looks_tell_all_policies_apart(tmp_path: Path) -> None:
     full = load(fake_results.make(tmp_path, points=2, seeds=2, metrics={"hr@20"}))
-    looks = plots.looks(full)
+    looks = drawing.looks(full)
     assert len({str(look) for look in looks.values()}) == len(looks) == 13
-    assert looks["random"]["color"] == plots.GREY
+    assert looks["random"]["color"] == drawing.GREY
     sweep = [looks[f"linucb alpha={alpha}"] for alpha in ("0.1", "0.3", "1.0")]
     assert len({look["color"] for look in sweep}) == 1
     assert len({str(look["linestyle"]) for look in sweep}) == 3
@@ -106,14 +106,14 @@ def test_looks_tell_all_policies_apart(tmp_path: Path) -> None:
 def test_early_noise_does_not_set_the_limits() -> None:
     x = np.arange(1.0, 1001)
     noisy = np.where(x < 15, 0.9, 0.05)
-    frame = plots._limits({"a": plots.Band(x, noisy, noisy - 0.01, noisy + 0.01)}, plots.METRICS["ctr"], {"a"})
+    frame = drawing.limits({"a": drawing.Band(x, noisy, noisy - 0.01, noisy + 0.01)}, plots.METRICS["ctr"], {"a"})
     assert frame is not None
     assert frame[0] < 0.05 < frame[1] < 0.1
 
 
 def test_no_line_leaves_the_frame_after_the_early_rounds(results: Results) -> None:
     for (_, name), bands in plots.curve_bands(results, results.metrics, list(FEW)).items():
-        frame = plots._limits(bands, plots.METRICS[name], set())
+        frame = drawing.limits(bands, plots.METRICS[name], set())
         assert frame is not None
         late = np.concatenate([band.mean[band.x >= 50] for band in bands.values()])  # of 1,000 rounds
         assert frame[0] <= late.min() <= late.max() <= frame[1]
@@ -123,12 +123,12 @@ def test_bands_are_drawn_of_the_best_four_and_the_baseline_unless_they_fill_the_
     full = load(fake_results.make(tmp_path / "run", points=30, seeds=3, metrics={"misses", "hr@20"}))
     bands = plots.curve_bands(full, ["misses"], plots.chosen(full, None))["", "misses"]
     best = full.final("", "misses").mean(axis=1).sort_values().index[:4]
-    look = plots.looks(full)
-    narrow, wanted = plots._fitting(bands, plots.METRICS["misses"], look)
+    look = drawing.looks(full)
+    narrow, wanted = drawing.fitting(bands, plots.METRICS["misses"], look)
     assert narrow == wanted == {*best, "random"}
     first = bands[best[0]]
-    wide = {**bands, best[0]: plots.Band(first.x, first.mean, first.mean - 0.5, first.mean + 0.5)}
-    narrow, wanted = plots._fitting(wide, plots.METRICS["misses"], look)
+    wide = {**bands, best[0]: drawing.Band(first.x, first.mean, first.mean - 0.5, first.mean + 0.5)}
+    narrow, wanted = drawing.fitting(wide, plots.METRICS["misses"], look)
     assert wanted - narrow == {best[0]}
     text = svg_text(plots.draw_all(full, tmp_path / "figures", metrics=["misses"])[-1])
     assert "Bands of the best 4 and the baseline only." in text
