@@ -16,9 +16,11 @@ import numpy as np
 
 from lersbench import metrics
 from lersbench.jit import kernel
+from lersbench.log import Chunk
 from lersbench.policies import iba_linucb, linucb
 from lersbench.policy import KernelPolicy, Spec
 from lersbench.replay import Contender, Protocol, Rows
+from lersbench.replay import rows_of as replay_rows
 
 from . import numpy_twins, textbook
 
@@ -130,23 +132,29 @@ class Recorder(KernelPolicy):
         return Record(self.policy.init(spec), np.full((self.rounds, self.slate), -1))
 
 
-def rows_of(contexts: np.ndarray, rewards: np.ndarray, items: int, **more: np.ndarray) -> Rows:
-    n = contexts.shape[0]
-    liked_row, liked = np.nonzero(rewards) if more.pop("liked", None) is not None else (np.empty(0, np.int64),) * 2
+def rows_of(
+    contexts: np.ndarray, rewards: np.ndarray, items: int, slate: int, likes: bool = False, **more: np.ndarray
+) -> Rows:
+    """Rows of a log that offers all items in every round; with a logged slate, `rewards` are the clicks on it."""
+    n, replay = contexts.shape[0], "slate" in more
+    unknown, nothing = np.zeros((0, items)), np.zeros((0, 0))
     given = {
+        "start": 0,
         "user": np.arange(n),
         "context": contexts,
         "candidates": np.arange(items)[None],
         "features": np.zeros((1, items, 0)),
-        "items": np.zeros((items, 0)),
-        "rewards": rewards,
+        "rewards": unknown if replay else rewards,
+        "expected": unknown,
         "slate": np.zeros((0, 0), np.int64),
-        "value": np.zeros((0, items)),
-        "best": np.zeros(0),
-        "liked_from": np.concatenate([[0], np.cumsum(np.bincount(liked_row, minlength=n))]),
-        "liked": liked,
+        "clicks": rewards if replay else nothing,
+        "propensities": nothing,
+        "examined": nothing,
+        "attraction": unknown,
+        "scores": unknown,
     }
-    return Rows(**{**given, **more})
+    chunk = Chunk(**{**given, **more})
+    return replay_rows(chunk, np.zeros((items, 0)), "replay" if replay else "bandit", slate, likes)
 
 
 def disjoint(
@@ -168,7 +176,7 @@ def disjoint(
         name,
         must,
         reach,
-        rows_of(contexts, rewards, arms, **({"liked": np.empty(0)} if ranked else {})),
+        rows_of(contexts, rewards, arms, 1, ranked),
         Spec(arms, arms, 1, 20),
         linucb.LinUCB(ALPHA),
         ranked=ranked,
@@ -187,7 +195,7 @@ def replayed(name: str, n: int, clicks: bool, must: float, reach: float, twin_ro
         name,
         must,
         reach,
-        rows_of(contexts, rewards[:, None], 34, slate=logged[:, None]),
+        rows_of(contexts, rewards[:, None], 34, 1, slate=logged[:, None]),
         Spec(34, 34, 1, 20),
         linucb.LinUCB(ALPHA),
         replay=True,
@@ -205,7 +213,7 @@ def per_position(name: str, n: int, m: int, must: float, reach: float, twin_roun
         name,
         must,
         reach,
-        rows_of(np.zeros((n, 0)), clicks, 12, features=features),
+        rows_of(np.zeros((n, 0)), clicks, 12, 6, features=features),
         Spec(12, 12, 6, 0, m),
         iba_linucb.IBALinUCB(ALPHA),
         slate=6,

@@ -121,9 +121,35 @@ def make_world(
     logged_clicks = np.round(np.take_along_axis(rewards, logged, axis=1))
     unknown, users = np.zeros((0, candidates)), rng.integers(0, 7, n)
     items = rng.normal(size=(n_items, 2))
-    spec = Spec(n_items, candidates, slate, d, m, n, 7, items)
-    likely = np.full((n, slate), 1 / candidates)
-    return World(spec, Chunk(0, users, context, offered, features, rewards, unknown, logged, logged_clicks, likely))
+    history = made_up_history(7, n_items, good)
+    spec = Spec(n_items, candidates, slate, d, m, n, 7, items, *made_up_weights(candidates), history)
+    likely, none = np.full((n, slate), 1 / candidates), np.zeros((0, 0))
+    chunk = Chunk(
+        0, users, context, offered, features, rewards, unknown, logged, logged_clicks, likely, none, none, none
+    )
+    return World(spec, chunk)
+
+
+def made_up_weights(length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Weights of `length` positions, as `Spec` holds them: falling, also with the distance to the last click."""
+    position = np.arange(length)
+    last = np.arange(length + 1)
+    fall = 0.8**position
+    return fall, np.where(last <= position[:, None], np.sqrt(fall)[:, None] * 0.9 ** (position[:, None] - last), 0)
+
+
+def made_up_history(users: int, items: int, good: int = -1) -> dict[str, np.ndarray]:
+    """What is known of users and products, as `Spec` holds it; one product's first entry marks the good one."""
+    rng = np.random.default_rng(3)
+    products = rng.normal(size=(items, 5)).astype(np.float32)
+    products[:, 0] = np.arange(items) == good
+    return {
+        "static": rng.normal(size=(users, 4)).astype(np.float32),
+        "orders": rng.normal(size=(users, 16, 5)).astype(np.float32),
+        "order_streamers": rng.integers(0, 3, (users, 16)),
+        "baskets": rng.normal(size=(users, 16, 6)).astype(np.float32),
+        "products": products,
+    }
 
 
 class Bench:
@@ -349,6 +375,7 @@ def _round(world: World, row: int, learned: int) -> Round:
         int(scramble(TIES, row)),
         np.zeros(spec.n_candidates),
         np.zeros(spec.slate),
+        np.zeros(spec.slate, np.int64),
     )
 
 

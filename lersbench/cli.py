@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lersbench import __version__, import_commands
+from lersbench import __version__, click_commands, import_commands
 from lersbench.errors import ConfigError, LersbenchError, RunError
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ def _changes(settings: tuple[str, ...]) -> dict[str, Any]:
 )
 @click.option("--threads", type=click.IntRange(1), help="Contenders played at once; all cores by default.")
 @click.option("--fresh", is_flag=True, help="Play every contender again, also those with results.")
+@click.option("--quick", is_flag=True, help="The short version of a study, kept apart from the whole one.")
 @click.option("--plots/--no-plots", default=True, show_default=True, help="Draw the figures and write the report.")
 @RESULTS
 @AS_JSON
@@ -98,27 +99,51 @@ def bench(
     settings: tuple[str, ...],
     threads: int | None,
     fresh: bool,
+    quick: bool,
     plots: bool,
     results: Path,
     as_json: bool,
 ) -> None:
-    """Replay a scenario: leaderboard, curves, figures and report.
+    """Replay a scenario, or all of a study: leaderboard, curves, figures and report.
 
     SCENARIO is a name (`lersbench ls scenarios`) or a TOML file. Contenders whose results are there
     already are not played again, so adding a policy costs only that policy's time.
     """
-    from lersbench import experiment
-    from lersbench import leaderboard as boards
     from lersbench import scenario as scenarios
+    from lersbench import study as studies
 
     changes = _changes(settings)
     if seeds is not None:
         changes["replay.seeds"] = seeds
-    chosen = scenarios.read(scenario, changes)
-    if added:
-        told = chosen.model_dump(exclude_unset=True)
-        told["policies"] = [*chosen.policies, *({"name": name} for name in added)]
-        chosen = scenarios.parse(told, scenario)
+    study, parts = studies.read(scenario, changes, quick)
+    failed = []
+    for number, chosen in enumerate(parts, 1):
+        if added:
+            told = chosen.model_dump(exclude_unset=True)
+            told["policies"] = [*chosen.policies, *({"name": name} for name in added)]
+            chosen = scenarios.parse(told, scenario)
+        if study:
+            say(f"[{number}/{len(parts)}] {chosen.name}: {chosen.title}")
+        try:
+            _bench(chosen, results, threads, fresh, plots, as_json, bool(changes) or quick)
+        except RunError as error:  # the other scenarios of the study can still be run
+            if not study:
+                raise
+            say(f"Error: {error}")
+            failed.append(chosen.name)
+    if failed:
+        raise RunError(f"{len(failed)} of the {len(parts)} scenarios failed: {', '.join(failed)}.")
+    if study and plots:
+        _study_page(study, parts, results)
+
+
+def _bench(
+    chosen: Any, results: Path, threads: int | None, fresh: bool, plots: bool, as_json: bool, changed: bool
+) -> None:
+    """Replay one scenario, and show what came out; `changed` when it is not quite that of its file."""
+    from lersbench import experiment
+    from lersbench import leaderboard as boards
+
     run = experiment.bench(chosen, results, threads, fresh, say)
     times = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in run.seconds.items())
     say(f"{run.played} contenders played, {run.reused} taken from earlier runs ({times})")
@@ -128,7 +153,7 @@ def bench(
         say(f"figures and report are there already (`lersbench plot` draws anew): {run.folder / 'report.html'}")
     elif plots:
         _report(loaded, _draw(loaded))
-    if chosen.expected and changes:
+    if chosen.expected and changed:
         say("the expected results were not compared: settings were changed")
     else:
         experiment.verify(chosen, run.folder, say)
@@ -163,12 +188,38 @@ def _report(results: Results, figures: list[Path] | None = None) -> None:
         say(f"report: {path}")
 
 
-def _last(scenario: str, results: Path) -> Results:
-    """The last run of a scenario, or the run whose folder is given."""
+def _study_page(study: Any, parts: list[Any], results: Path) -> None:
+    """One page from the last runs of all scenarios of a study."""
+    from lersbench import studypage
+
+    runs = [_last(part.name, results)[0] for part in parts]
+    for path in studypage.write_study(study.title, runs, results / study.name, study.description):
+        say(f"study: {path}")
+
+
+def _study_page_of(scenario: str, results: Path) -> None:
+    """The page of the study of that name, if it is one."""
+    from lersbench import scenario as scenarios
+    from lersbench import study as studies
+
+    if scenario in scenarios.available():
+        study, parts = studies.read(scenario)
+        if study:
+            _study_page(study, parts, results)
+
+
+def _last(scenario: str, results: Path) -> list[Results]:
+    """The last run of a scenario, those of a study, or the run whose folder is given."""
     from lersbench import leaderboard as boards
+    from lersbench import scenario as scenarios
+    from lersbench import study as studies
 
     path = Path(scenario)
-    return boards.load(path if (path / "run.json").is_file() else boards.latest(results, scenario))
+    if (path / "run.json").is_file():
+        return [boards.load(path)]
+    known = scenarios.available()
+    names = [part.name for part in studies.read(scenario)[1]] if scenario in known else [scenario]
+    return [boards.load(boards.latest(results, name)) for name in names]
 
 
 @cli.command()
@@ -183,9 +234,9 @@ def leaderboard(scenario: str, metric: str | None, baseline: str | None, style: 
     """Rank the policies of the last run of SCENARIO (a name, or the folder of a run)."""
     from lersbench import leaderboard as boards
 
-    board = boards.board(_last(scenario, results), metric=metric, baseline=baseline)
     styles = {None: boards.to_terminal, "markdown": boards.to_markdown, "csv": boards.to_csv, "json": boards.to_json}
-    click.echo(styles[style](board))
+    for run in _last(scenario, results):
+        click.echo(styles[style](boards.board(run, metric=metric, baseline=baseline)))
 
 
 @cli.command()
@@ -194,8 +245,10 @@ def leaderboard(scenario: str, metric: str | None, baseline: str | None, style: 
 @click.option("--policy", "policies", multiple=True, help="Draw only this policy; may be repeated.")
 @RESULTS
 def plot(scenario: str, metrics: tuple[str, ...], policies: tuple[str, ...], results: Path) -> None:
-    """Draw the figures of the last run of SCENARIO, as PNG and SVG."""
-    _draw(_last(scenario, results), metrics, policies)
+    """Draw the figures of the last run of SCENARIO, or of all of a study, as PNG and SVG."""
+    for run in _last(scenario, results):
+        _draw(run, metrics, policies)
+    _study_page_of(scenario, results)
 
 
 @cli.command()
@@ -203,7 +256,9 @@ def plot(scenario: str, metrics: tuple[str, ...], policies: tuple[str, ...], res
 @RESULTS
 def report(scenario: str, results: Path) -> None:
     """Write the report of the last run of SCENARIO: what was run, leaderboard, figures, caveats."""
-    _report(_last(scenario, results))
+    for run in _last(scenario, results):
+        _report(run)
+    _study_page_of(scenario, results)
 
 
 @cli.command()
@@ -233,6 +288,7 @@ def validate(path: str, as_json: bool) -> None:
 
 
 cli.add_command(import_commands.group)
+cli.add_command(click_commands.click_model)
 
 
 @cli.command(name="doctor")

@@ -17,6 +17,7 @@ from lersbench import scenario, store
 from lersbench.datasets import build
 from lersbench.datasets.transactions import describe
 from lersbench.errors import ConfigError, RunError
+from lersbench.fitting import Fitted
 from lersbench.log import Log
 from lersbench.runs import assemble
 from lersbench.session import Clock, Failure, Job, Session, spec_of, tell
@@ -63,20 +64,24 @@ def bench(
     except OSError as error:
         raise ConfigError(f"The folder of the results, {folder}, cannot be made ({error.strerror}).") from error
     core = store.file_digest(closure("lersbench.session"))
-    for label, log in logs.items():
-        for feedback in scenario.regimes(chosen):
-            _check(chosen, log, feedback, entries)
-            jobs += _jobs(chosen, label, log, feedback, entries, core)
+    cases = scenario.cases(chosen)
+    for case in cases:
+        _check(chosen, logs[case.log], case, entries)
+        jobs += _jobs(chosen, case, logs[case.log], entries, core)
     missing = [job for job in jobs if fresh or not kept.has(job.key)]
     say(f"{chosen.name}: {len(jobs)} contenders, {len(jobs) - len(missing)} of them already in {folder}")
     failures: list[Failure] = []
-    total = sum(logs[job.variant].info.rounds for job in missing)
+    total = sum(logs[job.case.log].info.rounds - chosen.replay.fit for job in missing)
+    with clock("fit"):
+        fitted = {label: Fitted(log, chosen.replay.fit, chosen.replay.clip) for label, log in logs.items()}
+        known = {label: found.known for label, found in fitted.items()}
     with tqdm(total=total, unit=" rounds", unit_scale=True, disable=None, file=sys.stderr, dynamic_ncols=True) as bar:
-        for label, log in logs.items():
-            for feedback in scenario.regimes(chosen):
-                wanted = [job for job in missing if (job.variant, job.feedback) == (label, feedback)]
-                if wanted:
-                    failures += Session(chosen, log, feedback, at_once, bar, clock).play(wanted, kept)
+        for case in cases:
+            wanted = [job for job in missing if job.case == case]
+            if wanted:
+                log = logs[case.log]
+                session = Session(chosen, log, case, known[case.log], at_once, bar, clock)
+                failures += session.play(wanted, kept)
     failed = {failure.job for failure in failures}
     told = f"{len(failed)} of {len(jobs)} contenders failed.\n{tell(failures)}" if failures else ""
     done = [job for job in jobs if job not in failed]
@@ -84,7 +89,8 @@ def bench(
         raise RunError(told)
     new = {job.key for job in missing} - {job.key for job in failed}
     with clock("write"):
-        run = assemble(chosen, folder, done, kept, logs, clock.seconds, new, at_once)
+        told_of = {case.label: (logs[case.log], fitted[case.log].facts) for case in cases}
+        run = assemble(chosen, folder, done, kept, told_of, clock.seconds, new, at_once)
     return Run(run, len(new), len(done) - len(new), dict(clock.seconds), told)
 
 
@@ -113,15 +119,30 @@ def _log(data: scenario.Data) -> Log:
     return build(data.dataset, **(data.model_extra or {}))
 
 
-def _check(chosen: scenario.Scenario, log: Log, feedback: str, entries: list[scenario.Entry]) -> None:
+def _check(chosen: scenario.Scenario, log: Log, case: scenario.Case, entries: list[scenario.Entry]) -> None:
     """Raise ConfigError where the protocol or a policy asks for what the log does not have."""
-    info, told = log.info, chosen.replay
-    spec = spec_of(chosen, log, feedback)
+    info, told, feedback = log.info, chosen.replay, case.feedback
+    spec = spec_of(chosen, log, case)
     logged = {"slate", "clicks"} <= set(info.columns)
     if feedback in ("bandit", "full") and "rewards" not in info.columns:
         raise ConfigError(
             f"{chosen.name}: feedback = '{feedback}' needs the reward of every candidate, but log '{info.name}' has no "
             "'rewards' column; use feedback = 'logged' or 'replay'."
+        )
+    if feedback == "simulated" and not (info.click_model and "attraction" in info.columns):
+        raise ConfigError(
+            f"{chosen.name}: feedback = 'simulated' draws the clicks of a world whose click model is known, but log "
+            f"'{info.name}' is not of one (no click_model and attraction); use feedback = 'logged'."
+        )
+    if told.fit and not logged:
+        raise ConfigError(
+            f"{chosen.name}: fit = {told.fit} rounds for a click model, but log '{info.name}' has no 'slate' and "
+            "'clicks' columns; leave 'fit' out."
+        )
+    if told.fit >= info.rounds:
+        raise ConfigError(
+            f"{chosen.name}: fit = {told.fit}, but log '{info.name}' has only {info.rounds} rounds; fit the click "
+            "model on a part of them, such as a tenth."
         )
     if feedback in ("logged", "replay") and not logged:
         raise ConfigError(
@@ -133,11 +154,11 @@ def _check(chosen: scenario.Scenario, log: Log, feedback: str, entries: list[sce
             f"{chosen.name}: the order of log '{info.name}' is time, so it cannot be shuffled; set replicates = "
             "'subsample' (each seed keeps half of the rounds) or 'none'."
         )
-    if told.slate > spec.n_candidates:
+    if case.slate > spec.n_candidates:
         raise ConfigError(
-            f"{chosen.name}: slate = {told.slate}, but only {spec.n_candidates} candidates are on offer in a round."
+            f"{chosen.name}: slate = {case.slate}, but only {spec.n_candidates} candidates are on offer in a round."
         )
-    if feedback == "replay" and told.slate != info.L:
+    if feedback == "replay" and case.slate != info.L:
         raise ConfigError(
             f"{chosen.name}: rejection replay compares whole slates: set slate = {info.L}, the length in the log."
         )
@@ -159,8 +180,10 @@ def _check(chosen: scenario.Scenario, log: Log, feedback: str, entries: list[sce
                 f"{chosen.name}: interactions = {list(told.interactions)}, but the context has {info.d} values "
                 f"and an item {info.p} static features."
             )
-    have = {"context": spec.d > 0, "features": spec.m > 0}
+    have = {"context": spec.d > 0, "features": spec.m > 0, "weights": told.fit > 0, "history": info.users > 0}
     fix = {
+        "history": "choose a log of transactions (completejourney, livestream, `lersbench import transactions`)",
+        "weights": "set [replay] fit to the number of rounds, from the first on, that a click model is fitted on",
         "context": "choose a log with a context",
         "features": "set [replay] interactions = [U, I] to build them from U values of the context and I of the item",
     }
@@ -173,11 +196,11 @@ def _check(chosen: scenario.Scenario, log: Log, feedback: str, entries: list[sce
 
 
 def _jobs(
-    chosen: scenario.Scenario, variant: str, log: Log, feedback: str, entries: list[scenario.Entry], core: str
+    chosen: scenario.Scenario, case: scenario.Case, log: Log, entries: list[scenario.Entry], core: str
 ) -> list[Job]:
-    """Every contender of one log and regime, with the key of all its result depends on."""
+    """Every contender of one case, with the key of all its result depends on."""
     told = chosen.replay.model_dump()
-    for irrelevant in ("seeds", "feedback"):
+    for irrelevant in ("seeds", "feedback", "slate"):
         told.pop(irrelevant)
     common = [
         core,
@@ -185,15 +208,18 @@ def _jobs(
         chosen.seed,
         log.info.digest,
         log.info.propensities,
-        variant,
-        feedback,
+        case.log,
+        case.feedback,
+        case.slate,
         told,
         np.__version__,
         numba.__version__,
     ]
     found = []
     for entry in entries:
+        if entry.feedback and case.feedback not in entry.feedback:
+            continue
         own = [store.file_digest(closure(type(entry.policy).__module__)), type(entry.policy).__qualname__, entry.params]
-        for seed in range(chosen.replay.seeds):
-            found.append(Job(store.digest([common, own, seed]), variant, entry, feedback, seed))
+        for seed in range(min(entry.seeds or chosen.replay.seeds, chosen.replay.seeds)):
+            found.append(Job(store.digest([common, own, seed]), case.label, entry, case, seed))
     return found

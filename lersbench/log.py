@@ -8,6 +8,7 @@ streams it, `validate` looks at all of it and tells everything that is wrong.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from lersbench.errors import ConfigError, DataError
@@ -19,16 +20,16 @@ from lersbench.logwrite import write
 __all__ = ["SCHEMA", "Chunk", "Log", "LogInfo", "Problem", "Report", "read_all", "validate", "write"]
 
 
-def read_all(log: Log, limit_bytes: int) -> Chunk:
-    """The whole log as one chunk, for whoever needs the rounds in another order.
+def read_all(log: Log, limit_bytes: int, columns: Collection[str] | None = None) -> Chunk:
+    """The whole log as one chunk, for whoever needs the rounds in another order; `columns` as in `Log.read`.
 
     Raises a ConfigError where that takes more than `limit_bytes`, and a DataError as `Log.read` does.
     """
-    needed = log.info.rounds * log.row_bytes()
+    needed = log.info.rounds * log.row_bytes(columns)
     if needed > limit_bytes:
         told = f"{log.path}: holding the whole log takes {needed:,} bytes, but {limit_bytes:,} are allowed"
         raise ConfigError(f'{told}. Raise the limit, or use replicates = "subsample" or "none", which stream the log')
-    (chunk,) = log.read(chunk_bytes=needed)
+    (chunk,) = log.read(chunk_bytes=needed, columns=columns)
     return chunk
 
 

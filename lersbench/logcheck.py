@@ -171,7 +171,7 @@ class Checks:
         The slate is turned from items into indices into the candidates, in place.
         """
         for name, values in columns.items():
-            if name in ("context", "features", "expected"):
+            if name in ("context", "features", "expected", "scores"):
                 if not np.isfinite(values).all():
                     self._cells(file, start, name, "not a finite number", ~np.isfinite(values), values, "fill it in")
             elif name == "rewards":
@@ -181,10 +181,14 @@ class Checks:
                 self._range(file, start, name, "propensity outside (0, 1]", values, np.nextafter(0.0, 1.0), fix)
                 if self._share is not None:
                     self._uniform(file, start, values, self._share)
-            elif name == "clicks":
+            elif name in ("clicks", "examined"):
                 if not ((values == 0.0) | (values == 1.0)).all():
-                    wrong = (values != 0.0) & (values != 1.0)
-                    self._cells(file, start, name, "click not in {0, 1}", wrong, values, "write 1 for a click, else 0")
+                    wrong, what = (values != 0.0) & (values != 1.0), "click" if name == "clicks" else "examination"
+                    self._cells(
+                        file, start, name, f"{what} not in {{0, 1}}", wrong, values, f"write 1 for {what}, else 0"
+                    )
+            elif name == "attraction":
+                self._range(file, start, name, "probability outside [0, 1]", values, 0.0, "store P(click | examined)")
             elif name == "user":
                 if values.min() < 0 or values.max() >= self.users:
                     wrong = (values < 0) | (values >= self.users)

@@ -47,6 +47,7 @@ class LogInfo:
     columns: tuple[str, ...]  # the columns of the rounds
     files: dict[str, str] = field(default_factory=dict)  # sha256 of items.parquet and users.parquet
     block: int = 0  # rows behind each checksum, 0 where the rounds carry none
+    click_model: dict[str, Any] = field(default_factory=dict)  # the world's own: weights, goes_on, fade; {} if unknown
 
 
 class Column(NamedTuple):
@@ -72,6 +73,9 @@ COLUMNS = {
     "slate": Column(pa.int32(), np.int64, lambda i: i.L, _INTEGER),
     "clicks": Column(pa.int8(), np.float64, lambda i: i.L, (*_NUMBER, pa.types.is_boolean)),
     "propensities": Column(pa.float64(), np.float64, lambda i: i.L, _NUMBER),
+    "examined": Column(pa.int8(), np.float64, lambda i: i.L, (*_NUMBER, pa.types.is_boolean)),
+    "attraction": Column(pa.float64(), np.float64, lambda i: i.C, _NUMBER),
+    "scores": Column(pa.float64(), np.float64, lambda i: i.C, _NUMBER),
 }
 
 
@@ -128,7 +132,9 @@ def _check_sizes(file: str, info: LogInfo) -> None:
     if info.propensities != "none" and "propensities" not in has:
         told = f"propensities is '{info.propensities}', but there is no column propensities"
         raise DataError(f"{file}: {told}. Fix: set it to 'none', or write the log again with the column")
-    lists = has & {"slate", "clicks", "propensities"}
+    lists = has & {"slate", "clicks", "propensities", "examined"}
+    if has & {"examined", "scores"} and "slate" not in has:
+        raise DataError(f"{file}: {min(has & {'examined', 'scores'})} without a slate. Fix: write the log again")
     for size, columns in (("d", has & {"context"}), ("m", has & {"features"}), ("L", lists)):
         if (getattr(info, size) > 0) != bool(columns):
             told = f"{size} is {getattr(info, size)}, but the columns are {sorted(has)}"

@@ -46,6 +46,9 @@ class Chunk(NamedTuple):
     slate: np.ndarray  # (n, L) int64 indices into the candidates, or (0, 0)
     clicks: np.ndarray  # (n, L) float64, or (0, 0)
     propensities: np.ndarray  # (n, L) float64, or (0, 0)
+    examined: np.ndarray  # (n, L) float64 0 or 1, whether the user saw the position, or (0, 0)
+    attraction: np.ndarray  # (n, C) float64 true P(click | examined), or (0, C)
+    scores: np.ndarray  # (n, C) float64 log-weights of a Plackett-Luce logging policy, or (0, C)
 
 
 class Log:
@@ -292,6 +295,9 @@ class Log:
             slate=arrays.get("slate", none.astype(np.int64)),
             clicks=arrays.get("clicks", none),
             propensities=arrays.get("propensities", none),
+            examined=arrays.get("examined", none),
+            attraction=arrays.get("attraction", np.empty((0, i.C))),
+            scores=arrays.get("scores", np.empty((0, i.C))),
         )
 
     def _table(self, name: str) -> pa.Table:

@@ -52,6 +52,7 @@ def write(
     licence: str = "",
     attribution: str = "",
     provenance: Mapping[str, Any] | None = None,
+    click_model: Mapping[str, Any] | None = None,
     overwrite: bool = False,
 ) -> Log:
     """Write a log to the folder `path` (or a URL) from chunks of rounds, and open it.
@@ -62,6 +63,8 @@ def write(
     with a row an item in order (`id`, `features` as lists, anything for display) or just their number; `users`
     likewise, with any columns. `order` is "time" or "exchangeable"; `propensities` is how they were made:
     "uniform" (then each must be 1/C, within a millionth of it), "logged", "estimated" or "none" (no such column).
+    A simulated world may add what it knows: examined (n, L) 0 or 1, attraction (n, C), scores (n, C) of a Plackett-Luce
+    logger, and its `click_model` with the keys weights (L, L + 1), goes_on (L,) and fade (see `clickmodel.ClickModel`).
 
     Everything is checked before it is stored, as `Log.read` does. A log appears whole or not at all. Raises a
     ConfigError for a wrong argument or where a log is in the way and `overwrite` is False, a DataError for
@@ -89,6 +92,7 @@ def write(
         users=users if isinstance(users, int) else 0 if user_table is None else user_table.num_rows,
         d=0, m=0, p=_list_width(item_table), C=0, L=0, order=order, propensities=propensities, licence=licence,
         attribution=attribution, provenance=dict(provenance or {}), digest="", columns=(),
+        click_model=dict(click_model or {}),
     )  # fmt: skip
     with _staged(fs, target) as stage:
         digest, info = _write_rounds(stage, f"{target}/rounds.parquet", chunks, info)

@@ -92,7 +92,62 @@ def _registry() -> dict[str, Metric]:
             f"The same with ties in file order ({study}).",
         ),
         Metric("matches", "Matched rounds", "count", "neither", "Rounds in which the policy chose what the log shows."),
+        Metric(
+            "expected_ctr_sum",
+            "True CTR_sum",
+            "share",
+            "higher",
+            "Expected clicks per round of the shown slates, by the world's own click model in closed form.",
+        ),
+        Metric(
+            "expected_ctr_set",
+            "True set-CTR",
+            "%",
+            "higher",
+            "Probability of at least one click on the shown slate, by the world's own click model, mean over rounds.",
+        ),
+        Metric(
+            "regret_set",
+            "Cumulative set regret",
+            "count",
+            "lower",
+            "Probability of a click on the best slate of each round less that on the shown one, summed.",
+        ),
+        Metric(
+            "similarity",
+            "Intra-list similarity",
+            "share",
+            "neither",
+            "Mean cosine between the joint features of two items of a slate: low is diverse.",
+        ),
     ]
+    for name, title, model in (
+        ("pbm_ips", "PBM-IPS", "position-based model"),
+        ("ubm_ips", "UBM-IPS", "user browsing model"),
+    ):
+        found += [
+            Metric(
+                name,
+                f"{title} of CTR_sum",
+                "share",
+                "higher",
+                f"Clicks per round of the slates, by logged clicks and propensities under a fitted {model}.",
+            ),
+            Metric(
+                f"{name}_se",
+                f"{title}, standard error",
+                "share",
+                "neither",
+                f"Of {name}, over the records.",
+            ),
+            Metric(
+                f"{name}_ess",
+                f"{title}, effective sample",
+                "%",
+                "neither",
+                f"Effective sample size of {name}: (sum w)^2 / (n sum w^2) over the shown items.",
+            ),
+        ]
     found += [
         Metric(
             f"hr@{top}",
@@ -121,12 +176,15 @@ NAMES = tuple(METRICS)
 
 # Running sums.
 ROUNDS, REVEALED, CLICKS, SETS, REGRET, FALSE, LIKES, TOP20, TOP20_PUBLISHED, DISTINCT, HITS = range(11)
-SUMS = 11
+EXPECTED, EXPECTED_SET, REGRET_SET, SIMILARITY = range(11, 15)
+PBM, UBM = 15, 19  # each: sum of the values of the slates, of their squares, of the weights, of their squares
+SUMS = 23
 # Columns of the curve, in the order of NAMES; the two HR families follow.
 (CTR, CTR_SUM, CTR_SET, MISSES, REGRET_AT, REGRET_PUB, COVERAGE, DIVERSITY, ENTROPY, GINI, HR20, HR20_PUB, MATCHES) = (
     range(13)
 )
-HR, HR_PUB = 13, 13 + len(TOPS)
+EXPECTED_SUM_AT, EXPECTED_SET_AT, REGRET_SET_AT, SIMILARITY_AT, PBM_AT, UBM_AT = 13, 14, 15, 16, 17, 20
+HR, HR_PUB = 23, 23 + len(TOPS)
 
 
 class Meter(NamedTuple):
@@ -199,6 +257,64 @@ def count_regret(meter: Meter, best: float, value: np.ndarray, slate: np.ndarray
 
 
 @kernel
+def count_similarity(meter: Meter, features: np.ndarray, slate: np.ndarray, total: np.ndarray) -> None:
+    """Add the mean cosine between two items of the slate, K > 1, by their `features` (C, m); `total` (m,) is scratch.
+
+    With unit vectors u the sum over all ordered pairs is |sum u|^2 - K, so the pairs need not be visited.
+    """
+    total[:] = 0.0
+    ones = 0.0
+    for k in range(slate.shape[0]):
+        x = features[slate[k]]
+        square = 0.0
+        for i in range(x.shape[0]):
+            square += x[i] * x[i]
+        if square > 0.0:
+            ones += 1.0
+            scale = 1.0 / math.sqrt(square)
+            for i in range(x.shape[0]):
+                total[i] += scale * x[i]
+    square = 0.0
+    for i in range(total.shape[0]):
+        square += total[i] * total[i]
+    meter.sums[SIMILARITY] += (square - ones) / (slate.shape[0] * (slate.shape[0] - 1.0))
+
+
+@kernel
+def count_expected(meter: Meter, value: float, chance: float, best: float, best_chance: float) -> None:
+    """Add a slate worth `value` clicks that is clicked with probability `chance`, and its distance to the best ones."""
+    meter.sums[EXPECTED] += value
+    meter.sums[EXPECTED_SET] += chance
+    meter.sums[REGRET] += best - value
+    meter.sums[REGRET_SET] += best_chance - chance
+
+
+@kernel
+def count_ips(
+    meter: Meter,
+    first: int,
+    slate: np.ndarray,
+    clicks: np.ndarray,
+    examined: np.ndarray,
+    exposure: np.ndarray,
+    clip: float,
+) -> None:
+    """Add the inverse-propensity value of a slate to the four sums from `first` on (PBM or UBM).
+
+    A candidate's weight is P(examined) at the place the policy gives it, `examined` (K,), over P(examined) under the
+    logging policy, `exposure` (C,), at most `clip`; `clicks` (C,) are the logged ones.
+    """
+    value = 0.0
+    for k in range(slate.shape[0]):
+        weight = min(examined[k] / exposure[slate[k]], clip)
+        value += weight * clicks[slate[k]]
+        meter.sums[first + 2] += weight
+        meter.sums[first + 3] += weight * weight
+    meter.sums[first] += value
+    meter.sums[first + 1] += value * value
+
+
+@kernel
 def count_ranking(meter: Meter, scores: np.ndarray, slate: np.ndarray, liked: np.ndarray) -> None:
     """Add the ranks of the `liked` candidates (indices) of one round.
 
@@ -267,6 +383,15 @@ def _read(meter: Meter, out: np.ndarray, ranked: bool, known: bool, replayed: bo
         out[REGRET_AT] = sums[REGRET]
     if meter.pairs.shape[0] > 0:
         out[COVERAGE] = sums[HITS]
+    if sums[EXPECTED] > 0:
+        out[EXPECTED_SUM_AT] = sums[EXPECTED] / rounds
+        out[EXPECTED_SET_AT] = sums[EXPECTED_SET] / rounds
+        out[REGRET_AT] = sums[REGRET]
+        out[REGRET_SET_AT] = sums[REGRET_SET]
+    if sums[SIMILARITY] != 0.0:
+        out[SIMILARITY_AT] = sums[SIMILARITY] / rounds
+    _read_ips(sums[PBM : PBM + 4], rounds, sums[REVEALED], out[PBM_AT : PBM_AT + 3])
+    _read_ips(sums[UBM : UBM + 4], rounds, sums[REVEALED], out[UBM_AT : UBM_AT + 3])
     out[DIVERSITY] = sums[DISTINCT] / meter.shown.shape[0]
     out[ENTROPY] = _entropy(meter.shown, sums[REVEALED])
     out[GINI] = _gini(meter.shown, sums[REVEALED])
@@ -277,6 +402,16 @@ def _read(meter: Meter, out: np.ndarray, ranked: bool, known: bool, replayed: bo
             if sums[LIKES] > 0:
                 out[HR + j] = meter.hr[0, j] / sums[LIKES]
                 out[HR_PUB + j] = meter.hr[1, j] / sums[LIKES]
+
+
+@kernel
+def _read_ips(sums: np.ndarray, rounds: float, shown: float, out: np.ndarray) -> None:
+    """Value, standard error and effective share of a sample from the four sums; nothing where nothing was weighed."""
+    if sums[3] == 0.0:
+        return
+    out[0] = sums[0] / rounds
+    out[1] = math.sqrt(max(0.0, sums[1] / rounds - out[0] * out[0]) / rounds)
+    out[2] = sums[2] * sums[2] / sums[3] / shown
 
 
 @kernel

@@ -12,7 +12,7 @@ import os
 import pkgutil
 import sys
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -39,10 +39,17 @@ class Spec:
     rounds: int = 0  # length of the log, the horizon of policies that want one
     users: int = 0  # distinct users, 0 where unknown
     items: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))  # (n_items, p) static item features
+    examination: np.ndarray = field(default_factory=lambda: np.empty(0))
+    """(L,) P(position k is examined), 1 at the top; L >= K. Empty where no click model was fitted."""
+    examination_after: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+    """(L, L + 1) the same given the last click above: none (column 0) or at position j - 1 (column j)."""
+    history: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """What the log knows of users and products beyond context and features: the arrays of `histories.history_arrays`,
+    read-only. Empty unless the policy's `needs` names "history"."""
 
 
 class Round(NamedTuple):
-    """What a policy is told of one round. It may write `scores` and `propensities`, nothing else."""
+    """What a policy is told of one round. It may write `scores`, `propensities` and `notes`, nothing else."""
 
     t: int  # rounds whose feedback was delivered before this one
     user: int  # index of the user, -1 where unknown
@@ -52,6 +59,7 @@ class Round(NamedTuple):
     ties: int  # key of the random order of equal scores, for `linalg.top_k`
     scores: np.ndarray  # (C,) out: the policy's score of each candidate; comes as zeros; ranking metrics read it
     propensities: np.ndarray  # (K,) out: probability with which each slot was chosen; `update` finds it here again
+    notes: np.ndarray  # (K,) int64 out: whatever else `update` wants to find again; comes as zeros
 
 
 class Policy:
@@ -62,7 +70,7 @@ class Policy:
     """
 
     needs: ClassVar[tuple[str, ...]] = ()
-    """What the log must offer: any of "context" (d > 0) and "features" (m > 0).
+    """What must be on offer: any of "context" (d > 0), "features" (m > 0) and "weights" (a fitted click model).
 
     Joint features that a scenario composes are made only for policies that name "features" here.
     """

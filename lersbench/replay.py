@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lersbench import metrics
+from lersbench import metrics, propensity
 from lersbench.borrow import borrow
+from lersbench.clickmodel import ClickModel, best_slate, draw_clicks, expected, pbm, shown_attraction, ubm
 from lersbench.errors import RunError
 from lersbench.jit import inlined, kernel, specialise
 from lersbench.linalg import scramble
@@ -20,6 +21,29 @@ from lersbench.log import Chunk
 from lersbench.policy import KernelPolicy, Policy, Round, Spec
 
 LENT = ("context", "candidates", "features")  # arrays of the log that a round shows to a policy
+
+
+class Users(NamedTuple):
+    """How the users of a simulated world click; empty where that is not known."""
+
+    attraction: np.ndarray  # (n, C) P(click | examined) of each candidate, or (0, C)
+    family: np.ndarray  # (n_items,) int64
+    weights: np.ndarray  # (L, L + 1) see clickmodel.ClickModel
+    goes_on: np.ndarray  # (L,)
+    fade: float
+    best: np.ndarray  # (n, 2) expected CTR_sum and CTR_set of the best slate
+
+
+class Logger(NamedTuple):
+    """What the logging policy would have shown, and the click model fitted to it; empty where not known."""
+
+    examination: np.ndarray  # (L,) of the position-based model, at most 1
+    after: np.ndarray  # (L, L + 1) of the user browsing model, at most 1
+    attraction: np.ndarray  # (n_items,) that goes with it
+    exposure: (
+        np.ndarray
+    )  # (2, n, C) P(the candidate is examined) under the logging policy, by PBM and UBM; or (2, 0, C)
+    clip: float  # the largest weight of a record
 
 
 class Rows(NamedTuple):
@@ -36,6 +60,8 @@ class Rows(NamedTuple):
     best: np.ndarray  # (n,) value of the best slate of the round
     liked_from: np.ndarray  # (n + 1,) int64; row i likes the candidates liked[liked_from[i]:liked_from[i + 1]]
     liked: np.ndarray  # (likes,) int64
+    users: Users
+    logger: Logger
 
 
 class Protocol(NamedTuple):
@@ -53,7 +79,23 @@ class Protocol(NamedTuple):
     known: bool  # the value of every candidate is known, so regret can be counted
     silence: float  # top scores below this count as "nothing recommended" in the published regret
     ties: int  # seed of the random order of equal scores
+    simulated: bool = False  # clicks are drawn from the world's click model, instead of looked up
+    truth: bool = False  # the world's click model is known: count true values
+    weighed: bool = False  # propensities are known: count inverse-propensity values
+    similar: bool = False  # count intra-list similarity
+    draws: int = 0  # seed of the drawn clicks, common to all policies
     lazy: bool = False  # rejection replay of one position asks the policy's `wins` kernel instead of `select`
+
+
+class Visit(NamedTuple):
+    """Working memory of one visit of a simulated user."""
+
+    family: np.ndarray  # (C,) int64
+    shown: np.ndarray  # (K,) attraction of what is shown, down the slate
+    reached: np.ndarray  # (K + 1,)
+    examined: np.ndarray  # (K,) P(the position is examined)
+    saw: np.ndarray  # (K,) 1 where a position was examined
+    total: np.ndarray  # (m,) for the similarity
 
 
 class Scratch(NamedTuple):
@@ -67,11 +109,13 @@ class Scratch(NamedTuple):
     seen: np.ndarray  # (batch, K) bool
     scores: np.ndarray  # (batch, C)
     propensities: np.ndarray  # (batch, K)
+    notes: np.ndarray  # (batch, K) int64
     features: np.ndarray  # (C, m) composed joint features
     all_slate: np.ndarray  # (C,) int64, for feedback on every candidate
     all_rewards: np.ndarray  # (C,)
     all_seen: np.ndarray  # (C,) bool
     all_propensities: np.ndarray  # (C,) ones: a reward that is revealed whatever is shown has no propensity
+    visit: Visit
 
 
 @kernel
@@ -89,12 +133,18 @@ def compose(
 
 
 @inlined
-def round_at(rows: Rows, row: int, at: int, slot: int, protocol: Protocol, scratch: Scratch) -> Round:
-    """The round of this row, its outputs in place `slot` of the scratch memory."""
+def round_at(
+    rows: Rows, row: int, at: int, slot: int, protocol: Protocol, scratch: Scratch, composed: bool = False
+) -> Round:
+    """The round of this row, its outputs in place `slot` of the scratch memory.
+
+    `composed` tells that its joint features are in the scratch memory already.
+    """
     shared = 0 if rows.candidates.shape[0] == 1 else row
     candidates = rows.candidates[shared]
     if protocol.users >= 0:
-        compose(rows.context[row], rows.items, candidates, protocol.users, protocol.items, scratch.features)
+        if not composed:
+            compose(rows.context[row], rows.items, candidates, protocol.users, protocol.items, scratch.features)
         features = scratch.features
     else:
         features = rows.features[0 if rows.features.shape[0] == 1 else row]
@@ -107,6 +157,7 @@ def round_at(rows: Rows, row: int, at: int, slot: int, protocol: Protocol, scrat
         scramble(protocol.ties, at),
         scratch.scores[slot],
         scratch.propensities[slot],
+        scratch.notes[slot],
     )
 
 
@@ -128,14 +179,62 @@ def fault_of(slate: np.ndarray, scores: np.ndarray, ranked: bool) -> int:
     return 0
 
 
+@kernel
+def meet(meter: metrics.Meter, users: Users, row: int, candidates: np.ndarray, slate: np.ndarray, visit: Visit) -> None:
+    """What the users of the world make of a slate: the attraction of the shown, and the true values into the sums."""
+    for c in range(candidates.shape[0]):
+        visit.family[c] = users.family[candidates[c]]
+    shown_attraction(users.attraction[row], visit.family, slate, users.fade, visit.shown)
+    value, chance = expected(users.weights, users.goes_on, visit.shown, visit.reached, visit.examined)
+    metrics.count_expected(meter, value, chance, users.best[row, 0], users.best[row, 1])
+
+
+@kernel
+def weigh(
+    meter: metrics.Meter,
+    logger: Logger,
+    row: int,
+    candidates: np.ndarray,
+    clicks: np.ndarray,
+    slate: np.ndarray,
+    visit: Visit,
+) -> None:
+    """Add what the logged `clicks` (C,) and propensities say of a slate, by both click models."""
+    metrics.count_ips(meter, metrics.PBM, slate, clicks, logger.examination, logger.exposure[0, row], logger.clip)
+    for k in range(slate.shape[0]):
+        visit.shown[k] = logger.attraction[candidates[slate[k]]]
+    always = visit.saw  # after a click the user of a browsing model goes on
+    always[:] = 1.0
+    expected(logger.after, always, visit.shown, visit.reached, visit.examined)
+    metrics.count_ips(meter, metrics.UBM, slate, clicks, visit.examined, logger.exposure[1, row], logger.clip)
+
+
 @inlined
 def count(
-    meter: metrics.Meter, rows: Rows, row: int, round: Round, slot: int, protocol: Protocol, scratch: Scratch
+    meter: metrics.Meter,
+    rows: Rows,
+    row: int,
+    at: int,
+    round: Round,
+    slot: int,
+    protocol: Protocol,
+    scratch: Scratch,
 ) -> None:
-    """Look up the rewards of the chosen slate and add the round to the sums."""
+    """Look up or draw the rewards of the chosen slate and add the round to the sums."""
     slate, rewards = scratch.slates[slot], scratch.rewards[slot]
-    for k in range(slate.shape[0]):
-        rewards[k] = rows.rewards[row, k if protocol.replay else slate[k]]
+    if protocol.truth:
+        meet(meter, rows.users, row, round.candidates, slate, scratch.visit)
+    if protocol.simulated:
+        key = scramble(protocol.draws, at)
+        users, visit = rows.users, scratch.visit
+        draw_clicks(users.weights, users.goes_on, visit.shown, slate, key, rewards, visit.saw)
+    else:
+        for k in range(slate.shape[0]):
+            rewards[k] = rows.rewards[row, k if protocol.replay else slate[k]]
+    if protocol.weighed:
+        weigh(meter, rows.logger, row, round.candidates, rows.rewards[row], slate, scratch.visit)
+    if protocol.similar:
+        metrics.count_similarity(meter, round.features, slate, scratch.visit.total)
     metrics.count_slate(meter, round.user, round.candidates, slate, rewards)
     if rewards[0] == 0 and round.scores[slate[0]] >= protocol.silence:
         meter.sums[metrics.FALSE] += 1
@@ -176,6 +275,7 @@ def with_all(round: Round, scratch: Scratch) -> Round:
         round.ties,
         round.scores,
         scratch.all_propensities,
+        round.notes,
     )
 
 
@@ -205,7 +305,8 @@ def deliver(state: Any, rows: Rows, protocol: Protocol, scratch: Scratch) -> Non
     """Template: give the waiting rounds their feedback, in their order."""
     for slot in range(scratch.clock[1]):
         row = scratch.rows[slot]
-        round = round_at(rows, row, scratch.at[slot], slot, protocol, scratch)
+        # with feedback at once the round that waits is the one that was composed last
+        round = round_at(rows, row, scratch.at[slot], slot, protocol, scratch, protocol.batch == 1)
         if protocol.full:
             reveal_all(rows, row, slot, scratch)
             update(state, with_all(round, scratch), scratch.all_slate, scratch.all_rewards, scratch.all_seen)
@@ -245,6 +346,8 @@ def drive(
         slate = scratch.slates[slot]
         for c in range(round.scores.shape[0]):
             round.scores[c] = 0.0
+        for k in range(slate.shape[0]):
+            round.notes[k] = 0
         if protocol.lazy:
             slate[0] = rows.slate[row, 0]
             if not wins(state, rng, round, slate[0]):
@@ -257,7 +360,7 @@ def drive(
         if meter.fault[0] != 0:
             meter.fault[1] = at[n]
             return
-        count(meter, rows, row, round, slot, protocol, scratch)
+        count(meter, rows, row, at[n], round, slot, protocol, scratch)
         scratch.rows[slot] = row
         scratch.at[slot] = at[n]
         scratch.clock[1] += 1
@@ -304,6 +407,7 @@ def batched(policy: Policy) -> Callable[..., None]:
 
 def _play_batch(policy, state, rng, rows, index, at, protocol, scratch, meter) -> None:
     scratch.scores[: index.size] = 0.0
+    scratch.notes[: index.size] = 0
     rounds, slates = [], []
     for slot, (row, place) in enumerate(zip(index, at, strict=True)):
         round = _own_features(round_at(rows, row, place, slot, protocol, scratch), protocol)
@@ -319,7 +423,7 @@ def _play_batch(policy, state, rng, rows, index, at, protocol, scratch, meter) -
         if meter.fault[0]:
             meter.fault[1] = place
             return
-        count(meter, rows, row, rounds[slot], slot, protocol, scratch)
+        count(meter, rows, row, place, rounds[slot], slot, protocol, scratch)
         if protocol.full:
             reveal_all(rows, row, slot, scratch)
             everything = (scratch.all_slate, scratch.all_rewards, scratch.all_seen)
@@ -405,47 +509,126 @@ def _scratch(spec: Spec, protocol: Protocol) -> Scratch:
         np.ones((batch, slate), np.bool_),
         np.zeros((batch, wide)),
         np.zeros((batch, slate)),
+        np.zeros((batch, slate), np.int64),
         np.zeros((wide, spec.m) if protocol.users >= 0 else (0, 0)),
         np.zeros(wide, np.int64),
         np.zeros(wide),
         np.ones(wide, np.bool_),
         np.ones(wide),
+        Visit(
+            np.zeros(wide, np.int64),
+            np.zeros(slate),
+            np.zeros(slate + 1),
+            np.zeros(slate),
+            np.zeros(slate),
+            np.zeros(spec.m),
+        ),
     )
 
 
-def rows_of(chunk: Chunk, items: np.ndarray, feedback: str, slate: int, likes: bool = True) -> Rows:
+class Known(NamedTuple):
+    """What is known of a log beside its rounds."""
+
+    items: np.ndarray  # (n_items, p) static features
+    family: np.ndarray  # (n_items,) int64
+    model: ClickModel  # how users click; of length 0 where unknown
+    logger: Logger  # the fitted click models; exposures are filled in chunk by chunk
+    examination: np.ndarray  # (L,) what policies are told of them, see policy.Spec; or (0,)
+    examination_after: np.ndarray  # (L, L + 1), or (0, 0)
+
+
+def known_of(items: np.ndarray, n_items: int, family: np.ndarray | None = None) -> Known:
+    """A log of which nothing is known but its items, and perhaps the family of each."""
+    none = np.zeros(0)
+    alone = np.arange(n_items) if family is None else family
+    model = ClickModel(np.zeros((0, 1)), none, 1.0)
+    logger = Logger(none, np.zeros((0, 0)), none, np.zeros((2, 0, 0)), np.inf)
+    return Known(items, alone, model, logger, none, np.zeros((0, 0)))
+
+
+def rows_of(chunk: Chunk, items: np.ndarray | Known, feedback: str, slate: int, likes: bool = True) -> Rows:
     """A chunk as this feedback shows it, with what all contenders need computed once.
 
-    Under "logged" the candidates of a round are the items of its logged slate, and the reward of an
-    item is its logged click wherever a policy places it. `slate` is K; without `likes` no liked items are looked up.
+    Under "logged" and "simulated" the candidates of a round are the items of its logged slate, in that order. The
+    reward of an item is its logged click wherever a policy places it, or a click drawn from the click model of
+    the world. `slate` is K; without `likes` no liked items are looked up.
     """
+    known = items if isinstance(items, Known) else known_of(items, int(chunk.candidates.max(initial=0)) + 1)
     n = chunk.user.shape[0]
     candidates, features, rewards, value = chunk.candidates, chunk.features, chunk.rewards, chunk.expected
+    attraction, scores = chunk.attraction, chunk.scores
     if feedback == "replay":
         rewards, value = chunk.clicks, chunk.expected[:0]
-    elif feedback == "logged":
+    elif feedback in ("logged", "simulated"):
         everywhere = np.broadcast_to(candidates, (n, candidates.shape[1]))
         candidates = np.take_along_axis(everywhere, chunk.slate, axis=1)
         if features.shape[2]:
             features = np.take_along_axis(features, chunk.slate[:, :, None], axis=1)
         rewards, value = chunk.clicks, chunk.expected
-        value = np.take_along_axis(value, chunk.slate, axis=1) if value.shape[0] else value
+        value, attraction, scores = (
+            np.take_along_axis(a, chunk.slate, axis=1) if a.shape[0] else a for a in (value, attraction, scores)
+        )
     if not value.shape[0] and feedback != "replay":
         value = rewards
-    liked_row, liked = np.nonzero(rewards) if likes and feedback != "replay" else (np.empty(0, np.int64),) * 2
+    likes = likes and feedback not in ("replay", "simulated")
+    liked_row, liked = np.nonzero(rewards) if likes else (np.empty(0, np.int64),) * 2
     return Rows(
         chunk.user,
         chunk.context,
         candidates,
         features,
-        items,
+        known.items,
         rewards,
         chunk.slate,
         value,
         _best(value, slate) if value.shape[0] else np.zeros(0),
         np.concatenate([[0], np.cumsum(np.bincount(liked_row, minlength=n))]),
         np.ascontiguousarray(liked),  # nonzero gives columns of one array, which would be one more signature
+        _users(known, attraction, candidates, slate),
+        _logger(known, scores, candidates),
     )
+
+
+def _users(known: Known, attraction: np.ndarray, candidates: np.ndarray, slate: int) -> Users:
+    weights, goes_on, fade = known.model
+    best = np.zeros((attraction.shape[0] if weights.shape[0] else 0, 2))
+    if best.shape[0]:
+        best_values(attraction, candidates, known.family, weights, goes_on, fade, slate, best)
+    return Users(attraction, known.family, weights, goes_on, fade, best)
+
+
+@kernel
+def best_values(
+    attraction: np.ndarray,
+    candidates: np.ndarray,
+    family: np.ndarray,
+    weights: np.ndarray,
+    goes_on: np.ndarray,
+    fade: float,
+    size: int,
+    out: np.ndarray,
+) -> None:
+    """Fill `out` (n, 2) with the expected CTR_sum and CTR_set of the best slate of `size` positions of each round."""
+    slate, shown, examined = np.zeros(size, np.int64), np.zeros(size), np.zeros(size)
+    reached, kin = np.zeros(size + 1), np.zeros(candidates.shape[1], np.int64)
+    for row in range(out.shape[0]):
+        offered = candidates[0 if candidates.shape[0] == 1 else row]
+        for c in range(kin.shape[0]):
+            kin[c] = family[offered[c]]
+        best_slate(attraction[row], kin, fade, slate)
+        shown_attraction(attraction[row], kin, slate, fade, shown)
+        out[row, 0], out[row, 1] = expected(weights, goes_on, shown, reached, examined)
+
+
+def _logger(known: Known, scores: np.ndarray, candidates: np.ndarray) -> Logger:
+    """The fitted click model with the exposures of a chunk; `scores` (n, C) are the logging policy's."""
+    told = known.logger
+    if not scores.shape[0] or not told.examination.shape[0]:
+        return told._replace(exposure=np.zeros((2, 0, candidates.shape[1])))
+    attraction = told.attraction[np.broadcast_to(candidates, scores.shape)]
+    by_position = propensity.exposures(pbm(told.examination), scores)
+    after_clicks = propensity.exposures(ubm(told.after), scores, attraction)
+    return told._replace(exposure=np.stack([by_position, after_clicks]))
 
 
 def _best(value: np.ndarray, slate: int) -> np.ndarray:

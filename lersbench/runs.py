@@ -27,14 +27,15 @@ def assemble(
     folder: Path,
     jobs: list[Job],
     kept: store.Store,
-    logs: dict[str, Log],
+    logs: dict[str, tuple[Log, dict[str, Any]]],
     seconds: dict[str, float],
     new: set[str],
     threads: int,
 ) -> Path:
     """Put the contenders together as one run; an earlier run where nothing has changed since and it is whole.
 
-    `new` are the keys of the jobs that were played just now, in `seconds`.
+    `new` are the keys of the jobs that were played just now, in `seconds`; `logs` the log of each case and what was
+    found in it.
     """
     name = store.digest([*sorted(job.key for job in jobs), scenario.as_json(chosen)])[:8]
     for same in sorted(folder.glob(f"*-{name}"), reverse=True):
@@ -101,7 +102,7 @@ class _Tidy:
 def _about(
     chosen: scenario.Scenario,
     jobs: list[Job],
-    logs: dict[str, Log],
+    logs: dict[str, tuple[Log, dict[str, Any]]],
     seconds: dict[str, float],
     new: set[str],
     threads: int,
@@ -111,7 +112,7 @@ def _about(
     packages = ("lersbench", "numpy", "numba", "pandas", "pyarrow")
     return {
         "scenario": {**told, "replicates": told["replay"]["replicates"]},
-        "logs": [{"variant": label, **_describe(log)} for label, log in logs.items()],
+        "logs": [{"variant": label, **_describe(log), **found} for label, (log, found) in logs.items()],
         "seeds": list(range(chosen.replay.seeds)),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
         "machine": {
@@ -129,7 +130,7 @@ def _about(
             label: round(float(np.median([rounds / max(spent, 1e-9) for rounds, spent in own])))
             for label, own in speed.items()
         },
-        "notes": _notes(chosen, logs),
+        "notes": _notes(chosen, [log for log, _ in logs.values()]),
     }
 
 
@@ -172,12 +173,14 @@ def _processor() -> str:
     )
 
 
-def _notes(chosen: scenario.Scenario, logs: dict[str, Log]) -> list[str]:
+def _notes(chosen: scenario.Scenario, logs: list[Log]) -> list[str]:
     """What a reader of the results has to know."""
     told = chosen.replay
     found = []
-    if "replay" in scenario.regimes(chosen) and any(log.info.propensities != "uniform" for log in logs.values()):
+    if "replay" in scenario.regimes(chosen) and any(log.info.propensities != "uniform" for log in logs):
         found.append("Rejection replay on a log that is not uniformly random: every value of it is biased.")
+    if told.fit:
+        found.append(f"The first {told.fit:,} rounds were used to fit the click models, and not replayed.")
     if told.batch > 1:
         found.append(f"Feedback is delivered every {told.batch} rounds.")
     if told.interactions:

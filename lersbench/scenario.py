@@ -19,7 +19,8 @@ from lersbench.metrics import METRICS
 from lersbench.policy import Policy, find, make
 
 Replicates = Literal["shuffle", "subsample", "none"]
-Feedback = Literal["bandit", "full", "logged", "replay"]
+Feedback = Literal["bandit", "full", "logged", "replay", "simulated"]
+PROTOCOLS = ("logged", "simulated")  # ways to score a ranked list: never ranked against each other
 
 
 class _Strict(BaseModel):
@@ -46,7 +47,7 @@ class Replay(_Strict):
     """The protocol of `[replay]`."""
 
     feedback: Feedback | list[Feedback] = "bandit"
-    slate: int = Field(1, ge=1)
+    slate: int | list[int] = 1
     batch: int = Field(1, ge=1)
     seeds: int = Field(10, ge=1)
     replicates: Replicates = "shuffle"
@@ -54,6 +55,8 @@ class Replay(_Strict):
     ranking: bool = True
     interactions: tuple[int, int] | None = None
     allow_biased: bool = False
+    fit: int = Field(0, ge=0)
+    clip: float = Field(10.0, gt=0)
 
     @model_validator(mode="before")
     @classmethod
@@ -66,7 +69,14 @@ class Replay(_Strict):
     def _each_regime_once(self) -> Replay:
         if isinstance(self.feedback, list) and len(set(self.feedback)) != max(1, len(self.feedback)):
             raise ValueError("feedback is an empty list, or names a regime twice")
+        sizes = self.slates
+        if not sizes or min(sizes) < 1 or len(set(sizes)) != len(sizes):
+            raise ValueError(f"slate takes a size of 1 or more, or a list of different ones, not {self.slate}")
         return self
+
+    @property
+    def slates(self) -> list[int]:
+        return self.slate if isinstance(self.slate, list) else [self.slate]
 
 
 class Expected(_Strict):
@@ -108,10 +118,22 @@ class Entry:
     label: str
     name: str
     policy: Policy
+    feedback: tuple[str, ...] = ()  # the regimes of the scenario it takes part in; empty: all
+    seeds: int = 0  # it is content with so many replicates; 0: the scenario's
 
     @property
     def params(self) -> dict[str, Any]:
         return asdict(self.policy)  # type: ignore[call-overload]
+
+
+@dataclass(frozen=True)
+class Case:
+    """What policies are compared in: a log, a regime, a slate size. `label` is "" where there is only one."""
+
+    label: str
+    log: str  # label of the log among the variants
+    feedback: Feedback
+    slate: int
 
 
 def _did_you_mean(word: str, known: Any) -> str:
@@ -138,6 +160,14 @@ def read(name: str, changes: dict[str, Any] | None = None) -> Scenario:
 
     Raises ConfigError naming file, key, value and the fix.
     """
+    path, content = load(name)
+    if "scenarios" in content:
+        raise ConfigError(f"{path} is a study of several scenarios: {', '.join(map(str, content['scenarios']))}.")
+    return parse({"name": path.stem, **changed(content, changes or {})}, str(path))
+
+
+def load(name: str) -> tuple[Path, dict[str, Any]]:
+    """The file of this name or path, and its content as it stands. Raises ConfigError where there is none."""
     known = available()
     path = Path(name) if name.endswith(".toml") else known.get(name)
     if path is not None and not path.is_file():
@@ -149,10 +179,14 @@ def read(name: str, changes: dict[str, Any] | None = None) -> Scenario:
             f"known: {', '.join(known)}."
         )
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        return path, tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}.") from error
-    for key, value in (changes or {}).items():
+
+
+def changed(content: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """`content` with the values at the dotted keys of `changes` replaced; it is changed in place."""
+    for key, value in changes.items():
         *sections, last = key.split(".")
         target = content
         for section in sections:
@@ -160,7 +194,7 @@ def read(name: str, changes: dict[str, Any] | None = None) -> Scenario:
             if not isinstance(target, dict):
                 raise ConfigError(f"'{key}' cannot be set: '{section}' is not a section.")
         target[last] = value
-    return parse({"name": path.stem, **content}, str(path))
+    return content
 
 
 def parse(content: dict[str, Any], where: str) -> Scenario:
@@ -212,6 +246,9 @@ def entries(scenario: Scenario) -> list[Entry]:
     for number, given in enumerate(scenario.policies, 1):
         options = dict(given)
         name, label = options.pop("name", None), options.pop("label", None)
+        own_regimes, own_seeds = _own_regimes(scenario, options.pop("feedback", [])), options.pop("seeds", 0)
+        if not isinstance(own_seeds, int) or own_seeds < 0:
+            raise ConfigError(f"{scenario.name}: policies entry {number}: 'seeds' is {own_seeds!r}; give a number.")
         if not isinstance(name, str):
             raise ConfigError(f"{scenario.name}: policies entry {number} has no 'name'; it has {given!r}.")
         policy = find(name)
@@ -221,8 +258,20 @@ def entries(scenario: Scenario) -> list[Entry]:
             shown = " ".join(filter(None, [label, own] if label else [_short(name), told]))
             if shown in found:
                 raise ConfigError(f"{scenario.name}: two policies are called '{shown}'; give one a 'label'.")
-            found[shown] = Entry(shown, name, make(policy, params))
+            found[shown] = Entry(shown, name, make(policy, params), own_regimes, own_seeds)
     return list(found.values())
+
+
+def _own_regimes(scenario: Scenario, told: Any) -> tuple[str, ...]:
+    """The regimes a policy takes part in; each must be one of the scenario's."""
+    found = tuple(told) if isinstance(told, list) else (told,)
+    for feedback in found:
+        if feedback not in regimes(scenario):
+            raise ConfigError(
+                f"{scenario.name}: a policy names feedback = {feedback!r}, but [replay] feedback has "
+                f"{', '.join(regimes(scenario))}."
+            )
+    return found
 
 
 def _short(name: str) -> str:
@@ -237,6 +286,19 @@ def variants(scenario: Scenario) -> list[tuple[str, Data]]:
     for values in _sweep(options):
         label = " ".join(f"{key}={values[key]}" for key in swept)
         found.append((label, Data(dataset=scenario.data.dataset, log=scenario.data.log, **values)))
+    return found
+
+
+def cases(scenario: Scenario) -> list[Case]:
+    """Every comparison of a scenario. Regimes that differ in what a policy may learn from are ranked together;
+    the protocols for ranked lists and the slate sizes are not."""
+    told, found = scenario.replay, []
+    protocols = len(regimes(scenario)) > 1 and set(regimes(scenario)) & set(PROTOCOLS)
+    for label, _ in variants(scenario):
+        for feedback in regimes(scenario):
+            for slate in told.slates:
+                own = [label, feedback if protocols else "", f"K={slate}" if len(told.slates) > 1 else ""]
+                found.append(Case(" ".join(filter(None, own)), label, feedback, slate))
     return found
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import takewhile
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ from numba.core.errors import NumbaError
 
 from lersbench import metrics, replay, scenario, store
 from lersbench.errors import LersbenchError
+from lersbench.histories import history_arrays
 from lersbench.log import Chunk, Log, read_all
 from lersbench.policy import Spec
 
@@ -37,8 +39,12 @@ class Job:
     key: str
     variant: str
     entry: scenario.Entry
-    feedback: str
+    case: scenario.Case
     seed: int
+
+    @property
+    def feedback(self) -> str:
+        return self.case.feedback
 
 
 class Clock:
@@ -56,14 +62,14 @@ class Clock:
             self.seconds[purpose] += time.perf_counter() - start
 
 
-def _width(log: Log, feedback: str) -> int:
-    return log.info.L if feedback == "logged" else log.info.C
-
-
-def spec_of(chosen: scenario.Scenario, log: Log, feedback: str) -> Spec:
+def spec_of(chosen: scenario.Scenario, log: Log, case: scenario.Case, known: replay.Known | None = None) -> Spec:
+    """What policies are told beforehand; `known` holds the click models fitted before."""
     info, pair = log.info, chosen.replay.interactions
     m = (1 + pair[0]) * (1 + pair[1]) if pair else info.m
-    return Spec(info.items, _width(log, feedback), chosen.replay.slate, info.d, m, info.rounds, info.users, log.items)
+    wide = info.L if case.feedback in scenario.PROTOCOLS else info.C
+    rounds = info.rounds - chosen.replay.fit
+    fitted = (known.examination, known.examination_after) if known else ()
+    return Spec(info.items, wide, case.slate, info.d, m, rounds, info.users, log.items, *fitted)
 
 
 def random_numbers(chosen: scenario.Scenario, purpose: str, replicate: int, policy: str = "") -> np.random.SeedSequence:
@@ -76,13 +82,23 @@ def random_numbers(chosen: scenario.Scenario, purpose: str, replicate: int, poli
 
 
 class Session:
-    """All contenders of one log and regime."""
+    """All contenders of one case: a log, a regime, a slate size."""
 
-    def __init__(self, chosen: scenario.Scenario, log: Log, feedback: str, threads: int, bar: Any, clock: Clock):
-        self.chosen, self.log, self.feedback = chosen, log, feedback
+    def __init__(
+        self,
+        chosen: scenario.Scenario,
+        log: Log,
+        case: scenario.Case,
+        known: replay.Known,
+        threads: int,
+        bar: Any,
+        clock: Clock,
+    ):
+        self.chosen, self.log, self.case, self.feedback, self.known = chosen, log, case, case.feedback, known
         self.threads, self.bar, self.clock = threads, bar, clock
-        self.spec = spec_of(chosen, log, feedback)
-        self.rounds = log.info.rounds
+        self.spec = spec_of(chosen, log, case, known)
+        self.first = chosen.replay.fit  # the rounds before it were for the click model
+        self.rounds = log.info.rounds - self.first
         steps = np.linspace(0, self.rounds, min(chosen.replay.checkpoints, self.rounds) + 1)[1:]
         self.checkpoints = np.unique(np.round(steps).astype(np.int64))
         self.stop = threading.Event()
@@ -90,7 +106,7 @@ class Session:
 
     def play(self, jobs: list[Job], kept: store.Store) -> list[Failure]:
         """Play the jobs, keep what they come to; those that failed."""
-        decoded = self.log.row_bytes(self._columns()) * self.rounds
+        decoded = self.log.row_bytes(self._columns()) * self.log.info.rounds
         keep = self.chosen.replay.replicates == "shuffle" or (len(jobs) > WAVE and decoded <= KEEP_BYTES)
         with self.clock("compile"):
             self.log.prepare()
@@ -99,14 +115,14 @@ class Session:
     def _in_memory(self, jobs: list[Job], kept: store.Store) -> list[Failure]:
         """Contender by contender, each made when its turn comes."""
         with self.clock("read"):
-            rows = self._rows(read_all(self.log, SHUFFLE_BYTES))
+            rows = self._rows(read_all(self.log, SHUFFLE_BYTES, self._columns()))
         ready, failures = self._compile(jobs, rows)
         with self.clock("replay"), ThreadPoolExecutor(self.threads) as pool:
             return failures + self._collect({pool.submit(self._whole, job, rows, kept): job for job in ready})
 
     def _whole(self, job: Job, rows: replay.Rows, kept: store.Store) -> None:
         contender = self._contender(job)
-        index, at = self._order(job.seed, 0, self.rounds)
+        index, at = self._order(job.seed, 0, self.log.info.rounds)
         batch = self.chosen.replay.batch
         edges = np.unique(np.linspace(0, self.rounds, SLICES + 1).astype(np.int64) // batch * batch)[1:]
         started = time.perf_counter()
@@ -179,44 +195,60 @@ class Session:
         return failures
 
     def _columns(self) -> list[str]:
-        wanted = {"replay": ["slate", "clicks", "propensities"], "logged": ["slate", "clicks", "expected"]}
+        shown = ["slate", "clicks"]
+        wanted = {
+            "replay": [*shown, "propensities"],
+            "logged": [*shown, "expected", "attraction", "scores"],
+            "simulated": [*shown, "attraction"],
+        }
         return ["user", "context", "candidates", "features", *wanted.get(self.feedback, ["rewards", "expected"])]
 
     def _rows(self, chunk: Chunk) -> replay.Rows:
         """The chunk as the regime shows it. Reading has checked that a log that calls itself uniform is so."""
-        likes = self.chosen.replay.ranking or self.log.info.users > 0
-        rows = replay.rows_of(chunk, self.log.items, self.feedback, self.chosen.replay.slate, likes)
-        if self.feedback != "replay" and self.log.info.users:
-            self.likes.add(rows)
+        likes = self.chosen.replay.ranking or self._counts_likes
+        rows = replay.rows_of(chunk, self.known, self.feedback, self.case.slate, likes)
+        if self._counts_likes:
+            self.likes.add(rows, max(0, self.first - chunk.start))
         return rows
+
+    @property
+    def _counts_likes(self) -> bool:
+        return self.feedback not in ("replay", "simulated") and self.log.info.users > 0
 
     def _order(self, seed: int, start: int, rounds: int) -> tuple[np.ndarray, np.ndarray]:
         """The rows of a chunk this replicate plays, and their places in its log."""
-        kind = self.chosen.replay.replicates
-        index = np.arange(rounds)
+        kind, skipped = self.chosen.replay.replicates, min(rounds, max(0, self.first - start))
+        index = np.arange(skipped, rounds)
         if kind == "shuffle":
             rng = np.random.default_rng(random_numbers(self.chosen, "order", seed))
-            return rng.permutation(rounds), index
+            return skipped + rng.permutation(index.size), np.arange(index.size)
         if kind == "subsample":
             bits = np.random.PCG64(random_numbers(self.chosen, "order", seed))
-            bits.advance(start)  # one number a row of the log, whatever the chunks
-            index = np.flatnonzero(np.random.Generator(bits).random(rounds) < 0.5)
-        return index, start + index
+            bits.advance(start + skipped)  # one number a row of the log, whatever the chunks
+            index = index[np.random.Generator(bits).random(index.size) < 0.5]
+        return index, start + index - self.first
 
     def _protocol(self, seed: int, composed: bool, silence: float) -> replay.Protocol:
         told = self.chosen.replay
         users, items = told.interactions if told.interactions and composed else (-1, -1)
+        truth = self.feedback in scenario.PROTOCOLS and self.known.model.weights.shape[0] > 0
+        logged = self.feedback == "logged"
         return replay.Protocol(
-            told.slate,
+            self.case.slate,
             told.batch,
             self.feedback == "replay",
             self.feedback == "full",
             users,
             items,
-            told.ranking and self.feedback != "replay",
-            self.feedback != "replay",
+            told.ranking and self.feedback not in ("replay", "simulated"),
+            self.feedback != "replay" and not truth,
             silence,
             int(random_numbers(self.chosen, "ties", seed).generate_state(1)[0]),
+            simulated=self.feedback == "simulated",
+            truth=truth,
+            weighed=logged and self.known.logger.examination.shape[0] > 0 and "scores" in self.log.info.columns,
+            similar=self.case.slate > 1 and self.spec.m > 0 and (composed or not told.interactions),
+            draws=int(random_numbers(self.chosen, "clicks", seed).generate_state(1)[0]),
         )
 
     def _compile(self, jobs: list[Job], rows: replay.Rows) -> tuple[list[Job], list[Failure]]:
@@ -233,7 +265,7 @@ class Session:
                         problems[kind] = None
                     except Exception as problem:
                         problems[kind] = problem
-        self.bar.set_description_str(" ".join(filter(None, [self.chosen.name, jobs[0].variant])))
+        self.bar.set_description_str(" ".join(filter(None, [self.chosen.name, self.case.label])))
         failed = [(job, error) for job in jobs if (error := problems[job.entry.label])]
         return [job for job in jobs if not problems[job.entry.label]], [_failure(*one) for one in failed]
 
@@ -241,17 +273,27 @@ class Session:
         policy = job.entry.policy
         name = json.dumps([type(policy).__qualname__, job.entry.params], sort_keys=True)  # however it was found
         rng = np.random.default_rng(random_numbers(self.chosen, "policy", job.seed, name))
-        pairs = self.rounds * self.chosen.replay.slate if self.feedback != "replay" and self.log.info.users else 0
+        pairs = self.rounds * self.case.slate if self._counts_likes else 0
         meter = metrics.new_meter(self.log.info.items, self.checkpoints, pairs)
         composed = "features" in policy.needs
         protocol = self._protocol(job.seed, composed, policy.silence)
-        left_out = self.chosen.replay.interactions and not composed
-        return replay.Contender(policy, replace(self.spec, m=0) if left_out else self.spec, protocol, meter, rng)
+        spec = replace(self.spec, m=0) if self.chosen.replay.interactions and not composed else self.spec
+        if "history" in policy.needs:
+            spec = replace(spec, history=self._history)
+        return replay.Contender(policy, spec, protocol, meter, rng)
+
+    @cached_property
+    def _history(self) -> dict[str, np.ndarray]:
+        found = history_arrays(self.log.user_table(), self.log.item_table())
+        for array in found.values():
+            array.flags.writeable = False  # all contenders read the same
+        return found
 
     def _keep(self, job: Job, contender: replay.Contender, kept: store.Store, seconds: float) -> None:
         contender.finish(self.rounds)
         curve = contender.meter.curve.copy()
-        curve[:, metrics.COVERAGE] /= max(1, self.likes.total)
+        if self._counts_likes:
+            curve[:, metrics.COVERAGE] /= max(1, self.likes.total)
         about = {"policy": job.entry.label, "seed": job.seed, "seconds": seconds, "rounds": contender.played}
         kept.put(job.key, store.Curve(self.checkpoints, metrics.NAMES, curve, about))
 
@@ -294,10 +336,13 @@ class _Likes:
     def __init__(self, items: int):
         self.items, self.pairs = items, np.empty(0, np.int64)
 
-    def add(self, rows: replay.Rows) -> None:
+    def add(self, rows: replay.Rows, skipped: int) -> None:
+        """Count the likes of a chunk, but for its first `skipped` rows."""
         row = np.repeat(np.arange(rows.user.shape[0]), np.diff(rows.liked_from))
+        told = row >= skipped
+        row, liked = row[told], rows.liked[told]
         shared = rows.candidates.shape[0] == 1
-        item = rows.candidates[0 if shared else row, rows.liked]
+        item = rows.candidates[0 if shared else row, liked]
         self.pairs = np.union1d(self.pairs, rows.user[row] * self.items + item)
 
     @property

@@ -249,7 +249,7 @@ def test_new_policy_writes_a_file_that_passes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "My-Policy", "3arms", "a b", "../up", "class", "my--policy", "a.py", "ucb1", "linucb_shared"]
+    "name", ["", "My-Policy", "3arms", "a b", "../up", "class", "my--policy", "a.py", "ucb1", "linucb_k"]
 )
 def test_new_policy_refuses_a_bad_name(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError):

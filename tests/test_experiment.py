@@ -466,7 +466,7 @@ def test_ctrl_c_ends_with_130_and_keeps_what_is_finished(tmp_path: Path, policy_
         ({"replay": {"feedback": "replay"}}, "has no 'slate'"),
         ({"replay": {"slate": 9}}, "only 8 candidates"),
         ({"data": LOGGED}, "needs the reward of every candidate"),
-        ({"policies": [{"name": "linucb-shared"}]}, "interactions = "),
+        ({"policies": [{"name": "linucb-k"}]}, "interactions = "),
         ({"data": {"d": 0}, "policies": [{"name": "linucb"}]}, "needs context"),
         ({"replay": {"interactions": [9, 0]}}, "the context has 3 values"),
         ({"data": {"rouns": 3}}, "did you mean 'rounds'"),

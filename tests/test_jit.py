@@ -28,7 +28,8 @@ import numpy as np
 from lersbench.policies.random import State, select
 from lersbench.policy import Round
 slate, none = np.zeros(1, np.int64), np.zeros(0)
-round = Round(0, -1, none, np.arange(3), np.zeros((3, 0)), 7, np.array([1.0, 3.0, 2.0]), np.zeros(1))
+out = np.array([1.0, 3.0, 2.0]), np.zeros(1), np.zeros(1, np.int64)
+round = Round(0, -1, none, np.arange(3), np.zeros((3, 0)), 7, *out)
 select(State(np.zeros(1, np.int64)), np.random.default_rng(0), round, slate)
 print(slate[0], sum(select.stats.cache_hits.values()))
 """

@@ -37,7 +37,8 @@ class Paper:
 
 def round_of(x: np.ndarray, candidates: np.ndarray, slate: int = 1, ties: int = 7) -> Round:
     n = candidates.size
-    return Round(0, -1, x, candidates.astype(np.int64), np.zeros((n, 0)), ties, np.zeros(n), np.zeros(slate))
+    out = np.zeros(n), np.zeros(slate), np.zeros(slate, np.int64)
+    return Round(0, -1, x, candidates.astype(np.int64), np.zeros((n, 0)), ties, *out)
 
 
 def choose(policy: LinUCB, state: linucb.State, round: Round) -> np.ndarray:

@@ -60,7 +60,7 @@ def test_hyper_parameters_are_checked(name: str) -> None:
         ("thompson", "prior_a", 0.0),
         ("thompson", "prior_b", 0.0),
         ("popular", "prior", 0.0),
-        ("linucb-shared", "ridge", 0.0),
+        ("linucb-k", "ridge", 0.0),
         ("linucb-hybrid", "ridge", 0.0),
         ("lints", "ridge", 0.0),
     ],

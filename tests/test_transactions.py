@@ -11,13 +11,17 @@ import pytest
 
 from lersbench.datasets import transactions
 from lersbench.datasets.history import History
-from lersbench.datasets.reduce import Features, reduce
+from lersbench.datasets.reduce import Features, reduce, standardised
+from lersbench.datasets.streamers import streamer_features
 from lersbench.datasets.tables import COLUMNS, Tables, read_tables
+from lersbench.datasets.text import text_vectors
 from lersbench.datasets.transactions import describe
 from lersbench.errors import ConfigError, DataError
+from lersbench.histories import history_arrays
 from lersbench.log import Log, validate
 
 CUT = "2021-07-01"
+WORDS = ["red", "blue", "linen", "cotton", "wool", "shirt", "skirt", "scarf", "coat", "hat"]
 
 
 def shop(seed: int = 0, lines: int = 6000, customers: int = 60, products: int = 40) -> Tables:
@@ -38,7 +42,9 @@ def shop(seed: int = 0, lines: int = 6000, customers: int = 60, products: int = 
         }
     )
     table.loc[::97, "quantity"] = -1
+    table["payment"] = pd.Series(["card", "cash", None, "points"])[rng.integers(4, size=lines)].to_numpy()
     goods = pd.DataFrame({"product": np.arange(products) + 1000, "weight": rng.random(products)})
+    goods["name"] = [f"{WORDS[i % 5]} {WORDS[5 + i // 8]}" for i in range(products)]
     goods["category"] = pd.Series([None, "a", "b", "c"] * (products // 4), dtype="string")
     people = pd.DataFrame(
         {"customer": [f"c{i:02}" for i in range(customers)], "city": ["X", "Y", "Z"] * (customers // 3)}
@@ -60,53 +66,6 @@ def by_id(log: Log) -> tuple[dict[str, np.ndarray], dict[int, np.ndarray]]:
 
 def rewards(log: Log) -> np.ndarray:
     return np.vstack([chunk.rewards for chunk in log.read()])
-
-
-def test_rfm_is_the_lifetimes_convention_worked_by_hand() -> None:
-    """A: 15 on day 0 in two orders, 20 on day 10, 40 on day 30; B once, on day 39; the cut is day 40."""
-    rows = [("A", 0, 10.0), ("A", 0, 5.0), ("A", 10, 20.0), ("A", 30, 40.0), ("B", 39, 7.0), ("C", 50, 1.0)]
-    table = pd.DataFrame(
-        {
-            "customer": [c for c, _, _ in rows],
-            "product": 1,
-            "seller": 0,
-            "order": range(len(rows)),
-            "time": [pd.Timestamp("2021-01-01 20:00") + pd.Timedelta(days=d) for _, d, _ in rows],
-            "amount": [a for _, _, a in rows],
-            "quantity": 1,
-        }
-    )
-    rfm = History(Tables(table), pd.Timestamp("2021-01-01") + pd.Timedelta(days=40)).rfm()
-    assert rfm.names == ["recency", "frequency", "monetary", "T"]
-    np.testing.assert_allclose(rfm.values, [[30, 2, 30, 40], [0, 0, 0, 1], [0, 0, 0, 0]])
-
-
-def test_sequences_are_the_last_orders_oldest_first_padded_in_front() -> None:
-    """Six orders of A (streamers 0..5, the second commented) and none of B before the cut."""
-    days = pd.date_range("2021-01-01", periods=6)
-    table = pd.DataFrame(
-        {
-            "customer": ["A"] * 7 + ["B"],
-            "product": [1, 2, 1, 1, 1, 1, 2, 1],
-            "seller": ["s0", "s1", "s2", "s3", "s4", "s5", "s5", "s0"],
-            "order": [0, 1, 2, 3, 4, 5, 5, 6],
-            "time": [*days, days[-1], pd.Timestamp("2021-03-01")],
-            "amount": 1.0,
-            "quantity": 1,
-        }
-    )
-    goods = pd.DataFrame({"product": [1, 2], "category": ["x", "y"]})
-    said = pd.DataFrame({"customer": ["A", "B"], "time": [days[1] + pd.Timedelta(hours=5), days[2]]})
-    tables = Tables(table, goods, comments=said, streamers=pd.Series({f"s{i}": i for i in range(6)}))
-    history = History(tables, pd.Timestamp("2021-02-01"))
-    sequences = history.sequences(np.array([1, 0]))  # B, A
-    np.testing.assert_array_equal(sequences["order_streamers"], [[-1] * 5, [1, 2, 3, 4, 5]])
-    np.testing.assert_array_equal(sequences["order_feedback"], [[0] * 5, [1.0, 0.5, 0.5, 0.5, 0.5]])
-    assert history.categories == ["x", "y"]
-    baskets = sequences["basket_categories"].reshape(2, 10, 2)
-    assert not baskets[0].any()
-    np.testing.assert_array_equal(baskets[1, 4:], [[1, 0], [0, 1], [1, 0], [1, 0], [1, 0], [0.5, 0.5]])
-    assert not baskets[1, :4].any()
 
 
 @pytest.mark.parametrize(
@@ -191,33 +150,83 @@ def test_repeat_exchanges_products_until_enough_rows_are_exact() -> None:
         transactions._exact_rows(np.ones((3, 3), bool), np.arange(3), np.arange(3), 3, 2, 1, 7, 3)
 
 
-def test_nothing_after_the_cut_reaches_contexts_features_or_sequences(tmp_path: Path) -> None:
-    """Everything after the cut is replaced: other pairs, amounts, sellers, comments, customers and products."""
+LISTS = {"users": ("static", "orders", "order_streamers", "baskets"), "items": ("product_side",)}
+
+
+def lists_by_id(log: Log) -> dict[tuple, np.ndarray]:
+    tables = {"users": log.user_table(), "items": log.item_table()}
+    return {
+        (kind, column, key): value
+        for kind, columns in LISTS.items()
+        for column in columns
+        for key, value in zip(tables[kind]["id"], tables[kind][column], strict=True)
+    }
+
+
+def test_nothing_after_the_cut_reaches_contexts_features_sequences_or_vectors(tmp_path: Path) -> None:
+    """Everything after the cut is replaced: pairs, amounts, sellers, orders, comments, customers, products, texts."""
     tables = shop()
     before = transactions.build(tables, tmp_path / "before", scenario="normal", cut=CUT)
     table = tables.transactions.copy()
     late = (table["time"] >= CUT).to_numpy()
     rng = np.random.default_rng(5)
-    for column in ("customer", "product", "seller"):
+    for column in ("customer", "product", "seller", "order", "payment"):
         table.loc[late, column] = rng.permutation(table.loc[late, column])
     table.loc[late, "amount"] *= rng.random(late.sum()) * 50 + 0.1
+    table.loc[late, "payment"] += " by telephone"
     table.loc[np.flatnonzero(late)[::50], "customer"] = "aaa"
     table.loc[np.flatnonzero(late)[::70], "product"] = 7
-    said = tables.comments.loc[tables.comments["time"] < CUT]
-    after = transactions.build(
-        dataclasses.replace(tables, transactions=table, comments=said), tmp_path / "after", scenario="normal", cut=CUT
+    new = pd.DataFrame({"product": [7], "name": ["aardvark zebra"], "weight": [1e6], "category": ["zoo"]})
+    said = pd.concat([tables.comments, tables.comments.assign(time=tables.comments["time"].where(lambda t: t < CUT))])
+    said = said.dropna().assign(customer=lambda t: t["customer"].where(t["time"] < CUT, "c01"))
+    changed = dataclasses.replace(
+        tables, transactions=table, comments=said, products=pd.concat([tables.products, new], ignore_index=True)
     )
+    after = transactions.build(changed, tmp_path / "after", scenario="normal", cut=CUT)
     assert rewards(before).shape != rewards(after).shape or (rewards(before) != rewards(after)).any()
-    for old, new in zip(by_id(before), by_id(after), strict=True):
+    facts = [{k: log.info.provenance[k] for k in ("static", "streamer_features", "text")} for log in (before, after)]
+    assert facts[0] == facts[1]
+    for old, new in zip((*by_id(before), lists_by_id(before)), (*by_id(after), lists_by_id(after)), strict=True):
         shared = old.keys() & new.keys()
         assert len(shared) > 30
         for key in shared:
             np.testing.assert_array_equal(old[key], new[key])
-    users = [log.user_table().set_index("id").sort_index() for log in (before, after)]
-    shared = users[0].index.intersection(users[1].index)
-    for column in ("static", "order_streamers", "order_feedback", "basket_categories"):
-        for key in shared:
-            np.testing.assert_array_equal(users[0].loc[key, column], users[1].loc[key, column])
+
+
+def test_of_a_new_product_the_offer_tells_streamer_and_text_alone(tmp_path: Path) -> None:
+    """Who buys it, how much and for what price changes nothing; who sells it on the day does."""
+    tables = shop()
+    table = tables.transactions.copy()
+    new = (table["product"] == 1003).to_numpy() & (table["time"] >= CUT).to_numpy()
+    table = table[(table["product"] != 1003).to_numpy() | new].reset_index(drop=True)
+    mine = ((table["product"] == 1003) & (table["time"] < "2021-07-02")).to_numpy()
+    assert mine.sum() > 2
+    table.loc[mine, "seller"] = [0, 4] * (mine.sum() // 2) + [4] * (mine.sum() % 2)  # streamers 0 and 1
+    other = table.copy()
+    other.loc[mine, "customer"] = other.loc[mine, "customer"].to_numpy()[::-1]
+    other.loc[mine, "amount"] *= np.arange(1, 1 + mine.sum())
+    moved = table.copy()
+    moved.loc[mine, "seller"] = 3  # streamer 2
+    sides, features = [], []
+    for name, lines in {"a": table, "b": other, "c": moved}.items():
+        log = transactions.build(
+            dataclasses.replace(tables, transactions=lines), tmp_path / name, scenario="normal", cut=CUT
+        )
+        row = log.item_table().set_index("id").loc[1003]
+        assert row["streamer"] == -1
+        sides.append(row["product_side"])
+        features.append(row["features"])
+    bought, _ = transactions._without_returns(dataclasses.replace(tables, transactions=table))
+    history = History(bought, pd.Timestamp(CUT))
+    streamers = streamer_features(history).values
+    s = streamers.shape[1]
+    np.testing.assert_allclose(sides[0][:s], streamers[:2].mean(axis=0), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(sides[2][:s], streamers[2], rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(sides[0], sides[1])
+    np.testing.assert_array_equal(sides[0][s:], sides[2][s:])
+    assert sides[0][s:].any()
+    for other_features in features[1:]:
+        np.testing.assert_array_equal(features[0], other_features)
 
 
 def test_what_is_known_before_the_cut_does_reach_the_context(tmp_path: Path) -> None:
@@ -252,12 +261,57 @@ def test_reduce_is_standardised_principal_components_with_fixed_signs() -> None:
     np.testing.assert_allclose(everything, standard)
 
 
+def test_standardised_leaves_out_or_zeroes_what_is_constant_where_it_is_fitted() -> None:
+    values = np.array([[1.0, 5, 0], [3.0, 5, 1], [9.0, 7, 1]])
+    fit = np.array([True, True, False])
+    out = standardised(Features(list("abc"), values), fit)
+    assert out.names == ["a", "c"]
+    np.testing.assert_allclose(out.values, [[-1, -1], [1, 1], [7, 1]])
+    kept = standardised(Features(list("abc"), values), fit, keep=True)
+    assert kept.names == ["a", "b", "c"]
+    np.testing.assert_allclose(kept.values, [[-1, 0, -1], [1, 0, 1], [7, 0, 1]])
+
+
+def test_a_log_holds_arrays_for_policies(tmp_path: Path) -> None:
+    """Shapes and types; a customer's arrays are those of the history, whatever the order of users in the log."""
+    tables = shop()
+    log = transactions.build(tables, tmp_path / "log", scenario="active", cut=CUT, customers=30, products=12, text=8)
+    arrays = history_arrays(log.user_table(), log.item_table())
+    facts = log.info.provenance
+    a, s, p = len(facts["static"]), len(facts["streamer_features"]), facts["text"]["width"]
+    assert (s, p) == (17, 8)
+    shapes = {"static": (30, a), "orders": (30, 16, s), "order_streamers": (30, 16), "baskets": (30, 16, p)}
+    assert {key: value.shape for key, value in arrays.items()} == {**shapes, "products": (12, s + p)}
+    assert {str(value.dtype) for key, value in arrays.items() if key != "order_streamers"} == {"float32"}
+    assert arrays["order_streamers"].dtype == np.int64
+    bought, _ = transactions._without_returns(tables)
+    history = History(bought, pd.Timestamp(CUT))
+    streamers = streamer_features(history)
+    users = history.customers.get_indexer(log.user_table()["id"])
+    words = text_vectors(history.catalogue, history.seen("product"), 8)
+    own = history.sequences(users, streamers.values, words.values)
+    for key, value in own.items():
+        np.testing.assert_array_equal(arrays[key], value)
+    assert any("lines of payment card" in name for name in facts["static"])
+    with pytest.raises(ConfigError, match="no static"):
+        history_arrays(None, log.item_table())
+
+
 def test_describe_stands_beside_the_published_figures(tmp_path: Path) -> None:
     log = transactions.build(shop(), tmp_path / "log", scenario="active", cut=CUT, customers=9, products=5)
     lines = {line.split()[0]: line.split()[1:] for line in describe(log).splitlines()[1:]}
     assert lines["customers"] == ["9", "1,000"]
     assert lines["likes"] == [f"{int(rewards(log).sum())}", "6,652"]
     assert lines["density"] == [f"{rewards(log).mean():.2%}", "3.30%"]
+    rows = [
+        {"what": "orders", "published": 1234567, "here": 9},
+        {"what": "days, mean", "published": 67.6, "here": 68.25},
+    ]
+    simulated = dataclasses.replace(shop(), facts={"calibration": rows})
+    log = transactions.build(simulated, tmp_path / "world", scenario="active", cut=CUT, customers=9, products=5)
+    below = describe(log).splitlines()[7:]
+    assert [line.split()[-2:] for line in below] == [["here", "published"], ["9", "1,234,567"], ["68.25", "67.6"]]
+    assert len({len(line) for line in below}) == 1
 
 
 def test_a_small_shop_is_taken_whole_and_the_log_says_so(tmp_path: Path) -> None:
@@ -297,6 +351,8 @@ def test_a_log_in_the_way_is_replaced_on_purpose_only(tmp_path: Path) -> None:
         ({"scenario": "normal", "day": "2022-06-30"}, DataError, "No product was sold.*span 2021-01-01 to 2021-07-30"),
         ({"scenario": "normal", "cut": "2020-01-01", "day": CUT}, DataError, "No purchase lies before the cut"),
         ({"scenario": "normal", "day": "July"}, ConfigError, "is no date"),
+        ({"scenario": "normal", "text": 0}, ConfigError, "text = 0 must be at least 1"),
+        ({"scenario": "normal", "text_path": "x"}, ConfigError, "say text_model = 'sentence' too"),
         ({"scenario": "normal", "like_days": 0}, ConfigError, "like_days = 0 must be at least 1"),
         ({"scenario": "repeat", "customers": 3, "products": 4, "likes_each": 5}, ConfigError, "more than the 4"),
     ],
@@ -312,7 +368,9 @@ def test_a_shop_without_optional_tables_makes_a_log(tmp_path: Path) -> None:
     log = transactions.build(tables, tmp_path / "log", scenario="active", cut=CUT, customers=20, products=10, context=4)
     assert (log.info.d, log.info.provenance["categories"]) == (4, [])
     assert sorted(log.info.provenance["streamers"]) == ["0", "1", "2", "3", "4"]  # every seller is one
-    assert "basket_categories" not in log.user_table()
+    assert "baskets" not in log.user_table()
+    with pytest.raises(ConfigError, match=r"no baskets \(users.parquet\).*products table with a text column"):
+        history_arrays(log.user_table(), log.item_table())
     assert validate(tmp_path / "log").ok
 
 

@@ -59,7 +59,7 @@ def play(
     for t in range(rounds):
         chunk = world.chunk
         offered, key = chunk.candidates[t % len(chunk.candidates)], int(scramble(7, t))
-        outputs = np.zeros(WIDE), np.zeros(slate)
+        outputs = np.zeros(WIDE), np.zeros(slate), np.zeros(slate, np.int64)
         round = Round(t, 0, chunk.context[t], offered, chunk.features[t], key, *outputs)
         shown = np.zeros(slate, np.int64)
         policy.select(state, rng, round, shown)
@@ -118,7 +118,8 @@ def test_ucb1_plays_every_arm_once_first() -> None:
     policy, rng = load("ucb1"), np.random.default_rng(0)
     state, shown = policy.init(world.spec), []
     for t in range(5):
-        round = Round(t, 0, np.zeros(0), np.arange(5), np.zeros((5, 0)), t, np.zeros(5), np.zeros(1))
+        out = np.zeros(5), np.zeros(1), np.zeros(1, np.int64)
+        round = Round(t, 0, np.zeros(0), np.arange(5), np.zeros((5, 0)), t, *out)
         slate = np.zeros(1, np.int64)
         policy.select(state, rng, round, slate)
         policy.update(state, round, slate, np.ones(1), np.ones(1, bool))
@@ -162,7 +163,7 @@ def test_exp3_weights_and_draws() -> None:
 
 def one_round(n: int, slate: int, features: np.ndarray | None = None) -> Round:
     z = np.zeros((n, 0)) if features is None else features
-    return Round(0, 0, np.zeros(0), np.arange(n), z, 5, np.zeros(n), np.zeros(slate))
+    return Round(0, 0, np.zeros(0), np.arange(n), z, 5, np.zeros(n), np.zeros(slate), np.zeros(slate, np.int64))
 
 
 @pytest.mark.parametrize(("name", "rate"), [("exp3", 0.3 / 4), ("exp3m", 2 * 0.3 / 4)])
@@ -273,8 +274,8 @@ def test_linucb_is_one_ridge_regression_an_item(items: int) -> None:
         assert in_order(round, slate)
 
 
-def test_linucb_shared_is_ridge_regression() -> None:
-    for round, slate, history in play(load("linucb-shared", alpha=0.4, ridge=0.5)):
+def test_linucb_k_is_ridge_regression() -> None:
+    for round, slate, history in play(load("linucb-k", alpha=0.4, ridge=0.5)):
         A, b = history.ridge(0.5)
         assert np.allclose(round.scores, upper_bounds(A, b, round.features, 0.4), atol=1e-9)
         assert in_order(round, slate)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from lersbench import metrics, replay
+from lersbench.checks import made_up_weights
 from lersbench.linalg import scramble
 from lersbench.log import Chunk
 from lersbench.policy import Policy, Round, Spec
@@ -40,6 +41,9 @@ def chunk(
         np.zeros((0, 0), np.int64) if slate is None else slate.astype(np.int64),
         np.zeros((0, 0)) if clicks is None else clicks.astype(float),
         np.zeros((0, 0)) if slate is None else np.full(slate.shape, 1.0 / wide),
+        np.zeros((0, 0)),
+        np.zeros((0, wide)),
+        np.zeros((0, wide)),
     )
 
 
@@ -80,6 +84,7 @@ def spec_of(rows: replay.Rows, slate: int = 1, m: int | None = None, n_items: in
         n,
         int(rows.user.max()) + 1,
         rows.items,
+        *made_up_weights(wide),
     )
 
 
@@ -145,6 +150,7 @@ def textbook_run(
             scramble(told.ties, t),
             np.zeros(wide),
             np.zeros(k),
+            np.zeros(k, np.int64),
         )
         slate = np.zeros(k, np.int64)
         policy.select(state, rng, round, slate)
