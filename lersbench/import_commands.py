@@ -97,6 +97,18 @@ def _told(log: Any) -> None:
 @click.option("--product-table", type=FILE, help="A table of products (product, category, ...).")
 @click.option("--customer-table", type=FILE, help="A table of customers (customer and static columns).")
 @click.option("--comment-table", type=FILE, help="A table of comments (customer, time).")
+@click.option("--streamer-table", type=FILE, help="A table of streamers (streamer and numbers known beforehand).")
+@click.option(
+    "--text", type=click.IntRange(1), default=64, show_default=True, help="Width of the products' text vectors."
+)
+@click.option(
+    "--text-model",
+    type=click.Choice(["svd", "sentence"]),
+    default="svd",
+    show_default=True,
+    help="What makes them: TF-IDF and SVD, or a sentence model.",
+)
+@click.option("--text-path", help="Folder of the sentence model; the one the package wordllama brings by default.")
 @click.option("--timezone", help="Time zone of the shop, as Asia/Taipei; times are local already by default.")
 @_shared
 def transactions(
@@ -107,6 +119,7 @@ def transactions(
     product_table: Path | None,
     customer_table: Path | None,
     comment_table: Path | None,
+    streamer_table: Path | None,
     timezone: str | None,
     n_products: int | None,
     name: str | None,
@@ -126,6 +139,7 @@ def transactions(
         products=product_table,
         customers=customer_table,
         comments=comment_table,
+        streamers=streamer_table,
         timezone=timezone,
     )
     log = source.build(read, out, name=name or table.stem, products=n_products, **options)

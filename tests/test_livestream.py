@@ -253,10 +253,3 @@ def test_the_span_of_the_last_orders_worked_by_hand() -> None:
     """Customer 0: days 1, 10, .., 60, of which the last five span 60 - 20; customer 1 has five orders: not enough."""
     orders = livestream._orders(of([(0, d, 0) for d in (1, 20, 30, 40, 50, 60)] + [(1, d, 0) for d in range(5)]))
     assert livestream._span(orders, livestream._backs(orders), 5).tolist() == [40]
-
-
-def test_the_text_shows_published_beside_here(shop: LiveShop) -> None:
-    text = livestream.as_text(livestream.calibration(shop, SCALE)).splitlines()
-    assert text[0].split() == ["published", "here"]
-    assert "lines of an order" in "\n".join(text)
-    assert len({len(line) for line in text}) == 1

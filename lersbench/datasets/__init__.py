@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from lersbench.datasets.options import Option, checked, options_of, suggestion
 from lersbench.errors import ConfigError
-from lersbench.jit import PACKAGE, cache_root
+from lersbench.jit import cache_root
+from lersbench.sources import closure
 
 if TYPE_CHECKING:
     from lersbench.log import Log
@@ -79,7 +80,7 @@ def build(name: str, **options: Any) -> Log:
         raise ConfigError(f"There is no data set {name!r}{suggestion(str(name), DATASETS)}")
     dataset = DATASETS[name]
     full = checked(f"data set {name}", dataset.options, options)
-    target = cache_root() / "logs" / f"{name}-{_key(full)}"
+    target = cache_root() / "logs" / f"{name}-{_key(dataset.module, full)}"
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         workshop = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
@@ -99,12 +100,15 @@ def _move(finished: Path, target: Path) -> None:
             raise
 
 
-def _key(options: dict[str, Any]) -> str:
+def _key(module: str, options: dict[str, Any]) -> str:
+    """Everything a log depends on: the sources of its module and of all that imports, the options, files they name."""
     digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
-    for source in sorted([*PACKAGE.glob("log*.py"), *PACKAGE.glob("datasets/*.py")]):
+    for source in closure(module):
         digest.update(source.read_bytes())
-    if options.get("path"):
-        folder = Path(options["path"]).expanduser().resolve()
+    for name in ("path", "text_path"):
+        if not options.get(name):
+            continue
+        folder = Path(options[name]).expanduser().resolve()
         for file in sorted(file for file in folder.rglob("*") if file.is_file()):
             digest.update(f"{file} {file.stat().st_size} {file.stat().st_mtime_ns}".encode())
     return digest.hexdigest()[:16]

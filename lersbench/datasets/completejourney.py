@@ -23,6 +23,7 @@ from lersbench.datasets import transactions
 from lersbench.datasets.fetch import Wheel, member, wheel
 from lersbench.datasets.options import at_least
 from lersbench.datasets.tables import Tables
+from lersbench.datasets.text import TextModel
 from lersbench.errors import DataError
 from lersbench.log import Log
 
@@ -59,6 +60,9 @@ def build(
     likes_each: int = 5,
     context: int = 20,
     item_features: int = 8,
+    text: int = 64,
+    text_model: TextModel = "svd",
+    text_path: str | None = None,
     seed: int = 0,
 ) -> Log:
     """Write the log of a scenario (see `transactions.build` for the options; `seed` is that of the store groups)."""
@@ -77,6 +81,9 @@ def build(
         likes_each=likes_each,
         context=context,
         item_features=item_features,
+        text=text,
+        text_model=text_model,
+        text_path=text_path,
         licence=LICENCE,
         attribution=ATTRIBUTION,
     )

@@ -7,11 +7,12 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from lersbench.datasets.reduce import Features, encode, frequent_levels, side_by_side
-from lersbench.datasets.tables import Tables
+from lersbench.datasets.reduce import MOST_LEVELS, Features, encode, frequent_levels, side_by_side
+from lersbench.datasets.tables import COLUMNS, Tables
 
-LAST_ORDERS = 5  # length of the customer-streamer sequence
-LAST_BASKETS = 10  # length of the customer-product sequence
+LAST_ORDERS = 5  # of which the context has a summary
+LAST_BASKETS = 10  # likewise
+SEQUENCE = 16  # orders of the sequences: the longest studied, 15, and the one that follows
 BOUGHT, COMMENTED = 0.5, 1.0  # feedback scores of an order: bought only, commented and bought
 
 
@@ -32,12 +33,12 @@ class History:
         self.customers = pd.Index(table["customer"].unique()).sort_values()
         self.products = pd.Index(table["product"].unique()).sort_values()
         past = table[table["time"] < cut]
-        streamer = self._streamers(past)
         self.streamers: list[str] = (
-            [str(name) for name in range(1 + int(streamer.max()))]
-            if tables.streamers is not None
-            else frequent_levels(past["seller"].astype("string"))
+            frequent_levels(past["seller"].astype("string"))
+            if tables.streamers is None
+            else [str(number) for number in range(1 + int(past["seller"].map(tables.streamers).fillna(-1).max()))]
         )
+        streamer = self.streamer_of(past["seller"])
         product = codes(self.products, past["product"])
         catalogue = self.catalogue
         if "category" in catalogue:
@@ -60,11 +61,12 @@ class History:
             }
         )
 
-    def _streamers(self, past: pd.DataFrame) -> np.ndarray:
+    def streamer_of(self, sellers: pd.Series) -> np.ndarray:
+        """(n,) the streamer of each seller, -1 for those who are, or were before the cut, none."""
         if self.tables.streamers is None:
-            sellers = past["seller"].astype("string")
-            return codes(frequent_levels(sellers), sellers)
-        return past["seller"].map(self.tables.streamers).fillna(-1).to_numpy(dtype=np.int64)
+            return codes(self.streamers, sellers.astype("string"))
+        number = sellers.map(self.tables.streamers).fillna(-1).to_numpy(dtype=np.int64)
+        return np.where(number < len(self.streamers), number, -1)
 
     @cached_property
     def catalogue(self) -> pd.DataFrame:
@@ -133,20 +135,32 @@ class History:
 
     @cached_property
     def static(self) -> Features:
-        """The static features of every customer: RFM and the customers table (text one-hot)."""
-        if self.tables.customers is None:
-            return self.rfm()
-        known = self.tables.customers.set_index("customer").reindex(self.customers)
-        return side_by_side(self.rfm(), encode(known.reset_index(drop=True), self.seen("customer")))
+        """The static features of every customer: RFM, the customers table (text one-hot), and the shares of the
+        order lines' further text columns (payment, shipping). Frequency and monetary value enter as log(1 + x)."""
+        rfm = self.rfm()
+        rfm.values[:, 1:3] = np.log1p(rfm.values[:, 1:3])
+        parts = [rfm]
+        if self.tables.customers is not None:
+            known = self.tables.customers.set_index("customer").reindex(self.customers)
+            parts.append(encode(known.reset_index(drop=True), self.seen("customer")))
+        return side_by_side(*parts, *self._line_traits())
+
+    def _line_traits(self) -> list[Features]:
+        table = self.tables.transactions
+        past = table[table["time"] < self.cut]
+        found = []
+        for name in past.columns.difference(list(COLUMNS), sort=False):
+            if pd.api.types.is_numeric_dtype(past[name]) or pd.api.types.is_datetime64_any_dtype(past[name]):
+                continue
+            text = past[name].astype("string")
+            if text.nunique() <= MOST_LEVELS:
+                levels = frequent_levels(text)
+                code = pd.Series(codes(levels, text))
+                found.append(self._shares(f"lines of {name}", self.lines["customer"], code, None, levels))
+        return found
 
     def customer_features(self) -> Features:
-        """Static features, shares of trade, and a summary of the last orders, one row a customer.
-
-        Frequency and monetary value enter as log(1 + x).
-        """
-        static = self.static
-        values = static.values.copy()
-        values[:, 1:3] = np.log1p(values[:, 1:3])
+        """Static features, shares of trade, and a summary of the last orders, one row a customer."""
         lines, orders = self.lines, self.orders
         recent = orders[orders["back"] < LAST_ORDERS]
         n = len(self.customers)
@@ -156,7 +170,7 @@ class History:
         baskets = lines[lines["order"].isin(orders.loc[orders["back"] < LAST_BASKETS, "order"])]
         per_line = 1 / baskets.groupby("order")["order"].transform("size")  # every basket weighs the same
         return side_by_side(
-            Features(static.names, values),
+            self.static,
             self._shares("trade of streamer", lines["customer"], lines["streamer"], lines["amount"], self.streamers),
             self._shares("trade of category", lines["customer"], lines["category"], lines["amount"], self.categories),
             self._shares("last orders of streamer", recent["customer"], recent["streamer"], None, self.streamers),
@@ -196,31 +210,42 @@ class History:
             encode(self.catalogue, fit, always=("category",)),
         )
 
-    def sequences(self, users: np.ndarray) -> dict[str, np.ndarray]:
-        """The last orders of the customers `users` (codes, (n,)), oldest first, padded in front.
+    def sequences(self, users: np.ndarray, streamers: np.ndarray, products: np.ndarray) -> dict[str, np.ndarray]:
+        """The last 16 orders of the customers `users` (codes, (n,)), oldest first, padded in front.
 
-        Returns order_streamers (n, 5) int8 (-1: no order), order_feedback (n, 5) float32 (0: no order), and
-        basket_categories (n, 10 * categories) float32: row-major, the share of each category in the basket's lines.
+        Args:
+            streamers: (streamers, s) what is known of each streamer. products: (n_products, p) vectors.
+
+        Returns `orders` (n, 16, s) float32, the row of the order's streamer times the feedback score (0: no order, or
+        of no streamer); `order_streamers` (n, 16) int16 (-1 likewise); `baskets` (n, 16, p) float32, the mean of the
+        order lines' products (0: no order).
         """
         row = np.full(len(self.customers), -1)
         row[users] = np.arange(len(users))
-        orders = self.orders[(row[self.orders["customer"]] >= 0) & (self.orders["back"] < LAST_BASKETS)]
-        last = orders[orders["back"] < LAST_ORDERS]
-        streamers = np.full((len(users), LAST_ORDERS), -1, np.int8)
-        feedback = np.zeros((len(users), LAST_ORDERS), np.float32)
-        place = row[last["customer"]], LAST_ORDERS - 1 - last["back"].to_numpy()
-        streamers[place], feedback[place] = last["streamer"], last["feedback"]
-        baskets = np.zeros((len(users), LAST_BASKETS, len(self.categories)), np.float32)
-        lines = self.lines.merge(orders[["order", "back"]], on="order")
-        size = lines.groupby("order")["order"].transform("size")
-        known = lines["category"] >= 0
-        cells = row[lines["customer"]], LAST_BASKETS - 1 - lines["back"].to_numpy(), lines["category"].to_numpy()
-        np.add.at(baskets, tuple(c[known] for c in cells), (1 / size)[known])
-        return {
-            "order_streamers": streamers,
-            "order_feedback": feedback,
-            "basket_categories": baskets.reshape(len(users), -1),
-        }
+        last = self.orders[(row[self.orders["customer"]] >= 0) & (self.orders["back"] < SEQUENCE)]
+        place = row[last["customer"]], SEQUENCE - 1 - last["back"].to_numpy()
+        who = np.full((len(users), SEQUENCE), -1, np.int16)
+        who[place] = last["streamer"]
+        orders = np.zeros((len(users), SEQUENCE, streamers.shape[1]), np.float32)
+        orders[place] = np.vstack([streamers, np.zeros(streamers.shape[1])])[who[place]]  # row -1: of no streamer
+        orders[place] *= last["feedback"].to_numpy(np.float32)[:, None]
+        return {"orders": orders, "order_streamers": who, "baskets": self._baskets(last, place, len(users), products)}
+
+    def _baskets(
+        self, orders: pd.DataFrame, place: tuple[np.ndarray, np.ndarray], n: int, products: np.ndarray
+    ) -> np.ndarray:
+        baskets = np.zeros((n, SEQUENCE, products.shape[1]), np.float32)
+        number = np.full(1 + self.lines["order"].max(), -1)
+        number[orders["order"]] = np.arange(len(orders))
+        of = number[self.lines["order"]]
+        inside = np.flatnonzero(of >= 0)
+        inside = inside[np.argsort(of[inside], kind="stable")]
+        sizes = np.bincount(of[inside], minlength=len(orders))  # an order has one line at least
+        starts = np.cumsum(sizes) - sizes
+        if len(orders):
+            total = np.add.reduceat(products[self.lines["product"].to_numpy()[inside]], starts, axis=0)
+            baskets[place] = total / sizes[:, None]
+        return baskets
 
 
 def codes(ids: pd.Index | list[str], values: pd.Series) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import compress
 from typing import NamedTuple
 
 import numpy as np
@@ -52,6 +53,19 @@ def frequent_levels(text: pd.Series) -> list[str]:
     return counts.sort_values(["count", "level"], ascending=[False, True])["level"].head(MOST_LEVELS).tolist()
 
 
+def standardised(features: Features, fit: np.ndarray, keep: bool = False) -> Features:
+    """Columns of mean 0 and deviation 1 over the rows `fit` (n,) bool.
+
+    A column that is constant over them says nothing: it is left out, or 0 throughout where `keep` is set.
+    """
+    sample = features.values[fit]
+    scale = sample.std(axis=0) if len(sample) else np.zeros(sample.shape[1])
+    live = scale > 1e-12
+    values = np.zeros(features.values.shape)
+    values[:, live] = (features.values[:, live] - sample[:, live].mean(axis=0)) / scale[live]
+    return features._replace(values=values) if keep else Features(list(compress(features.names, live)), values[:, live])
+
+
 def reduce(features: Features, fit: np.ndarray, width: int) -> tuple[np.ndarray, float]:
     """Standardise and project on the first `width` principal components (all features, unprojected, where 0).
 
@@ -60,13 +74,12 @@ def reduce(features: Features, fit: np.ndarray, width: int) -> tuple[np.ndarray,
 
     Returns (n, min(width, q)) values and the share of the variance they hold.
     """
-    sample = features.values[fit]
-    scale = sample.std(axis=0)
-    live = scale > 1e-12  # a constant column says nothing
-    standard = (features.values[:, live] - sample[:, live].mean(axis=0)) / scale[live]
+    standard = standardised(features, fit).values
     if width == 0 or standard.shape[1] == 0:
         return standard, 1.0
-    variance, components = np.linalg.eigh(np.cov(standard[fit], rowvar=False, bias=True).reshape((live.sum(),) * 2))
+    variance, components = np.linalg.eigh(
+        np.cov(standard[fit], rowvar=False, bias=True).reshape((standard.shape[1],) * 2)
+    )
     variance, components = variance[::-1][:width], components[:, ::-1][:, :width]
     components = components * np.sign(components[np.abs(components).argmax(axis=0), np.arange(components.shape[1])])
-    return standard @ components / np.sqrt(variance.mean()), float(variance.sum() / live.sum())
+    return standard @ components / np.sqrt(variance.mean()), float(variance.sum() / standard.shape[1])

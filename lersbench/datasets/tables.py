@@ -27,12 +27,15 @@ class Tables:
 
     Attributes:
         transactions: one row an order line: customer, product, seller, order (any hashable id), time (naive, in the
-            shop's own time zone), amount (money), quantity. Lines with amount or quantity <= 0 are returns.
+            shop's own time zone), amount (money), quantity. Lines with amount or quantity <= 0 are returns. Further
+            text columns of few values (payment, shipping) become features of the customers.
         products: product, and any further columns; `category` and text columns of few values become one-hot features,
             numbers become features, other text is for display. May leave out products, or be None.
         customers: customer, and static features treated likewise (no `category`). May be None.
         comments: customer, time: the customer said something (commented, redeemed a coupon) that day. May be None.
         streamers: seller -> streamer number from 0; None: every seller is a streamer.
+        streamer_table: streamer (its number, or the seller's name where every seller is one), and numbers known of it
+            beforehand, such as its followers. May leave out streamers, or be None.
         facts: where the tables come from; goes into the log's provenance.
     """
 
@@ -42,11 +45,18 @@ class Tables:
     comments: pd.DataFrame | None = None
     streamers: pd.Series | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+    streamer_table: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
         _require(self.transactions, COLUMNS, "transactions")
-        for name, key in (("products", ["product"]), ("customers", ["customer"]), ("comments", ["customer", "time"])):
-            table = getattr(self, name)
+        keys = {
+            "products": ["product"],
+            "customers": ["customer"],
+            "streamer_table": ["streamer"],
+            "comments": ["customer", "time"],
+        }
+        for attribute, key in keys.items():
+            name, table = attribute.removesuffix("_table"), getattr(self, attribute)
             if table is not None:
                 _require(table, key, name)
                 if key[-1] != "time" and table[key[0]].duplicated().any():
@@ -78,6 +88,7 @@ def read_tables(
     products: str | Path | None = None,
     customers: str | Path | None = None,
     comments: str | Path | None = None,
+    streamers: str | Path | None = None,
     timezone: str | None = None,
 ) -> Tables:
     """A shop's tables from CSV or Parquet files.
@@ -86,7 +97,8 @@ def read_tables(
         transactions: the order lines. customer, product and time are needed. Without `seller` there is one seller;
             without `order` all lines of a customer at one time are one order; without `amount` or `quantity` each is 1.
         columns: canonical name -> the file's own name, for columns of any of the files that are called differently.
-        products, customers, comments: optional further files (see `Tables`).
+        products, customers, comments, streamers: optional further files (see `Tables`; `streamers` is its
+            `streamer_table`).
         timezone: IANA name of the shop's time zone; times with a zone, and naive times taken as UTC, are converted to
             it. None: naive times are local already, and times with a zone are an error.
 
@@ -113,11 +125,13 @@ def read_tables(
     said = None if comments is None else _read(Path(comments), columns, ("customer", "time"))
     if said is not None and comments is not None:
         said["time"] = _times(said["time"], comments, zone)
+    traits = [name for name in lines if name not in COLUMNS and not pd.api.types.is_numeric_dtype(lines[name])]
     return Tables(
-        lines[list(COLUMNS)],
+        lines[[*COLUMNS, *traits]],
         products=None if products is None else _read(Path(products), columns, ("product",)),
         customers=None if customers is None else _read(Path(customers), columns, ("customer",)),
         comments=said,
+        streamer_table=None if streamers is None else _read(Path(streamers), columns, ("streamer",)),
         facts={"transactions": str(transactions), "columns": columns, "timezone": timezone, "assumed": assumed},
     )
 

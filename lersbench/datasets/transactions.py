@@ -2,8 +2,10 @@
 
 A *like* is a customer buying, within `like_days` days beginning with the recommended day, a product that was sold on
 the recommended day. Every round one customer comes, all products of the scenario are on offer in order of decreasing
-number of likes, and the whole row of likes is the reward (full feedback). Contexts and product features come from
-purchases before the cut alone.
+number of likes, and the whole row of likes is the reward (full feedback). Contexts, sequences and product features come
+from what happened before the cut alone. Of a product on offer two more things are known, for the offer says them: what
+stands in the products table, and, of a product never sold before the cut, which streamers sell it on the recommended
+day (not to whom, nor how much).
 
 * normal: every customer with at least one like x every product of the recommended day, one round a customer.
 * active: the customers and the products with the most likes, each counted over all of them; one round a customer. A
@@ -13,11 +15,20 @@ purchases before the cut alone.
   the 200 most liked, one at a time, each time the one that brings most such customers. Rows come out exact; columns
   come out as they are, and the provenance lists them.
 
+What is known of customers and products beyond context and features is kept for `lersbench.histories`:
+
+* users.parquet: `static` (a), standardised RFM and traits, within 8 deviations; `orders` (16 x s), `order_streamers`
+  (16) and `baskets` (16 x p), the last 16 orders (see `History.sequences`).
+* items.parquet: `product_side` (s + 32), the features of the product's streamer, and the leading components of its text
+  vector, standardised over the products sold before the cut. Its streamer is the one that sold most of it before the
+  cut; of a new product, the mean of those who sell it on the day.
+
 Ties are broken by id, so a build is reproducible.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,8 +39,10 @@ import pandas as pd
 
 from lersbench.datasets.history import History, codes, days
 from lersbench.datasets.options import at_least, suggestion
-from lersbench.datasets.reduce import reduce
+from lersbench.datasets.reduce import Features, reduce, standardised
+from lersbench.datasets.streamers import streamer_features
 from lersbench.datasets.tables import Tables
+from lersbench.datasets.text import TextModel, TextVectors, text_vectors
 from lersbench.errors import ConfigError, DataError
 from lersbench.log import Log, write
 
@@ -39,6 +52,8 @@ PUBLISHED = {  # customers, products, rounds, likes, density: the thesis doi 10.
     "active": {"customers": 1000, "products": 200, "rounds": 1000, "likes": 6652, "density": 0.033},
     "repeat": {"customers": 10, "products": 10, "rounds": 100, "likes": 50, "density": 0.5},
 }
+SIDE_COMPONENTS = 32  # of a product's text vector in `product_side`
+FAR = 8.0  # deviations: where `static` is cut off, for traits of a few customers only
 POOL = 200  # most liked products among which repeat looks
 CHUNK_BYTES = 16 << 20
 
@@ -50,6 +65,15 @@ class Selection(NamedTuple):
     products: np.ndarray
     likes: np.ndarray
     all_there_are: list[str]  # of "customers", "products": what came out below the published number
+
+
+class Known(NamedTuple):
+    """What is known of customers and products beyond context and features."""
+
+    static: Features  # of every customer
+    streamers: Features  # of every streamer
+    text: TextVectors  # of every product
+    product_side: np.ndarray  # (k, s + 32) float32 of the products of the scenario
 
 
 def build(
@@ -67,6 +91,9 @@ def build(
     likes_each: int = 5,
     context: int = 20,
     item_features: int = 8,
+    text: int = 64,
+    text_model: TextModel = "svd",
+    text_path: str | None = None,
     licence: str = "",
     attribution: str = "",
     overwrite: bool = False,
@@ -81,13 +108,15 @@ def build(
             are where there are fewer (the provenance says so).
         repeats, likes_each: how often a customer of repeat comes, and how many products each likes.
         context, item_features: widths after PCA; 0 keeps every standardised feature.
+        text: width of the products' text vectors (see `text`).
+        text_model, text_path: "svd", or "sentence" with the folder of a sentence model (None: that of wordllama).
         overwrite: replace a log that is at `out` already.
 
     Raises ConfigError for options that contradict each other, DataError where the tables cannot fill the scenario.
     """
     if scenario not in PUBLISHED:
         raise ConfigError(f"There is no scenario {scenario!r} of transactions{suggestion(scenario, PUBLISHED)}")
-    at_least(1, like_days=like_days, repeats=repeats, likes_each=likes_each)
+    at_least(1, like_days=like_days, repeats=repeats, likes_each=likes_each, text=text)
     at_least(0, context=context, item_features=item_features)
     day = cut if day is None else day
     cut_time, first = as_date("cut", cut), as_date("day", day)
@@ -100,7 +129,9 @@ def build(
     pairs, on_sale = likes(tables, history, first, like_days)
     chosen = _select(scenario, pairs, on_sale, customers, products, likes_each, like_days)
     x, x_share = reduce(history.customer_features(), history.seen("customer"), context)
-    z, z_share = reduce(history.product_features(), history.seen("product"), item_features)
+    sold = history.seen("product")
+    z, z_share = reduce(history.product_features(), sold, item_features)
+    known = _known(tables, history, chosen, first, text_vectors(history.catalogue, sold, text, text_model, text_path))
     visits = repeats if scenario == "repeat" else 1
     provenance = {
         **tables.facts,
@@ -116,16 +147,18 @@ def build(
         "published": PUBLISHED[scenario],
         "context_variance_kept": round(x_share, 4),
         "item_variance_kept": round(z_share, 4),
-        "static": history.static.names,
+        "static": known.static.names,
         "streamers": history.streamers,
+        "streamer_features": known.streamers.names,
+        "text": known.text.facts,
         "categories": history.categories,
     }
     return write(
         out,
         _rounds(chosen, x[chosen.customers], visits),
         name=f"{name}-{scenario}",
-        items=_items(history, chosen, z),
-        users=_users(history, chosen),
+        items=_items(history, chosen, z, known),
+        users=_users(history, chosen, known),
         licence=licence,
         attribution=attribution,
         provenance=provenance,
@@ -147,7 +180,10 @@ def likes(tables: Tables, history: History, day: pd.Timestamp, like_days: int) -
 
 
 def describe(log: Log) -> str:
-    """What the scenario of a log came out as, beside the published figures; "" for a log that is no such scenario."""
+    """What the scenario of a log came out as, beside the published figures; "" for a log that is no such scenario.
+
+    Below it, how the world came out beside what it is calibrated to, where it is a simulated one.
+    """
     facts = log.info.provenance
     if "published" not in facts:
         return ""
@@ -156,6 +192,11 @@ def describe(log: Log) -> str:
         form = ".2%" if key == "density" else ","
         told = "  (all there are)" if key in facts.get("all_there_are", ()) else ""
         rows.append(f"{key:<10} {format(facts[key], form):>10} {format(published, form):>10}{told}")
+    calibrated = facts.get("calibration", [])
+    wide = max((len(row["what"]) for row in calibrated), default=0)
+    if calibrated:
+        rows += ["", f"{'':<{wide}} {'here':>12} {'published':>12}"]
+    rows += [f"{row['what']:<{wide}} {row['here']:>12,} {row['published']:>12,}" for row in calibrated]
     return "\n".join(rows)
 
 
@@ -177,8 +218,7 @@ def _without_returns(tables: Tables) -> tuple[Tables, int]:
     bought = (table["quantity"] > 0) & (table["amount"] > 0)
     if not bought.any():
         raise DataError("Every transaction has an amount or a quantity of 0 or less: there are only returns.")
-    kept = Tables(table[bought], tables.products, tables.customers, tables.comments, tables.streamers, tables.facts)
-    return kept, int((~bought).sum())
+    return dataclasses.replace(tables, transactions=table[bought]), int((~bought).sum())
 
 
 def _select(
@@ -282,7 +322,33 @@ def _rounds(chosen: Selection, context: np.ndarray, visits: int) -> Iterator[dic
         yield chunk
 
 
-def _items(history: History, chosen: Selection, features: np.ndarray) -> pd.DataFrame:
+def _known(tables: Tables, history: History, chosen: Selection, day: pd.Timestamp, text: TextVectors) -> Known:
+    streamers = streamer_features(history)
+    sold = history.seen("product")
+    words = standardised(Features([], text.values[:, :SIDE_COMPONENTS]), sold, keep=True).values
+    share = _streamers_of(tables, history, day)[chosen.products]
+    return Known(
+        standardised(history.static, history.seen("customer")),
+        streamers,
+        text,
+        np.hstack([share @ streamers.values, words[chosen.products]]).astype(np.float32),
+    )
+
+
+def _streamers_of(tables: Tables, history: History, day: pd.Timestamp) -> np.ndarray:
+    """(n_products, streamers) the streamer of each product; equal shares of several, 0 where there is none."""
+    table = tables.transactions
+    offers = table.loc[days(table["time"]) == days(pd.Series([day]))[0], ["product", "seller"]]
+    streamer, product = history.streamer_of(offers["seller"]), codes(history.products, offers["product"])
+    new = (history.home[product] < 0) & (streamer >= 0)
+    shares = np.zeros((len(history.products), len(history.streamers)))
+    shares[product[new], streamer[new]] = 1  # once, however much was sold
+    sold = np.flatnonzero(history.home >= 0)
+    shares[sold, history.home[sold]] = 1
+    return shares / np.maximum(shares.sum(axis=1, keepdims=True), 1)
+
+
+def _items(history: History, chosen: Selection, features: np.ndarray, known: Known) -> pd.DataFrame:
     taken = chosen.products
     shown = history.catalogue.iloc[taken].reset_index(drop=True).drop(columns=["item", "id"], errors="ignore")
     table = pd.DataFrame(
@@ -297,12 +363,16 @@ def _items(history: History, chosen: Selection, features: np.ndarray) -> pd.Data
     )
     if features.shape[1]:
         table["features"] = list(features[taken])
+    if known.product_side.shape[1]:
+        table["product_side"] = list(known.product_side)
     return pd.concat([table, shown.drop(columns=list(table.columns), errors="ignore")], axis=1)
 
 
-def _users(history: History, chosen: Selection) -> pd.DataFrame:
+def _users(history: History, chosen: Selection, known: Known) -> pd.DataFrame:
     taken = chosen.customers
-    static = history.static.values[taken].astype(np.float32)
-    lists = {"static": static, **history.sequences(taken)}
+    sequences = history.sequences(taken, known.streamers.values, known.text.values)
+    static = np.clip(known.static.values[taken], -FAR, FAR).astype(np.float32)
+    lists = {"static": static, **sequences}
+    flat = {key: values.reshape(len(taken), -1) for key, values in lists.items()}
     table = pd.DataFrame({"user": np.arange(len(taken)), "id": history.customers[taken]})
-    return table.assign(**{key: list(values) for key, values in lists.items() if values.shape[1]})
+    return table.assign(**{key: list(values) for key, values in flat.items() if values.shape[1]})
