@@ -1,5 +1,7 @@
 # Thin calls of the command line; every target sets up .venv first if it is missing or out of date.
 SCENARIO ?= active
+DATASET ?=
+QUICK ?=
 ARGS ?=
 PYTHON ?= python3
 EXTRAS ?= neural,test,dev
@@ -7,11 +9,12 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install bench leaderboard plots report test test-slow lint benchmark clean
+WHICH = $(if $(DATASET),--dataset $(DATASET)) $(if $(QUICK),--quick)
+.PHONY: help install bench thesis leaderboard plots report test test-slow lint benchmark clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  SCENARIO=$(SCENARIO) (any of 'lersbench ls scenarios'), ARGS='--seeds 3' go to the command"
+	@echo "  SCENARIO=$(SCENARIO) (any of 'lersbench ls scenarios'), DATASET=livestream, ARGS='--seeds 3' go to the command"
 
 install: $(READY) ## create .venv with the package, its extras and the exact versions of constraints.txt
 
@@ -23,7 +26,10 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	@touch $@
 
 bench: $(READY) ## replay SCENARIO: leaderboard, curves, figures, report
-	@$(BIN)/lersbench bench $(SCENARIO) $(ARGS)
+	@$(BIN)/lersbench bench $(SCENARIO) $(WHICH) $(ARGS)
+
+thesis: $(READY) ## every experiment of both studies, one after the other, resumable; QUICK=1 for a short version
+	@$(BIN)/lersbench bench thesis $(WHICH) $(ARGS)
 
 leaderboard: $(READY) ## rank the policies of the last run of SCENARIO
 	@$(BIN)/lersbench leaderboard $(SCENARIO) $(ARGS)

@@ -9,6 +9,7 @@ import difflib
 import json
 import os
 import sys
+import time
 import tomllib
 from dataclasses import asdict
 from pathlib import Path
@@ -20,6 +21,7 @@ from lersbench import __version__, click_commands, import_commands
 from lersbench.errors import ConfigError, LersbenchError, RunError
 
 if TYPE_CHECKING:
+    from lersbench.labresults import LabResults
     from lersbench.leaderboard import Results
 
 RESULTS = click.option(
@@ -88,6 +90,7 @@ def _changes(settings: tuple[str, ...]) -> dict[str, Any]:
 )
 @click.option("--threads", type=click.IntRange(1), help="Contenders played at once; all cores by default.")
 @click.option("--fresh", is_flag=True, help="Play every contender again, also those with results.")
+@click.option("--dataset", metavar="NAME", help="Another data set that the scenario names; results are kept apart.")
 @click.option("--quick", is_flag=True, help="The short version of a study, kept apart from the whole one.")
 @click.option("--plots/--no-plots", default=True, show_default=True, help="Draw the figures and write the report.")
 @RESULTS
@@ -99,6 +102,7 @@ def bench(
     settings: tuple[str, ...],
     threads: int | None,
     fresh: bool,
+    dataset: str | None,
     quick: bool,
     plots: bool,
     results: Path,
@@ -111,14 +115,17 @@ def bench(
     """
     from lersbench import scenario as scenarios
     from lersbench import study as studies
+    from lersbench.labfile import Experiment
 
     changes = _changes(settings)
     if seeds is not None:
         changes["replay.seeds"] = seeds
-    study, parts = studies.read(scenario, changes, quick)
-    failed = []
+    study, parts = studies.read(scenario, changes, quick, dataset)
+    failed, started = [], time.perf_counter()
     for number, chosen in enumerate(parts, 1):
-        if added:
+        if added and isinstance(chosen, Experiment):
+            say(f"{chosen.name} is an experiment, which has no policies: {', '.join(added)} left out")
+        elif added and isinstance(chosen, scenarios.Scenario):
             told = chosen.model_dump(exclude_unset=True)
             told["policies"] = [*chosen.policies, *({"name": name} for name in added)]
             chosen = scenarios.parse(told, scenario)
@@ -135,6 +142,8 @@ def bench(
         raise RunError(f"{len(failed)} of the {len(parts)} scenarios failed: {', '.join(failed)}.")
     if study and plots:
         _study_page(study, parts, results)
+    if study:
+        say(f"{study.name}: {(time.perf_counter() - started) / 60:.1f} minutes for all {len(parts)} scenarios")
 
 
 def _bench(
@@ -143,8 +152,20 @@ def _bench(
     """Replay one scenario, and show what came out; `changed` when it is not quite that of its file."""
     from lersbench import experiment
     from lersbench import leaderboard as boards
+    from lersbench.labfile import Experiment
 
-    run = experiment.bench(chosen, results, threads, fresh, say)
+    if isinstance(chosen, Experiment):
+        from lersbench import lab_commands
+
+        lab_commands.bench(chosen, results, threads, fresh, plots, as_json, say)
+        return
+
+    def halfway(folder: Path) -> None:
+        say("The compiled policies are done; the others follow, and the leaderboard of all.")
+        if not as_json:
+            _show(boards.load(folder), False)
+
+    run = experiment.bench(chosen, results, threads, fresh, say, halfway)
     times = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in run.seconds.items())
     say(f"{run.played} contenders played, {run.reused} taken from earlier runs ({times})")
     loaded = boards.load(run.folder)
@@ -172,18 +193,29 @@ def _show(results: Results, as_json: bool) -> None:
         say(f"note: {caveat}")
 
 
-def _draw(results: Results, metrics: tuple[str, ...] = (), policies: tuple[str, ...] = ()) -> list[Path]:
+def _draw(results: Results | LabResults, metrics: tuple[str, ...] = (), policies: tuple[str, ...] = ()) -> list[Path]:
     from lersbench import plots
+    from lersbench.labresults import LabResults
 
+    if isinstance(results, LabResults):
+        from lersbench import lab_commands
+
+        return lab_commands.draw(results, say)
     folder = results.path / "figures"
     drawn = plots.draw_all(results, folder, metrics or None, policies or None)
     say(f"{len(drawn)} figure files: {folder}")
     return drawn
 
 
-def _report(results: Results, figures: list[Path] | None = None) -> None:
+def _report(results: Results | LabResults, figures: list[Path] | None = None) -> None:
     from lersbench import report as reports
+    from lersbench.labresults import LabResults
 
+    if isinstance(results, LabResults):
+        from lersbench import lab_commands
+
+        lab_commands.report(results, say, figures)
+        return
     for path in reports.write(results, results.path, figures):
         say(f"report: {path}")
 
@@ -208,7 +240,15 @@ def _study_page_of(scenario: str, results: Path) -> None:
             _study_page(study, parts, results)
 
 
-def _last(scenario: str, results: Path) -> list[Results]:
+def _loaded(run: Path) -> Results | LabResults:
+    """The results in the folder of a run: of a scenario, or of an experiment."""
+    from lersbench import labresults
+    from lersbench import leaderboard as boards
+
+    return labresults.load(run) if labresults.is_lab(run) else boards.load(run)
+
+
+def _last(scenario: str, results: Path) -> list[Results | LabResults]:
     """The last run of a scenario, those of a study, or the run whose folder is given."""
     from lersbench import leaderboard as boards
     from lersbench import scenario as scenarios
@@ -216,10 +256,10 @@ def _last(scenario: str, results: Path) -> list[Results]:
 
     path = Path(scenario)
     if (path / "run.json").is_file():
-        return [boards.load(path)]
+        return [_loaded(path)]
     known = scenarios.available()
     names = [part.name for part in studies.read(scenario)[1]] if scenario in known else [scenario]
-    return [boards.load(boards.latest(results, name)) for name in names]
+    return [_loaded(boards.latest(results, name)) for name in names]
 
 
 @cli.command()
@@ -233,9 +273,15 @@ def _last(scenario: str, results: Path) -> list[Results]:
 def leaderboard(scenario: str, metric: str | None, baseline: str | None, style: str | None, results: Path) -> None:
     """Rank the policies of the last run of SCENARIO (a name, or the folder of a run)."""
     from lersbench import leaderboard as boards
+    from lersbench.labresults import LabResults
 
     styles = {None: boards.to_terminal, "markdown": boards.to_markdown, "csv": boards.to_csv, "json": boards.to_json}
     for run in _last(scenario, results):
+        if isinstance(run, LabResults):
+            from lersbench import lab_commands
+
+            lab_commands.show(run, style, say)
+            continue
         click.echo(styles[style](boards.board(run, metric=metric, baseline=baseline)))
 
 

@@ -36,7 +36,7 @@ def click_model(
     LOG is the folder of a log with slates and clicks. The position-based model (pbm) has one examination weight a
     position, the user browsing model (ubm) one for each position and position of the last click above.
     """
-    from lersbench import clickfit, clickreport
+    from lersbench import clickfacts, clickfit
     from lersbench.errors import ConfigError
     from lersbench.log import Log
 
@@ -45,12 +45,13 @@ def click_model(
         raise ConfigError(f"--rows {rows}: {log} has {opened.info.rounds} rows.")
     counts = clickfit.count(opened, 0, rows, filtered)
     names = clickfit.MODELS if model == "both" else (model,)
-    told = clickreport.summary(opened.info, counts, [clickfit.fit_counts(counts, name) for name in names])
-    click.echo(json.dumps(told, indent=2, allow_nan=False) if as_json else clickreport.text(told))
+    told = clickfacts.summary(opened.info, counts, [clickfit.fit_counts(counts, name) for name in names])
+    click.echo(json.dumps(told, indent=2, allow_nan=False) if as_json else clickfacts.text(told))
     if plots:
+        from lersbench import clickfigure
         from lersbench.drawing import save
 
         folder = out or FOLDER / opened.info.name
         folder.mkdir(parents=True, exist_ok=True)
-        for path in save(clickreport.figure(told), folder, "click-model"):
+        for path in save(clickfigure.figure(told), folder, "click-model"):
             click.echo(f"figure: {path}", err=True)

@@ -158,7 +158,7 @@ def fit(
     stop: int | None = None,
     filtered: bool | None = None,
     tolerance: float = 1e-10,
-    iterations: int = 1000,
+    iterations: int = 10_000,
     smoothing: float = 0.0,
 ) -> Fit:
     """Fit the click model "pbm" or "ubm" to rows `start` to `stop` of a log of ranked lists.
@@ -179,7 +179,7 @@ def fit_both(
 
 
 def fit_counts(
-    counts: Counts, model: str, tolerance: float = 1e-10, iterations: int = 1000, smoothing: float = 0.0
+    counts: Counts, model: str, tolerance: float = 1e-10, iterations: int = 10_000, smoothing: float = 0.0
 ) -> Fit:
     """Fit a click model to counts, as clickless records removed where the counts hold lists.
 

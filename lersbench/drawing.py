@@ -256,12 +256,15 @@ def foot(results: Results) -> list[str]:
     spread = f"Mean and {kind}." if seeds > 1 else "One seed only, so no interval can be given."
     regimes = sorted(set(results.summary["feedback"]))
     regime = f"Feedback: {regimes[0]}." if len(regimes) == 1 else "Feedback differs as named: compare within a regime."
-    logs = results.meta["logs"]
-    sources = dict.fromkeys(
-        f"{log['attribution'].rstrip('.')}. {_licence(log)}" for log in logs if log.get("attribution")
-    )
     picked = [results.meta["picked"]] if "picked" in results.meta else []
-    return [f"{spread}{'' if results.lists else f' {regime}'}", *picked, *(f"Data: {source}" for source in sources)]
+    return [f"{spread}{'' if results.lists else f' {regime}'}", *picked, *sources(results)]
+
+
+def sources(results: Results) -> list[str]:
+    """Whose data it is, a line each."""
+    logs = results.meta["logs"]
+    told = dict.fromkeys(f"{log['attribution'].rstrip('.')}. {_licence(log)}" for log in logs if log.get("attribution"))
+    return [f"Data: {source}" for source in told]
 
 
 def _licence(log: Mapping[str, Any]) -> str:

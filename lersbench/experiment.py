@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from lersbench.datasets.transactions import describe
 from lersbench.errors import ConfigError, RunError
 from lersbench.fitting import Fitted
 from lersbench.log import Log
+from lersbench.policy import KernelPolicy
 from lersbench.runs import assemble
 from lersbench.session import Clock, Failure, Job, Session, spec_of, tell
 from lersbench.sources import closure
@@ -41,8 +43,12 @@ def bench(
     threads: int | None = None,
     fresh: bool = False,
     say: Callable[[str], None] = print,
+    halfway: Callable[[Path], None] = lambda run: None,
 ) -> Run:
     """Replay all contenders of a scenario and write `results/<scenario>/<run-id>/`.
+
+    Compiled policies come first, being fast; where others follow, `halfway` is given a run of the compiled ones, which
+    lasts until the whole one is there.
 
     Contenders whose result is in `results` already are not played again, unless `fresh`. Where some fail the
     run is made of the others. Raises ConfigError or DataError before anything is played, and RunError when
@@ -70,28 +76,48 @@ def bench(
         jobs += _jobs(chosen, case, logs[case.log], entries, core)
     missing = [job for job in jobs if fresh or not kept.has(job.key)]
     say(f"{chosen.name}: {len(jobs)} contenders, {len(jobs) - len(missing)} of them already in {folder}")
-    failures: list[Failure] = []
-    total = sum(logs[job.case.log].info.rounds - chosen.replay.fit for job in missing)
     with clock("fit"):
         fitted = {label: Fitted(log, chosen.replay.fit, chosen.replay.clip) for label, log in logs.items()}
         known = {label: found.known for label, found in fitted.items()}
-    with tqdm(total=total, unit=" rounds", unit_scale=True, disable=None, file=sys.stderr, dynamic_ncols=True) as bar:
+    failures: list[Failure] = []
+
+    def play(wanted: list[Job]) -> None:
         for case in cases:
-            wanted = [job for job in missing if job.case == case]
-            if wanted:
-                log = logs[case.log]
-                session = Session(chosen, log, case, known[case.log], at_once, bar, clock)
-                failures += session.play(wanted, kept)
-    failed = {failure.job for failure in failures}
-    told = f"{len(failed)} of {len(jobs)} contenders failed.\n{tell(failures)}" if failures else ""
-    done = [job for job in jobs if job not in failed]
+            own = [job for job in wanted if job.case == case]
+            if own:
+                session = Session(chosen, logs[case.log], case, known[case.log], at_once, bar, clock)
+                failures.extend(session.play(own, kept))
+
+    def put_together(wanted: list[Job]) -> Path:
+        new = {job.key for job in missing} & {job.key for job in wanted}
+        told_of = {case.label: (logs[case.log], fitted[case.log].facts) for case in cases}
+        return assemble(chosen, folder, wanted, kept, told_of, clock.seconds, new, at_once)
+
+    later = [job for job in missing if not isinstance(job.entry.policy, KernelPolicy)]
+    total = sum(logs[job.case.log].info.rounds - chosen.replay.fit for job in missing)
+    partial = None
+    with tqdm(total=total, unit=" rounds", unit_scale=True, disable=None, file=sys.stderr, dynamic_ncols=True) as bar:
+        play([job for job in missing if job not in later])
+        sooner = _without(jobs, [*later, *(failure.job for failure in failures)])
+        if later and sooner:
+            partial = put_together(sooner)
+            halfway(partial)
+        play(later)
+    told = f"{len(failures)} of {len(jobs)} contenders failed.\n{tell(failures)}" if failures else ""
+    done = _without(jobs, [failure.job for failure in failures])
     if not done:
         raise RunError(told)
-    new = {job.key for job in missing} - {job.key for job in failed}
     with clock("write"):
-        told_of = {case.label: (logs[case.log], fitted[case.log].facts) for case in cases}
-        run = assemble(chosen, folder, done, kept, told_of, clock.seconds, new, at_once)
+        run = put_together(done)
+        if partial and partial != run:
+            shutil.rmtree(partial)
+    new = {job.key for job in missing} & {job.key for job in done}
     return Run(run, len(new), len(done) - len(new), dict(clock.seconds), told)
+
+
+def _without(jobs: list[Job], some: list[Job]) -> list[Job]:
+    left_out = set(some)
+    return [job for job in jobs if job not in left_out]
 
 
 def verify(chosen: scenario.Scenario, run: Path, say: Callable[[str], None]) -> None:
@@ -217,7 +243,7 @@ def _jobs(
     ]
     found = []
     for entry in entries:
-        if entry.feedback and case.feedback not in entry.feedback:
+        if case.feedback not in entry.feedback:
             continue
         own = [store.file_digest(closure(type(entry.policy).__module__)), type(entry.policy).__qualname__, entry.params]
         for seed in range(min(entry.seeds or chosen.replay.seeds, chosen.replay.seeds)):

@@ -1,12 +1,16 @@
-"""What a run says across its cases, as blocks of a page and as tables: slate sizes, protocols, the growth of regret."""
+"""What a run says across its cases, as blocks of a page and as tables: slate sizes, protocols, the growth of regret,
+the click models fitted before the replay.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
+from lersbench.clickfacts import columns, exposure, quality
 from lersbench.drawing import drawn_cases
 from lersbench.leaderboard import MISSING, Results, number
 from lersbench.lifts import (
@@ -21,6 +25,7 @@ from lersbench.lifts import (
     slopes,
     verdict,
 )
+from lersbench.logfigures import click_models
 from lersbench.metrics import METRICS
 from lersbench.pages import Block, Heading, Items, Table, Text
 
@@ -29,7 +34,7 @@ REVERSED = 8  # reversed pairs that are listed; the table has their number
 
 def sections(results: Results) -> list[Block]:
     """All that the run has to say across its cases, under headings of their own."""
-    return [*_slates(results), *protocols(results), *_regret(results)]
+    return [*_slates(results), *protocols(results), *_regret(results), *_click_models(results)]
 
 
 def tables(results: Results) -> dict[str, pd.DataFrame]:
@@ -193,3 +198,29 @@ def _slope(row: object) -> str:
         return MISSING
     mean, low, high = (float(getattr(row, key)) for key in ("slope", "low", "high"))
     return f"{mean:.2f} [{low:.2f}, {high:.2f}]" if math.isfinite(low) else f"{mean:.2f}"
+
+
+# Click models ---------------------------------------------------------------------------------------------------------
+def _click_models(results: Results) -> list[Block]:
+    fitted = click_models(results)
+    if not fitted:
+        return []
+    told = (
+        "How often a position is examined, relative to the first: w(k) of the position-based model, and w(k,0) of the "
+        "user browsing model where nothing above was clicked. Perplexity tells how well a model foresees the clicks at "
+        "a position: 1 is perfect, 2 is a fair coin. Policies that need position weights were given these."
+    )
+    blocks: list[Block] = [Heading(2, "Click models"), Text(told)]
+    for case, facts in fitted:
+        cells = columns(facts)
+        place = f"{case.data}: " if case.data else ""
+        blocks += [
+            Text(f"{place}Fitted on the first {facts['records']:,} records, which were not replayed."),
+            Table(list(cells), list(zip(*cells.values(), strict=True)), words=0),
+            Items([*exposure(facts), *(_fit(name, model) for name, model in facts["models"].items())]),
+        ]
+    return blocks
+
+
+def _fit(name: str, model: dict[str, Any]) -> str:
+    return " ".join([f"{quality(name, model)}.", *model["notes"]])

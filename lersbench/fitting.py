@@ -7,26 +7,32 @@ from typing import Any
 
 import numpy as np
 
-from lersbench.clickfit import Fit, fit_both
+from lersbench.clickfacts import summary
+from lersbench.clickfit import Counts, Fit, count, fit_counts
 from lersbench.clickmodel import parse
 from lersbench.log import Log
 from lersbench.replay import Known, Logger, known_of
 
 
 class Fitted:
-    """The click models of one log; fitted, on its first `rounds` rounds, when they are first asked for."""
+    """The click models of one log; fitted, on its first `rounds` rounds, when they are first asked for.
+
+    `rounds` 0 fits none. `clip` is the largest weight of a record in the estimates by inverse propensity.
+    """
 
     def __init__(self, log: Log, rounds: int, clip: float):
         self.log, self.rounds, self.clip = log, rounds, clip
 
     @cached_property
     def known(self) -> Known:
-        """What `replay.rows_of` takes."""
+        """What `replay.rows_of` takes. Raises as `clickfit.count` and `clickfit.fit_counts` do."""
         table = self.log.item_table()
         family = table["family"].to_numpy(np.int64) if "family" in table else None
         found = known_of(self.log.items, self.log.info.items, family)
         if self.log.info.click_model:
             found = found._replace(model=parse(self.log.info.click_model))
+        uniform = self.log.info.propensities == "uniform" and self.log.info.C == self.log.info.L
+        found = found._replace(uniform=uniform)
         if not self.rounds:
             return found
         by_position, after_clicks = self._fits
@@ -35,8 +41,12 @@ class Fitted:
         )
 
     @cached_property
+    def _counts(self) -> Counts:
+        return count(self.log, 0, self.rounds)
+
+    @cached_property
     def _fits(self) -> tuple[Fit, Fit]:
-        return fit_both(self.log, 0, self.rounds)
+        return fit_counts(self._counts, "pbm"), fit_counts(self._counts, "ubm")
 
     @cached_property
     def _logger(self) -> Logger:
@@ -47,18 +57,12 @@ class Fitted:
             by_position.model.weights[:, 0].copy(), after_clicks.model.weights, attraction, nothing, self.clip
         )
 
-    @property
+    @cached_property
     def facts(self) -> dict[str, Any]:
-        """What run.json tells of the fits."""
+        """What run.json tells of the fits: under "click_models" what `clickfacts.summary` tells, nothing without any.
+
+        `records` of it is `rounds`, the rounds before the replay, so are all its shares.
+        """
         if not self.rounds:
             return {}
-        by_position, after_clicks = self._fits
-        return {
-            "click_models": {
-                "rounds": self.rounds,
-                "filtered": by_position.filtered,
-                "examination": by_position.weights.tolist(),
-                "examination_after": after_clicks.weights.tolist(),
-                "converged": [by_position.converged, after_clicks.converged],
-            }
-        }
+        return {"click_models": summary(self.log.info, self._counts, list(self._fits))}

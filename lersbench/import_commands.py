@@ -183,4 +183,7 @@ def impressions(
     log = source.build(table, out, _names(columns_file, columns), features, **options)
     for line in source.describe(log):
         click.echo(line, err=True)
+    if features:
+        advice = "bring them near [0, 1] and give a column of ones"
+        click.echo(f"note: linear policies take the features as they are: {advice}", err=True)
     _told(log)

@@ -1,5 +1,5 @@
 """Figures of a run, from its results alone: curves over rounds, HR@K, and a forest plot of the final values; with
-those of `sweeps` where the results have what these need.
+those of `sweeps` and `logfigures` where the results have what these need.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lersbench import sweeps
+from lersbench import logfigures, sweeps
 from lersbench.drawing import (
     LESS,
     RESAMPLES,
@@ -326,9 +326,9 @@ def draw_all(
     """Draw the figures of a run into `folder` and return their paths, PNG and SVG.
 
     By default: every curve that was measured, HR@K over K, the forest plot of the leaderboard's metric, and what
-    `sweeps` has to draw of the run. With
-    `metrics`, the curve and the forest plot of each of those; with `policies` (labels) only those contenders. Raises
-    ConfigError for a metric or policy that the run does not have.
+    `sweeps` and `logfigures` have to draw of the run. With `metrics`, the curve and the forest plot of each of those;
+    with `policies` (labels) only those contenders. Raises ConfigError for a metric or policy that the run does not
+    have.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -341,7 +341,7 @@ def draw_all(
         for stem, make in _figures(results, groups, metrics, policies):
             paths += save(make(), folder, stem)
         if metrics is None:
-            for stem, make in sweeps.figures(results, whole, policies):
+            for stem, make in [*sweeps.figures(results, whole, policies), *logfigures.figures(results)]:
                 paths += save(make(), folder, stem)
     return paths
 
@@ -392,7 +392,7 @@ def figure_title(stem: str) -> str:
             return metric.title if kind == "curve" else f"{metric.title}, final values"
     if stem == "hit-ratio":
         return HIT_RATIO
-    if title := sweeps.title(stem):
+    if title := sweeps.title(stem) or logfigures.title(stem):
         return title
     raise ConfigError(f"No figure of lersbench is called {stem!r}.")
 

@@ -535,6 +535,7 @@ class Known(NamedTuple):
     logger: Logger  # the fitted click models; exposures are filled in chunk by chunk
     examination: np.ndarray  # (L,) what policies are told of them, see policy.Spec; or (0,)
     examination_after: np.ndarray  # (L, L + 1), or (0, 0)
+    uniform: bool = False  # the logged list is a uniformly random order of all candidates
 
 
 def known_of(items: np.ndarray, n_items: int, family: np.ndarray | None = None) -> Known:
@@ -585,7 +586,7 @@ def rows_of(chunk: Chunk, items: np.ndarray | Known, feedback: str, slate: int, 
         np.concatenate([[0], np.cumsum(np.bincount(liked_row, minlength=n))]),
         np.ascontiguousarray(liked),  # nonzero gives columns of one array, which would be one more signature
         _users(known, attraction, candidates, slate),
-        _logger(known, scores, candidates),
+        _logger(known, scores, candidates, n),
     )
 
 
@@ -620,9 +621,11 @@ def best_values(
         out[row, 0], out[row, 1] = expected(weights, goes_on, shown, reached, examined)
 
 
-def _logger(known: Known, scores: np.ndarray, candidates: np.ndarray) -> Logger:
+def _logger(known: Known, scores: np.ndarray, candidates: np.ndarray, n: int) -> Logger:
     """The fitted click model with the exposures of a chunk; `scores` (n, C) are the logging policy's."""
     told = known.logger
+    if known.uniform:
+        scores = np.zeros((n, candidates.shape[1]))
     if not scores.shape[0] or not told.examination.shape[0]:
         return told._replace(exposure=np.zeros((2, 0, candidates.shape[1])))
     attraction = told.attraction[np.broadcast_to(candidates, scores.shape)]

@@ -179,12 +179,20 @@ def caveats(results: Results) -> list[str]:
         *_wide_intervals(ranking),
         *_biased_replay(results),
         *_one_log(results),
+        *_position_bias(results),
         *_flaws(results),
     ]
 
 
+def _position_bias(results: Results) -> list[str]:
+    if not any(case.protocol == "logged" for case in results.cases):
+        return []
+    told = "A logged click counts wherever a policy places the item, and what stood on top of the log was seen more"
+    return [f"{told} often: values lean toward the logged order."]
+
+
 def _flaws(results: Results) -> list[str]:
-    found = [why for name, why in FLAWS.items() if name in results.metrics]
+    found = [] if results.lists else [why for name, why in FLAWS.items() if name in results.metrics]
     told = 'Metrics named "as published" are shown to compare with the study and are flawed: '
     return [f"{told}{'; '.join(found)}."] if found else []
 

@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -99,6 +99,8 @@ class Scenario(_Strict):
     baseline: str = "random"
     leaderboard: str = "misses"
     data: Data
+    alternatives: dict[str, dict[str, Any]] = {}
+    """Options of other data sets in the place of `data`: `[alternatives.livestream]`, for --dataset livestream."""
     replay: Replay = Replay()
     policies: list[dict[str, Any]] = Field(min_length=1)
     expected: list[Expected] = []
@@ -118,7 +120,7 @@ class Entry:
     label: str
     name: str
     policy: Policy
-    feedback: tuple[str, ...] = ()  # the regimes of the scenario it takes part in; empty: all
+    feedback: tuple[Feedback, ...]  # the regimes it takes part in
     seeds: int = 0  # it is content with so many replicates; 0: the scenario's
 
     @property
@@ -155,15 +157,24 @@ def available() -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
-def read(name: str, changes: dict[str, Any] | None = None) -> Scenario:
+def read(name: str, changes: dict[str, Any] | None = None, dataset: str | None = None) -> Scenario:
     """The scenario of this name or path. `changes` maps dotted keys ("replay.seeds") to values that replace the file's.
+
+    `dataset` takes another of the data sets the scenario names; its results are kept apart, under "<name>-<dataset>".
 
     Raises ConfigError naming file, key, value and the fix.
     """
     path, content = load(name)
     if "scenarios" in content:
         raise ConfigError(f"{path} is a study of several scenarios: {', '.join(map(str, content['scenarios']))}.")
-    return parse({"name": path.stem, **changed(content, changes or {})}, str(path))
+    content = {"name": path.stem, **content}
+    if dataset is not None and dataset != content.get("data", {}).get("dataset"):
+        others = content.get("alternatives", {})
+        if dataset not in others:
+            known = [content.get("data", {}).get("dataset"), *others]
+            raise ConfigError(f"{path} names no data set '{dataset}', only {', '.join(map(str, known))}.")
+        content |= {"data": {"dataset": dataset, **others[dataset]}, "name": f"{content['name']}-{dataset}"}
+    return parse(changed(content, changes or {}), str(path))
 
 
 def load(name: str) -> tuple[Path, dict[str, Any]]:
@@ -202,7 +213,8 @@ def parse(content: dict[str, Any], where: str) -> Scenario:
     try:
         scenario = Scenario.model_validate(content)
     except ValidationError as error:
-        raise ConfigError("\n".join(_explain(where, problem) for problem in error.errors())) from error
+        told = dict.fromkeys(_explain(where, problem) for problem in error.errors())  # a union tells twice
+        raise ConfigError("\n".join(told)) from error
     labels = {word for entry in entries(scenario) for word in (entry.label, entry.name)}
     if "baseline" in scenario.model_fields_set and scenario.baseline not in labels:
         hint = _did_you_mean(scenario.baseline, labels)
@@ -223,6 +235,12 @@ def _explain(where: str, problem: Any) -> str:
         return f"{where}: '{key}' is missing."
     if problem["type"] == "value_error":
         return f"{where}: {problem['msg'].removeprefix('Value error, ').rstrip('.')}."
+    if key.startswith("replay.feedback"):
+        known = get_args(Feedback)
+        hint = _did_you_mean(str(problem["input"]), known)
+        return f"{where}: there is no feedback {problem['input']!r}, only {', '.join(known)}{hint}"
+    if key.startswith("replay.slate"):
+        return f"{where}: slate takes a size of 1 or more, or a list of them, not {problem['input']!r}."
     if key == "name":
         return f"{where}: 'name' is {problem['input']!r}; it names a folder: letters, digits, '.', '_' and '-' only."
     if key == "policies":
@@ -246,7 +264,8 @@ def entries(scenario: Scenario) -> list[Entry]:
     for number, given in enumerate(scenario.policies, 1):
         options = dict(given)
         name, label = options.pop("name", None), options.pop("label", None)
-        own_regimes, own_seeds = _own_regimes(scenario, options.pop("feedback", [])), options.pop("seeds", 0)
+        own_regimes, own_seeds = tuple(_told_regimes(scenario, given)), options.pop("seeds", 0)
+        options.pop("feedback", None)
         if not isinstance(own_seeds, int) or own_seeds < 0:
             raise ConfigError(f"{scenario.name}: policies entry {number}: 'seeds' is {own_seeds!r}; give a number.")
         if not isinstance(name, str):
@@ -262,14 +281,15 @@ def entries(scenario: Scenario) -> list[Entry]:
     return list(found.values())
 
 
-def _own_regimes(scenario: Scenario, told: Any) -> tuple[str, ...]:
-    """The regimes a policy takes part in; each must be one of the scenario's."""
-    found = tuple(told) if isinstance(told, list) else (told,)
+def _told_regimes(scenario: Scenario, policy: dict[str, Any]) -> list[Feedback]:
+    """The regimes a policy takes part in: its own `feedback`, or that of [replay]."""
+    told = policy.get("feedback", scenario.replay.feedback)
+    found = told if isinstance(told, list) else [told]
     for feedback in found:
-        if feedback not in regimes(scenario):
+        if feedback not in get_args(Feedback):
+            known = ", ".join(get_args(Feedback))
             raise ConfigError(
-                f"{scenario.name}: a policy names feedback = {feedback!r}, but [replay] feedback has "
-                f"{', '.join(regimes(scenario))}."
+                f"{scenario.name}: policy {policy.get('name')!r} has feedback = {feedback!r}; there are {known}."
             )
     return found
 
@@ -303,9 +323,11 @@ def cases(scenario: Scenario) -> list[Case]:
 
 
 def regimes(scenario: Scenario) -> list[Feedback]:
-    """The feedback regimes of a scenario."""
-    told = scenario.replay.feedback
-    return told if isinstance(told, list) else [told]
+    """The feedback regimes of a scenario: those of [replay], then those that only some policies name."""
+    found = [scenario.replay.feedback] if isinstance(scenario.replay.feedback, str) else list(scenario.replay.feedback)
+    for policy in scenario.policies:
+        found += [feedback for feedback in _told_regimes(scenario, policy) if feedback not in found]
+    return found
 
 
 def as_json(scenario: Scenario) -> dict[str, Any]:

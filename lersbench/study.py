@@ -13,8 +13,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from lersbench import scenario
+from lersbench import labfile, scenario
 from lersbench.errors import ConfigError
+
+Part = scenario.Scenario | labfile.Experiment
 
 
 class Study(BaseModel):
@@ -25,22 +27,26 @@ class Study(BaseModel):
     title: str
     description: str = ""
     scenarios: list[str] = Field(min_length=1)
+    dataset: str | None = None
     quick: dict[str, Any] = {}
 
 
 def read(
-    name: str, changes: dict[str, Any] | None = None, quick: bool = False
-) -> tuple[Study | None, list[scenario.Scenario]]:
-    """The scenarios of a name: those of a study, or the one scenario (and None).
+    name: str, changes: dict[str, Any] | None = None, quick: bool = False, dataset: str | None = None
+) -> tuple[Study | None, list[Part]]:
+    """The scenarios and experiments of a name: those of a study, or the one (and None).
 
     `changes` replace values in every one of them; `quick` takes the short version of a study, whose results are kept
-    apart under "<scenario>-quick". Raises ConfigError naming file, key, value and the fix.
+    apart under "<scenario>-quick". `dataset` is that of `scenario.read`; a study can name one for all its scenarios.
+    Raises ConfigError naming file, key, value and the fix.
     """
     path, content = scenario.load(name)
+    if labfile.is_one(content):
+        return None, [labfile.read(name, changes, quick, dataset)]
     if "scenarios" not in content:
         if quick:
             raise ConfigError(f"{path} is a single scenario, which has no short version; try --seeds 2 instead.")
-        return None, [scenario.read(name, changes)]
+        return None, [scenario.read(name, changes, dataset)]
     try:
         study = Study.model_validate({"name": path.stem, **content})
     except ValidationError as error:
@@ -50,8 +56,29 @@ def read(
             f"{path}: '{where}': {first['msg']}. A study takes {', '.join(Study.model_fields)}."
         ) from error
     short = dict(study.quick) if quick else {}
-    parts = [scenario.read(part, {**short, **(changes or {})}) for part in study.scenarios]
-    if quick:
-        study = study.model_copy(update={"name": f"{study.name}-quick"})
-        parts = [part.model_copy(update={"name": f"{part.name}-quick"}) for part in parts]
-    return study, parts
+    labs = {part for part in study.scenarios if labfile.is_one(scenario.load(part)[1])}
+    own = _shared_out(changes or {}, bool(labs), len(labs) < len(study.scenarios), str(path))
+    parts: list[Part] = []
+    for part in study.scenarios:
+        if part in labs:  # its file has a [quick] of its own
+            parts.append(labfile.read(part, own[labfile.Experiment], quick, dataset or study.dataset))
+            continue
+        made = scenario.read(part, {**short, **own[scenario.Scenario]}, dataset or study.dataset)
+        parts.append(made.model_copy(update={"name": f"{made.name}-quick"}) if quick else made)
+    return (study.model_copy(update={"name": f"{study.name}-quick"}) if quick else study), parts
+
+
+def _shared_out(
+    changes: dict[str, Any], labs: bool, replays: bool, where: str
+) -> dict[type[BaseModel], dict[str, Any]]:
+    """What of the changes is for scenarios and what for experiments, in a study of both: by the section they name."""
+    kinds: list[type[BaseModel]] = [scenario.Scenario, labfile.Experiment]
+    if not (labs and replays):
+        return dict.fromkeys(kinds, changes)
+    own = {kind: {k: v for k, v in changes.items() if k.partition(".")[0] in kind.model_fields} for kind in kinds}
+    if "replay.seeds" in changes:
+        own[labfile.Experiment]["replay.seeds"] = changes["replay.seeds"]
+    for key in changes:
+        if not any(key in told for told in own.values()):
+            raise ConfigError(f"{where}: '{key}' is a key of neither its scenarios nor its experiments.")
+    return own

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from lersbench import findings
+from lersbench import findings, labplots, labreport
 from lersbench.errors import ConfigError
+from lersbench.labresults import LabResults
 from lersbench.leaderboard import Results, board
 from lersbench.pages import Block, Heading, Items, Text, pictures, write_pages
 from lersbench.plots import draw_all
@@ -14,32 +15,43 @@ from lersbench.report import caveats, in_short, main_tables
 
 
 def write_study(
-    title: str, results: Sequence[Results], folder: str | Path, figures: Sequence[Sequence[Path]] | None = None
+    title: str,
+    results: Sequence[Results | LabResults],
+    folder: str | Path,
+    description: str = "",
+    figures: Sequence[Sequence[Path]] | None = None,
 ) -> list[Path]:
     """Write study.md and study.html into `folder`; return the two.
 
-    A part is one run, in the order given. `figures` are what `draw_all` returned for each, if it has drawn already;
-    else they are drawn into `folder`/figures/<scenario>. Raises ConfigError where there is no run, or two of one name.
+    A part is one run, in the order given; `description` stands below the title. `figures` are what `draw_all` returned
+    for each, if it has drawn already; else they are drawn into `folder`/figures/<scenario>. Raises ConfigError where
+    there is no run, or two of one name.
     """
     names = [part.scenario["name"] for part in results]
     if not names or len(set(names)) < len(names):
         raise ConfigError(f"A study needs one run or more, each of another scenario, not {', '.join(names) or 'none'}.")
     folder = Path(folder)
     if figures is None:
-        figures = [draw_all(part, folder / "figures" / part.scenario["name"]) for part in results]
-    return write_pages(document(title, results, figures), title, folder, "study")
+        figures = [_drawn(part, folder / "figures" / part.scenario["name"]) for part in results]
+    return write_pages(document(title, results, figures, description), title, folder, "study")
 
 
-def document(title: str, results: Sequence[Results], figures: Sequence[Sequence[Path]]) -> list[Block]:
+def document(
+    title: str, results: Sequence[Results | LabResults], figures: Sequence[Sequence[Path]], description: str = ""
+) -> list[Block]:
     """The whole page as blocks."""
-    blocks: list[Block] = [Heading(1, title)]
-    told = [line for part in results for line in findings.verdicts(part)]
+    blocks: list[Block] = [Heading(1, title), *([Text(description)] if description else [])]
+    told = [line for part in results if isinstance(part, Results) for line in findings.verdicts(part)]
     if told:
         blocks += [Heading(2, "Which protocol tells the truth, in short"), Items(told)]
     blocks += [Heading(2, "Parts"), Items([part.title for part in results])]
     for part, own in zip(results, figures, strict=True):
-        blocks += _part(part, own)
+        blocks += labreport.document(part, own, level=2) if isinstance(part, LabResults) else _part(part, own)
     return blocks
+
+
+def _drawn(part: Results | LabResults, folder: Path) -> list[Path]:
+    return labplots.draw_all(part, folder) if isinstance(part, LabResults) else draw_all(part, folder)
 
 
 def _part(part: Results, figures: Sequence[Path]) -> list[Block]:

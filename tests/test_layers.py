@@ -17,13 +17,14 @@ LAYERS = [  # each may import from those above it, and from its own line
     ("clickmodel", "propensity", "estimators"),
     ("logformat", "logcheck", "logread", "logwrite", "log"),
     ("ridge", "positions", "shared_ridge", "pbm", "ranked"),
-    ("clickcounts", "clickem", "clickfit"),
-    ("policy", "neural", "policies", "datasets", "statistics"),
+    ("clickcounts", "clickem", "clickfit", "clickfacts", "histories"),
+    ("bayes", "nets", "confidence", "codes", "sequence", "recommenders"),
+    ("policy", "neural", "gradient_bandit", "contexts", "lers", "policies", "datasets", "statistics"),
     ("replay", "scenario", "store", "leaderboard", "lifts"),
-    ("study", "fitting", "drawing"),
-    ("session", "plots", "sweeps", "pages", "checks"),
+    ("study", "fitting", "drawing", "projections", "labrules", "labfile", "labresults"),
+    ("session", "plots", "sweeps", "logfigures", "clickfigure", "pages", "checks", "labwork", "labplots"),
     ("runs", "findings", "report", "studypage", "newpolicy"),
-    ("experiment", "listing", "clickreport"),
+    ("experiment", "listing", "clickreport", "lab"),
     ("import_commands", "click_commands"),
     ("cli",),
     ("__main__",),
@@ -70,5 +71,10 @@ def test_analysis_knows_tables_and_never_policies() -> None:
 
 
 def test_torch_is_imported_by_no_module_of_the_core() -> None:
+    parts = ("neural", "nets", "bayes", "confidence", "gradient_bandit", "codes", "contexts", "lers", "recommenders")
+    names = ("neural_ucb", "neural_ts", "neural_linear", "bayes_by_backprop")
+    allowed = {f"{name}.py" for name in (*parts, "sequence", "labwork", *(f"policies/{name}" for name in names))}
     for path in MODULES:
-        assert "import torch" not in path.read_text()
+        text = path.read_text()
+        found = any(f"{word} torch" in text for word in ("import", "from"))
+        assert not found or path.relative_to(ROOT).as_posix() in allowed, path

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
+import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
 
-from lersbench import drawing, findings, lifts, plots, report, studypage, sweeps
+from lersbench import clickfacts, clickmodel, drawing, findings, lifts, logfigures, plots, report, studypage, sweeps
+from lersbench.clickfit import count_arrays, fit_counts
 from lersbench.errors import ConfigError
 from lersbench.leaderboard import Results, board, cells, load, to_markdown
+from lersbench.log import LogInfo
 from lersbench.statistics import interval
 from tests import fake_results
 
@@ -48,6 +53,18 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Results:
     }
     run = tmp_path_factory.mktemp("swept")
     return load(fake_results.make_lists(run, fake_results.swept(ALPHAS, names), seeds=3, points=8, **options))
+
+
+def with_facts(results: Results, last: float = 0.02) -> Results:
+    """The same results of logs on which click models were fitted, and whose features an encoder has made."""
+    rng = np.random.default_rng(0)
+    slate = rng.random((900, 9)).argsort(axis=1)[:, :4]
+    counts = count_arrays(slate, rng.random((900, 4)) < 0.4 / np.arange(1, 5), 9)
+    info = SimpleNamespace(name="taobao", click_model=clickmodel.as_told(clickmodel.pbm(1 / np.arange(1, 5))))
+    facts = clickfacts.summary(cast(LogInfo, info), counts, [fit_counts(counts, name) for name in ("pbm", "ubm")])
+    losses = {"loss_train": [0.04, 0.03, 0.025], "loss_held_out": [0.04, 0.032, last], "reconstruction_pca": 0.03}
+    logs = [{**log, "click_models": facts, "provenance": losses} for log in results.meta["logs"]]
+    return dataclasses.replace(results, meta={**results.meta, "logs": logs})
 
 
 def stems(results: Results) -> set[str]:
@@ -243,8 +260,9 @@ def test_every_figure_of_a_study_says_what_it_shows(both: Results, sizes: Result
         assert plots.figure_title(path.stem) in text
         assert "Ranked lists of a mobile shop (taobao, 180,000 rounds" in text
         assert "orders of arrival" in text
-    pages = studypage.write_study("The study", [both, sizes], tmp_path / "study", figures)
+    pages = studypage.write_study("The study", [both, sizes], tmp_path / "study", "What it asks.", figures)
     text = pages[0].read_text()
+    assert text.startswith("# The study\n\nWhat it asks.\n")
     assert text.index("in short") < text.index("logged-click re-ranking puts linucb-k first") < text.index("## Parts")
     assert text.count("### Leaderboard") == 2
     assert "| ubm-linucb | +" in text
@@ -252,6 +270,42 @@ def test_every_figure_of_a_study_says_what_it_shows(both: Results, sizes: Result
     assert len(links) == 8 + 5
     assert all((tmp_path / "study" / link).is_file() for link in links)
     assert pages[1].read_text().count("<img ") == len(links)
+
+
+def test_a_log_with_click_models_and_an_encoder_has_a_figure_of_each_and_a_table(both: Results, tmp_path: Path) -> None:
+    assert logfigures.figures(both) == []
+    told = with_facts(both)
+    assert [stem for stem, _ in logfigures.figures(told)] == ["click-model", "encoder-loss"]
+    with matplotlib.rc_context(drawing.STYLE):
+        drawn = {stem: make() for stem, make in logfigures.figures(told)}
+        for stem, figure in drawn.items():
+            drawing.save(figure, tmp_path, stem)
+    assert len(drawn["click-model"].axes) == 3, "four cases of one log are one row"
+    (loss,) = drawn["encoder-loss"].axes
+    lines = {str(line.get_label()): np.asarray(line.get_ydata()).tolist() for line in loss.get_lines()}
+    assert lines["training"] == [0.04, 0.03, 0.025]
+    assert lines["held out"] == [0.04, 0.032, 0.02]
+    assert lines["principal components (clean input, held out)"] == [0.03, 0.03]
+    for stem in drawn:
+        words = " ".join(re.findall(r"<text[^>]*>([^<]*)</text>", (tmp_path / f"{stem}.svg").read_text()))
+        assert plots.figure_title(stem) in words
+        assert "Data: Simulated shop." in words
+    text = report.write(told, tmp_path, [])[0].read_text()
+    facts = told.meta["logs"][0]["click_models"]
+    assert text.count("## Click models") == 1
+    assert text.count("Fitted on the first 900 records") == 1
+    first, fourth = (facts["models"]["pbm"]["weights"][k] for k in (0, 3))
+    row = next(line for line in text.splitlines() if line.startswith("| 4 | ") and f"{fourth:.3f}" in line)
+    assert first == 1
+    assert " | 0.250 | " in row, "the true weight"
+
+
+def test_two_encoders_are_two_panels(both: Results) -> None:
+    logs = [*with_facts(both).meta["logs"][:1], *with_facts(both, 0.019).meta["logs"][1:]]
+    told = dataclasses.replace(both, meta={**both.meta, "logs": logs})
+    drawn = dict(logfigures.figures(told))
+    assert len(drawn["encoder-loss"]().axes) == 2
+    assert len(drawn["click-model"]().axes) == 3
 
 
 def test_a_study_page_draws_what_was_not_drawn_and_wants_parts_of_different_names(tmp_path: Path) -> None:

@@ -1,0 +1,322 @@
+"""From an experiment's file to results on disk: run every work that is not there yet, then put the run together.
+
+`results/<name>/contenders/<key>.parquet` is the table of one work with one seed, written once under a temporary name
+and renamed; a second run, and one that goes on after an interruption, does only what is missing.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import os
+import platform
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from tqdm import tqdm
+
+from lersbench import labfile, projections, store
+from lersbench.datasets import sequences
+from lersbench.errors import ConfigError, LersbenchError, RunError
+from lersbench.jit import cache_root
+from lersbench.labrules import RULES, with_orders
+from lersbench.labwork import WORKS, states_of
+from lersbench.sources import closure
+
+PACKAGES = ("lersbench", "numpy", "pandas", "torch", "scikit-learn", "umap-learn")
+
+TRAINED = ("streamer", "basket", "code")  # works whose tables are curves over epochs
+
+
+@dataclass(frozen=True)
+class Job:
+    """A work with one seed; `before` are the jobs whose tables it is given."""
+
+    work: str
+    label: str
+    params: dict[str, Any]
+    seed: int
+    before: tuple[Job, ...] = ()
+
+    @property
+    def depth(self) -> int:
+        return 1 + max((job.depth for job in self.before), default=-1)
+
+    def key(self, root: str) -> str:
+        """The name of its file: what its result depends on. `root` names data and sources; the label is no part."""
+        return store.digest([root, self.work, self.params, self.seed, [job.key(root) for job in self.before]])
+
+
+@dataclass
+class Run:
+    """What `bench` hands on."""
+
+    folder: Path
+    played: int
+    reused: int
+    seconds: dict[str, float]
+    failures: str  # what failed, in words; "" where nothing did
+
+
+def bench(
+    chosen: labfile.Experiment,
+    results: Path,
+    threads: int | None = None,
+    fresh: bool = False,
+    say: Callable[[str], None] = print,
+) -> Run:
+    """Run all works of an experiment and write `results/<name>/<run-id>/`: curves, points where drawn, run.json.
+
+    Works whose result is in `results` already are not run again, unless `fresh`. Where some fail the run is made of
+    the others. Raises ConfigError or DataError before anything is trained, and RunError when all failed.
+    """
+    seconds, start = {}, time.perf_counter()
+    _needs_torch(chosen)
+    folder, about = data_of(chosen.data)
+    seconds["data"] = time.perf_counter() - start
+    say(f"{chosen.name}: {about['customers']:,} customers of {about['name']} with {sequences.LEAST} orders or more")
+    kept = store.Store(results / chosen.name)
+    try:
+        kept.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"The folder of the results, {results}, cannot be made ({error.strerror}).") from error
+    notes = [why for method in _methods(chosen) if (why := projections.missing(method))]
+    for why in notes:
+        say(f"Warning: a picture cannot be drawn. {why}")
+    jobs = plan(chosen)
+    root = store.digest([about["digest"], store.file_digest(closure("lersbench.labwork"))])
+    missing = [job for job in jobs if fresh or not kept.has(job.key(root))]
+    say(f"{chosen.name}: {len(jobs)} training runs and pictures, {len(jobs) - len(missing)} of them already there")
+    start = time.perf_counter()
+    failed = dict(_perform_all(missing, root, folder, kept, threads or os.cpu_count() or 1))
+    seconds["work"] = time.perf_counter() - start
+    done = [job for job in jobs if kept.has(job.key(root)) and job.key(root) not in failed]
+    if not any(job.work in TRAINED for job in done):
+        raise RunError(_told(failed, jobs, root))
+    run = _assemble(chosen, results / chosen.name, done, root, kept, folder, about, seconds, notes, bool(missing))
+    return Run(run, len(missing) - len(failed), len(jobs) - len(missing), seconds, _told(failed, jobs, root))
+
+
+def plan(chosen: labfile.Experiment) -> list[Job]:
+    """All jobs of an experiment, each after those it needs."""
+    settings, seeds = labfile.settings(chosen), range(chosen.training.seeds)
+    shared = {key: value for key, value in chosen.training.model_dump().items() if key != "seeds" and value is not None}
+    if chosen.experiment == "codes":
+        return _plan_codes(chosen, settings, shared)
+    longest = 1 + max(setting.params["length"] for setting in settings)
+    found = []
+    for setting in settings:
+        params = {key: value for key, value in setting.params.items() if value is not None}
+        task, customers = params.pop("task", "streamer"), params.pop("customers", "own")
+        least = longest if customers == "same" else params["length"] + 1
+        found += [Job(task, setting.label, {**shared, **params, "least": least}, seed) for seed in seeds]
+    return found
+
+
+def _plan_codes(chosen: labfile.Experiment, settings: Sequence[labfile.Setting], shared: dict[str, Any]) -> list[Job]:
+    context = Job("context", "context", chosen.context.model_dump(), 0)
+    found, drawn = [context], [context]
+    for setting in settings:
+        params = {key: value for key, value in setting.params.items() if key != "picture"}
+        told = {**shared, **params}
+        found += [Job("code", setting.label, told, seed, (context,)) for seed in range(chosen.training.seeds)]
+        if setting.params["picture"]:
+            drawn.append(Job("codes", setting.label, told, 0, (context,)))
+    methods = [method for method in _methods(chosen) if not projections.missing(method)]
+    pictures = [
+        Job("picture", job.label, {"method": method, "customers": chosen.pictures.customers}, 0, (job,))
+        for job in drawn
+        for method in methods
+    ]
+    return [*found, *drawn[1:], *pictures]
+
+
+def _methods(chosen: labfile.Experiment) -> list[str]:
+    return list(dict.fromkeys(chosen.pictures.methods)) if chosen.experiment == "codes" else []
+
+
+def _needs_torch(chosen: labfile.Experiment) -> None:
+    try:
+        version("torch")
+    except PackageNotFoundError as error:
+        raise ConfigError(
+            f"{chosen.name} trains networks, which needs torch: pip install 'lersbench[neural]'"
+        ) from error
+
+
+# Data -----------------------------------------------------------------------------------------------------------------
+def data_of(data: labfile.Data) -> tuple[Path, dict[str, Any]]:
+    """The folder with the arrays of the customers' sequences, made now or before, and what is known of them."""
+    options = sequences.known_options(data.dataset, data.options)
+    files = [Path(options["text_path"])] if options["text_path"] else []
+    stamps = [(str(p), p.stat().st_mtime_ns) for top in files for p in sorted(top.rglob("*")) if p.is_file()]
+    sources = store.file_digest(closure("lersbench.datasets.sequences"))
+    folder = cache_root() / "sequences" / f"{data.dataset}-{store.digest([options, stamps, sources])}"
+    if not (folder / "about.json").is_file():
+        made = sequences.read(data.dataset, options)
+        with store.replacing(folder) as temporary:
+            temporary.mkdir(parents=True)
+            total = hashlib.sha256()
+            for name, values in sorted(made.arrays.items()):
+                np.save(temporary / f"{name}.npy", values)
+                total.update(name.encode() + values.tobytes())
+            about = {**made.about, "digest": total.hexdigest()}
+            (temporary / "about.json").write_text(json.dumps(about, default=str), encoding="utf-8")
+    return folder, json.loads((folder / "about.json").read_text(encoding="utf-8"))
+
+
+def arrays_in(folder: Path) -> dict[str, np.ndarray]:
+    return {path.stem: np.load(path) for path in sorted(folder.glob("*.npy"))}
+
+
+# Work -----------------------------------------------------------------------------------------------------------------
+def _perform_all(
+    jobs: Sequence[Job], root: str, data: Path, kept: store.Store, at_once: int
+) -> Iterator[tuple[str, str]]:
+    """Run the jobs side by side in processes, those that others build on first; key and error of each failure."""
+    failed: dict[str, str] = {}
+    with tqdm(total=len(jobs), unit=" works", disable=None, file=sys.stderr, dynamic_ncols=True) as bar:
+        for depth in sorted({job.depth for job in jobs}):
+            wave = [job for job in jobs if job.depth == depth]
+            ready = [job for job in wave if not any(before.key(root) in failed for before in job.before)]
+            failed |= {job.key(root): "what it builds on failed" for job in wave if job not in ready}
+            side_by_side = Parallel(n_jobs=min(at_once, len(ready) or 1), return_as="generator_unordered")
+            for key, error in side_by_side(delayed(_perform)(job, root, data, kept) for job in ready):
+                bar.update()
+                if error:
+                    failed[key] = error
+            bar.update(len(wave) - len(ready))
+    yield from failed.items()
+
+
+def _perform(job: Job, root: str, data: Path, kept: store.Store) -> tuple[str, str]:
+    """Run one job on one core and keep its table; its key, and what went wrong ("": nothing)."""
+    from lersbench.neural import cores_for
+
+    start = time.perf_counter()
+    try:
+        with cores_for(0):
+            curve = WORKS[job.work](
+                arrays_in(data), [kept.get(before.key(root)) for before in job.before], job.seed, **job.params
+            )
+        curve.about |= {"work": job.work, "params": job.params, "seed": job.seed}
+        curve.about["seconds"] = round(time.perf_counter() - start, 3)
+        kept.put(job.key(root), curve)
+    except LersbenchError as error:
+        return job.key(root), str(error)
+    except Exception:  # one that fails must not take the others along; the message says where
+        return job.key(root), traceback.format_exc(limit=-3)
+    return job.key(root), ""
+
+
+def _told(failed: dict[str, str], jobs: Sequence[Job], root: str) -> str:
+    if not failed:
+        return ""
+    rows = [
+        f"  {job.work} {job.label}, seed {job.seed}: {failed[job.key(root)]}" for job in jobs if job.key(root) in failed
+    ]
+    return "\n".join([f"{len(failed)} of {len(jobs)} training runs and pictures failed.", *dict.fromkeys(rows)])
+
+
+# The run --------------------------------------------------------------------------------------------------------------
+def _assemble(
+    chosen: labfile.Experiment,
+    folder: Path,
+    jobs: Sequence[Job],
+    root: str,
+    kept: store.Store,
+    data: Path,
+    about: dict[str, Any],
+    seconds: dict[str, float],
+    notes: list[str],
+    new: bool,
+) -> Path:
+    """Put the tables together as one run; an earlier run where nothing has changed since."""
+    told = chosen.model_dump(mode="json")
+    name = store.digest([*sorted(job.key(root) for job in jobs), told, notes])[:8]
+    for same in sorted(folder.glob(f"*-{name}"), reverse=True):
+        if not new and (same / "run.json").is_file():
+            (same / "run.json").touch()  # the last run is the one whose run.json is newest
+            return same
+    run = folder / f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}-{name}"
+    tables = [(job, kept.get(job.key(root))) for job in jobs]
+    with store.replacing(run) as temporary:
+        temporary.mkdir(parents=True)
+        pd.concat(
+            [_tidy(job, curve) for job, curve in tables if job.work in ("streamer", "basket", "code")]
+        ).to_parquet(temporary / "curves.parquet", index=False)
+        if points := [_points(job, curve) for job, curve in tables if job.work == "picture"]:
+            pd.concat(points).to_parquet(temporary / "points.parquet", index=False)
+        facts = {
+            "experiment": told,
+            "settings": {setting.label: setting.params for setting in labfile.settings(chosen)},
+            "data": about,
+            "rules": _rules(chosen, arrays_in(data), tables),
+            "seeds": list(range(chosen.training.seeds)),
+            "versions": {"python": platform.python_version(), **_versions()},
+            "machine": {"platform": platform.platform(), "cores": os.cpu_count(), "device": _device()},
+            "jobs": {job.key(root): [job.work, job.label, job.seed] for job in jobs},
+            "seconds": {key: round(value, 3) for key, value in seconds.items()},
+            "work_seconds": {job.key(root): curve.about["seconds"] for job, curve in tables},
+            "notes": notes,
+        }
+        (temporary / "run.json").write_text(json.dumps(facts, indent=1, default=str) + "\n", encoding="utf-8")
+    return run
+
+
+def _tidy(job: Job, curve: store.Curve) -> pd.DataFrame:
+    wide = pd.DataFrame(curve.values, columns=list(curve.metrics)).assign(epoch=curve.rounds)
+    tidy = wide.melt("epoch", var_name="metric", value_name="value")
+    return tidy.assign(label=job.label, work=job.work, seed=job.seed)
+
+
+def _points(job: Job, curve: store.Curve) -> pd.DataFrame:
+    wide = pd.DataFrame(curve.values, columns=list(curve.metrics)).assign(customer=curve.rounds)
+    return wide.astype({"streamer": "int64"}).assign(label=job.label, method=job.params["method"])
+
+
+def _rules(
+    chosen: labfile.Experiment, data: dict[str, np.ndarray], tables: Sequence[tuple[Job, store.Curve]]
+) -> dict[str, Any]:
+    """What simple rules come to: by setting, and for codes the linear ones, and the explained shares of variance."""
+    if chosen.experiment != "codes":
+        rules = {job.label: RULES[job.work](data, job.params["length"], job.params["least"]) for job, _ in tables}
+        return {"customers": {job.label: _customers(data, job) for job, _ in tables}, "by_setting": rules}
+    states = {job.label: states_of(curve) for job, curve in tables if job.work in ("context", "codes")}
+    context = states["context"]
+    sizes = sorted({0, *(job.params["size"] for job, _ in tables if job.work == "code")})
+    return {
+        "width": context.shape[1],
+        "linear_error": {str(size): projections.linear_error(context, size) for size in sizes},
+        "explained": {label: projections.explained(x).tolist() for label, x in states.items()},
+    }
+
+
+def _customers(data: dict[str, np.ndarray], job: Job) -> int:
+    return len(with_orders(data, job.params["least"])["orders"])
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def _device() -> str:
+    from lersbench.neural import device
+
+    return str(device())

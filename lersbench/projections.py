@@ -1,0 +1,79 @@
+"""Codes in two dimensions: principal components (by NumPy), t-SNE (scikit-learn), UMAP (umap-learn)."""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+
+import numpy as np
+
+from lersbench.errors import ConfigError
+
+TITLES = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
+MODULES = {"tsne": "sklearn", "umap": "umap"}  # what a method is imported from, lazily: UMAP compiles for seconds
+PACKAGES = {"sklearn": "scikit-learn", "umap": "umap-learn"}
+PERPLEXITY = 30.0  # of t-SNE (van der Maaten and Hinton 2008, JMLR 9), the default of scikit-learn
+NEIGHBOURS = 15  # of UMAP (McInnes, Healy and Melville 2018, arXiv 1802.03426), the default of umap-learn
+
+
+def missing(method: str) -> str:
+    """Why `method` cannot be had, and the fix; "" where it can."""
+    module = MODULES.get(method)
+    if module is None or importlib.util.find_spec(module) is not None:
+        return ""
+    return f"{TITLES[method]} needs {PACKAGES[module]}, which is not installed: pip install 'lersbench[pictures]'"
+
+
+def project(method: str, x: np.ndarray, seed: int = 0) -> np.ndarray:
+    """The rows of `x` (n, width) as points (n, 2). `method`: "pca", "tsne" or "umap".
+
+    Raises ConfigError for another method, or one whose package is not installed.
+    """
+    if method not in TITLES:
+        raise ConfigError(f"There is no projection '{method}', only {', '.join(TITLES)}.")
+    if why := missing(method):
+        raise ConfigError(f"{why}.")
+    x = np.asarray(x, np.float64)
+    if x.shape[1] == 1:  # a code of one number is drawn along a line
+        return np.column_stack([x[:, 0], np.zeros(len(x))])
+    return {"pca": _pca, "tsne": _tsne, "umap": _umap}[method](x, seed)
+
+
+def explained(x: np.ndarray, most: int = 3) -> np.ndarray:
+    """Shares of the variance of `x` (n, width) that the first 1, 2, ... `most` principal components explain together.
+
+    All 0 where x does not vary; beyond its width a share stays 1.
+    """
+    power = np.linalg.svd(x - x.mean(0), compute_uv=False) ** 2
+    power = np.pad(power, (0, max(0, most - len(power))))
+    return np.cumsum(power)[:most] / (power.sum() or 1.0)
+
+
+def linear_error(x: np.ndarray, size: int) -> float:
+    """Mean squared error of `x` (n, width) given back from its first `size` principal components: what a linear code
+    of that size attains on the very rows it was fitted to. At size 0 the variance, mean over the columns."""
+    power = np.linalg.svd(x - x.mean(0), compute_uv=False) ** 2
+    return float(power[size:].sum() / x.size)
+
+
+def _pca(x: np.ndarray, seed: int) -> np.ndarray:
+    """Scores on the first two components, each with the sign that makes its largest loading positive."""
+    centred = x - x.mean(0)
+    _, _, components = np.linalg.svd(centred, full_matrices=False)
+    first = components[:2]
+    first = first * np.sign(first[np.arange(len(first)), np.abs(first).argmax(1)])[:, None]
+    return centred @ first.T
+
+
+def _tsne(x: np.ndarray, seed: int) -> np.ndarray:
+    from sklearn.manifold import TSNE
+
+    perplexity = min(PERPLEXITY, (len(x) - 1) / 3)
+    return TSNE(2, perplexity=perplexity, init="pca", random_state=seed, n_jobs=1).fit_transform(x)
+
+
+def _umap(x: np.ndarray, seed: int) -> np.ndarray:
+    with warnings.catch_warnings(record=True):  # umap warns of the packages it could use; what it raises still arrives
+        from umap import UMAP
+
+        return UMAP(n_neighbors=min(NEIGHBOURS, len(x) - 1), random_state=seed, n_jobs=1).fit_transform(x)
