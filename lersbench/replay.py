@@ -82,6 +82,7 @@ class Protocol(NamedTuple):
     simulated: bool = False  # clicks are drawn from the world's click model, instead of looked up
     truth: bool = False  # the world's click model is known: count true values
     weighed: bool = False  # propensities are known: count inverse-propensity values
+    own: bool = False  # the policy shows the logged slate, so its clicks are weighed by 1
     similar: bool = False  # count intra-list similarity
     draws: int = 0  # seed of the drawn clicks, common to all policies
     lazy: bool = False  # rejection replay of one position asks the policy's `wins` kernel instead of `select`
@@ -96,6 +97,7 @@ class Visit(NamedTuple):
     examined: np.ndarray  # (K,) P(the position is examined)
     saw: np.ndarray  # (K,) 1 where a position was examined
     total: np.ndarray  # (m,) for the similarity
+    ones: np.ndarray  # (C,)
 
 
 class Scratch(NamedTuple):
@@ -197,9 +199,17 @@ def weigh(
     candidates: np.ndarray,
     clicks: np.ndarray,
     slate: np.ndarray,
+    own: bool,
     visit: Visit,
 ) -> None:
-    """Add what the logged `clicks` (C,) and propensities say of a slate, by both click models."""
+    """Add what the logged `clicks` (C,) and propensities say of a slate, by both click models.
+
+    Where the slate is the logged one (`own`) it depends on what was logged, and only its clicks as they are can speak.
+    """
+    if own:
+        metrics.count_ips(meter, metrics.PBM, slate, clicks, visit.ones, visit.ones, 1.0)
+        metrics.count_ips(meter, metrics.UBM, slate, clicks, visit.ones, visit.ones, 1.0)
+        return
     metrics.count_ips(meter, metrics.PBM, slate, clicks, logger.examination, logger.exposure[0, row], logger.clip)
     for k in range(slate.shape[0]):
         visit.shown[k] = logger.attraction[candidates[slate[k]]]
@@ -232,7 +242,7 @@ def count(
         for k in range(slate.shape[0]):
             rewards[k] = rows.rewards[row, k if protocol.replay else slate[k]]
     if protocol.weighed:
-        weigh(meter, rows.logger, row, round.candidates, rows.rewards[row], slate, scratch.visit)
+        weigh(meter, rows.logger, row, round.candidates, rows.rewards[row], slate, protocol.own, scratch.visit)
     if protocol.similar:
         metrics.count_similarity(meter, round.features, slate, scratch.visit.total)
     metrics.count_slate(meter, round.user, round.candidates, slate, rewards)
@@ -522,6 +532,7 @@ def _scratch(spec: Spec, protocol: Protocol) -> Scratch:
             np.zeros(slate),
             np.zeros(slate),
             np.zeros(spec.m),
+            np.ones(wide),
         ),
     )
 

@@ -276,7 +276,7 @@ class Session:
         pairs = self.rounds * self.case.slate if self._counts_likes else 0
         meter = metrics.new_meter(self.log.info.items, self.checkpoints, pairs)
         composed = "features" in policy.needs
-        protocol = self._protocol(job.seed, composed, policy.silence)
+        protocol = self._protocol(job.seed, composed, policy.silence)._replace(own=policy.shows_the_log)
         spec = replace(self.spec, m=0) if self.chosen.replay.interactions and not composed else self.spec
         if "history" in policy.needs:
             spec = replace(spec, history=self._history)

@@ -13,6 +13,7 @@ from lersbench.clickmodel import ClickModel
 from lersbench.errors import ConfigError
 from lersbench.linalg import scramble
 from lersbench.log import Chunk
+from lersbench.policies.ltr import LTR
 from lersbench.policies.random import Random
 from lersbench.policy import Policy, Round, Spec
 from tests.worlds import contender, final, play, protocol, textbook_run
@@ -142,6 +143,21 @@ def test_inverse_propensities_are_the_plain_sums() -> None:
     assert final(run, "pbm_ips_se") == pytest.approx(np.std(values) / np.sqrt(ROUNDS))
     assert 0 < final(run, "pbm_ips_ess") <= 1
     assert final(run, "ubm_ips") > 0
+
+
+def test_the_logged_slate_is_worth_its_logged_clicks() -> None:
+    """It depends on what was logged, which weights by propensities must not: they would count the top clicks twice."""
+    chunk, known = log(scores=True)
+    logger = known.logger._replace(
+        examination=0.5 ** np.arange(LENGTH), after=model().weights, attraction=np.ones(ITEMS)
+    )
+    rows = replay.rows_of(chunk, known._replace(logger=logger), "logged", 2)
+    told = protocol("logged", slate=2)._replace(weighed=True, own=LTR.shows_the_log)
+    run = play(contender(LTR(), rows, told), rows)
+    clicks = chunk.clicks[:, :2].sum() / ROUNDS
+    assert [final(run, name) for name in ("ctr_sum", "pbm_ips", "ubm_ips", "pbm_ips_ess")] == pytest.approx(
+        [clicks] * 3 + [1]
+    )
 
 
 def test_similarity_is_the_mean_cosine_of_the_pairs() -> None:

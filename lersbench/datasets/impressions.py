@@ -181,7 +181,7 @@ def _read(path: Path, names: Mapping[str, str], numbers: Sequence[str]) -> pd.Da
     missing = [column for column in wanted if column not in present]
     if missing:
         told = f"the column {missing[0]} is missing; there are {', '.join(present)}"
-        raise DataError(f"{path}: {told}. Fix: map the columns to the names in the table")
+        raise DataError(f"{path}: {told}. Fix: say which column it is: --column request=query_id, or --columns FILE")
     with _damage_is_told(path):
         if path.suffix in PARQUET:
             arrow = pq.read_table(path, columns=wanted)
@@ -238,7 +238,7 @@ class _Flat:
         kind = self.table[column].dtype
         if not (pd.api.types.is_numeric_dtype(kind) or pd.api.types.is_bool_dtype(kind)):
             parsed = pd.to_numeric(self.table[column], errors="coerce")
-            self._refuse(parsed.isna(), column, f"not a number (the column is {kind})", "write numbers")
+            self._refuse(parsed.isna(), column, f"not a number (the column is {kind})", "write numbers; a click is 1 or 0")
             self.table[column] = parsed
 
     def _parse_time(self, column: str) -> None:
@@ -266,7 +266,7 @@ class _Flat:
         counted = rank < length if length else np.ones(len(table), dtype=bool)
         self._refuse(counted & (position - base != rank), names["position"], "position out of sequence", fix)
         if length is None:
-            length = int(sizes[0])
+            length = int(np.bincount(sizes).argmax())  # a single odd request must not blame all others
             fix = "give a length: longer requests are then cut and shorter ones left out"
             uneven = (sizes[request] != length) & (rank == 0)
             self._refuse(uneven, names["request"], f"a request that has not {length} rows", fix)

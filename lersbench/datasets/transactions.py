@@ -187,11 +187,12 @@ def describe(log: Log) -> str:
     facts = log.info.provenance
     if "published" not in facts:
         return ""
-    rows = [f"{'':<10} {'here':>10} {'published':>10}"]
+    label = max(10, *map(len, facts["published"]))
+    rows = [f"{'':<{label}} {'here':>10} {'published':>10}"]
     for key, published in facts["published"].items():
         form = ".2%" if key == "density" else ","
         told = "  (all there are)" if key in facts.get("all_there_are", ()) else ""
-        rows.append(f"{key:<10} {format(facts[key], form):>10} {format(published, form):>10}{told}")
+        rows.append(f"{key:<{label}} {format(facts[key], form):>10} {format(published, form):>10}{told}")
     calibrated = facts.get("calibration", [])
     wide = max((len(row["what"]) for row in calibrated), default=0)
     if calibrated:

@@ -43,6 +43,7 @@ class LTR(KernelPolicy):
     """
 
     learns = False
+    shows_the_log = True
     kernels = (select, update)
 
     def init(self, spec: Spec) -> State:
