@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from lersbench import scenario, store
+from lersbench import apart, scenario, store
 from lersbench.datasets import build
 from lersbench.datasets.transactions import describe
 from lersbench.errors import ConfigError, RunError
@@ -86,7 +86,11 @@ def bench(
             own = [job for job in wanted if job.case == case]
             if own:
                 session = Session(chosen, logs[case.log], case, known[case.log], at_once, bar, clock)
-                failures.extend(session.play(own, kept))
+                together = [job for job in own if not job.entry.policy.apart]
+                if together:
+                    failures.extend(session.play(together, kept))
+                if len(own) > len(together):
+                    failures.extend(apart.play(session, [job for job in own if job.entry.policy.apart], kept))
 
     def put_together(wanted: list[Job]) -> Path:
         new = {job.key for job in missing} & {job.key for job in wanted}

@@ -14,6 +14,7 @@ import platform
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -95,16 +96,18 @@ def bench(
         say(f"Warning: a picture cannot be drawn. {why}")
     jobs = plan(chosen)
     root = store.digest([about["digest"], store.file_digest(closure("lersbench.labwork"))])
-    missing = [job for job in jobs if fresh or not kept.has(job.key(root))]
-    say(f"{chosen.name}: {len(jobs)} training runs and pictures, {len(jobs) - len(missing)} of them already there")
+    distinct = list({job.key(root): job for job in jobs}.values())  # two settings may come to the same
+    missing = [job for job in distinct if fresh or not kept.has(job.key(root))]
+    reused = len(distinct) - len(missing)
+    say(f"{chosen.name}: {len(distinct)} training runs and pictures, {reused} of them already there")
     start = time.perf_counter()
     failed = dict(_perform_all(missing, root, folder, kept, threads or os.cpu_count() or 1))
     seconds["work"] = time.perf_counter() - start
     done = [job for job in jobs if kept.has(job.key(root)) and job.key(root) not in failed]
     if not any(job.work in TRAINED for job in done):
-        raise RunError(_told(failed, jobs, root))
+        raise RunError(_told(failed, distinct, root))
     run = _assemble(chosen, results / chosen.name, done, root, kept, folder, about, seconds, notes, bool(missing))
-    return Run(run, len(missing) - len(failed), len(jobs) - len(missing), seconds, _told(failed, jobs, root))
+    return Run(run, len(missing) - len(failed), reused, seconds, _told(failed, distinct, root))
 
 
 def plan(chosen: labfile.Experiment) -> list[Job]:
@@ -191,10 +194,12 @@ def _perform_all(
             ready = [job for job in wave if not any(before.key(root) in failed for before in job.before)]
             failed |= {job.key(root): "what it builds on failed" for job in wave if job not in ready}
             side_by_side = Parallel(n_jobs=min(at_once, len(ready) or 1), return_as="generator_unordered")
-            for key, error in side_by_side(delayed(_perform)(job, root, data, kept) for job in ready):
-                bar.update()
-                if error:
-                    failed[key] = error
+            with warnings.catch_warnings():  # loky replaces a worker that has grown, which UMAP makes it do
+                warnings.filterwarnings("ignore", "A worker stopped", UserWarning)
+                for key, error in side_by_side(delayed(_perform)(job, root, data, kept) for job in ready):
+                    bar.update()
+                    if error:
+                        failed[key] = error
             bar.update(len(wave) - len(ready))
     yield from failed.items()
 

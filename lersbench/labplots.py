@@ -34,7 +34,7 @@ TITLES = {
 }
 KINDS = {"": "plain", "Bi": "bidirectional", "Bayes": "Bayesian"}
 TRAIN = (0, (3, 1.5))  # dashes of training curves
-RULED: tuple[Any, ...] = ((0, (1, 1.5)), TRAIN, "-")  # dashes of the simple rules
+RULED: tuple[Any, ...] = ((0, (1, 1.5)), TRAIN, "-", (0, (6, 1.5, 1, 1.5)))  # dashes of the simple rules
 LENGTH_TITLES = {"streamer": "Next streamer", "basket": "Next basket"}
 WHO = {"own": "each length on the customers it has", "same": "all lengths on the same customers"}
 LINES = [Line2D([], [], color=GREY, ls="-", label="test"), Line2D([], [], color=GREY, ls=TRAIN, label="training")]
@@ -160,7 +160,7 @@ def cells_accuracy(results: LabResults) -> Figure:
         "own data and one seed: they stand beside, and are no goal."
     ]
     size = (4.3, 1.0 + 0.27 * len(rows))
-    figure, axes = _frame(results, "cells-accuracy", 2, 2, size, [*notes, *foot(results)], 2.55)
+    figure, axes = _frame(results, "cells-accuracy", 2, 2, size, [*notes, *foot(results)], 3.05)
     whole, near = axes
     handles: list[Any] = []
     for (rule, value), dashes in zip(sorted(rules.items(), key=lambda r: r[1]), RULED, strict=False):
@@ -224,7 +224,7 @@ def lengths_final(results: LabResults) -> Figure:
             f"Published squared errors ({told}) are of 768-d vectors of another text model, so they are not drawn."
         ]
     columns = len({customers for _, customers in panels})
-    figure, axes = _frame(results, "lengths-final", len(panels), columns, (3.9, 2.9), [*notes, *foot(results)], 2.6)
+    figure, axes = _frame(results, "lengths-final", len(panels), columns, (3.9, 2.9), [*notes, *foot(results)], 3.3)
     for ax, ((task, customers), own) in zip(axes, panels.items(), strict=True):
         _by_length(ax, results, task, customers, own)
     for task in LENGTH_TITLES:
@@ -245,9 +245,15 @@ def _by_length(ax: Axes, results: LabResults, task: str, customers: str, own: Se
     ax.plot(lengths, mean, "o-", color=HUES[0], label="encoder", zorder=3)
     ax.vlines(lengths, low, high, color=HUES[0], lw=1.8, zorder=3)
     rules = results.meta["rules"]["by_setting"]
-    for place, (rule, dashes, marker) in enumerate(zip(rules[own[0]], RULED, "sv^", strict=False)):
+    for place, (rule, dashes, marker) in enumerate(zip(rules[own[0]], RULED, "sv^x", strict=False)):
         values = [times * list(rules[label].values())[place] for label in own]
         words = re.sub(r" (of|last) \d+$", lambda found: f" {found[1]} so many", rule)
+        if task == "streamer" and place == 0:  # far below: it would squeeze all the rest
+            handle = Line2D(
+                [], [], lw=0, label=f"{words}: {min(values):.0f} to {max(values):.0f} %,\nbelow the picture"
+            )
+            ax.add_line(handle)
+            continue
         ax.plot(lengths, values, marker=marker, ms=4, ls=dashes, color=GREY, lw=1.1, label=words)
     if task == "streamer" and customers == "own":
         both = [length for length in lengths if length in LENGTHS[task]]

@@ -144,6 +144,8 @@ class TorchPolicy(Policy):
 
     learning_rate: float = 0.001  # of the optimizer, above 0
 
+    apart = True  # torch's threads and generators are of the process
+
     def __post_init__(self) -> None:
         require(self.learning_rate > 0, self, "learning_rate", "above 0")
 

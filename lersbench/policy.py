@@ -78,6 +78,9 @@ class Policy:
     silence: ClassVar[float] = -math.inf
     """A round whose top score is below this counts as "nothing recommended" in `regret_published`."""
 
+    apart: ClassVar[bool] = False
+    """Contenders of this policy play in processes of their own: their libraries share one badly."""
+
     shows_the_log: ClassVar[bool] = False
     """Its slate is the logged one. Weights by propensities are for slates that do not depend on what was logged in the
     round; the value of this one is that of its logged clicks, at weight 1."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import warnings
 
@@ -10,7 +11,8 @@ import numpy as np
 from lersbench.errors import ConfigError
 
 TITLES = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
-MODULES = {"tsne": "sklearn", "umap": "umap"}  # what a method is imported from, lazily: UMAP compiles for seconds
+MODULES = {"tsne": "sklearn", "umap": "umap"}  # what a method is imported from, by name and only where it is drawn:
+# UMAP compiles for seconds, and an import statement would make `sources.closure` look into it
 PACKAGES = {"sklearn": "scikit-learn", "umap": "umap-learn"}
 PERPLEXITY = 30.0  # of t-SNE (van der Maaten and Hinton 2008, JMLR 9), the default of scikit-learn
 NEIGHBOURS = 15  # of UMAP (McInnes, Healy and Melville 2018, arXiv 1802.03426), the default of umap-learn
@@ -66,14 +68,12 @@ def _pca(x: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _tsne(x: np.ndarray, seed: int) -> np.ndarray:
-    from sklearn.manifold import TSNE
-
+    manifold = importlib.import_module("sklearn.manifold")
     perplexity = min(PERPLEXITY, (len(x) - 1) / 3)
-    return TSNE(2, perplexity=perplexity, init="pca", random_state=seed, n_jobs=1).fit_transform(x)
+    return manifold.TSNE(2, perplexity=perplexity, init="pca", random_state=seed, n_jobs=1).fit_transform(x)
 
 
 def _umap(x: np.ndarray, seed: int) -> np.ndarray:
     with warnings.catch_warnings(record=True):  # umap warns of the packages it could use; what it raises still arrives
-        from umap import UMAP
-
-        return UMAP(n_neighbors=min(NEIGHBOURS, len(x) - 1), random_state=seed, n_jobs=1).fit_transform(x)
+        umap = importlib.import_module("umap")
+        return umap.UMAP(n_neighbors=min(NEIGHBOURS, len(x) - 1), random_state=seed, n_jobs=1).fit_transform(x)

@@ -238,7 +238,8 @@ class _Flat:
         kind = self.table[column].dtype
         if not (pd.api.types.is_numeric_dtype(kind) or pd.api.types.is_bool_dtype(kind)):
             parsed = pd.to_numeric(self.table[column], errors="coerce")
-            self._refuse(parsed.isna(), column, f"not a number (the column is {kind})", "write numbers; a click is 1 or 0")
+            fix = "write numbers; a click is 1 or 0"
+            self._refuse(parsed.isna(), column, f"not a number (the column is {kind})", fix)
             self.table[column] = parsed
 
     def _parse_time(self, column: str) -> None:

@@ -69,6 +69,8 @@ def read(dataset: str, options: Mapping[str, Any]) -> Sequences:
     cut = as_date("cut", full["cut"])
     at_least(1, text=full["text"])
     tables = source(**{key: full[key] for key in options_of(source)})
+    if not (tables.transactions["time"] < cut).any():
+        raise DataError(f"{dataset}: no purchase lies before the cut {full['cut']}.")
     bought = (tables.transactions["quantity"] > 0) & (tables.transactions["amount"] > 0)  # else a return
     history = History(replace(tables, transactions=tables.transactions[bought]), cut)
     orders = np.bincount(history.orders["customer"], minlength=len(history.customers))
