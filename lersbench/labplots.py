@@ -249,10 +249,8 @@ def _by_length(ax: Axes, results: LabResults, task: str, customers: str, own: Se
         values = [times * list(rules[label].values())[place] for label in own]
         words = re.sub(r" (of|last) \d+$", lambda found: f" {found[1]} so many", rule)
         if task == "streamer" and place == 0:  # far below: it would squeeze all the rest
-            handle = Line2D(
-                [], [], lw=0, label=f"{words}: {min(values):.0f} to {max(values):.0f} %,\nbelow the picture"
-            )
-            ax.add_line(handle)
+            told = " to ".join(dict.fromkeys(f"{value:.0f}" for value in (min(values), max(values))))
+            ax.add_line(Line2D([], [], lw=0, label=f"{words}: {told} %,\nbelow the picture"))
             continue
         ax.plot(lengths, values, marker=marker, ms=4, ls=dashes, color=GREY, lw=1.1, label=words)
     if task == "streamer" and customers == "own":
