@@ -209,7 +209,7 @@ def slate_sizes(results: Results, found: pd.DataFrame, policies: Sequence[str]) 
         ax.set_xticks(results.slates)
         ax.set_xlim(results.slates[0], results.slates[-1])
         lines = [Line2D([], [], **look[p], ms=4, label=label(results, p)) for p in by_value(means, metric) if p in best]
-        ax.legend(handles=lines, loc="upper right", frameon=False, fontsize=7, handlelength=2.6, labelspacing=0.2)
+        ax.legend(handles=lines, loc="lower right", frameon=False, fontsize=7, handlelength=2.6, labelspacing=0.2)
         ax.set_title(_named(case, name), loc="left", fontsize=9)
         ax.set_ylabel(f"Lift over {base} (%)")
         if i + columns >= len(panels):
