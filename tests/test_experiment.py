@@ -302,7 +302,7 @@ def test_killed_in_the_middle_and_resumed_is_the_same_run(tmp_path: Path, policy
     process.kill()
     process.communicate()
     kept = len(whole(finished))
-    assert 8 <= kept < 12 and not list(finished.parent.glob("2*"))
+    assert 8 <= kept < 12 and len(list(finished.parent.glob("2*"))) <= 1  # that of the compiled ones, shown halfway
     resumed = bench(scenario.read(str(toml)), tmp_path / "results")
     assert (resumed.played, resumed.reused) == (12 - kept, kept)
     undisturbed = bench(scenario.read(str(toml)), tmp_path / "undisturbed")

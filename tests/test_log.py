@@ -135,6 +135,7 @@ def test_empty_forms(tmp_path: Path) -> None:
     assert shapes == {
         "user": (3,), "context": (3, 0), "candidates": (1, 5), "features": (1, 5, 0), "rewards": (3, 5),
         "expected": (0, 5), "slate": (0, 0), "clicks": (0, 0), "propensities": (0, 0),
+        "examined": (0, 0), "attraction": (0, 5), "scores": (0, 5),
     }  # fmt: skip
     assert (chunk.user == -1).all()
     assert log.items.shape == (5, 0)
