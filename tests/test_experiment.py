@@ -275,7 +275,13 @@ name = "{policy}"
 
 def started(folder: Path, toml: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "lersbench", "bench", toml, "--no-plots", "--threads", "1"]
-    return subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job would ignore Ctrl-C
+    )
 
 
 def whole(finished: Path) -> list[Path]:
