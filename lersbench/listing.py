@@ -24,7 +24,11 @@ def policies() -> Rows:
     """Every policy with its hyper-parameters and the first line of its docstring."""
     found = []
     for name in policy.names():
-        kind = policy.find(name)
+        try:
+            kind = policy.find(name)
+        except LersbenchError as error:
+            found.append({"name": name, "hyper-parameters": "", "needs": "", "what": str(error)})
+            continue
         params = {f.name: None if f.default is MISSING else f.default for f in fields(kind)}  # type: ignore[arg-type]
         told = ", ".join(f"{key}={value}" for key, value in params.items())
         found.append(

@@ -160,7 +160,7 @@ def find(name: str) -> type[Policy]:
         raise ConfigError(f"'{name}' is no policy: a path takes a Python file, such as ./my_policy.py.")
     stem = target.replace("-", "_")
     if any(m.name == stem for m in pkgutil.iter_modules(lersbench.policies.__path__)):
-        return _only_policy(importlib.import_module(f"lersbench.policies.{stem}"), target, attribute)
+        return _only_policy(_import_own(stem, name), target, attribute)
     for entry in entry_points(group=ENTRY_POINTS, name=name):
         found = entry.load()
         return cast(type[Policy], found) if inspect.isclass(found) else _only_policy(found, target, attribute)
@@ -169,6 +169,17 @@ def find(name: str) -> type[Policy]:
     close = difflib.get_close_matches(name, names(), 1)
     hint = f"Did you mean '{close[0]}'? " if close else ""
     raise ConfigError(f"There is no policy '{name}'. {hint}`lersbench ls policies` lists all of them.")
+
+
+def _import_own(stem: str, name: str) -> ModuleType:
+    try:
+        return importlib.import_module(f"lersbench.policies.{stem}")
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise ConfigError(
+            f"Policy '{name}' needs PyTorch, which is not installed: pip install 'lersbench[neural]'."
+        ) from error
 
 
 def _import_dotted(target: str) -> ModuleType:

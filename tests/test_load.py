@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -80,3 +82,16 @@ def test_a_class_without_the_decorator_is_told_so(tmp_path: Path) -> None:
     path.write_text(POLICY.replace("@dataclass(frozen=True)\n", ""))
     with pytest.raises(ConfigError, match=r"put @dataclass\(frozen=True\) above"):
         load(str(path), prior=1.0)
+
+
+def test_without_torch_the_neural_policies_say_what_they_need() -> None:
+    """Everything else goes on: the lists of policies and scenarios tell it in their rows."""
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from lersbench import listing\n"
+        "rows = {row['name']: row['what'] for row in listing.policies()}\n"
+        "assert 'lersbench[neural]' in rows['lers'] and 'LinUCB' in rows['linucb'], rows\n"
+        "assert any('PyTorch' in row['title'] for row in listing.scenarios())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
