@@ -133,7 +133,7 @@ class Recorder(KernelPolicy):
 
 
 def rows_of(
-    contexts: np.ndarray, rewards: np.ndarray, items: int, slate: int, likes: bool = False, **more: np.ndarray
+    contexts: np.ndarray, rewards: np.ndarray, items: int, positions: int, likes: bool = False, **more: np.ndarray
 ) -> Rows:
     """Rows of a log that offers all items in every round; with a logged slate, `rewards` are the clicks on it."""
     n, replay = contexts.shape[0], "slate" in more
@@ -154,7 +154,7 @@ def rows_of(
         "scores": unknown,
     }
     chunk = Chunk(**{**given, **more})
-    return replay_rows(chunk, np.zeros((items, 0)), "replay" if replay else "bandit", slate, likes)
+    return replay_rows(chunk, np.zeros((items, 0)), "replay" if replay else "bandit", positions, likes)
 
 
 def disjoint(
