@@ -19,14 +19,13 @@ def play(session: Session, jobs: list[Job], kept: store.Store) -> list[Failure]:
     tasks = [
         delayed(_play)(session.chosen, session.log.path, session.case, session.known, _told(job), kept) for job in jobs
     ]
-    failures = []
+    failures, by_key = [], {job.key: job for job in jobs}
     session.bar.set_description_str(" ".join(filter(None, [session.chosen.name, session.case.label])))
     with session.clock("replay"):
-        done = Parallel(n_jobs=session.threads, return_as="generator")(tasks)
-        for job, problem in zip(jobs, done, strict=True):
+        for key, problem in Parallel(n_jobs=session.threads, return_as="generator_unordered")(tasks):
             session.bar.update(session.rounds)
             if problem:
-                failures.append(Failure(job, problem))
+                failures.append(Failure(by_key[key], problem))
     return failures
 
 
@@ -42,12 +41,12 @@ def _play(
     known: Known,
     told: tuple[str, str, int, str, dict[str, Any]],
     kept: store.Store,
-) -> str:
-    """Play one job here; what went wrong, or ""."""
+) -> tuple[str, str]:
+    """Play one job here; its key, and what went wrong, or ""."""
     key, variant, seed, name, more = told
     policy = make(find(name), more["params"])
     entry = scenario.Entry(more["label"], name, policy, (case.feedback,))
     with tqdm(disable=True) as bar:
         session = Session(chosen, Log(path), case, known, 1, bar, Clock())
         failures = session.play([Job(key, variant, entry, case, seed)], kept)
-    return "\n".join(failure.problem for failure in failures)
+    return key, "\n".join(failure.problem for failure in failures)

@@ -11,6 +11,7 @@ import os
 import sys
 import time
 import tomllib
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,7 +37,9 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON inste
 
 def say(message: str) -> None:
     """Talk to the user, on stderr."""
-    click.echo(message, err=True)
+    from lersbench import progress
+
+    progress.say(message)
 
 
 class _Group(click.Group):
@@ -113,51 +116,72 @@ def bench(
     SCENARIO is a name (`lersbench ls scenarios`) or a TOML file. Contenders whose results are there
     already are not played again, so adding a policy costs only that policy's time.
     """
-    from lersbench import scenario as scenarios
+    from lersbench import progress
     from lersbench import study as studies
-    from lersbench.labfile import Experiment
 
     changes = _changes(settings)
     if seeds is not None:
         changes["replay.seeds"] = seeds
     study, parts = studies.read(scenario, changes, quick, dataset)
-    failed, started = [], time.perf_counter()
+    started = time.perf_counter()
+    if study is None:
+        _bench(_with(parts[0], added, scenario), results, threads, fresh, plots, as_json, bool(changes))
+        return
+    failed, changed = [], bool(changes or study.set or quick)
+    weights = {chosen.name: study.minutes_of(number) for number, chosen in enumerate(parts)}
+    whole = progress.Whole(study.name, weights)
     for number, chosen in enumerate(parts, 1):
-        if added and isinstance(chosen, Experiment):
-            say(f"{chosen.name} is an experiment, which has no policies: {', '.join(added)} left out")
-        elif added and isinstance(chosen, scenarios.Scenario):
-            told = chosen.model_dump(exclude_unset=True)
-            told["policies"] = [*chosen.policies, *({"name": name} for name in added)]
-            chosen = scenarios.parse(told, scenario)
-        if study:
-            say(f"[{number}/{len(parts)}] {chosen.name}: {chosen.title}")
+        passed = f"{(time.perf_counter() - started) / 60:.0f} minutes passed"
+        say(f"[{number}/{len(parts)}] {chosen.name}: {chosen.title} ({passed})")
         try:
-            _bench(chosen, results, threads, fresh, plots, as_json, bool(changes) or quick)
+            with whole.part(chosen.name) as tell:
+                _bench(_with(chosen, added, scenario), results, threads, fresh, plots, as_json, changed, tell)
         except RunError as error:  # the other scenarios of the study can still be run
-            if not study:
-                raise
             say(f"Error: {error}")
             failed.append(chosen.name)
+    whole.close()
     if failed:
         raise RunError(f"{len(failed)} of the {len(parts)} scenarios failed: {', '.join(failed)}.")
-    if study and plots:
+    if plots:
         _study_page(study, parts, results)
-    if study:
-        say(f"{study.name}: {(time.perf_counter() - started) / 60:.1f} minutes for all {len(parts)} scenarios")
+    say(f"{study.name}: {(time.perf_counter() - started) / 60:.1f} minutes for all {len(parts)} scenarios")
+
+
+def _with(chosen: Any, added: tuple[str, ...], where: str) -> Any:
+    """A scenario with policies added to its own; an experiment as it is."""
+    from lersbench import scenario as scenarios
+    from lersbench.labfile import Experiment
+
+    if not added:
+        return chosen
+    if isinstance(chosen, Experiment):
+        say(f"{chosen.name} is an experiment, which has no policies: {', '.join(added)} left out")
+        return chosen
+    told = chosen.model_dump(exclude_unset=True)
+    told["policies"] = [*chosen.policies, *({"name": name} for name in added)]
+    return scenarios.parse(told, where)
 
 
 def _bench(
-    chosen: Any, results: Path, threads: int | None, fresh: bool, plots: bool, as_json: bool, changed: bool
+    chosen: Any,
+    results: Path,
+    threads: int | None,
+    fresh: bool,
+    plots: bool,
+    as_json: bool,
+    changed: bool,
+    tell: Callable[[float], None] | None = None,
 ) -> None:
     """Replay one scenario, and show what came out; `changed` when it is not quite that of its file."""
     from lersbench import experiment
     from lersbench import leaderboard as boards
     from lersbench.labfile import Experiment
+    from lersbench.progress import silent
 
     if isinstance(chosen, Experiment):
         from lersbench import lab_commands
 
-        lab_commands.bench(chosen, results, threads, fresh, plots, as_json, say)
+        lab_commands.bench(chosen, results, threads, fresh, plots, as_json, say, tell or silent)
         return
 
     def halfway(folder: Path) -> None:
@@ -165,7 +189,7 @@ def _bench(
         if not as_json:
             _show(boards.load(folder), False)
 
-    run = experiment.bench(chosen, results, threads, fresh, say, halfway)
+    run = experiment.bench(chosen, results, threads, fresh, say, halfway, tell or silent)
     times = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in run.seconds.items())
     say(f"{run.played} contenders played, {run.reused} taken from earlier runs ({times})")
     loaded = boards.load(run.folder)
@@ -185,11 +209,13 @@ def _bench(
 
 def _show(results: Results, as_json: bool) -> None:
     from lersbench import leaderboard as boards
+    from lersbench import progress
     from lersbench import report as reports
 
     board = boards.board(results)
-    click.echo(boards.to_json(board) if as_json else boards.to_terminal(board))
-    for caveat in reports.caveats(results):
+    progress.say(boards.to_json(board) if as_json else boards.to_terminal(board), err=False)
+    told = [] if as_json else board.warnings
+    for caveat in [caveat for caveat in reports.caveats(results) if caveat not in told]:
         say(f"note: {caveat}")
 
 

@@ -2,6 +2,8 @@
 
 Every experiment is a table: a row an epoch, with the losses on the training and the test part after it. Source: the
 livestream study (2022, doi 10.6814/NCCU202201098), sections 4.4 and 4.6.
+
+The seed alone splits the rows, so two settings with one seed are tested on the same customers: compare them in pairs.
 """
 
 from __future__ import annotations
@@ -56,14 +58,13 @@ def train_streamer(
     share `split` of the others is trained on. `cell`: "rnn", "lstm" or "gru". Columns: epoch (from 1), train_loss,
     test_loss (cross-entropy, for a Bayesian cell without the KL term), train_accuracy, test_accuracy (shares).
     """
-    x, target = past_orders(history, length, whole=True)
-    known = target >= 0
-    data = _tensors(x[known, :-1], target[known], length)
+    x, target = _orders_of(history, length)
+    data = _tensors(x, target, length)
     with seeded(seed):
         made = NextStreamer(
             x.shape[2], hidden, int(target.max()) + 1, cell=_cell(cell), bidirectional=bidirectional, bayesian=bayesian
         )
-        return _train(made, data, epochs, batch, split, learning_rate, _accuracy)
+        return _train(made, data, halves(len(x), split, seed), epochs, batch, learning_rate, _accuracy)
 
 
 def train_basket(
@@ -83,13 +84,38 @@ def train_basket(
 
     Columns: epoch, train_loss, test_loss: mean squared errors.
     """
-    x, target = past_baskets(history, length, whole=True)
-    known = (target != 0).any(1)
-    data = _tensors(x[known, :-1], target[known], length)
+    x, target = _baskets_of(history, length)
+    data = _tensors(x, target, length)
     with seeded(seed):
         width = x.shape[2]
         made = NextBasket(width, hidden, width, cell=_cell(cell), bidirectional=bidirectional, bayesian=bayesian)
-        return _train(made, data, epochs, batch, split, learning_rate, None)
+        return _train(made, data, halves(len(x), split, seed), epochs, batch, learning_rate, None)
+
+
+def naive_streamer(
+    history: Mapping[str, np.ndarray], length: int = 5, split: float = 0.67, seed: int = 0
+) -> dict[str, float]:
+    """What `train_streamer`'s encoder has to beat, on the same test rows: {"last_accuracy": share}.
+
+    The rule guesses the streamer of the order before.
+    """
+    known = past_orders(history, length, whole=True)[1] >= 0
+    before, target = history["order_streamers"][known, -2], history["order_streamers"][known, -1]
+    _, test = halves(_enough(len(target), length), split, seed)
+    return {"last_accuracy": float((before[test] == target[test]).mean())}
+
+
+def naive_basket(
+    history: Mapping[str, np.ndarray], length: int = 10, split: float = 0.67, seed: int = 0
+) -> dict[str, float]:
+    """Likewise for `train_basket`, mean squared errors of two rules: {"mean_loss", "own_loss"}.
+
+    One guesses the mean of the targets trained on, the other the mean of the customer's `length` baskets before.
+    """
+    x, target = _baskets_of(history, length)
+    train, test = halves(_enough(len(target), length), split, seed)
+    guesses = {"mean_loss": target[train].mean(0), "own_loss": x[test].mean(1)}
+    return {rule: float(np.square(guess - target[test]).mean()) for rule, guess in guesses.items()}
 
 
 def train_code(
@@ -116,7 +142,7 @@ def train_code(
     with seeded(seed):
         made = CODES[kind](context.shape[1], size, tanh_output=tanh_output, **options).to(device(), dtype())
         x = tensor(context)
-        train, test = _halves(len(x), split)
+        train, test = _on_device(halves(len(x), split, seed))
         rows = []
         for epoch in descend(
             made, lambda part: made.loss(part, made.encode(part)), (x[train],), epochs, batch, learning_rate
@@ -176,6 +202,16 @@ def fit_encoder(
             pass
 
 
+def halves(n: int, split: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of n that are trained on, and those that are tested on; at least one each.
+
+    A random share `split` is trained on. It has a random stream of its own: the split knows nothing of the model.
+    """
+    first = min(n - 1, max(1, round(n * split)))
+    order = np.random.default_rng([seed, n]).permutation(n)
+    return order[:first], order[first:]
+
+
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Torch's random numbers begin at this seed, for this block alone."""
@@ -187,23 +223,23 @@ def seeded(seed: int) -> Iterator[None]:
 def _train(
     made: Encoder,
     data: tuple[Tensor, Tensor],
+    parts: tuple[np.ndarray, np.ndarray],
     n: int,
     batch: int,
-    split: float,
     learning_rate: float,
     measure: Callable[[Tensor, Tensor], float] | None,
 ) -> pd.DataFrame:
-    """Train on a share of the rows, and tell how it goes."""
+    """Train on the first of two parts of the rows, and tell how it goes on both."""
     made.to(device(), dtype())
     x, target = data
-    train, test = _halves(len(x), split)
+    train, test = _on_device(parts)
     rows = []
-    halves = {"train": (x[train], target[train]), "test": (x[test], target[test])}
+    shown = {"train": (x[train], target[train]), "test": (x[test], target[test])}
     loss = _loss_of(made, len(train))
-    for epoch in descend(made, loss, halves["train"], n, batch, learning_rate):
+    for epoch in descend(made, loss, shown["train"], n, batch, learning_rate):
         row: dict[str, float] = {"epoch": epoch}
         with torch.no_grad():
-            for name, (part, wanted) in halves.items():
+            for name, (part, wanted) in shown.items():
                 guess = made.head(made(part))
                 row[f"{name}_loss"] = float(made.loss(guess, wanted))
                 if measure:
@@ -227,17 +263,35 @@ def _accuracy(guess: Tensor, target: Tensor) -> float:
 
 
 def _tensors(x: np.ndarray, target: np.ndarray, length: int) -> tuple[Tensor, Tensor]:
-    if len(x) < 2:
-        raise ConfigError(f"{len(x)} customers have the {length + 1} orders of a sequence; two or more are needed.")
+    _enough(len(x), length)
     wanted = torch.from_numpy(target).to(device()) if target.ndim == 1 else tensor(target)
     return tensor(x), wanted
 
 
-def _halves(n: int, split: float) -> tuple[Tensor, Tensor]:
-    """A random split of n rows; at least one on each side."""
-    first = min(n - 1, max(1, round(n * split)))
-    order = torch.randperm(n, device=device())
-    return order[:first], order[first:]
+def _enough(customers: int, length: int) -> int:
+    """As many customers, if a part of them can be trained on and another tested on."""
+    if customers < 2:
+        raise ConfigError(f"{customers} customers have the {length + 1} orders of a sequence; two or more are needed.")
+    return customers
+
+
+def _on_device(parts: tuple[np.ndarray, np.ndarray]) -> tuple[Tensor, Tensor]:
+    train, test = (torch.from_numpy(part).to(device()) for part in parts)
+    return train, test
+
+
+def _orders_of(history: Mapping[str, np.ndarray], length: int) -> tuple[np.ndarray, np.ndarray]:
+    """(n, length, s) and (n,): the customers who have the orders of a sequence, and the streamer that follows."""
+    x, target = past_orders(history, length, whole=True)
+    known = target >= 0
+    return x[known, :-1], target[known]
+
+
+def _baskets_of(history: Mapping[str, np.ndarray], length: int) -> tuple[np.ndarray, np.ndarray]:
+    """(n, length, p) and (n, p), likewise."""
+    x, target = past_baskets(history, length, whole=True)
+    known = (target != 0).any(1)
+    return x[known, :-1], target[known]
 
 
 def _cell(name: str) -> str:

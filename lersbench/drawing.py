@@ -3,8 +3,9 @@
 Every figure is a `Figure` object of its own (pyplot's global state and backend are not touched), and is written as PNG
 and as SVG with text kept as text; equal results give equal bytes. A policy looks the same in all figures of a run: its
 hue is the policy's name, its dashes tell the hyper-parameters of a sweep apart, the baseline is grey. Where a run has
-more policies than that can tell apart, the hue is the family, its members are shades of it, and the best are labelled
-at the ends of their lines.
+more policies than that can tell apart, each family has a panel of its own (see `crowds`), a hue is told apart within
+its family, and full feedback is dashed; in a run of several cases the panels are the cases, the hue is the family, its
+members are shades of it, and the best are labelled at the ends of their lines.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ FILLED = 0.75  # share of a panel's height above which a band says no more than 
 BANDED = 4  # policies whose bands are drawn, beside the baseline's: more of them make mud
 CROWD_SIZE = 7.5  # points of the legend of a crowd
 CROWD = 14  # policies from which on hues are families, and only the BANDED best are labelled
+FULL = (0, (4, 1.5))  # dashes of full feedback, where a family has a panel of its own
 LESS = replace(METRICS["regret"], name="regret_less")  # the regret less the baseline's
 AXES = {  # axis labels that say more than the metric's title
     "ctr_sum": "Clicks per round (CTR_sum)",
@@ -54,7 +56,10 @@ GREY = "0.45"
 PALE = "0.55"  # what is drawn but not compared, such as a random ranking
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.2, 1.2, 1.2)), (0, (8, 3)))
 MARKERS = (None, "o", "s", "^", "D", "v")
+WITHIN = (*(HUES[i] for i in (0, 1, 2, 3, 4, 5, 7)), "#6c3483")  # hues of a family's members; pale pink is no text
 FAMILIES = (  # of policies, by the first pattern that a name fits: its title, and shades of its hue
+    ("LERS", r"lers", ("#c2185b", "#7b1e1e", "#ef6f6c", "#a0522d")),
+    ("neural", r"(neural|bayes-by-backprop|.*(net|dqn))", ("#ca9161", "#6e4b26", "#e3c29f")),
     (
         "per-position linear",
         r"(iba|rba).*(lin|hybrid)",
@@ -64,10 +69,9 @@ FAMILIES = (  # of policies, by the first pattern that a name fits: its title, a
     ("click model, context-free", r"pbm-(ucb|ts|pie)", ("#c566b8", "#6c3483", "#e8a0d8")),
     (
         "shared linear",
-        r".*(lin|hybrid|c2ucb|lers)",
+        r".*(lin|hybrid|c2ucb)",
         ("#d55e00", "#7b1e1e", "#f5a15d", "#c2185b", "#a0522d", "#ef6f6c"),
     ),
-    ("neural", r".*(neural|net|dqn)", ("#ca9161", "#6e4b26", "#e3c29f")),
     ("context-free", r"", ("#de8f05", "#8a6d00", "#d4b106")),
 )
 STYLE = {
@@ -110,7 +114,9 @@ def looks(results: Results) -> dict[str, dict[str, Any]]:
     """
     contenders = results.contenders
     grey = baselines(results)
-    if len(contenders) >= CROWD:
+    if by_family(results):
+        return _looks_within(results, grey)
+    if crowded(results):
         return _family_looks(results, grey)
     found: dict[str, dict[str, Any]] = {}
     hue: dict[str, int] = {}
@@ -170,8 +176,37 @@ def _family_looks(results: Results, grey: Collection[str]) -> dict[str, dict[str
     return found
 
 
+def _looks_within(results: Results, grey: Collection[str]) -> dict[str, dict[str, Any]]:
+    """A hue for each member of a family, the same for both of its feedback regimes, of which "full" is dashed."""
+    families, rows = family(results), results.contenders
+    places: dict[str, dict[str, int]] = {}
+    found: dict[str, dict[str, Any]] = {}
+    for policy, feedback in zip(rows["policy"], rows["feedback"], strict=True):
+        if policy in grey:
+            found[policy] = {"color": GREY, "linestyle": "-", "marker": None}
+            continue
+        members = places.setdefault(families[policy], {})
+        use, hue = divmod(members.setdefault(policy.removesuffix(f" ({feedback})"), len(members)), len(WITHIN))
+        dashes = FULL if feedback == "full" and results.mixed else "-"
+        found[policy] = {"color": WITHIN[hue], "linestyle": dashes, "marker": MARKERS[use % len(MARKERS)]}
+    return found
+
+
 def crowded(results: Results) -> bool:
     return len(results.contenders) >= CROWD
+
+
+def by_family(results: Results) -> bool:
+    """Has each family of policies a panel of its own? So in a crowd, where the panels are not needed for its cases."""
+    return crowded(results) and len(results.variants) == 1 and not results.lists
+
+
+def families_of(results: Results, policies: Collection[str]) -> dict[str, list[str]]:
+    """The families of `policies` with their members, the baseline left out; with less than two, all in one."""
+    known, rows = family(results), list(results.contenders["policy"])
+    titles = [title for title, *_ in reversed(FAMILIES)]
+    found = {title: [p for p in rows if p in policies and known.get(p) == title] for title in titles}
+    return {title: own for title, own in found.items() if own} or {"": [p for p in rows if p in policies]}
 
 
 def label(results: Results, policy: str) -> str:
@@ -247,17 +282,24 @@ def run_in_words(results: Results) -> str:
 
 def foot(results: Results) -> list[str]:
     """The foot of a figure: interval, feedback, whose data it is."""
-    seeds, level = len(results.meta["seeds"]), f"{100 * LEVEL:.0f} %"
+    seeds, level = seeds_in_words(results), f"{100 * LEVEL:.0f} %"
     kind = {
         "shuffle": f"{level} bootstrap interval over {seeds} orders of arrival",
         "subsample": f"{level} interval from {seeds} random halves of the log (not narrowed by their number)",
         "none": f"{level} bootstrap interval over {seeds} seeds on one fixed log",
     }[results.replicates]
-    spread = f"Mean and {kind}." if seeds > 1 else "One seed only, so no interval can be given."
+    alone = len(results.meta["seeds"]) == 1
+    spread = "One seed only, so no interval can be given." if alone else f"Mean and {kind}."
     regimes = sorted(set(results.summary["feedback"]))
     regime = f"Feedback: {regimes[0]}." if len(regimes) == 1 else "Feedback differs as named: compare within a regime."
     picked = [results.meta["picked"]] if "picked" in results.meta else []
     return [f"{spread}{'' if results.lists else f' {regime}'}", *picked, *sources(results)]
+
+
+def seeds_in_words(results: Results) -> str:
+    """ "10", or "3 to 10" where some contenders have run fewer seeds than others."""
+    ran = sorted(set(results.summary.groupby(["variant", "policy"])["seed"].nunique()))
+    return f"{ran[0]}" if len(ran) == 1 else f"{ran[0]} to {ran[-1]}"
 
 
 def sources(results: Results) -> list[str]:
@@ -358,9 +400,13 @@ def _stretched(low: float, high: float, parts: Sequence[np.ndarray], most: float
     return max(low - room, min(low, np.nanmin(values))), min(high + room, max(high, np.nanmax(values)))
 
 
-def fitting(bands: Bands, metric: Metric, look: Look) -> tuple[set[str], set[str]]:
-    """The policies whose bands are drawn, and those whose would be if none filled the whole panel at the end."""
-    wanted = outstanding({policy: float(band.mean[-1]) for policy, band in bands.items()}, metric, look)
+def fitting(
+    bands: Bands, metric: Metric, look: Look, wanted: set[str] | None = None
+) -> tuple[set[str], set[str]]:
+    """The policies whose bands are drawn, and those whose would be if none filled the whole panel at the end: `wanted`,
+    or those that are outstanding."""
+    if wanted is None:
+        wanted = outstanding({policy: float(band.mean[-1]) for policy, band in bands.items()}, metric, look)
     low, high = limits(bands, metric, wanted) or (-math.inf, math.inf)
     width = {policy: bands[policy].high[-1] - bands[policy].low[-1] for policy in wanted}
     return {policy for policy in wanted if not width[policy] > FILLED * (high - low)}, wanted  # NaN: nothing is drawn

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,6 @@ from pathlib import Path
 import numba
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from lersbench import apart, scenario, store
 from lersbench.datasets import build
@@ -21,9 +19,13 @@ from lersbench.errors import ConfigError, RunError
 from lersbench.fitting import Fitted
 from lersbench.log import Log
 from lersbench.policy import KernelPolicy
+from lersbench.progress import Bar, Tell, silent
 from lersbench.runs import assemble
 from lersbench.session import Clock, Failure, Job, Session, spec_of, tell
 from lersbench.sources import closure
+
+SLOW = 1000
+"""What a round of a policy that is not compiled counts in the progress bar; one that is counts 1."""
 
 
 @dataclass
@@ -44,11 +46,12 @@ def bench(
     fresh: bool = False,
     say: Callable[[str], None] = print,
     halfway: Callable[[Path], None] = lambda run: None,
+    progress: Tell = silent,
 ) -> Run:
     """Replay all contenders of a scenario and write `results/<scenario>/<run-id>/`.
 
     Compiled policies come first, being fast; where others follow, `halfway` is given a run of the compiled ones, which
-    lasts until the whole one is there.
+    lasts until the whole one is there. `progress` is told the share that is done.
 
     Contenders whose result is in `results` already are not played again, unless `fresh`. Where some fail the
     run is made of the others. Raises ConfigError or DataError before anything is played, and RunError when
@@ -98,14 +101,17 @@ def bench(
         return assemble(chosen, folder, wanted, kept, told_of, clock.seconds, new, at_once)
 
     later = [job for job in missing if not isinstance(job.entry.policy, KernelPolicy)]
-    total = sum(logs[job.case.log].info.rounds - chosen.replay.fit for job in missing)
+    weights = {job: SLOW if job in later else 1 for job in missing}
+    total = sum((logs[job.case.log].info.rounds - chosen.replay.fit) * weight for job, weight in weights.items())
+    form = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}" if later else None
     partial = None
-    with tqdm(total=total, unit=" rounds", unit_scale=True, disable=None, file=sys.stderr, dynamic_ncols=True) as bar:
+    with Bar(progress, total=total, unit=" rounds", unit_scale=True, leave=False, bar_format=form) as bar:
         play([job for job in missing if job not in later])
         sooner = _without(jobs, [*later, *(failure.job for failure in failures)])
         if later and sooner:
             partial = put_together(sooner)
             halfway(partial)
+        bar.weight = SLOW
         play(later)
     told = f"{len(failures)} of {len(jobs)} contenders failed.\n{tell(failures)}" if failures else ""
     done = _without(jobs, [failure.job for failure in failures])
@@ -230,7 +236,7 @@ def _jobs(
 ) -> list[Job]:
     """Every contender of one case, with the key of all its result depends on."""
     told = chosen.replay.model_dump()
-    for irrelevant in ("seeds", "feedback", "slate"):
+    for irrelevant in ("seeds", "neural_seeds", "feedback", "slate"):
         told.pop(irrelevant)
     common = [
         core,
@@ -250,6 +256,12 @@ def _jobs(
         if case.feedback not in entry.feedback:
             continue
         own = [store.file_digest(closure(type(entry.policy).__module__)), type(entry.policy).__qualname__, entry.params]
-        for seed in range(min(entry.seeds or chosen.replay.seeds, chosen.replay.seeds)):
+        seeds = chosen.replay.seeds
+        if entry.policy.apart:
+            from lersbench.neural import in_words as torch_in_words
+
+            own.append(torch_in_words())
+            seeds = min(seeds, chosen.replay.neural_seeds or seeds)
+        for seed in range(seeds):
             found.append(Job(store.digest([common, own, seed]), case.label, entry, case, seed))
     return found

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FunctionType
@@ -25,6 +26,7 @@ from lersbench.errors import ConfigError
 
 PACKAGE = Path(__file__).resolve().parent
 KEEP = 3  # cache directories kept on disk, newest first
+IN_USE = 24 * 3600  # seconds for which another process may still write into the directory it has begun with
 
 
 def cache_root() -> Path:
@@ -55,9 +57,10 @@ def _point_numba_at_the_cache() -> None:
             "that can."
         ) from error
     numba.config.CACHE_DIR = str(folder)
-    others = sorted(folder.parent.iterdir(), key=lambda p: p.stat().st_mtime, reverse=True)
-    for old in others[KEEP:]:
-        shutil.rmtree(old, ignore_errors=True)
+    last_use = {other: other.stat().st_mtime for other in folder.parent.iterdir()}
+    for old in sorted(last_use, key=lambda p: last_use[p], reverse=True)[KEEP:]:
+        if last_use[old] < time.time() - IN_USE:
+            shutil.rmtree(old, ignore_errors=True)
 
 
 _point_numba_at_the_cache()

@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import platform
-import sys
 import time
 import traceback
 import warnings
@@ -24,7 +23,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
-from tqdm import tqdm
 
 from lersbench import labfile, projections, store
 from lersbench.datasets import sequences
@@ -32,6 +30,7 @@ from lersbench.errors import ConfigError, LersbenchError, RunError
 from lersbench.jit import cache_root
 from lersbench.labrules import RULES, with_orders
 from lersbench.labwork import WORKS, states_of
+from lersbench.progress import Bar, Tell, silent
 from lersbench.sources import closure
 
 PACKAGES = ("lersbench", "numpy", "pandas", "torch", "scikit-learn", "umap-learn")
@@ -75,11 +74,13 @@ def bench(
     threads: int | None = None,
     fresh: bool = False,
     say: Callable[[str], None] = print,
+    progress: Tell = silent,
 ) -> Run:
     """Run all works of an experiment and write `results/<name>/<run-id>/`: curves, points where drawn, run.json.
 
     Works whose result is in `results` already are not run again, unless `fresh`. Where some fail the run is made of
-    the others. Raises ConfigError or DataError before anything is trained, and RunError when all failed.
+    the others. `progress` is told the share that is done. Raises ConfigError or DataError before anything is trained,
+    and RunError when all failed.
     """
     seconds, start = {}, time.perf_counter()
     _needs_torch(chosen)
@@ -94,14 +95,16 @@ def bench(
     notes = [why for method in _methods(chosen) if (why := projections.missing(method))]
     for why in notes:
         say(f"Warning: a picture cannot be drawn. {why}")
+    from lersbench.neural import in_words as torch_in_words
+
     jobs = plan(chosen)
-    root = store.digest([about["digest"], store.file_digest(closure("lersbench.labwork"))])
+    root = store.digest([about["digest"], store.file_digest(closure("lersbench.labwork")), torch_in_words()])
     distinct = list({job.key(root): job for job in jobs}.values())  # two settings may come to the same
     missing = [job for job in distinct if fresh or not kept.has(job.key(root))]
     reused = len(distinct) - len(missing)
     say(f"{chosen.name}: {len(distinct)} training runs and pictures, {reused} of them already there")
     start = time.perf_counter()
-    failed = dict(_perform_all(missing, root, folder, kept, threads or os.cpu_count() or 1))
+    failed = dict(_perform_all(missing, root, folder, kept, threads or os.cpu_count() or 1, progress))
     seconds["work"] = time.perf_counter() - start
     done = [job for job in jobs if kept.has(job.key(root)) and job.key(root) not in failed]
     if not any(job.work in TRAINED for job in done):
@@ -184,11 +187,11 @@ def arrays_in(folder: Path) -> dict[str, np.ndarray]:
 
 # Work -----------------------------------------------------------------------------------------------------------------
 def _perform_all(
-    jobs: Sequence[Job], root: str, data: Path, kept: store.Store, at_once: int
+    jobs: Sequence[Job], root: str, data: Path, kept: store.Store, at_once: int, progress: Tell
 ) -> Iterator[tuple[str, str]]:
     """Run the jobs side by side in processes, those that others build on first; key and error of each failure."""
     failed: dict[str, str] = {}
-    with tqdm(total=len(jobs), unit=" works", disable=None, file=sys.stderr, dynamic_ncols=True) as bar:
+    with Bar(progress, total=len(jobs), unit=" works", leave=False) as bar:
         for depth in sorted({job.depth for job in jobs}):
             wave = [job for job in jobs if job.depth == depth]
             ready = [job for job in wave if not any(before.key(root) in failed for before in job.before)]

@@ -12,15 +12,23 @@ from lersbench import lab, labplots, labreport, labresults, listing
 from lersbench.errors import RunError
 from lersbench.labfile import Experiment
 from lersbench.labresults import LabResults
+from lersbench.progress import Tell, silent
 
 Say = Callable[[str], None]
 
 
 def bench(
-    chosen: Experiment, results: Path, threads: int | None, fresh: bool, plots: bool, as_json: bool, say: Say
+    chosen: Experiment,
+    results: Path,
+    threads: int | None,
+    fresh: bool,
+    plots: bool,
+    as_json: bool,
+    say: Say,
+    progress: Tell = silent,
 ) -> None:
     """Run an experiment, and show what came out. Raises RunError where a part of it failed."""
-    run = lab.bench(chosen, results, threads, fresh, say)
+    run = lab.bench(chosen, results, threads, fresh, say, progress)
     times = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in run.seconds.items())
     say(f"{run.played} works done, {run.reused} taken from earlier runs ({times})")
     loaded = labresults.load(run.folder)

@@ -160,7 +160,7 @@ def read(
     `replay.seeds` in `changes`, which --seeds sets, means training.seeds here.
     """
     path, content = scenario.load(name)
-    content = _on({"name": path.stem, **content}, dataset, str(path))
+    content = scenario.on_dataset({"name": path.stem, **content}, dataset, str(path))
     short = dict(content.get("quick", {})) if quick else {}
     told = {("training.seeds" if key == "replay.seeds" else key): value for key, value in (changes or {}).items()}
     content = scenario.changed(content, {**short, **told})
@@ -193,16 +193,6 @@ def settings(chosen: Experiment, where: str = "") -> list[Setting]:
                 raise ConfigError(f"{where}: two settings are called '{told}'; give one a 'label'.")
             found[told] = Setting(told, made)
     return list(found.values())
-
-
-def _on(content: dict[str, Any], dataset: str | None, where: str) -> dict[str, Any]:
-    """The content with another of its data sets; then its results are kept apart, as in `scenario.read`."""
-    own, others = content.get("data", {}).get("dataset"), content.get("alternatives", {})
-    if dataset is None or dataset == own:
-        return content
-    if dataset not in others:
-        raise ConfigError(f"{where} names no data set '{dataset}', only {', '.join(map(str, [own, *others]))}.")
-    return content | {"data": {"dataset": dataset, **others[dataset]}, "name": f"{content['name']}-{dataset}"}
 
 
 def _sweep(options: dict[str, Any], where: str) -> Iterator[dict[str, Any]]:

@@ -268,6 +268,7 @@ class Board:
     @property
     def warnings(self) -> list[str]:
         found = [*mixed_feedback(self.results), *unfinished(self.results), *undefined(self.results, self.metric)]
+        found += unmeasured(self.results, self.metric)
         told = self.results.scenario.get("baseline")
         if self.baseline is None and told:
             found.append(f"The scenario's baseline {told!r} was not run, so there are no differences to it.")
@@ -392,7 +393,10 @@ def mixed_feedback(results: Results) -> list[str]:
     for variant in results.variants:
         feedback = results.feedback(variant)
         if feedback.nunique() > 1:
-            groups = "; ".join(f"{kind}: {', '.join(names.index)}" for kind, names in feedback.groupby(feedback))
+            groups = "; ".join(
+                f"{kind}: {', '.join(names.index) if len(names) <= 4 else f'{len(names)} policies'}"
+                for kind, names in feedback.groupby(feedback)
+            )
             words = results.case(variant).in_words()
             place = f" ({words})" if words else ""
             warnings.append(
@@ -422,6 +426,17 @@ def undefined(results: Results, metric: Metric) -> list[str]:
         for policy, values in results.finals(variant, metric.name).items()
         if np.isnan(values).any()
     ]
+
+
+def unmeasured(results: Results, metric: Metric) -> list[str]:
+    """A warning for every variant whose ranking leaves contenders out, for the metric says nothing of them."""
+    warnings = []
+    for variant in results.variants:
+        names = [p for p in results.feedback(variant).index if p not in results.final(variant, metric.name).index]
+        if names:
+            place = place_in_words(results, variant)
+            warnings.append(f"{place}{metric.name} has no value for {', '.join(names)}, which this ranking leaves out.")
+    return warnings
 
 
 def interval_in_words(results: Results) -> str:

@@ -150,6 +150,40 @@ def _registry() -> dict[str, Metric]:
         ]
     found += [
         Metric(
+            "recommend_ratio",
+            "Recommend ratio",
+            "%",
+            "neither",
+            "Share of rounds in which a policy that may stay silent recommends its first item: the score of the item "
+            f"reaches the policy's threshold ({study}).",
+        ),
+        Metric(
+            "recommend_accuracy",
+            "Recommend accuracy",
+            "%",
+            "higher",
+            "Share of rounds in which a policy that may stay silent recommends a first item that is liked, or stays "
+            f"silent on one that is not ({study}).",
+        ),
+        Metric(
+            "recommend_precision",
+            "Recommend precision",
+            "%",
+            "higher",
+            "Share of liked first items among those that a policy that may stay silent recommends; undefined while it "
+            f"has recommended none ({study}).",
+        ),
+        Metric(
+            "recommend_recall",
+            "Recommend recall",
+            "%",
+            "higher",
+            "Share of recommended first items among those that are liked, of a policy that may stay silent; undefined "
+            f"while none was liked ({study}).",
+        ),
+    ]
+    found += [
+        Metric(
             f"hr@{top}",
             f"HR@{top}",
             "%",
@@ -178,13 +212,15 @@ NAMES = tuple(METRICS)
 ROUNDS, REVEALED, CLICKS, SETS, REGRET, FALSE, LIKES, TOP20, TOP20_PUBLISHED, DISTINCT, HITS = range(11)
 EXPECTED, EXPECTED_SET, REGRET_SET, SIMILARITY = range(11, 15)
 PBM, UBM = 15, 19  # each: sum of the values of the slates, of their squares, of the weights, of their squares
-SUMS = 23
+RECOMMENDED, TOP_LIKED = 23, 24  # rounds with a recommendation, right or wrong; with a liked first item
+SUMS = 25
 # Columns of the curve, in the order of NAMES; the two HR families follow.
 (CTR, CTR_SUM, CTR_SET, MISSES, REGRET_AT, REGRET_PUB, COVERAGE, DIVERSITY, ENTROPY, GINI, HR20, HR20_PUB, MATCHES) = (
     range(13)
 )
 EXPECTED_SUM_AT, EXPECTED_SET_AT, REGRET_SET_AT, SIMILARITY_AT, PBM_AT, UBM_AT = 13, 14, 15, 16, 17, 20
-HR, HR_PUB = 23, 23 + len(TOPS)
+RECOMMEND_AT = 23  # ratio, accuracy, precision, recall
+HR, HR_PUB = 27, 27 + len(TOPS)
 
 
 class Meter(NamedTuple):
@@ -245,6 +281,15 @@ def count_slate(meter: Meter, user: int, candidates: np.ndarray, slate: np.ndarr
     meter.sums[REVEALED] += slate.shape[0]
     meter.sums[CLICKS] += total
     meter.sums[SETS] += total > 0
+
+
+@inlined
+def count_recommendation(meter: Meter, score: float, silence: float, reward: float) -> None:
+    """Add the verdict on the first item: it is recommended where its score reaches `silence`, liked where it paid."""
+    recommended, liked = score >= silence, reward > 0
+    meter.sums[RECOMMENDED] += recommended
+    meter.sums[TOP_LIKED] += liked
+    meter.sums[FALSE] += recommended and not liked
 
 
 @inlined
@@ -359,15 +404,19 @@ def _count_rank(meter: Meter, family: int, above: int, equal: int, n: int) -> No
 
 
 @inlined
-def read_until(meter: Meter, row: int, ranked: bool, known: bool, replayed: bool) -> None:
-    """Copy the sums to every checkpoint at or before `row` that has not been read yet."""
+def read_until(meter: Meter, row: int, ranked: bool, known: bool, replayed: bool, silent: bool) -> None:
+    """Copy the sums to every checkpoint at or before `row` that has not been read yet.
+
+    The flags say what was measured: ranks of likes, regret, matches, and recommendations, which mean something only of
+    a policy that may stay `silent`.
+    """
     while meter.done[0] < meter.checkpoints.shape[0] and meter.checkpoints[meter.done[0]] <= row:
-        _read(meter, meter.curve[meter.done[0]], ranked, known, replayed)
+        _read(meter, meter.curve[meter.done[0]], ranked, known, replayed, silent)
         meter.done[0] += 1
 
 
 @kernel
-def _read(meter: Meter, out: np.ndarray, ranked: bool, known: bool, replayed: bool) -> None:
+def _read(meter: Meter, out: np.ndarray, ranked: bool, known: bool, replayed: bool, silent: bool) -> None:
     sums = meter.sums
     rounds = sums[ROUNDS]
     if replayed:
@@ -392,6 +441,8 @@ def _read(meter: Meter, out: np.ndarray, ranked: bool, known: bool, replayed: bo
         out[SIMILARITY_AT] = sums[SIMILARITY] / rounds
     _read_ips(sums[PBM : PBM + 4], rounds, sums[REVEALED], out[PBM_AT : PBM_AT + 3])
     _read_ips(sums[UBM : UBM + 4], rounds, sums[REVEALED], out[UBM_AT : UBM_AT + 3])
+    if silent:
+        _read_recommendations(sums, out[RECOMMEND_AT : RECOMMEND_AT + 4])
     out[DIVERSITY] = sums[DISTINCT] / meter.shown.shape[0]
     out[ENTROPY] = _entropy(meter.shown, sums[REVEALED])
     out[GINI] = _gini(meter.shown, sums[REVEALED])
@@ -402,6 +453,19 @@ def _read(meter: Meter, out: np.ndarray, ranked: bool, known: bool, replayed: bo
             if sums[LIKES] > 0:
                 out[HR + j] = meter.hr[0, j] / sums[LIKES]
                 out[HR_PUB + j] = meter.hr[1, j] / sums[LIKES]
+
+
+@kernel
+def _read_recommendations(sums: np.ndarray, out: np.ndarray) -> None:
+    """Ratio, accuracy, precision and recall after one round or more; the last two stay NaN where they divide by 0."""
+    right = sums[RECOMMENDED] - sums[FALSE]
+    rightly_silent = sums[ROUNDS] - sums[TOP_LIKED] - sums[FALSE]
+    out[0] = sums[RECOMMENDED] / sums[ROUNDS]
+    out[1] = (right + rightly_silent) / sums[ROUNDS]
+    if sums[RECOMMENDED] > 0:
+        out[2] = right / sums[RECOMMENDED]
+    if sums[TOP_LIKED] > 0:
+        out[3] = right / sums[TOP_LIKED]
 
 
 @kernel

@@ -83,6 +83,11 @@ def dtype() -> torch.dtype:
     return DTYPES[name]
 
 
+def in_words() -> str:
+    """What the results of a network depend on beside its sources and the data."""
+    return f"torch {torch.__version__}, {device().type}, {dtype()}"
+
+
 def tensor(values: Sequence[np.ndarray] | np.ndarray) -> Tensor:
     """A copy of the values on the device, in its number format; a list of arrays of one shape is stacked."""
     kept = np.float32 if dtype() == torch.float32 else np.float64

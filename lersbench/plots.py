@@ -18,7 +18,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lersbench import logfigures, sweeps
+from lersbench import crowds, lersfigures, logfigures, sweeps
 from lersbench.drawing import (
     LESS,
     RESAMPLES,
@@ -27,6 +27,7 @@ from lersbench.drawing import (
     Bands,
     axis_title,
     band_note,
+    by_family,
     by_value,
     crowded,
     draw,
@@ -73,6 +74,7 @@ SAME = {  # why the two of a pair may be equal, by the first; then one is drawn
 }
 ONE_RATE = "With one item shown per round, CTR, CTR_sum and set-CTR are the same number, so one of them is drawn."
 HIT_RATIO = "Hit ratio HR@K"
+HIT_RATIOS = {"hit-ratio": HIT_RATIO, "hit-ratio-published": f"{HIT_RATIO}, as published: ties in file order"}
 RATES = ("ctr_sum", "ctr_set", "ctr")
 RANDOM: dict[str, Any] = {"color": "0.6", "lw": 0.9, "ls": (0, (2, 2)), "label": "random ranking"}
 
@@ -184,7 +186,6 @@ def curves(results: Results, names: Sequence[str], bands: Mapping[tuple[str, str
         thousands(ax, 6 if len(cases) == 1 else 4)
         if many:
             ends = {p: (float(drawn[p].mean[-1]) * scale(one), label(results, p), look[p]["color"]) for p in wanted}
-            ends = {p: end for p, end in ends.items() if math.isfinite(end[0])}
             ends = {p: end for p, end in ends.items() if math.isfinite(end[0])}
             end_labels(ax, ends, height_of(ax, math.ceil(len(panels) / columns)))
         if i + columns >= len(panels):
@@ -341,7 +342,8 @@ def draw_all(
         for stem, make in _figures(results, groups, metrics, policies):
             paths += save(make(), folder, stem)
         if metrics is None:
-            for stem, make in [*sweeps.figures(results, whole, policies), *logfigures.figures(results)]:
+            study = lersfigures.figures(whole) if asked is None else []
+            for stem, make in [*sweeps.figures(results, whole, policies), *logfigures.figures(results), *study]:
                 paths += save(make(), folder, stem)
     return paths
 
@@ -368,11 +370,37 @@ def _figures(
     found: list[tuple[str, Callable[[], Figure]]] = [
         (_stem("final", name), partial(forest, results, name, policies)) for name in forests
     ]
+    if by_family(results):
+        return found + _by_family(results, groups, bands, policies, metrics is None)
     for group in groups:
         if any(bands.get((variant, name)) for variant in results.variants for name in group):
             found.append((_stem("curve", _named_after(group)), partial(curves, results, group, bands)))
     if metrics is None and "hr@20" in results.metrics and not results.lists:
         found.append(("hit-ratio", partial(hit_ratio, results, policies)))
+    return found
+
+
+def _by_family(
+    results: Results,
+    groups: Sequence[tuple[str, ...]],
+    bands: Mapping[tuple[str, str], Bands],
+    policies: Sequence[str],
+    whole: bool,
+) -> list[tuple[str, Callable[[], Figure]]]:
+    """Of a crowd, a figure a metric with a panel a family."""
+    (variant,) = results.variants
+    names = [name for group in groups for name in group if bands.get((variant, name))]
+    for first, second in zip(SAME, ("misses", "hr20_per_round"), strict=True):
+        if {first, second} <= set(names) and equal(bands[variant, first], bands[variant, second]):
+            names.remove(first)
+    found: list[tuple[str, Callable[[], Figure]]] = [
+        (_stem("curve", name), partial(crowds.curves, results, name, bands[variant, name])) for name in names
+    ]
+    if whole:
+        for family, stem in (("hr", "hit-ratio"), ("hr_published", "hit-ratio-published")):
+            if f"{family}@20" in results.metrics:
+                drawn = hit_bands(results, family, variant, policies)
+                found.append((stem, partial(crowds.hit_ratio, results, drawn, HIT_RATIOS[stem], RANDOM)))
     return found
 
 
@@ -390,9 +418,11 @@ def figure_title(stem: str) -> str:
     for name, metric in METRICS.items():
         if stem == _stem(kind, name):
             return metric.title if kind == "curve" else f"{metric.title}, final values"
-    if stem == "hit-ratio":
-        return HIT_RATIO
-    if title := sweeps.title(stem) or logfigures.title(stem):
+    if stem in HIT_RATIOS:
+        return HIT_RATIOS[stem]
+    if stem == _stem("curve", LESS.name):
+        return crowds.LESS_TITLE
+    if title := sweeps.title(stem) or logfigures.title(stem) or lersfigures.title(stem):
         return title
     raise ConfigError(f"No figure of lersbench is called {stem!r}.")
 

@@ -76,7 +76,8 @@ class Policy:
     """
 
     silence: ClassVar[float] = -math.inf
-    """A round whose top score is below this counts as "nothing recommended" in `regret_published`."""
+    """A round whose top score is below this counts as "nothing recommended" in `regret_published` and the
+    recommend metrics."""
 
     apart: ClassVar[bool] = False
     """Contenders of this policy play in processes of their own: their libraries share one badly."""

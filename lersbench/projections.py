@@ -74,6 +74,7 @@ def _tsne(x: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _umap(x: np.ndarray, seed: int) -> np.ndarray:
-    with warnings.catch_warnings(record=True):  # umap warns of the packages it could use; what it raises still arrives
+    with warnings.catch_warnings():  # it warns of TensorFlow, which it could use for a method that is not ours
+        warnings.filterwarnings("ignore", "Tensorflow not installed", ImportWarning)
         umap = importlib.import_module("umap")
         return umap.UMAP(n_neighbors=min(NEIGHBOURS, len(x) - 1), random_state=seed, n_jobs=1).fit_transform(x)

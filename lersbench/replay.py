@@ -77,7 +77,7 @@ class Protocol(NamedTuple):
     items: int  # ... and (1, first `items` static features of the item)
     ranked: bool  # count the ranks of liked items
     known: bool  # the value of every candidate is known, so regret can be counted
-    silence: float  # top scores below this count as "nothing recommended" in the published regret
+    silence: float  # top scores below this count as "nothing recommended"; -inf for a policy that always recommends
     ties: int  # seed of the random order of equal scores
     simulated: bool = False  # clicks are drawn from the world's click model, instead of looked up
     truth: bool = False  # the world's click model is known: count true values
@@ -246,12 +246,18 @@ def count(
     if protocol.similar:
         metrics.count_similarity(meter, round.features, slate, scratch.visit.total)
     metrics.count_slate(meter, round.user, round.candidates, slate, rewards)
-    if rewards[0] == 0 and round.scores[slate[0]] >= protocol.silence:
-        meter.sums[metrics.FALSE] += 1
+    metrics.count_recommendation(meter, round.scores[slate[0]], protocol.silence, rewards[0])
     if protocol.known:
         metrics.count_regret(meter, rows.best[row], rows.value[row], slate)
     if protocol.ranked:
         metrics.count_ranking(meter, round.scores, slate, rows.liked[rows.liked_from[row] : rows.liked_from[row + 1]])
+
+
+@inlined
+def read_due(meter: metrics.Meter, at: int, protocol: Protocol) -> None:
+    """Read the checkpoints that are due before the round at place `at` of the log."""
+    silent = protocol.silence > -np.inf
+    metrics.read_until(meter, at, protocol.ranked, protocol.known, protocol.replay, silent)
 
 
 @kernel
@@ -350,7 +356,7 @@ def drive(
         if n == size:
             return
         row = index[n]
-        metrics.read_until(meter, at[n], protocol.ranked, protocol.known, protocol.replay)
+        read_due(meter, at[n], protocol)
         slot = scratch.clock[1]
         round = round_at(rows, row, at[n], slot, protocol, scratch)
         slate = scratch.slates[slot]
@@ -426,7 +432,7 @@ def _play_batch(policy, state, rng, rows, index, at, protocol, scratch, meter) -
     policy.select_batch(state, rng, rounds, slates)
     told: list[tuple[Any, ...]] = []
     for slot, (row, place) in enumerate(zip(index, at, strict=True)):
-        metrics.read_until(meter, place, protocol.ranked, protocol.known, protocol.replay)
+        read_due(meter, place, protocol)
         if protocol.replay and not np.array_equal(slates[slot], rows.slate[row]):
             continue
         meter.fault[0] = fault_of(slates[slot], rounds[slot].scores, protocol.ranked)
@@ -469,7 +475,9 @@ class Contender:
     """One policy with its state, random numbers and sums: one run through a log."""
 
     def __init__(self, policy: Policy, spec: Spec, protocol: Protocol, meter: metrics.Meter, rng: np.random.Generator):
-        lazy = protocol.replay and protocol.slate == 1 and isinstance(policy, KernelPolicy) and len(policy.kernels) > 2
+        asks = isinstance(policy, KernelPolicy) and len(policy.kernels) > 2
+        loud = protocol.silence == -np.inf  # `wins` gives no score, and silence is a matter of the score
+        lazy = protocol.replay and protocol.slate == 1 and asks and loud
         self.policy, self.protocol, self.meter, self.rng = policy, protocol._replace(lazy=lazy), meter, rng
         self.played = 0  # rounds it was offered
         self._rows: Rows | None = None
@@ -492,8 +500,7 @@ class Contender:
     def finish(self, rounds: int) -> None:
         """Read the checkpoints left, after a log of this many rounds."""
         self._check_lent()
-        protocol = self.protocol
-        metrics.read_until(self.meter, rounds, protocol.ranked, protocol.known, protocol.replay)
+        read_due(self.meter, rounds, self.protocol)
 
     def _copy(self, rows: Rows) -> Rows:
         """The rows a foreign kernel may see: compiled code can write where it should only read."""

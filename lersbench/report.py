@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lersbench import findings
+from lersbench import findings, published
 from lersbench.drawing import drawn_cases
 from lersbench.leaderboard import (
     REGIMES,
@@ -45,8 +45,8 @@ FLAWS = {  # why to read another metric, by one "as published" that has the flaw
 def write(results: Results, folder: str | Path | None = None, figures: Sequence[Path] | None = None) -> list[Path]:
     """Write report.md and report.html into `folder` (the run's own by default); return the two.
 
-    Tables across cases (lifts by slate size or protocol, agreement of protocols, slopes of regret) are written beside
-    them as CSV where the results have any.
+    Tables across cases (lifts by slate size or protocol, agreement of protocols, slopes of regret) and of what a study
+    published are written beside them as CSV where the results have any.
 
     `figures` are what `draw_all` returned, if it has drawn already; else they are drawn into `folder`/figures. Each
     file appears whole or not at all, and `report.html` needs no other.
@@ -54,7 +54,7 @@ def write(results: Results, folder: str | Path | None = None, figures: Sequence[
     folder = results.path if folder is None else Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     figures = draw_all(results, folder / "figures") if figures is None else figures
-    for name, frame in findings.tables(results).items():
+    for name, frame in (findings.tables(results) | published.tables(results)).items():
         write_whole(folder / f"{name}.csv", frame.to_csv(index=False))
     return write_pages(document(results, figures), results.title, folder, "report")
 
@@ -67,7 +67,7 @@ def document(results: Results, figures: Sequence[Path]) -> list[Block]:
     if results.scenario.get("description"):
         blocks.append(Text(results.scenario["description"]))
     blocks += [Heading(2, "What was run"), *_protocol(results), Heading(2, "Leaderboard"), *main_tables(ranking)]
-    blocks += findings.sections(results)
+    blocks += [*findings.sections(results), *published.sections(results)]
     blocks += [
         Heading(2, "What these numbers do not say"),
         Items(caveats(results) or ["Nothing was found to warn of."]),

@@ -50,6 +50,7 @@ class Replay(_Strict):
     slate: int | list[int] = 1
     batch: int = Field(1, ge=1)
     seeds: int = Field(10, ge=1)
+    neural_seeds: int | None = Field(None, ge=1)  # of policies that play apart, at most `seeds`; None: as many
     replicates: Replicates = "shuffle"
     checkpoints: int = Field(200, ge=2)
     ranking: bool = True
@@ -89,6 +90,22 @@ class Expected(_Strict):
     variant: str = ""
 
 
+class PublishedPolicy(_Strict):
+    """What a study published of one of the policies, which is called by its label here."""
+
+    policy: str
+    feedback: Feedback = "bandit"  # that the study gave it
+    values: dict[str, float]  # by metric, in the unit shown: percent
+    seconds: float | None = Field(None, gt=0)  # of one run
+
+
+class Published(_Strict):
+    """`[published]`: final values of a study, which the report shows beside those of a run."""
+
+    source: str
+    policies: list[PublishedPolicy] = Field(min_length=1)
+
+
 class Scenario(_Strict):
     """A scenario file."""
 
@@ -100,14 +117,17 @@ class Scenario(_Strict):
     leaderboard: str = "misses"
     data: Data
     alternatives: dict[str, dict[str, Any]] = {}
-    """Options of other data sets in the place of `data`: `[alternatives.livestream]`, for --dataset livestream."""
+    """Options of other data sets in the place of `data`: `[alternatives.livestream]`, for --dataset livestream; with a
+    `description` of their own if they like."""
     replay: Replay = Replay()
     policies: list[dict[str, Any]] = Field(min_length=1)
     expected: list[Expected] = []
+    published: Published | None = None
 
     @model_validator(mode="after")
     def _known_metrics(self) -> Scenario:
-        for name in (self.leaderboard, *(e.metric for e in self.expected)):
+        published = [name for row in (self.published.policies if self.published else ()) for name in row.values]
+        for name in (self.leaderboard, *(e.metric for e in self.expected), *published):
             if name not in METRICS:
                 raise ValueError(f"there is no metric '{name}'{_did_you_mean(name, METRICS)}")
         return self
@@ -121,7 +141,6 @@ class Entry:
     name: str
     policy: Policy
     feedback: tuple[Feedback, ...]  # the regimes it takes part in
-    seeds: int = 0  # it is content with so many replicates; 0: the scenario's
 
     @property
     def params(self) -> dict[str, Any]:
@@ -167,13 +186,7 @@ def read(name: str, changes: dict[str, Any] | None = None, dataset: str | None =
     path, content = load(name)
     if "scenarios" in content:
         raise ConfigError(f"{path} is a study of several scenarios: {', '.join(map(str, content['scenarios']))}.")
-    content = {"name": path.stem, **content}
-    if dataset is not None and dataset != content.get("data", {}).get("dataset"):
-        others = content.get("alternatives", {})
-        if dataset not in others:
-            known = [content.get("data", {}).get("dataset"), *others]
-            raise ConfigError(f"{path} names no data set '{dataset}', only {', '.join(map(str, known))}.")
-        content |= {"data": {"dataset": dataset, **others[dataset]}, "name": f"{content['name']}-{dataset}"}
+    content = on_dataset({"name": path.stem, **content}, dataset, str(path))
     return parse(changed(content, changes or {}), str(path))
 
 
@@ -193,6 +206,18 @@ def load(name: str) -> tuple[Path, dict[str, Any]]:
         return path, tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}.") from error
+
+
+def on_dataset(content: dict[str, Any], dataset: str | None, where: str) -> dict[str, Any]:
+    """The content of a file with another of the data sets it names; None: its own. Raises ConfigError for others."""
+    own, others = content.get("data", {}).get("dataset"), content.get("alternatives", {})
+    if dataset is None or dataset == own:
+        return content
+    if dataset not in others:
+        raise ConfigError(f"{where} names no data set '{dataset}', only {', '.join(map(str, [own, *others]))}.")
+    options = dict(others[dataset])
+    told = {"description": options.pop("description")} if "description" in options else {}
+    return content | told | {"data": {"dataset": dataset, **options}, "name": f"{content['name']}-{dataset}"}
 
 
 def changed(content: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -219,15 +244,29 @@ def parse(content: dict[str, Any], where: str) -> Scenario:
     if "baseline" in scenario.model_fields_set and scenario.baseline not in labels:
         hint = _did_you_mean(scenario.baseline, labels)
         raise ConfigError(f"{where}: the baseline '{scenario.baseline}' is none of the policies{hint}")
+    _check_published(scenario, where)
     variants(scenario)
     return scenario
+
+
+def _check_published(scenario: Scenario, where: str) -> None:
+    """Raise ConfigError where a published policy is none of the scenario's, or is there twice."""
+    labels, seen = [entry.label for entry in entries(scenario)], set()
+    for row in scenario.published.policies if scenario.published else ():
+        if row.policy not in labels:
+            hint = _did_you_mean(row.policy, labels)
+            raise ConfigError(f"{where}: the published '{row.policy}' is the label of none of the policies{hint}")
+        if row.policy in seen:
+            raise ConfigError(f"{where}: [published] has '{row.policy}' twice; put all its values in one entry.")
+        seen.add(row.policy)
 
 
 def _explain(where: str, problem: Any) -> str:
     key = ".".join(str(part) for part in problem["loc"]) or "the file"
     if problem["type"] == "extra_forbidden":
-        sections: dict[str, type[BaseModel]] = {"replay": Replay, "expected": Expected}
+        sections: dict[str, type[BaseModel]] = {"replay": Replay, "expected": Expected, "published": Published}
         model = sections.get(str(problem["loc"][0]), Scenario)
+        model = PublishedPolicy if problem["loc"][:2] == ("published", "policies") else model
         hint = _did_you_mean(str(problem["loc"][-1]), model.model_fields)
         takes = f"; it takes {', '.join(model.model_fields)}."
         return f"{where}: unknown key '{key}'{takes if hint == '.' else hint}"
@@ -264,10 +303,8 @@ def entries(scenario: Scenario) -> list[Entry]:
     for number, given in enumerate(scenario.policies, 1):
         options = dict(given)
         name, label = options.pop("name", None), options.pop("label", None)
-        own_regimes, own_seeds = tuple(_told_regimes(scenario, given)), options.pop("seeds", 0)
+        own_regimes = tuple(_told_regimes(scenario, given))
         options.pop("feedback", None)
-        if not isinstance(own_seeds, int) or own_seeds < 0:
-            raise ConfigError(f"{scenario.name}: policies entry {number}: 'seeds' is {own_seeds!r}; give a number.")
         if not isinstance(name, str):
             raise ConfigError(f"{scenario.name}: policies entry {number} has no 'name'; it has {given!r}.")
         policy = find(name)
@@ -277,7 +314,7 @@ def entries(scenario: Scenario) -> list[Entry]:
             shown = " ".join(filter(None, [label, own] if label else [_short(name), told]))
             if shown in found:
                 raise ConfigError(f"{scenario.name}: two policies are called '{shown}'; give one a 'label'.")
-            found[shown] = Entry(shown, name, make(policy, params), own_regimes, own_seeds)
+            found[shown] = Entry(shown, name, make(policy, params), own_regimes)
     return list(found.values())
 
 

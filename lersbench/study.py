@@ -3,6 +3,12 @@
 title = "..."
 scenarios = ["taobao-curves", "taobao-alpha"]   # in the order in which they are run and shown
 
+[set]                                           # settings of all of them, as those of --set
+"replay.neural_seeds" = 5
+
+[minutes]                                       # that each takes, for the progress bar
+taobao-curves = 4
+
 [quick]                                         # settings of a short version: `lersbench bench NAME --quick`
 "replay.seeds" = 2
 """
@@ -28,7 +34,13 @@ class Study(BaseModel):
     description: str = ""
     scenarios: list[str] = Field(min_length=1)
     dataset: str | None = None
+    set: dict[str, Any] = {}
+    minutes: dict[str, float] = {}
     quick: dict[str, Any] = {}
+
+    def minutes_of(self, number: int) -> float:
+        """What a part takes beside the others, as far as the file says."""
+        return self.minutes.get(self.scenarios[number], 1.0)
 
 
 def read(
@@ -55,9 +67,12 @@ def read(
         raise ConfigError(
             f"{path}: '{where}': {first['msg']}. A study takes {', '.join(Study.model_fields)}."
         ) from error
+    changes = {**study.set, **(changes or {})}
     short = dict(study.quick) if quick else {}
+    if unknown := set(study.minutes) - set(study.scenarios):
+        raise ConfigError(f"{path}: 'minutes' names {', '.join(sorted(unknown))}, which is none of its scenarios.")
     labs = {part for part in study.scenarios if labfile.is_one(scenario.load(part)[1])}
-    own = _shared_out(changes or {}, bool(labs), len(labs) < len(study.scenarios), str(path))
+    own = _shared_out(changes, bool(labs), len(labs) < len(study.scenarios), str(path))
     parts: list[Part] = []
     for part in study.scenarios:
         if part in labs:  # its file has a [quick] of its own

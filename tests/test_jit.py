@@ -56,6 +56,14 @@ def test_only_the_newest_caches_are_kept(tmp_path: Path) -> None:
     assert kept == {jit.source_digest(), "old0", "old1"}
 
 
+def test_a_cache_that_another_process_may_use_is_kept(tmp_path: Path) -> None:
+    recent = [tmp_path / "cache" / "numba" / f"recent{i}" for i in range(5)]
+    for folder in recent:
+        folder.mkdir(parents=True)
+    run("import lersbench.jit", tmp_path)
+    assert all(folder.is_dir() for folder in recent)
+
+
 def test_a_users_policy_leaves_nothing_in_the_shared_cache(tmp_path: Path) -> None:
     """Cached under a user's types, a kernel of ours could not be loaded where that user's module is missing."""
     bench = (

@@ -12,7 +12,7 @@ import lersbench
 ROOT = Path(lersbench.__file__).parent
 LAYERS = [  # each may import from those above it, and from its own line
     ("errors",),
-    ("jit", "sources"),
+    ("jit", "sources", "progress"),
     ("borrow", "simd", "packed", "linalg", "metrics", "ranges"),
     ("clickmodel", "propensity", "estimators"),
     ("logformat", "logcheck", "logread", "logwrite", "log"),
@@ -22,8 +22,8 @@ LAYERS = [  # each may import from those above it, and from its own line
     ("policy", "neural", "gradient_bandit", "contexts", "lers", "policies", "datasets", "statistics"),
     ("replay", "scenario", "store", "leaderboard", "lifts"),
     ("study", "fitting", "drawing", "projections", "labrules", "labfile", "labresults"),
-    ("session", "plots", "sweeps", "logfigures", "clickfigure", "pages", "checks", "labwork", "labplots"),
-    ("runs", "findings", "report", "labreport", "studypage", "newpolicy"),
+    ("session", "plots", "sweeps", "crowds", "lersfigures", "logfigures", "clickfigure", "pages", "checks", "labwork", "labplots"),
+    ("runs", "findings", "published", "report", "labreport", "studypage", "newpolicy"),
     ("apart",),
     ("experiment", "listing", "lab"),
     ("import_commands", "click_commands", "lab_commands"),

@@ -15,7 +15,7 @@ def meter(n_items: int = 10, pairs: int = 8) -> metrics.Meter:
 
 
 def read(made: metrics.Meter, ranked: bool = True) -> dict[str, float]:
-    metrics.read_until(made, 10**9, ranked, True, False)
+    metrics.read_until(made, 10**9, ranked, True, False, False)
     return dict(zip(metrics.NAMES, made.curve[0], strict=True))
 
 

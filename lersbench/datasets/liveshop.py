@@ -50,11 +50,12 @@ CROWD = 347_000  # who might order, at scale 1; 40 % of them do before the cut
 CASUAL, CASUAL_RATE, REGULAR_RATE, REGULAR_SHAPE = 0.631, 0.0041, 0.0388, 0.79
 ALREADY_THERE, STAY = 0.563, 416.0  # share there before the first day; mean stay in days
 SEASON = (1, 1, 1, 1, 1, 1, 1, 1, 0.85, 0.80, 0.76, 0.70, 0.74, 0.74)  # trade of the 14 months
-LIVE_CUSTOMERS, SECOND_ORDER = 2110, 0.1  # who order on the live day; the share of them who order twice
+LIVE_CUSTOMERS, SECOND_ORDER = 2040, 0.14  # who order on the live day; the share of them who order twice
 FULL_LIVE_DAY = 0.1  # the scale from which the live day has its published size
-AWAY = (0.6, 10.3)  # Beta: the share of a customer's orders that are from any streamer
+AWAY = (0.6, 12.5)  # Beta: the share of a customer's orders that are from any streamer
 STEADY = 0.7  # share of customers who never move
 TASTES, EPOCHS, EPOCH_DAYS = 3, 4, 150
+MAIN = 0.9  # how often a taste lies in the customer's main department
 TALK = (3.0, 1.0)  # Beta: how readily a customer comments
 AWAY_TALK = 0.15  # ... with a streamer that is not the home
 WATCHING = 0.3  # comments without a purchase, for each order
@@ -65,15 +66,16 @@ SHOWN_AGAIN = 0.3  # how often, on average, a product is shown again
 AGAIN_DAYS = 7, 184
 INTEREST_AGAIN = 0.12  # popularity of a product that is shown again
 LIVE_NEW, LIVE_AGAIN = 880, 450  # shown on the live day
-SPREAD, MOST_POPULAR = 1.7, 2.6  # of the log popularity; its end, in standard deviations
+SPREAD, MOST_POPULAR = 2.05, 2.6  # of the log popularity; its end, in standard deviations
+DEPARTMENT_SPREAD, CATEGORY_SPREAD = 1.4, 0.6  # of the logs of their shares, from streamer to streamer
 SMALLEST_SESSION, LONGEST_BREAK = 24, 14  # new products; days between sessions
-LIKING = np.array([0.03, 0.6, 1.0])  # of a product in none of the tastes' departments, in one, in a favourite category
+LIKING = np.array([0.005, 0.6, 1.0])  # of a product in none of the tastes' departments, in one, in a favourite category
 CHARMED, UNCHARMED = 0.35, 0.6  # share of pairs with strong charm; charm of the others
 
 # Baskets
-BASKET, BASKET_SHAPE, BASKET_SPREAD = 4.05, 0.7, 0.6  # mean beyond the first; gamma shape; spread of customers' logs
-ATTEMPTS = 32  # to find a product that is liked
-SECOND_THOUGHTS = 2  # about what is in the order already; then as often anything new in the session
+BASKET, BASKET_SHAPE, BASKET_SPREAD = 4.0, 4.0, 0.8  # mean beyond the first; gamma shape; spread of customers' logs
+ATTEMPTS = 64  # to find a product that is liked
+SECOND_THOUGHTS = 3  # about what is in the order already; then as often anything new in the session
 BUY_AGAIN = 0.6  # share of the buyers who order in a later session with their product and take it again
 BLOCK = 100_000  # orders
 
@@ -150,9 +152,10 @@ class LiveShop(NamedTuple):
 def simulate(scale: float = 0.1, seed: int = 0) -> LiveShop:
     """The shop at `scale` in (0, 1] of the published 5.58 million order lines."""
     live, pause = _live(scale), _pauses(scale)
-    crowd = _crowd(np.random.default_rng([seed, 0]), round(CROWD * scale))
+    profile = _profile(np.random.default_rng([seed, 9]))
+    crowd = _crowd(np.random.default_rng([seed, 0]), round(CROWD * scale), profile)
     orders = _orders(np.random.default_rng([seed, 1]), crowd, pause, live)
-    goods = _goods(np.random.default_rng([seed, 2]), scale, pause, live)
+    goods = _goods(np.random.default_rng([seed, 2]), scale, pause, live, profile)
     offers = _offers(np.random.default_rng([seed, 3]), goods, pause, live)
     lines = pd.concat(list(_baskets(seed, crowd, orders, goods, offers)), ignore_index=True)
     again = _bought_again(np.random.default_rng([seed, 8]), lines, orders, goods, offers)
@@ -181,7 +184,7 @@ def streamer_table(scale: float = 1.0) -> pd.DataFrame:
 # --- customers -----------------------------------------------------------------------------------------------------
 
 
-def _crowd(rng: np.random.Generator, n: int) -> Crowd:
+def _crowd(rng: np.random.Generator, n: int, profile: np.ndarray) -> Crowd:
     regular = rng.random(n) >= CASUAL
     mean, shape = np.where(regular, REGULAR_RATE, CASUAL_RATE), np.where(regular, REGULAR_SHAPE, 1.0)
     rate = rng.gamma(shape, mean / shape)
@@ -190,13 +193,14 @@ def _crowd(rng: np.random.Generator, n: int) -> Crowd:
     order = np.argsort(-rate * (last - first), kind="stable")
     shift = rng.integers(EPOCH_DAYS, size=(n, 1 + TASTES))
     shift[rng.random(n) < STEADY, 0] = -1
+    home = np.column_stack([_stratified(rng, n, SHARES) for _ in range(EPOCHS)])
     return Crowd(
         rate[order],
         first[order],
         last[order],
-        np.column_stack([_stratified(rng, n, SHARES) for _ in range(EPOCHS)]),
+        home,
         rng.beta(*AWAY, n),
-        rng.integers(len(CATEGORIES), size=(n, TASTES, EPOCHS), dtype=np.int16),
+        _tastes(rng, home[:, 0], profile),
         shift,
         rng.beta(*TALK, n),
         BASKET * np.exp(BASKET_SPREAD * rng.standard_normal(n) - BASKET_SPREAD**2 / 2),
@@ -204,6 +208,14 @@ def _crowd(rng: np.random.Generator, n: int) -> Crowd:
         _pick(rng, words.PAYMENTS, n),
         _pick(rng, words.SHIPPINGS, n),
     )
+
+
+def _tastes(rng: np.random.Generator, home: np.ndarray, profile: np.ndarray) -> np.ndarray:
+    """(n, TASTES, EPOCHS) int16 categories: most of the main department, which is one that the home is strong in."""
+    anywhere = rng.integers(len(CATEGORIES), size=(len(home), TASTES, EPOCHS), dtype=np.int16)
+    main = _category(rng, home, profile) // EACH
+    inside = main[:, None, None] * EACH + rng.integers(EACH, size=anywhere.shape, dtype=np.int16)
+    return np.where(rng.random(anywhere.shape) < MAIN, inside, anywhere)
 
 
 def _stratified(rng: np.random.Generator, n: int, shares: np.ndarray, group: int = 64) -> np.ndarray:
@@ -317,7 +329,23 @@ def _time(day: np.ndarray, second: np.ndarray) -> np.ndarray:
 # --- products ------------------------------------------------------------------------------------------------------
 
 
-def _goods(rng: np.random.Generator, scale: float, pause: np.ndarray, live: float) -> Goods:
+def _profile(rng: np.random.Generator) -> np.ndarray:
+    """(7, 280) the shares of the categories in what each streamer sells."""
+    department = np.exp(DEPARTMENT_SPREAD * rng.standard_normal((len(SHARES), len(DEPARTMENTS))))
+    category = np.exp(CATEGORY_SPREAD * rng.standard_normal((len(SHARES), len(CATEGORIES))))
+    profile = np.repeat(department, EACH, axis=1) * category
+    return profile / profile.sum(axis=1, keepdims=True)
+
+
+def _category(rng: np.random.Generator, streamer: np.ndarray, profile: np.ndarray) -> np.ndarray:
+    """(n,) int16: a category of each `streamer` (n,), drawn by its profile."""
+    reach = np.cumsum(profile, axis=1) + np.arange(len(profile))[:, None]
+    place = np.searchsorted(reach.ravel(), streamer + rng.random(len(streamer)), side="right")
+    inside = np.clip(place - streamer.astype(np.int64) * profile.shape[1], 0, profile.shape[1] - 1)  # against rounding
+    return inside.astype(np.int16)
+
+
+def _goods(rng: np.random.Generator, scale: float, pause: np.ndarray, live: float, profile: np.ndarray) -> Goods:
     new = np.zeros((DAYS, len(SHARES)), np.int64)
     for who, a_day in enumerate(_new_a_day(scale)):
         days = np.arange(LIVE_DAY % pause[who], DAYS, pause[who])
@@ -327,12 +355,7 @@ def _goods(rng: np.random.Generator, scale: float, pause: np.ndarray, live: floa
     first = np.repeat(np.arange(DAYS, dtype=np.int16), new.sum(axis=1))
     streamer = np.repeat(np.tile(np.arange(len(SHARES), dtype=np.int8), DAYS), new.ravel())
     n = len(first)
-    profile = np.exp(0.6 * rng.standard_normal((len(SHARES), len(CATEGORIES))))  # what each streamer is strong in
-    profile *= np.repeat(np.exp(0.6 * rng.standard_normal((len(SHARES), len(DEPARTMENTS)))), EACH, axis=1)
-    reach = np.cumsum(profile / profile.sum(axis=1, keepdims=True), axis=1) + np.arange(len(SHARES))[:, None]
-    category = np.searchsorted(reach.ravel(), streamer + rng.random(n), side="right")
-    category -= streamer.astype(np.int64) * len(CATEGORIES)
-    category = np.clip(category, 0, len(CATEGORIES) - 1).astype(np.int16)  # against rounding
+    category = _category(rng, streamer, profile)
     middle = np.array([price for price, _, _ in words.DEPARTMENTS.values()])[category // EACH]
     own = np.exp(0.35 * rng.standard_normal(len(CATEGORIES)))[category]
     price = np.maximum(np.round(middle * own * np.exp(0.3 * rng.standard_normal(n)), -1), 10) - 1
@@ -374,8 +397,8 @@ def _leftovers(rng: np.random.Generator, goods: Goods, wanted: np.ndarray) -> np
 def _catalogue(rng: np.random.Generator, goods: Goods, sold: np.ndarray) -> pd.DataFrame:
     category = goods.category[sold].astype(np.int64)
     department, n = category // EACH, len(sold)
-    per_department = 3 * len(words.BRANDS) // len(DEPARTMENTS)  # a brand sells in about three of them
-    brand = (department * per_department // 3 + rng.integers(per_department, size=n)) % len(words.BRANDS)
+    brands = np.arange(len(DEPARTMENTS) + 1) * len(words.BRANDS) // len(DEPARTMENTS)  # where those of each begin
+    brand = rng.integers(brands[department], brands[department + 1])
     attributes = np.array([names.split("|") for _, _, names in words.DEPARTMENTS.values()], dtype=object)
     parts = (
         np.array(words.BRANDS, dtype=object)[brand],

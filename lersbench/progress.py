@@ -1,0 +1,61 @@
+"""Progress bars: of one scenario, and of a whole study above it. Only terminals see them; they are on stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import click
+from tqdm import tqdm
+
+Tell = Callable[[float], None]  # is told what share of the work is done, 0 to 1
+
+
+def silent(share: float) -> None:
+    """Nobody listens."""
+
+
+class Bar(tqdm):
+    """A bar that also tells its share to `tell`; a step counts `weight` times."""
+
+    def __init__(self, tell: Tell = silent, **options: Any) -> None:
+        self.tell, self.weight = tell, 1
+        super().__init__(disable=None, file=sys.stderr, dynamic_ncols=True, **options)
+
+    def update(self, n: float | None = 1) -> bool | None:
+        shown = super().update((n or 0) * self.weight)
+        if self.total:
+            self.tell(min(1.0, self.n / self.total))
+        return shown
+
+
+class Whole:
+    """The bar over the parts of a study, in the minutes that each took where they were measured."""
+
+    def __init__(self, name: str, minutes: Mapping[str, float]) -> None:
+        self.minutes, self.done = minutes, 0.0
+        total = sum(minutes.values())
+        form = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
+        self.bar: Any = Bar(total=total, desc=f"{name}, all", bar_format=form)
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[Tell]:
+        """While this part runs; what it yields takes the share that is done of it."""
+
+        def tell(share: float) -> None:
+            self.bar.update(self.done + share * self.minutes[name] - self.bar.n)
+
+        yield tell
+        tell(1.0)
+        self.done += self.minutes[name]
+
+    def close(self) -> None:
+        self.bar.close()
+
+
+def say(message: str, err: bool = True) -> None:
+    """Print a message, above the bars where there are any."""
+    with tqdm.external_write_mode(file=sys.stderr if err else sys.stdout):
+        click.echo(message, err=err)
