@@ -1,8 +1,9 @@
 """`python -m benchmarks.neural [active|normal ...] [--policy NAME]`: seconds of one replicate of each neural policy.
 
 Each policy plays alone, in a process of its own on one core, on the simulated live-shopping platform in the study's
-size (normal: 2,602 customers x 1,023 products, active: 1,000 x 200), with the more expensive feedback, "full". Beside
-it stand the seconds it may take, and those that the study told of a workstation with a GPU.
+size (normal: 2,602 customers x 1,023 products, active: 1,000 x 200): the LERS policies with the whole reward row, as in
+the study, the others with the reward of what they showed. Beside it stand the seconds it may take, and those that the
+study told of a workstation with a GPU.
 """
 
 from __future__ import annotations
@@ -41,8 +42,11 @@ PUBLISHED = {
 def seconds(which: str, label: str, results: Path) -> float:
     """Play one replicate; the seconds of its replay."""
     name, options = POLICIES[label]
-    told = scenario.read(which, {"replay.seeds": 1, "replay.feedback": "full"}, "livestream")
-    told = told.model_copy(update={"name": "x", "policies": [{"name": name, "label": label, **options}]})
+    told = scenario.read(which, {"replay.seeds": 1}, "livestream")
+    feedback = "full" if name.startswith("lers") else "bandit"
+    told = told.model_copy(
+        update={"name": "x", "policies": [{"name": name, "label": label, "feedback": feedback, **options}]}
+    )
     run = experiment.bench(told, results, threads=1, say=lambda message: None)
     (key,) = load(run.folder).meta["contenders"]
     return float(store.Store(results / "x").get(key).about["seconds"])
