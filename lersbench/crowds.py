@@ -1,4 +1,4 @@
-"""Figures of runs with more policies than one panel can tell apart: a panel a family, the other families pale behind it.
+"""Figures of runs with more policies than a panel can tell apart: a panel a family, the others pale behind it.
 
 All panels of a figure have the same axes. A line is named at its end (or, where all lines end in one point, in a legend
 beside its panel), so that no legend has more than a family.
@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -42,7 +40,8 @@ from lersbench.leaderboard import Results, number, scale
 from lersbench.metrics import METRICS
 
 COLUMNS = 2
-PANEL = (4.5, 2.9)  # inches, the names of the lines included
+PANEL = (4.1, 2.8)  # inches, the names of the lines included
+SMALL = 7.5  # points of the names of lines
 BEHIND: dict[str, Any] = {"color": "0.86", "lw": 0.8, "zorder": 1}  # lines of the other families
 LESS_TITLE = "Cumulative regret less that of the baseline"
 
@@ -50,7 +49,9 @@ LESS_TITLE = "Cumulative regret less that of the baseline"
 def curves(results: Results, name: str, bands: Bands) -> Figure:
     """The metric `name` over rounds."""
     metric, look = known(name), looks(results)
-    notes = ["Pale: the policies of the other panels. The band is of the best of each panel, where it does not fill it."]
+    notes = [
+        "Pale: the policies of the other panels. Band: the interval of the best of a panel, unless it would fill it."
+    ]
     figure, axes, groups = _frame(results, LESS_TITLE if metric is LESS else metric.title, list(bands), notes)
     frame = limits(bands, metric, ())
     for i, (ax, (family, own)) in enumerate(zip(axes, groups.items(), strict=True)):
@@ -63,7 +64,7 @@ def curves(results: Results, name: str, bands: Bands) -> Figure:
         thousands(ax, 5)
         ends = {p: (float(bands[p].mean[-1]) * scale(metric), _named(results, p, own), look[p]["color"]) for p in shown}
         ends = {p: end for p, end in ends.items() if math.isfinite(end[0])}
-        end_labels(ax, ends, height_of(ax, math.ceil(len(groups) / COLUMNS)))
+        end_labels(ax, ends, height_of(ax, math.ceil(len(groups) / COLUMNS)), SMALL)
         ax.set_title(_head(results, family, own), loc="left", fontsize=9)
         ax.set_ylabel(axis_title(metric) if i % COLUMNS == 0 else "")
         ax.set_xlabel("Round" if i + COLUMNS >= len(groups) else "")
@@ -84,7 +85,7 @@ def hit_ratio(results: Results, bands: Bands, title: str, random: Mapping[str, A
         handles = [
             Line2D([], [], **look[p], label=f"{_named(results, p, own)}  {number(100 * at_mark[p], 1)}") for p in order
         ]
-        ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.02, 1.0), frameon=False, fontsize=7)
+        ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.02, 1.0), frameon=False, fontsize=SMALL)
         ax.set_title(_head(results, family, own), loc="left", fontsize=9)
         ax.set_ylabel("HR@K (% of likes)" if i % COLUMNS == 0 else "")
         ax.set_xlabel("K (% of the ranking)" if i + COLUMNS >= len(groups) else "")
@@ -135,8 +136,8 @@ def _best_band(ax: Axes, own: Bands, every: Bands, metric: Any, look: Look) -> N
 
 
 def _base(results: Results, own: Sequence[str]) -> list[str]:
-    """The baselines beside the policies of a panel: of their own regimes where it ran under these."""
-    return [policy for policy in sorted(baselines(results)) if policy not in own]
+    """The baseline beside the policies of a panel, once: under bandit feedback where it ran under that."""
+    return [policy for policy in sorted(baselines(results)) if policy not in own][:1]
 
 
 def _head(results: Results, family: str, own: Sequence[str]) -> str:

@@ -38,6 +38,7 @@ EARLY = 0.05  # share of the rounds in which running means still jump; it hardly
 FILLED = 0.75  # share of a panel's height above which a band says no more than a note does, and is left out
 BANDED = 4  # policies whose bands are drawn, beside the baseline's: more of them make mud
 CROWD_SIZE = 7.5  # points of the legend of a crowd
+PAGE = 7.6  # inches to which the line below the title widens a figure; a longer one is broken
 CROWD = 14  # policies from which on hues are families, and only the BANDED best are labelled
 FULL = (0, (4, 1.5))  # dashes of full feedback, where a family has a panel of its own
 LESS = replace(METRICS["regret"], name="regret_less")  # the regret less the baseline's
@@ -247,16 +248,17 @@ def grid(
     columns = min(columns, panels)
     rows = math.ceil(panels / columns)
     said = run_in_words(results)
-    width = max(columns * panel[0] + beside, 0.2 + 0.068 * len(said))
+    width = max(columns * panel[0] + beside, min(0.2 + 0.068 * len(said), PAGE))
+    said_lines = textwrap.wrap(said, int((width - 0.2) / 0.068) + 1, break_on_hyphens=False)
     foot = [line for note in notes for line in textwrap.wrap(note, int(width * 18.7), break_on_hyphens=False)]
-    above, below = 0.52, 0.16 + 0.135 * len(foot)
+    above, below = 0.52 + 0.16 * (len(said_lines) - 1), 0.16 + 0.135 * len(foot)
     aside = beside if outside and crowded(results) else 0.0
     height = max(rows * panel[1], tallest(results) if aside else 0.0) + above + below
     inside = (0, below / height, 1 - aside / width, 1 - (above + below) / height)
     layout = ConstrainedLayoutEngine(rect=inside, w_pad=0.06, h_pad=0.06)
     figure = Figure(figsize=(width, height), layout=layout)
     figure.text(0.08 / width, 1 - 0.08 / height, title, va="top", fontsize=11, fontweight="bold")
-    figure.text(0.08 / width, 1 - 0.32 / height, said, va="top", fontsize=9, color="0.3")
+    figure.text(0.08 / width, 1 - 0.32 / height, "\n".join(said_lines), va="top", fontsize=9, color="0.3")
     figure.text(0.08 / width, 0.06 / height, "\n".join(foot), va="bottom", fontsize=7, color="0.3", linespacing=1.25)
     axes = [figure.add_subplot(rows, columns, i + 1) for i in range(panels)]
     for ax in axes:
@@ -400,9 +402,7 @@ def _stretched(low: float, high: float, parts: Sequence[np.ndarray], most: float
     return max(low - room, min(low, np.nanmin(values))), min(high + room, max(high, np.nanmax(values)))
 
 
-def fitting(
-    bands: Bands, metric: Metric, look: Look, wanted: set[str] | None = None
-) -> tuple[set[str], set[str]]:
+def fitting(bands: Bands, metric: Metric, look: Look, wanted: set[str] | None = None) -> tuple[set[str], set[str]]:
     """The policies whose bands are drawn, and those whose would be if none filled the whole panel at the end: `wanted`,
     or those that are outstanding."""
     if wanted is None:

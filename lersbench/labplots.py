@@ -95,10 +95,11 @@ def run_in_words(results: LabResults) -> str:
     return f"{data['name']}, {data['customers']:,} customers with 6 orders or more, {_plural(seeds, 'seed')}"
 
 
-def foot(results: LabResults) -> list[str]:
-    """What the seeds are, and whose data it is."""
+def foot(results: LabResults, intervals: bool = True) -> list[str]:
+    """What the seeds are, and whose data it is; `intervals`: are they drawn?"""
     seeds, split = len(results.meta["seeds"]), results.experiment["training"]["split"]
-    spread = f"mean and {LEVEL:.0%} bootstrap interval over {seeds} seeds" if seeds > 1 else "one seed, so no interval"
+    drawn = f"mean and {LEVEL:.0%} bootstrap interval" if intervals else "mean"
+    spread = f"{drawn} over {seeds} seeds" if seeds > 1 else "one seed, so no interval"
     seed = f"A seed is a split of the customers ({split:.0%} to train on) and first weights: {spread}."
     data = results.meta["data"]
     licence = re.split(r";| [(]the", data["licence"])[0]
@@ -133,7 +134,7 @@ def cells_loss(results: LabResults) -> Figure:
     kinds = list(dict.fromkeys(_kind(results.settings[label]) for label in named))
     hue = dict(zip(kinds, HUES, strict=False))
     notes = ["Cross-entropy of the next streamer. A Bayesian cell is measured with one draw of its weights."]
-    figure, axes = _frame(results, "cells-loss", len(cells), 3, (3.3, 3.2), [*notes, *foot(results)], 1.35)
+    figure, axes = _frame(results, "cells-loss", len(cells), 3, (2.6, 2.7), [*notes, *foot(results, False)], 1.35)
     for ax, cell in zip(axes, cells, strict=True):
         own = {label: hue[_kind(params)] for label, params in results.settings.items() if params["cell"] == cell}
         _loss(ax, results, own, "loss")
@@ -156,18 +157,18 @@ def cells_accuracy(results: LabResults) -> Figure:
     hue = dict(zip(kinds, HUES, strict=False))
     rules = results.meta["rules"]["by_setting"][rows[0][0]]
     notes = [
-        "Left: bars begin at 0. Right: the same from near; small dots are seeds. Published values are of the study's "
-        "own data and one seed: they stand beside, and are no goal."
+        "Right: the same values enlarged; small dots are seeds, bars intervals (cut where they leave the panel). "
+        "Published values are of the study's own data and one seed: they stand beside, and are no goal."
     ]
-    size = (4.3, 1.0 + 0.27 * len(rows))
-    figure, axes = _frame(results, "cells-accuracy", 2, 2, size, [*notes, *foot(results)], 3.05)
+    size = (3.2, 1.0 + 0.25 * len(rows))
+    figure, axes = _frame(results, "cells-accuracy", 2, 2, size, [*notes, *foot(results)], 2.9)
     whole, near = axes
     handles: list[Any] = []
     for (rule, value), dashes in zip(sorted(rules.items(), key=lambda r: r[1]), RULED, strict=False):
         handles.append(Line2D([], [], color="0.3", ls=dashes, lw=1.2, label=f"{rule}  {100 * value:.1f} %"))
         for ax in axes:
             ax.axvline(100 * value, color="0.3", ls=dashes, lw=1.2, zorder=3)
-    best, shown = 100 * max(rules.values()), [100 * max(rules.values())]
+    best, shown, ends = 100 * max(rules.values()), [100 * max(rules.values())], list[float]()
     for y, (label, params) in enumerate(rows):
         colour, values = hue[_kind(params)], 100 * results.finals(label, "test_accuracy")
         mean, low, high = (100 * float(v) for v in results.final(label, "test_accuracy"))
@@ -175,7 +176,8 @@ def cells_accuracy(results: LabResults) -> Figure:
         near.plot([low, high], [y, y], color=colour, lw=1.8, solid_capstyle="butt")
         near.plot(mean, y, "o", color=colour, ms=5)
         near.plot(values, [y + 0.28] * len(values), ".", color=colour, ms=3.5)
-        shown += [*values, low, high]
+        shown += [*values]
+        ends += [low, high]
         if params["length"] == 5 and cell_name(params) in CELLS:
             near.plot(CELLS[cell_name(params)], y, "D", mfc="none", mec="0.3", ms=4.5)
             shown.append(CELLS[cell_name(params)])
@@ -185,13 +187,18 @@ def cells_accuracy(results: LabResults) -> Figure:
         ax.tick_params(axis="y", length=0)
         ax.set_xlabel("Accuracy (%)")
     whole.set_xlim(0, 100)
-    low, high = np.nanmin(shown), np.nanmax(shown)
-    near.set_xlim(min(low, best) - 0.08 * (high - low), high + 0.08 * (high - low))
+    low, high = min(shown), max(shown)
+    wide = high - low or 1.0  # of few seeds an interval may be as wide as the whole axis: it moves the limits by half
+    low, high = max(low - 0.5 * wide, np.nanmin([low, *ends])), min(high + 0.5 * wide, np.nanmax([high, *ends]))
+    near.set_xlim(min(low, best) - 0.08 * wide, min(high + 0.08 * wide, 100.5))
+    whole.set_title("From zero", loc="left", fontsize=9)
+    near.set_title("Enlarged", loc="left", fontsize=9)
     near.grid(axis="x", color="0.92", lw=0.8)
     near.set_axisbelow(True)
     marks = [Line2D([], [], color=hue[kind], lw=5, label=kind) for kind in kinds]
     published = Line2D([], [], ls="", marker="D", mfc="none", mec="0.3", ms=4.5, label="published")
-    _beside(near, [*marks, published, *reversed(handles)])
+    head = Line2D([], [], lw=0, label="Rules without learning:")
+    _beside(near, [*marks, published, head, *reversed(handles)])
     return figure
 
 
@@ -202,7 +209,7 @@ def lengths_loss(results: LabResults) -> Figure:
     lengths = sorted({params["length"] for params in results.settings.values()})
     hue = dict(zip(lengths, HUES, strict=False))
     columns = len({customers for _, customers in panels})
-    figure, axes = _frame(results, "lengths-loss", len(panels), columns, (4.2, 2.9), foot(results), 1.35)
+    figure, axes = _frame(results, "lengths-loss", len(panels), columns, (3.6, 2.6), foot(results, False), 1.35)
     for ax, ((task, customers), own) in zip(axes, panels.items(), strict=True):
         _loss(ax, results, {label: hue[results.settings[label]["length"]] for label in own}, "loss")
         ax.set_title(f"{LENGTH_TITLES[task]}: {WHO[customers]}", loc="left", fontsize=9)
@@ -224,7 +231,7 @@ def lengths_final(results: LabResults) -> Figure:
             f"Published squared errors ({told}) are of 768-d vectors of another text model, so they are not drawn."
         ]
     columns = len({customers for _, customers in panels})
-    figure, axes = _frame(results, "lengths-final", len(panels), columns, (3.9, 2.9), [*notes, *foot(results)], 3.3)
+    figure, axes = _frame(results, "lengths-final", len(panels), columns, (3.4, 2.7), [*notes, *foot(results)], 3.0)
     for ax, ((task, customers), own) in zip(axes, panels.items(), strict=True):
         _by_length(ax, results, task, customers, own)
     for task in LENGTH_TITLES:
@@ -247,12 +254,12 @@ def _by_length(ax: Axes, results: LabResults, task: str, customers: str, own: Se
     rules = results.meta["rules"]["by_setting"]
     for place, (rule, dashes, marker) in enumerate(zip(rules[own[0]], RULED, "sv^x", strict=False)):
         values = [times * list(rules[label].values())[place] for label in own]
-        words = re.sub(r" (of|last) \d+$", lambda found: f" {found[1]} so many", rule)
+        words = re.sub(r"(customer's last|most frequent of) \d+$", _sequence, rule)
         if task == "streamer" and place == 0:  # far below: it would squeeze all the rest
             told = " to ".join(dict.fromkeys(f"{value:.0f}" for value in (min(values), max(values))))
-            ax.add_line(Line2D([], [], lw=0, label=f"{words}: {told} %,\nbelow the picture"))
+            ax.add_line(Line2D([], [], lw=0, label=f"{words}: {told} %,\nbelow the axis"))
             continue
-        ax.plot(lengths, values, marker=marker, ms=4, ls=dashes, color=GREY, lw=1.1, label=words)
+        ax.plot(lengths, values, marker=marker, ms=4, ls=dashes, color=GREY, lw=1.1, label=textwrap.fill(words, 34))
     if task == "streamer" and customers == "own":
         both = [length for length in lengths if length in LENGTHS[task]]
         values = [LENGTHS[task][length] for length in both]
@@ -266,6 +273,11 @@ def _by_length(ax: Axes, results: LabResults, task: str, customers: str, own: Se
     counts = results.meta["rules"]["customers"]
     told = " / ".join(f"{counts[label]:,}" for label in own) if customers == "own" else f"{counts[own[0]]:,}"
     ax.set_title(f"{LENGTH_TITLES[task]}: {WHO[customers]}\n({told} customers)", loc="left", fontsize=9)
+
+
+def _sequence(found: re.Match[str]) -> str:
+    """A rule over the last so many orders in words that hold for every length."""
+    return "customer's sequence" if found[1] == "customer's last" else "most frequent of the sequence"
 
 
 def _length_panels(results: LabResults) -> dict[tuple[str, str], list[str]]:
@@ -297,16 +309,16 @@ def code_groups(results: LabResults) -> dict[str, dict[str, float]]:
             noises.setdefault((*family, params["size"]), {})[label] = params["weight_eps"]
     for (kind, weight, tanh, eps), own in sizes.items():
         if len(own) > 1 or eps == 1.0:
-            noise = f", noise x {eps:g}" if eps != 1.0 else ""
+            noise = f", noise {eps:g}" if eps != 1.0 else ""
             found[f"{_family(kind, weight, tanh)}{noise}, by size"] = own
     for (kind, weight, tanh, size), own in noises.items():
         if len(own) > 1:
-            found[f"{_family(kind, weight, tanh)}, size {size}, by weight_eps"] = own
+            found[f"{_family(kind, weight, tanh)}, size {size}, by noise"] = own
     return {name: dict(sorted(own.items(), key=lambda item: item[1])) for name, own in found.items()}
 
 
 def _family(kind: str, weight: float, tanh: bool) -> str:
-    told = kind.upper() if kind == "ae" else f"VAE, KL x {weight:g}"
+    told = kind.upper() if kind == "ae" else f"VAE, KL weight {weight:g}"
     return f"{told}, tanh at the end" if tanh else told
 
 
@@ -316,9 +328,10 @@ def codes_loss(results: LabResults) -> Figure:
     rules = results.meta["rules"]
     notes = [
         f"Mean squared error a number of the context ({rules['width']} numbers). Grey line: its variance, the error of "
-        "giving back the mean. A VAE that comes no lower tells nothing of the customer."
+        "giving back the mean. A VAE that comes no lower tells nothing of the customer. Noise: weight_eps, the factor "
+        "of the standard deviation in a VAE's code."
     ]
-    figure, axes = _frame(results, "codes-loss", len(groups), 2, (4.7, 3.0), [*notes, *foot(results)])
+    figure, axes = _frame(results, "codes-loss", len(groups), 2, (3.9, 2.8), [*notes, *foot(results, False)])
     for ax, (name, own) in zip(axes, groups.items(), strict=True):
         hue = dict(zip(own, sns.color_palette("viridis", len(own)), strict=True))
         _loss(ax, results, hue, "mse")
@@ -326,7 +339,17 @@ def codes_loss(results: LabResults) -> Figure:
         ax.set_title(name, loc="left", fontsize=9)
         ax.set_ylabel("Squared error")
         handles = [Line2D([], [], color=hue[label], label=f"{value:g}") for label, value in own.items()]
-        ax.legend(handles=[*handles, *LINES], frameon=False, fontsize=7, ncols=3, loc="best", columnspacing=1.0)
+        what = name.rpartition(" by ")[2].capitalize()
+        ax.legend(
+            handles=[*handles, *LINES],
+            title=f"{what} (solid: test, dashed: training)" if len(own) < 2 else what,
+            frameon=False,
+            fontsize=7,
+            title_fontsize=7,
+            ncols=3,
+            loc="upper right",
+            columnspacing=1.0,
+        )
     _same_height(axes)
     top = rules["linear_error"]["0"]
     for ax in axes:
@@ -364,32 +387,46 @@ def codes_map(results: LabResults) -> Figure:
     known = sorted(set(results.points["streamer"])) if len(results.points) else []
     names = results.meta["data"]["streamers"]
     hue = {streamer: HUES[i % len(HUES)] for i, streamer in enumerate(known)}
+    mark = {streamer: "os^Dv*P"[i % 7] for i, streamer in enumerate(known)}
+    common = list(results.points["streamer"].value_counts().index) if known else []
     told = " and ".join(f"{share} % by {n}" for n, share in EXPLAINED.items())
     notes = [
         f"Shares of variance: explained by 2 and 3 principal components. Published, of the study's own data: {told}.",
         "A random part of the customers, by the codes of seed 0. The encoders learned from the same customers, so "
         "islands of one colour are fitted in part. Distances in t-SNE and UMAP are not to scale.",
     ]
-    panel = (2.9, 2.75)
+    panel = (2.5, 2.4)
     figure, axes = _frame(
-        results, "codes-map", len(labels) * len(methods), len(methods), panel, [*notes, *foot(results)], 1.6
+        results, "codes-map", len(labels) * len(methods), len(methods), panel, [*notes, foot(results)[-1]], 1.6
     )
     for i, ax in enumerate(axes):
         label, method = labels[i // len(methods)], methods[i % len(methods)]
         rows = results.points[(results.points["label"] == label) & (results.points["method"] == method)]
         ax.set(xticks=[], yticks=[])
-        ax.set_title(f"{METHODS[method]}: {label}", loc="left", fontsize=8)
+        ax.set_title(f"{METHODS[method]}: {code_words(results, label)}", loc="left", fontsize=8)
         if rows.empty:
             why = next((n for n in results.meta["notes"] if n.startswith(METHODS[method])), "It failed: see the run.")
             ax.text(0.5, 0.5, textwrap.fill(f"Not drawn. {why}", 30), ha="center", va="center", fontsize=8)
             continue
-        ax.scatter(rows["x"], rows["y"], c=[hue[s] for s in rows["streamer"]], s=4, lw=0, alpha=0.7, rasterized=True)
+        for streamer in common:  # the rare last: they would be hidden
+            own = rows[rows["streamer"] == streamer]
+            ax.scatter(own["x"], own["y"], color=hue[streamer], marker=mark[streamer], s=7, lw=0, alpha=0.75)
         if method == "pca":
             shares = results.meta["rules"]["explained"][label]
-            ax.set_xlabel(f"2: {shares[1]:.1%}, 3: {shares[2]:.1%} of the variance", fontsize=8)
-    handles = [
-        Line2D([], [], ls="", marker="o", ms=4, color=hue[s], label=str(names[s]) if s < len(names) else str(s))
+            ax.set_xlabel(f"explained: {shares[1]:.1%} by 2, {shares[2]:.1%} by 3", fontsize=8)
+    handles = [Line2D([], [], lw=0, label="Next streamer")]
+    handles += [
+        Line2D([], [], ls="", marker=mark[s], ms=5, color=hue[s], label=str(names[s]) if s < len(names) else str(s))
         for s in known
     ]
     _beside(axes[len(methods) - 1], handles)
     return figure
+
+
+def code_words(results: LabResults, label: str) -> str:
+    """A code in words: "AE, size 20"; the context itself has no setting."""
+    params = results.settings.get(label)
+    if params is None:
+        return f"the {label} itself"
+    noise = f", noise {params['weight_eps']:g}" if params["kind"] == "vae" and params["weight_eps"] != 1.0 else ""
+    return f"{_family(params['kind'], params['kl_weight'], params['tanh_output'])}, size {params['size']}{noise}"

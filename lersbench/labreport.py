@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from lersbench.labplots import draw_all, foot, run_in_words, title
+from lersbench.labplots import LENGTH_TITLES, code_words, draw_all, foot, run_in_words, title
 from lersbench.labresults import CELLS, EXPLAINED, LENGTHS, SOURCE, TESTED, LabResults, cell_name
 from lersbench.pages import Block, Heading, Items, Picture, Table, Text, to_markdown, write_pages, write_whole
 from lersbench.statistics import Interval
@@ -84,7 +85,13 @@ def _cells(results: LabResults) -> tuple[list[str], Rows]:
         )
     for rule, value in results.meta["rules"]["by_setting"][next(iter(results.settings))].items():
         rows.append([f"rule: {rule}", f"{100 * value:.2f}", "-", "-", "-"])
-    head = ["cell", "test accuracy %", "training accuracy %", "test cross-entropy", "published accuracy %, own data"]
+    head = [
+        "cell",
+        "test accuracy %",
+        "training accuracy %",
+        "test cross-entropy",
+        "published accuracy %, the study's data",
+    ]
     return head, rows
 
 
@@ -102,22 +109,24 @@ def _lengths(results: LabResults) -> tuple[list[str], Rows]:
         published = LENGTHS[params["task"]].get(params["length"]) if params["customers"] == "own" else None
         rows.append(
             [
-                f"{params['task']}, length {params['length']}",
-                f"{params['customers']}, {counts[label]:,}",
+                f"{LENGTH_TITLES[params['task']]}, length {params['length']}",
+                f"{'all who have it' if params['customers'] == 'own' else 'the same for all'}, {counts[label]:,}",
+                "accuracy, %" if streamer else "squared error",
                 _percent(found) if streamer else _plain(found, 5),
                 f"{100 * best[1]:.2f} ({best[0]})" if streamer else f"{best[1]:.5f} ({best[0]})",
                 "-" if published is None else str(published),
             ]
         )
-    return ["task", "customers", "test accuracy % or squared error", "best simple rule", "published, own data"], rows
+    return ["told", "customers", "measure", "test", "best simple rule, test", "published, the study's data"], rows
 
 
 def _codes(results: LabResults) -> tuple[list[str], Rows]:
     rules, rows = results.meta["rules"], list[list[str]]()
-    for label, params in results.settings.items():
+    for label in sorted(results.settings, key=lambda name: _code_order(results.settings[name])):
+        params = results.settings[label]
         rows.append(
             [
-                label,
+                code_words(results, label),
                 _plain(results.final(label, "test_mse")),
                 _plain(results.final(label, "train_mse")),
                 _plain(results.final(label, "test_kl"), 3) if params["kind"] == "vae" else "-",
@@ -127,9 +136,15 @@ def _codes(results: LabResults) -> tuple[list[str], Rows]:
     for size, value in rules["linear_error"].items():
         name = "rule: mean of all" if size == "0" else f"rule: {size} principal components"
         rows.append([name, f"{value:.4f}", "-", "-", "-"])
-    rows.append(["context itself", "-", "-", "-", _shares(rules["explained"]["context"])])
-    rows.append(["published, own data", "-", "-", "-", " / ".join(f"{share}" for share in EXPLAINED.values())])
-    return ["code", "test squared error", "training squared error", "test KL", "PCA: % by 2 / 3"], rows
+    rows.append(["the context itself", "-", "-", "-", _shares(rules["explained"]["context"])])
+    rows.append(["published, the study's data", "-", "-", "-", " / ".join(f"{share}" for share in EXPLAINED.values())])
+    head = ["code", "test squared error", "training squared error", "test KL", "variance in 2 / 3 components, %"]
+    return head, rows
+
+
+def _code_order(params: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Codes of a kind together, by size."""
+    return params["kind"], -params["kl_weight"], params["tanh_output"], params["weight_eps"], params["size"]
 
 
 def _shares(explained: Sequence[float] | None) -> str:
@@ -174,12 +189,14 @@ def _of_cells(results: LabResults) -> list[str]:
 
 def _of_lengths(results: LabResults) -> list[str]:
     told = [
-        'With "own" customers a longer sequence is measured on fewer and busier customers, as published: what looks '
-        'like an effect of the length may be one of the customers. "same" compares lengths on the same ones.'
+        "With all customers who have it a longer sequence is measured on fewer and busier customers, as published: "
+        "what looks like an effect of the length may be one of the customers. The rows with the same customers for "
+        "all lengths compare like with like."
     ]
     if any(params["task"] == "basket" for params in results.settings.values()):
         told.append(
-            "Published squared errors are of 768-d vectors of another text model, so their size says nothing here."
+            "Squared errors are means over the numbers of a basket's text vector. The published ones are of 768-d "
+            "vectors of another text model, so their size says nothing here."
         )
     errors = ", ".join(f"{100 * _standard_error(LENGTHS['streamer'][n] / 100, TESTED[n]):.2f} at {n}" for n in TESTED)
     return [
@@ -191,12 +208,16 @@ def _of_lengths(results: LabResults) -> list[str]:
 
 def _of_codes(results: LabResults) -> list[str]:
     variance = results.meta["rules"]["linear_error"]["0"]
-    silent = [label for label in results.settings if float(results.final(label, "test_mse").mean) >= 0.95 * variance]
+    silent = [
+        code_words(results, label)
+        for label in results.settings
+        if float(results.final(label, "test_mse").mean) >= 0.95 * variance
+    ]
     told = ["The encoders of the context learned from all customers; only the autoencoders are tested on others."]
     if silent:
         told.append(
             f"The reconstruction is no better than the mean of all customers (squared error {variance:.4f}), so the "
-            f"code tells next to nothing of a customer: {', '.join(silent)}."
+            f"code tells next to nothing of a customer: {'; '.join(silent)}."
         )
     return told
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -79,7 +80,8 @@ class LabResults:
 
     def final(self, label: str, metric: str) -> Interval:
         """Mean of the final values and its interval over seeds; the interval is NaN for one seed."""
-        return interval(self.finals(label, metric).to_numpy(), "none")
+        bounds = (0.0, 1.0) if metric.endswith("accuracy") else (0.0, math.inf)
+        return interval(self.finals(label, metric).to_numpy(), "none", bounds=bounds)
 
 
 def cell_name(params: dict[str, Any]) -> str:

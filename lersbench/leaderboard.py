@@ -387,6 +387,12 @@ def lift(values: np.ndarray, baseline: np.ndarray, replicates: str) -> Interval:
 
 
 # Words ----------------------------------------------------------------------------------------------------------------
+def _few(names: Iterable[str], most: int = 4) -> str:
+    """The names, or how many they are."""
+    told = list(names)
+    return ", ".join(told) if len(told) <= most else f"{len(told)} policies"
+
+
 def mixed_feedback(results: Results) -> list[str]:
     """A warning for every variant that ranks policies of different feedback regimes together."""
     warnings = []
@@ -394,7 +400,7 @@ def mixed_feedback(results: Results) -> list[str]:
         feedback = results.feedback(variant)
         if feedback.nunique() > 1:
             groups = "; ".join(
-                f"{kind}: {', '.join(names.index) if len(names) <= 4 else f'{len(names)} policies'}"
+                f"{kind}: {_few(label.removesuffix(f' ({kind})') for label in names.index)}"
                 for kind, names in feedback.groupby(feedback)
             )
             words = results.case(variant).in_words()

@@ -17,9 +17,23 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from lersbench.crowds import hit_axes, regimes
-from lersbench.drawing import FULL, GREY, WITHIN, Band, Bands, axis_title, baselines, foot, grid, limits, thousands
+from lersbench.drawing import (
+    FULL,
+    GREY,
+    WITHIN,
+    Band,
+    Bands,
+    axis_title,
+    baselines,
+    grid,
+    limits,
+    seeds_in_words,
+    sources,
+    thousands,
+)
 from lersbench.leaderboard import Results, scale
 from lersbench.metrics import METRICS, TOPS
 from lersbench.statistics import interval
@@ -37,6 +51,7 @@ CONTEXTS = {
     "streamer": "customer-streamer encoder",
     "basket": "customer-product encoder",
 }
+HUE = {words: WITHIN[i] for names in (VARIANTS, CONTEXTS) for i, words in enumerate(names.values())}
 HIT_RATIO = "hr@K"  # a panel of HR@K over K; every other is a metric over rounds
 RECOMMEND = ("recommend_ratio", "recommend_accuracy", "recommend_precision", "recommend_recall")
 END_TO_END = ("regret", HIT_RATIO, "coverage", "diversity")
@@ -51,7 +66,7 @@ CHANCE: dict[str, Any] = {"color": "0.6", "lw": 0.9, "ls": (0, (1, 1.5))}
 
 @dataclass(frozen=True)
 class Compared:
-    """What one figure compares: the metrics of its panels, and the policies of each line's name, a hue each."""
+    """What one figure compares: the metrics of its panels, and the policies by the words of the legend."""
 
     stem: str
     panels: tuple[str, ...]
@@ -64,8 +79,8 @@ def figures(results: Results) -> list[tuple[str, Callable[[], Figure]]]:
         return []
     by_name = {words: _named(results, name) for name, words in VARIANTS.items()}
     contexts = _contexts(results)
-    some = {words: contexts[key] for key, words in CONTEXTS.items() if key in ("static", "temporal", "full")}
-    ones = {words: contexts[key] for key, words in CONTEXTS.items() if key in ("streamer", "basket", "temporal")}
+    some = {CONTEXTS[key]: contexts[key] for key in ("static", "temporal", "full")}
+    ones = {CONTEXTS[key]: contexts[key] for key in ("basket", "streamer", "temporal")}
     wanted = [
         Compared("lers-variants", END_TO_END, by_name),
         Compared("lers-recommendations", RECOMMEND, by_name),
@@ -108,20 +123,21 @@ def _panels(results: Results, one: Compared) -> list[str]:
 # Drawing --------------------------------------------------------------------------------------------------------------
 def compare(results: Results, one: Compared) -> Figure:
     """A panel a metric: a hue a name, dashes for full feedback, the baseline in grey."""
-    hues = {words: hue for (words, own), hue in zip(one.lines.items(), WITHIN, strict=False) if own}
+    hues = {words: HUE[words] for words, own in one.lines.items() if own}
     regime = dict(zip(results.contenders["policy"], results.contenders["feedback"], strict=True))
     base = [] if one.panels == RECOMMEND else sorted(baselines(results))[:1]
     look = {p: {"color": hues[words], "ls": _dashes(regime[p])} for words in hues for p in one.lines[words]}
     look |= {p: {"color": GREY, "ls": "-", "lw": 1.1} for p in base}
     panels = _panels(results, one)
-    size, columns = ((3.6, 3.0), 2) if len(panels) > 1 else ((4.6, 3.2), 1)
-    notes = ["Bars right of the curves: the intervals after the last round, in the order of the legend."]
-    if HIT_RATIO in panels:
-        notes = [f"{notes[0]} Grey line: K = 20 %. Dots: a random ranking."]
-    if len(results.meta["seeds"]) == 1:
-        notes = [note.split(". ", 1)[1] for note in notes if ". " in note]
-    lines = [*notes, *foot(results)]
-    figure, axes = grid(len(panels), columns, size, TITLES[one.stem], results, lines, 2.75, outside=False)
+    columns = min(2, len(panels))
+    seeds = seeds_in_words(results)
+    notes = [
+        f"Lines: {'one seed' if seeds == '1' else f'means over {seeds} seeds'}. Right of them: the final values by seed, "
+        "open circles for full feedback, the whole reward row, which tells a policy more: compare within a regime."
+    ]
+    notes += ["Grey line: K = 20 %. Dotted: a random ranking."] if HIT_RATIO in panels else []
+    lines = [" ".join(notes), *sources(results)]
+    figure, axes = grid(len(panels), columns, (2.9, 2.6), TITLES[one.stem], results, lines, 2.5, outside=False)
     for ax, name in zip(axes, panels, strict=True):
         if name == HIT_RATIO:
             hit_axes(ax, CHANCE)
@@ -134,7 +150,7 @@ def compare(results: Results, one: Compared) -> Figure:
     kinds = regimes(results)
     axes[columns - 1].legend(
         handles=[*handles, *kinds], loc="upper left", bbox_to_anchor=(1.04, 1.0), frameon=False, borderaxespad=0
-    ).set_in_layout(False)
+    )
     return figure
 
 
@@ -151,14 +167,21 @@ def _over_rounds(ax: Axes, results: Results, name: str, look: Mapping[str, Mappi
     bands = {policy: band for policy in look if (band := _band(results, name, policy)) is not None}
     _draw(ax, bands, scale(metric), look)
     end = max(band.x[-1] for band in bands.values())
-    for place, (policy, band) in enumerate(bands.items(), 1):
-        low, high = band.low[-1] * scale(metric), band.high[-1] * scale(metric)
-        ax.vlines(end * (1.015 + 0.02 * place), low, high, color=look[policy]["color"], ls=look[policy]["ls"], lw=1.4)
+    (variant,) = results.variants
+    finals = {policy: x * scale(metric) for policy, x in results.finals(variant, name).items() if policy in bands}
+    for place, policy in enumerate(bands, 1):
+        at, colour = np.full(len(finals[policy]), end * (1.02 + 0.03 * place)), look[policy]["color"]
+        ax.plot(
+            at, finals[policy], "o", ms=2.5, mew=0.7, color=colour, mfc=colour if look[policy]["ls"] == "-" else "w"
+        )
     if frame := limits(bands, metric, set()):
-        ax.set_ylim(frame[0] * scale(metric), frame[1] * scale(metric))
-    ax.set_xlim(0, end * (1.03 + 0.02 * len(bands)))
+        last = np.concatenate(list(finals.values()))
+        margin = 0.04 * (frame[1] - frame[0]) * scale(metric)
+        low, high = frame[0] * scale(metric), frame[1] * scale(metric)
+        ax.set_ylim(min(low, np.nanmin(last) - margin), max(high, np.nanmax(last) + margin))
+    ax.set_xlim(0, end * (1.05 + 0.03 * len(bands)))
     thousands(ax, 5)
-    ax.set_xticks([tick for tick in ax.get_xticks() if tick <= end])
+    ax.set_xticks([tick for tick in MaxNLocator(5, integer=True).tick_values(0, end) if tick <= end])
     ax.set(xlabel="Round", ylabel=axis_title(metric))
 
 

@@ -20,6 +20,7 @@ from matplotlib.lines import Line2D
 
 from lersbench import crowds, lersfigures, logfigures, sweeps
 from lersbench.drawing import (
+    FULL,
     LESS,
     RESAMPLES,
     STYLE,
@@ -266,6 +267,8 @@ def forest(results: Results, name: str, policies: Sequence[str]) -> Figure:
     cases = drawn_cases(results)
     frame = frame[frame["policy"].isin(policies) & frame["variant"].isin([case.variant for case in cases])]
     counts = frame.groupby("variant")["policy"].size()
+    look = looks(results)
+    hollow = any(look[policy]["linestyle"] == FULL for policy in frame["policy"])
     size = (4.6 if len(counts) == 1 else 3.4, 0.75 + 0.235 * counts.max())
     figure, axes = grid(
         len(counts),
@@ -273,17 +276,16 @@ def forest(results: Results, name: str, policies: Sequence[str]) -> Figure:
         size,
         f"{metric.title}, final values",
         results,
-        [*foot(results), *_rank_note(metric)],
+        [*(["Open circles: full feedback."] if hollow else []), *foot(results), *_rank_note(metric)],
         0.4,
     )
-    look = looks(results)
     for ax, case in zip(axes, cases, strict=True):
         rows = frame[frame["variant"] == case.variant]
         shown = (rows[["mean", "low", "high"]] * scale(metric)).to_numpy()
         for y, (policy, rank, (mean, low, high)) in enumerate(zip(rows["policy"], rows["rank"], shown, strict=True)):
             colour = look[policy]["color"]
             ax.plot([low, high], [y, y], color=colour, lw=1.8, solid_capstyle="butt")
-            ax.plot(mean, y, "o", color=colour, markersize=5)
+            ax.plot(mean, y, "o", color=colour, mfc="white" if look[policy]["linestyle"] == FULL else colour, ms=5)
             ax.text(1.02, y, rank, transform=ax.get_yaxis_transform(), va="center", fontsize=9, color="0.3")
         ax.set_yticks(range(len(rows)), [label(results, policy) for policy in rows["policy"]])
         ax.set_ylim(len(rows) - 0.4, -0.6)

@@ -185,6 +185,26 @@ def _orders(results: Results, compared: list[Pair]) -> list[Order]:
     return found
 
 
+def verdict(results: Results) -> list[str]:
+    """One sentence for the head of a report: how many published orders hold by the study's protocol and by the
+    strictest one, of all metrics that are better high or low; none where no pair was run."""
+    judged = [metric for metric in metrics(results) if METRICS[metric].better != "neither"]
+    orders = _orders(results, _pairs(results))
+    chosen = {at: {(metric, protocols(results, metric)[at].title) for metric in judged} for at in (0, -1)}
+    first, last = ([o for o in orders if (o.metric, o.protocol) in chosen[at]] for at in (0, -1))
+    if not sum(order.pairs for order in first):
+        return []
+    by_own, by_sound = (
+        f"{sum(order.same for order in some)} of {sum(order.same + order.reversed for order in some)}"
+        for some in (first, last)
+    )
+    full = any(row["feedback"] == "full" for row in told(results)["policies"])
+    return [
+        "Of the orders of two policies that the study published and that can be told apart here, "
+        f"{by_own} hold by its own protocol, {by_sound} by sound metrics{' under bandit feedback' if full else ''}."
+    ]
+
+
 # The section of the report --------------------------------------------------------------------------------------------
 def sections(results: Results) -> list[Block]:
     """Published and ours as blocks of a page; nothing where the scenario has no [published]."""

@@ -81,7 +81,7 @@ def in_short(ranking: Board) -> list[Block]:
     """What the run comes to: a sentence or two a case, and one for every comparison of protocols."""
     results = ranking.results
     found = conclusion(ranking, [case.variant for case in drawn_cases(results)])
-    found += findings.verdicts(results)
+    found += [*findings.verdicts(results), *published.verdict(results)]
     if not found:
         return []
     if results.mixed:

@@ -127,7 +127,7 @@ def test_cells_are_trained_kept_and_shown_beside_rules_and_published_values(toy:
     assert found.final("gru hidden=8", "test_accuracy").mean > 0.9 > max(rules.values())  # a rule cannot, a cell can
     head, rows = labreport.table(found)
     told = {row[0]: dict(zip(head, row, strict=True)) for row in rows}
-    assert told["GRU"]["published accuracy %, own data"] == "94.31"
+    assert told["GRU"]["published accuracy %, the study's data"] == "94.31"
     assert told["rule: customer's last"]["test accuracy %"] == "0.00"
     facts = json.loads((done.folder / "run.json").read_text())
     assert facts["versions"]["torch"] and facts["data"]["digest"] and facts["seconds"]["work"] > 0
@@ -175,7 +175,7 @@ def test_lengths_are_compared_on_their_own_and_on_the_same_customers(toy: Any) -
     basket = found.meta["rules"]["by_setting"]["basket length=5 own hidden=8"]
     assert all(value > 0 for value in basket.values())
     head, rows = labreport.table(found)
-    assert [row[head.index("published, own data")] for row in rows] == [
+    assert [row[head.index("published, the study's data")] for row in rows] == [
         *("94.21", "-", "93.96", "-"),
         *("0.0077", "-", "0.0056", "-"),
     ]
@@ -199,7 +199,8 @@ def test_codes_are_pictured_and_what_cannot_be_drawn_is_said(toy: Any, monkeypat
     linear = found.meta["rules"]["linear_error"]
     assert linear["0"] > linear["2"] > 0
     head, rows = labreport.table(found)
-    assert ["published, own data", "-", "-", "-", "61.4 / 73.3"] in rows and "PCA: % by 2 / 3" in head
+    assert ["published, the study's data", "-", "-", "-", "61.4 / 73.3"] in rows
+    assert "variance in 2 / 3 components, %" in head
 
 
 def test_a_picture_that_can_be_drawn_later_is_then_added(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,7 +221,7 @@ def test_codes_that_tell_nothing_are_named(toy: Any) -> None:
     found.curves.loc[rows, "value"] = level
     found.curves.loc[found.curves["metric"].eq("test_mse") & ~rows, "value"] = level / 2
     (told,) = [line for line in labreport.remarks(found) if "next to nothing" in line]
-    assert told.endswith("ae size=2.")
+    assert told.endswith("AE, size 2.")
 
 
 # Rules and projections ------------------------------------------------------------------------------------------------

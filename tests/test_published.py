@@ -152,11 +152,20 @@ def test_the_section_of_the_report(run: Results) -> None:
     assert [line[0] for line in values[0].rows] == ["lers", "ucb1", "exp3", "neural-ucb"]
     assert values[0].rows[3] == ["neural-ucb", "90", "-", "-", "-", "-"]
     assert values[0].rows[1][-1] == "4"
-    assert values[1].rows[1] == ["ucb1", "1", "2.00", "2.00", "4"]  # the same in all seeds: no half width
+    assert values[1].rows[1] == ["ucb1", "1", "2.0", "2.0", "4"]  # the same in all seeds: no half width
     assert seconds.rows == [["lers", "9", "10"]]  # 500 rounds at 50 a second
     assert "levels are not comparable, the order of policies is" in words
     assert "Reversed, sound, bandit feedback: ucb1 minus lers (published +17, here -3)" in words
     assert "A study, table 1" in words
+
+
+def test_the_verdict_sums_up_metrics_that_are_better_high_or_low(run: Results) -> None:
+    """By hand: as published regret 2 of 2 and coverage 1 of 1; sound and with bandit feedback regret 0 of 2 (exp3 minus
+    lers is -3, -3, -1 there, and so only ucb1 is told apart: 0 of 1)."""
+    (line,) = published.verdict(run)
+    assert line.endswith("3 of 3 hold by its own protocol, 0 of 1 by sound metrics under bandit feedback.")
+    run.scenario["published"]["policies"] = run.scenario["published"]["policies"][:1]
+    assert published.verdict(run) == []
 
 
 def test_reports_without_published_values_lack_the_section() -> None:
@@ -211,9 +220,10 @@ def test_mistakes_in_the_file_are_explained(told: list[dict[str, Any]], words: s
 
 
 def test_contenders_do_not_depend_on_what_was_published(tmp_path: Path) -> None:
-    without = experiment.bench(scenario.parse(content(), "test"), tmp_path, threads=1, say=lambda _: None)
+    only = {"policies": [{"name": "random"}], "replay": {"seeds": 2}}
+    without = experiment.bench(scenario.parse(content() | only, "test"), tmp_path, threads=1, say=lambda _: None)
     told = {"policy": "random", "values": {"misses": 50.0}}
-    chosen = scenario.parse(content(told), "test")
+    chosen = scenario.parse(content(told) | only, "test")
     again = experiment.bench(chosen, tmp_path, threads=1, say=lambda _: None)
     assert (without.reused, again.played) == (0, 0)
     assert again.reused == without.played

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from lersbench import contexts
+from lersbench import contexts, labwork
 from lersbench.codes import AutoEncoder, VariationalAutoEncoder, normal_kl
 from lersbench.errors import ConfigError
 from lersbench.recommenders import BayesianRecommender, PlainRecommender
-from lersbench.sequence import CELLS, BayesianCell, NextBasket, NextStreamer, past_baskets, past_orders
+from lersbench.sequence import CELLS, BayesianCell, Encoder, NextBasket, NextStreamer, past_baskets, past_orders
 
 
 @pytest.fixture(autouse=True)
@@ -301,6 +302,60 @@ def test_experiments_repeat_by_their_seed_and_leave_torch_alone() -> None:
     one, two, other = (contexts.train_basket(history, epochs=2, hidden=4, seed=seed) for seed in (1, 1, 2))
     assert one.equals(two) and not one.equals(other)
     assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.fixture
+def tested(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The rows that each training is tested on, in the order of the trainings."""
+    rows, train = [], contexts._train
+
+    def listening(made: Encoder, data: tuple, parts: tuple, *rest: Any) -> Any:
+        rows.append(data[1][parts[1]].numpy().tobytes())
+        return train(made, data, parts, *rest)
+
+    monkeypatch.setattr(contexts, "_train", listening)
+    return rows
+
+
+def test_a_seed_tests_all_encoders_on_the_same_customers(tested: list[bytes]) -> None:
+    history = customers(40)
+    history["baskets"] += np.random.default_rng(0).normal(size=history["baskets"].shape)  # no two targets are alike
+    for seed in (3, 3, 4):
+        contexts.train_basket(history, epochs=1, hidden=4, seed=seed)
+    settings: tuple[dict[str, Any], ...]
+    settings = ({"cell": "lstm"}, {"bidirectional": True}, {"bayesian": True}, {"hidden": 9}, {"length": 5})
+    for options in settings:
+        contexts.train_basket(history, epochs=1, **{"hidden": 4, **options}, seed=3)
+    assert len(tested) == 8 and set(tested[:2] + tested[3:]) == {tested[0]} and tested[2] != tested[0]
+
+
+def test_halves_are_parts_of_the_rows() -> None:
+    train, test = contexts.halves(100, 0.67, 5)
+    assert (len(train), len(test)) == (67, 33) and sorted([*train, *test]) == list(range(100))
+    assert [len(part) for part in contexts.halves(2, 0.99, 0)] == [1, 1]
+
+
+def test_naive_rules_on_the_rows_an_encoder_is_tested_on() -> None:
+    """Streamers: the even customers stay with theirs, the odd ones change. Baskets: x, x, ..., and x + 1 at last."""
+    history = customers(30)
+    history["order_streamers"][:, -2] = history["order_streamers"][:, -1] - np.arange(30) % 2
+    history["baskets"][:] = np.arange(1, 31)[:, None, None]
+    history["baskets"][:, -1] += 1
+    train, test = contexts.halves(30, 0.67, 2)
+    assert contexts.naive_streamer(history, seed=2) == {"last_accuracy": pytest.approx((test % 2 == 0).mean())}
+    apart = np.square(test - train.mean()).mean()
+    assert contexts.naive_basket(history, seed=2) == {"mean_loss": pytest.approx(apart), "own_loss": pytest.approx(1)}
+    with pytest.raises(ConfigError, match="1 customers have the 6 orders"):
+        contexts.naive_streamer({name: part[:1] for name, part in history.items()})
+
+
+def test_the_tables_of_the_laboratory_hold_the_naive_rules_of_the_same_seed_and_split() -> None:
+    history, shared = customers(30), {"length": 5, "split": 0.5}
+    del history["products"]  # of items; the arrays of the laboratory are of customers alone
+    for work, naive in ((labwork.streamer, contexts.naive_streamer), (labwork.basket, contexts.naive_basket)):
+        curve = work(history, [], 7, least=6, epochs=2, hidden=4, **shared)
+        for name, value in naive(history, seed=7, **shared).items():  # type: ignore[arg-type]
+            assert curve.values[:, curve.metrics.index(name)].tolist() == [value, value]
 
 
 def test_the_context_of_everyone() -> None:

@@ -2,8 +2,9 @@
 
 **Customers** come at some day (many were there before the first), stay for a time and order at a rate of their own;
 most order now and then, a third regularly. Each has a home streamer, now and then buys from another, and after some
-months may move to a new home: the next streamer is mostly, not always, the last. Three favourite categories draw them,
-each of which may change with the months; and every pair of customer and product has a lasting charm, strong or weak.
+months may move to a new home: the next streamer is mostly, not always, the last. A main department, one that the home
+is strong in, and three favourite categories draw them. The department lasts; the categories, most of them in it, change
+with the months. And every pair of customer and product has a lasting charm, strong or weak.
 
 **Products** roll out in a live session of their streamer, sell mostly that day by a popularity of wide spread, and
 vanish; some are shown again within half a year, to less interest. What a customer takes of a session's products is
@@ -50,14 +51,14 @@ CROWD = 347_000  # who might order, at scale 1; 40 % of them do before the cut
 CASUAL, CASUAL_RATE, REGULAR_RATE, REGULAR_SHAPE = 0.631, 0.0041, 0.0388, 0.79
 ALREADY_THERE, STAY = 0.563, 416.0  # share there before the first day; mean stay in days
 SEASON = (1, 1, 1, 1, 1, 1, 1, 1, 0.85, 0.80, 0.76, 0.70, 0.74, 0.74)  # trade of the 14 months
-LIVE_CUSTOMERS, SECOND_ORDER = 2040, 0.14  # who order on the live day; the share of them who order twice
+LIVE_CUSTOMERS, SECOND_ORDER = 2010, 0.27  # who order on the live day; the share of them who order twice
 FULL_LIVE_DAY = 0.1  # the scale from which the live day has its published size
-AWAY = (0.6, 12.5)  # Beta: the share of a customer's orders that are from any streamer
+AWAY = (0.6, 13.5)  # Beta: the share of a customer's orders that are from any streamer
 STEADY = 0.7  # share of customers who never move
 TASTES, EPOCHS, EPOCH_DAYS = 3, 4, 150
-MAIN = 0.9  # how often a taste lies in the customer's main department
-TALK = (3.0, 1.0)  # Beta: how readily a customer comments
-AWAY_TALK = 0.15  # ... with a streamer that is not the home
+MAIN = 0.95  # how often a taste lies in the customer's main department
+TALK = (6.0, 1.0)  # Beta: how readily a customer comments
+AWAY_TALK = 0.06  # ... with a streamer that is not the home
 WATCHING = 0.3  # comments without a purchase, for each order
 
 # Products
@@ -65,15 +66,15 @@ PRODUCTS = 286_000  # new ones at scale 1; some are never sold
 SHOWN_AGAIN = 0.3  # how often, on average, a product is shown again
 AGAIN_DAYS = 7, 184
 INTEREST_AGAIN = 0.12  # popularity of a product that is shown again
-LIVE_NEW, LIVE_AGAIN = 880, 450  # shown on the live day
-SPREAD, MOST_POPULAR = 2.05, 2.6  # of the log popularity; its end, in standard deviations
-DEPARTMENT_SPREAD, CATEGORY_SPREAD = 1.4, 0.6  # of the logs of their shares, from streamer to streamer
+LIVE_NEW, LIVE_AGAIN = 930, 450  # shown on the live day
+SPREAD, MOST_POPULAR = 2.1, 2.6  # of the log popularity; its end, in standard deviations
+DEPARTMENT_SPREAD, CATEGORY_SPREAD = 1.5, 0.6  # of the logs of their shares, from streamer to streamer
 SMALLEST_SESSION, LONGEST_BREAK = 24, 14  # new products; days between sessions
 LIKING = np.array([0.005, 0.6, 1.0])  # of a product in none of the tastes' departments, in one, in a favourite category
 CHARMED, UNCHARMED = 0.35, 0.6  # share of pairs with strong charm; charm of the others
 
 # Baskets
-BASKET, BASKET_SHAPE, BASKET_SPREAD = 4.0, 4.0, 0.8  # mean beyond the first; gamma shape; spread of customers' logs
+BASKET, BASKET_SHAPE, BASKET_SPREAD = 3.95, 4.0, 0.8  # mean beyond the first; gamma shape; spread of customers' logs
 ATTEMPTS = 64  # to find a product that is liked
 SECOND_THOUGHTS = 3  # about what is in the order already; then as often anything new in the session
 BUY_AGAIN = 0.6  # share of the buyers who order in a later session with their product and take it again
@@ -398,7 +399,8 @@ def _catalogue(rng: np.random.Generator, goods: Goods, sold: np.ndarray) -> pd.D
     category = goods.category[sold].astype(np.int64)
     department, n = category // EACH, len(sold)
     brands = np.arange(len(DEPARTMENTS) + 1) * len(words.BRANDS) // len(DEPARTMENTS)  # where those of each begin
-    brand = rng.integers(brands[department], brands[department + 1])
+    place = rng.random(n) ** 2  # the first of three or four has half of their products
+    brand = brands[department] + np.floor(place * np.diff(brands)[department]).astype(np.int64)
     attributes = np.array([names.split("|") for _, _, names in words.DEPARTMENTS.values()], dtype=object)
     parts = (
         np.array(words.BRANDS, dtype=object)[brand],

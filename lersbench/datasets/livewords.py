@@ -118,8 +118,8 @@ CITIES = {  # 31, with their weights
     "New Taipei": 170, "Taichung": 120, "Kaohsiung": 117, "Taipei": 107, "Taoyuan": 97, "Tainan": 79,
     "Changhua": 53, "Pingtung": 34, "Yunlin": 28, "Hsinchu County": 25, "Miaoli": 23, "Chiayi County": 21,
     "Nantou": 21, "Yilan": 19, "Hsinchu": 19, "Keelung": 16, "Hualien": 14, "Chiayi": 11, "Taitung": 9,
-    "Kinmen": 6, "Penghu": 5, "Lienchiang": 2, "Hong Kong": 12, "Macau": 3, "Singapore": 8, "Kuala Lumpur": 9,
-    "Johor Bahru": 5, "Penang": 4, "Ipoh": 3, "Kuching": 2, "Bandar Seri Begawan": 1,
+    "Kinmen": 6, "Penghu": 5, "Lienchiang": 5, "Hong Kong": 12, "Macau": 5, "Singapore": 8, "Kuala Lumpur": 9,
+    "Johor Bahru": 5, "Penang": 5, "Ipoh": 5, "Kuching": 5, "Bandar Seri Begawan": 5,
 }  # fmt: skip
 PAYMENTS = {  # 9
     "credit card": 34, "store payment": 22, "cash on delivery": 17, "bank transfer": 13, "mobile wallet": 8,
