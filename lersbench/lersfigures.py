@@ -132,8 +132,8 @@ def compare(results: Results, one: Compared) -> Figure:
     columns = min(2, len(panels))
     seeds = seeds_in_words(results)
     notes = [
-        f"Lines: {'one seed' if seeds == '1' else f'means over {seeds} seeds'}. Right of them: the final values by seed, "
-        "open circles for full feedback, the whole reward row, which tells a policy more: compare within a regime."
+        f"Lines: {'one seed' if seeds == '1' else f'means over {seeds} seeds'}. Beside them: the final values by seed; "
+        "open circles: full feedback, the whole reward row, which tells a policy more: compare within a regime."
     ]
     notes += ["Grey line: K = 20 %. Dotted: a random ranking."] if HIT_RATIO in panels else []
     lines = [" ".join(notes), *sources(results)]
