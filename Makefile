@@ -4,7 +4,7 @@ DATASET ?=
 QUICK ?=
 ARGS ?=
 PYTHON ?= python3
-EXTRAS ?= neural,test,dev
+EXTRAS ?= neural,pictures,test,dev
 BIN := .venv/bin
 READY := .venv/.ready
 
@@ -28,7 +28,7 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 bench: $(READY) ## replay SCENARIO: leaderboard, curves, figures, report
 	@$(BIN)/lersbench bench $(SCENARIO) $(WHICH) $(ARGS)
 
-thesis: $(READY) ## every experiment of both studies, one after the other, resumable; QUICK=1 for a short version
+thesis: $(READY) ## every part of the livestream study and its page, resumable; QUICK=1 for a short version
 	@$(BIN)/lersbench bench thesis $(WHICH) $(ARGS)
 
 leaderboard: $(READY) ## rank the policies of the last run of SCENARIO

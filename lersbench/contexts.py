@@ -92,32 +92,6 @@ def train_basket(
         return _train(made, data, halves(len(x), split, seed), epochs, batch, learning_rate, None)
 
 
-def naive_streamer(
-    history: Mapping[str, np.ndarray], length: int = 5, split: float = 0.67, seed: int = 0
-) -> dict[str, float]:
-    """What `train_streamer`'s encoder has to beat, on the same test rows: {"last_accuracy": share}.
-
-    The rule guesses the streamer of the order before.
-    """
-    known = past_orders(history, length, whole=True)[1] >= 0
-    before, target = history["order_streamers"][known, -2], history["order_streamers"][known, -1]
-    _, test = halves(_enough(len(target), length), split, seed)
-    return {"last_accuracy": float((before[test] == target[test]).mean())}
-
-
-def naive_basket(
-    history: Mapping[str, np.ndarray], length: int = 10, split: float = 0.67, seed: int = 0
-) -> dict[str, float]:
-    """Likewise for `train_basket`, mean squared errors of two rules: {"mean_loss", "own_loss"}.
-
-    One guesses the mean of the targets trained on, the other the mean of the customer's `length` baskets before.
-    """
-    x, target = _baskets_of(history, length)
-    train, test = halves(_enough(len(target), length), split, seed)
-    guesses = {"mean_loss": target[train].mean(0), "own_loss": x[test].mean(1)}
-    return {rule: float(np.square(guess - target[test]).mean()) for rule, guess in guesses.items()}
-
-
 def train_code(
     context: np.ndarray,
     kind: str = "ae",
@@ -263,16 +237,10 @@ def _accuracy(guess: Tensor, target: Tensor) -> float:
 
 
 def _tensors(x: np.ndarray, target: np.ndarray, length: int) -> tuple[Tensor, Tensor]:
-    _enough(len(x), length)
+    if len(x) < 2:
+        raise ConfigError(f"{len(x)} customers have the {length + 1} orders of a sequence; two or more are needed.")
     wanted = torch.from_numpy(target).to(device()) if target.ndim == 1 else tensor(target)
     return tensor(x), wanted
-
-
-def _enough(customers: int, length: int) -> int:
-    """As many customers, if a part of them can be trained on and another tested on."""
-    if customers < 2:
-        raise ConfigError(f"{customers} customers have the {length + 1} orders of a sequence; two or more are needed.")
-    return customers
 
 
 def _on_device(parts: tuple[np.ndarray, np.ndarray]) -> tuple[Tensor, Tensor]:

@@ -18,24 +18,17 @@ from lersbench.store import Curve
 
 
 def streamer(data: Data, before: Sequence[Curve], seed: int, *, least: int, **params: Any) -> Curve:
-    """Train an encoder to tell the next streamer; `params` are those of `contexts.train_streamer`.
+    """Train an encoder to tell the next streamer; `params` are those of `contexts.train_streamer`."""
+    from lersbench.contexts import train_streamer
 
-    Beside it, the same in all epochs, stands what `contexts.naive_streamer` comes to.
-    """
-    from lersbench.contexts import naive_streamer, train_streamer
-
-    chosen = with_orders(data, least)
-    naive = naive_streamer(chosen, seed=seed, **_shared(params))
-    return _epochs(train_streamer(chosen, seed=seed, **params).assign(**naive))
+    return _epochs(train_streamer(with_orders(data, least), seed=seed, **params))
 
 
 def basket(data: Data, before: Sequence[Curve], seed: int, *, least: int, **params: Any) -> Curve:
-    """Train an encoder to tell the next basket; `params` are those of `contexts.train_basket`; likewise."""
-    from lersbench.contexts import naive_basket, train_basket
+    """Train an encoder to tell the next basket; `params` are those of `contexts.train_basket`."""
+    from lersbench.contexts import train_basket
 
-    chosen = with_orders(data, least)
-    naive = naive_basket(chosen, seed=seed, **_shared(params))
-    return _epochs(train_basket(chosen, seed=seed, **params).assign(**naive))
+    return _epochs(train_basket(with_orders(data, least), seed=seed, **params))
 
 
 def context(data: Data, before: Sequence[Curve], seed: int, **params: Any) -> Curve:
@@ -81,11 +74,6 @@ WORKS: dict[str, Callable[..., Curve]] = {
 def states_of(curve: Curve) -> np.ndarray:
     """The codes (n, size) in a table of `codes` or `context`."""
     return np.ascontiguousarray(curve.values[:, :-1], np.float32)
-
-
-def _shared(params: dict[str, Any]) -> dict[str, Any]:
-    """What simple rules have in common with an encoder."""
-    return {name: params[name] for name in ("length", "split") if name in params}
 
 
 def _epochs(table: pd.DataFrame) -> Curve:

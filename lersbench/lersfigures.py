@@ -181,7 +181,9 @@ def _over_rounds(ax: Axes, results: Results, name: str, look: Mapping[str, Mappi
         ax.set_ylim(min(low, np.nanmin(last) - margin), max(high, np.nanmax(last) + margin))
     ax.set_xlim(0, end * (1.05 + 0.03 * len(bands)))
     thousands(ax, 5)
-    ax.set_xticks([tick for tick in MaxNLocator(5, integer=True).tick_values(0, end) if tick <= end])
+    ax.set_xticks(
+        [tick for tick in MaxNLocator(3, integer=True, steps=[1, 2, 5, 10]).tick_values(0, end) if tick <= end]
+    )
     ax.set(xlabel="Round", ylabel=axis_title(metric))
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lersbench import contexts, labwork
+from lersbench import contexts
 from lersbench.codes import AutoEncoder, VariationalAutoEncoder, normal_kl
 from lersbench.errors import ConfigError
 from lersbench.recommenders import BayesianRecommender, PlainRecommender
@@ -333,29 +333,6 @@ def test_halves_are_parts_of_the_rows() -> None:
     train, test = contexts.halves(100, 0.67, 5)
     assert (len(train), len(test)) == (67, 33) and sorted([*train, *test]) == list(range(100))
     assert [len(part) for part in contexts.halves(2, 0.99, 0)] == [1, 1]
-
-
-def test_naive_rules_on_the_rows_an_encoder_is_tested_on() -> None:
-    """Streamers: the even customers stay with theirs, the odd ones change. Baskets: x, x, ..., and x + 1 at last."""
-    history = customers(30)
-    history["order_streamers"][:, -2] = history["order_streamers"][:, -1] - np.arange(30) % 2
-    history["baskets"][:] = np.arange(1, 31)[:, None, None]
-    history["baskets"][:, -1] += 1
-    train, test = contexts.halves(30, 0.67, 2)
-    assert contexts.naive_streamer(history, seed=2) == {"last_accuracy": pytest.approx((test % 2 == 0).mean())}
-    apart = np.square(test - train.mean()).mean()
-    assert contexts.naive_basket(history, seed=2) == {"mean_loss": pytest.approx(apart), "own_loss": pytest.approx(1)}
-    with pytest.raises(ConfigError, match="1 customers have the 6 orders"):
-        contexts.naive_streamer({name: part[:1] for name, part in history.items()})
-
-
-def test_the_tables_of_the_laboratory_hold_the_naive_rules_of_the_same_seed_and_split() -> None:
-    history, shared = customers(30), {"length": 5, "split": 0.5}
-    del history["products"]  # of items; the arrays of the laboratory are of customers alone
-    for work, naive in ((labwork.streamer, contexts.naive_streamer), (labwork.basket, contexts.naive_basket)):
-        curve = work(history, [], 7, least=6, epochs=2, hidden=4, **shared)
-        for name, value in naive(history, seed=7, **shared).items():  # type: ignore[arg-type]
-            assert curve.values[:, curve.metrics.index(name)].tolist() == [value, value]
 
 
 def test_the_context_of_everyone() -> None:
