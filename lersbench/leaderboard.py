@@ -419,8 +419,8 @@ def unfinished(results: Results) -> list[str]:
     short = counts[counts < wanted]
     if short.empty:
         return []
-    names = ", ".join(f"{policy} {have}" for (_, policy), have in zip(short.index, short, strict=True))
-    return [f"Not every contender has run all {wanted} seeds: {names}. Its intervals are wider for it."]
+    groups = "; ".join(f"{_few(own.index.unique('policy'))}: {have}" for have, own in short.groupby(short))
+    return [f"Not every contender has run all {wanted} seeds ({groups}). Intervals are wider for it."]
 
 
 def undefined(results: Results, metric: Metric) -> list[str]:

@@ -39,10 +39,10 @@ from lersbench.metrics import METRICS, TOPS
 from lersbench.statistics import interval
 
 VARIANTS = {
-    "lers": "LERS",
-    "lers-context": "LERS, Bayesian context (VAE)",
-    "lers-recommendation": "LERS, Bayesian recommendation",
-    "lers-both": "LERS, both Bayesian",
+    "lers": "lers",
+    "lers-context": "lers-context: code from a VAE",
+    "lers-recommendation": "lers-recommendation: Bayesian network",
+    "lers-both": "lers-both",
 }
 CONTEXTS = {
     "static": "static features",
