@@ -9,6 +9,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
+NAMED = $(if $(filter command environment,$(firstword $(origin SCENARIO))),$(SCENARIO))
 WHICH = $(if $(DATASET),--dataset $(DATASET)) $(if $(QUICK),--quick)
 .PHONY: help install bench thesis leaderboard plots report test test-slow lint benchmark clean
 
@@ -31,14 +32,14 @@ bench: $(READY) ## replay SCENARIO: leaderboard, curves, figures, report
 thesis: $(READY) ## every part of the livestream study and its page, resumable; QUICK=1 for a short version
 	@$(BIN)/lersbench bench thesis $(WHICH) $(ARGS)
 
-leaderboard: $(READY) ## rank the policies of the last run of SCENARIO
-	@$(BIN)/lersbench leaderboard $(SCENARIO) $(ARGS)
+leaderboard: $(READY) ## rank the policies of the last run of SCENARIO=..., or of every run there is
+	@$(BIN)/lersbench leaderboard $(NAMED) $(WHICH) $(ARGS)
 
-plots: $(READY) ## draw the figures of the last run of SCENARIO again
-	@$(BIN)/lersbench plot $(SCENARIO) $(ARGS)
+plots: $(READY) ## draw the figures of SCENARIO=... again, or of every run there is
+	@$(BIN)/lersbench plot $(NAMED) $(WHICH) $(ARGS)
 
-report: $(READY) ## write the report of the last run of SCENARIO again
-	@$(BIN)/lersbench report $(SCENARIO) $(ARGS)
+report: $(READY) ## write the report of SCENARIO=... again, or of every run there is
+	@$(BIN)/lersbench report $(NAMED) $(WHICH) $(ARGS)
 
 test: $(READY) ## the test suite (minutes)
 	@$(BIN)/python -m pytest -n auto $(ARGS)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from joblib import Parallel, delayed
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 from tqdm import tqdm
 
 from lersbench import scenario, store
@@ -13,20 +15,43 @@ from lersbench.policy import find, make
 from lersbench.replay import Known
 from lersbench.session import Clock, Failure, Job, Session
 
+KILLED = (
+    "not finished when one of the processes that work side by side was killed, most likely for want of memory; run "
+    "again with --threads 1, which does one at a time and only what is missing."
+)
+
+Task = tuple[Callable[..., tuple[str, str]], tuple[Any, ...], dict[str, Any]]  # what joblib's `delayed` makes
+
 
 def play(session: Session, jobs: list[Job], kept: store.Store) -> list[Failure]:
     """Play the jobs of a session, as many at once as it has threads, and keep what they come to; those that failed."""
-    tasks = [
-        delayed(_play)(session.chosen, session.log.path, session.case, session.known, _told(job), kept) for job in jobs
-    ]
+    tasks = {
+        job.key: delayed(_play)(session.chosen, session.log.path, session.case, session.known, _told(job), kept)
+        for job in jobs
+    }
     failures, by_key = [], {job.key: job for job in jobs}
     session.bar.set_description_str(" ".join(filter(None, [session.chosen.name, session.case.label])))
     with session.clock("replay"):
-        for key, problem in Parallel(n_jobs=session.threads, return_as="generator_unordered")(tasks):
+        for key, problem in outcomes(tasks, session.threads):
             session.bar.update(session.rounds)
             if problem:
                 failures.append(Failure(by_key[key], problem))
     return failures
+
+
+def outcomes(tasks: Mapping[str, Task], at_once: int) -> Iterator[tuple[str, str]]:
+    """Run tasks in processes, `at_once` side by side; key and problem ("": none) of each, as they are finished.
+
+    A task returns its key and its problem. Where one of the processes is killed the others end too, and what has not
+    been told by then has the problem KILLED. At one at a time there is no other process than this.
+    """
+    waiting = set(tasks)
+    try:
+        for key, problem in Parallel(n_jobs=at_once, return_as="generator_unordered")(tasks.values()):
+            waiting.remove(key)
+            yield key, problem
+    except TerminatedWorkerError:
+        yield from ((key, KILLED) for key in tasks if key in waiting)
 
 
 def _told(job: Job) -> tuple[str, str, int, str, dict[str, Any]]:

@@ -14,10 +14,9 @@ from torch import Tensor, nn
 class BayesianLinear(nn.Module):
     """y = x W + b with every weight (and bias) ~ N(mean, sd^2), sd = exp(rho); the prior is N(0, prior^2).
 
-    A call draws the weights once and shares them among all rows. `draws` at once are one batched product. A `local`
-    layer draws its outputs instead in training mode, of which each row gets its own: far less noise in the
-    gradient; such a row knows nothing of the others, so do not compare candidates by it. With
-    `random_bias = False` the bias is a plain parameter without a prior.
+    A call draws the weights once and shares them among all rows. A `local` layer draws its outputs instead in training
+    mode, of which each row gets its own: far less noise in the gradient; such a row knows nothing of the others, so do
+    not compare candidates by it. With `random_bias = False` the bias is a plain parameter without a prior.
     """
 
     def __init__(
@@ -38,25 +37,12 @@ class BayesianLinear(nn.Module):
         self.bias_mean = nn.Parameter(torch.empty(n_out).uniform_(-bound, bound))
         self.bias_rho = nn.Parameter(torch.full((n_out,), math.log(sd))) if random_bias else None
 
-    def forward(self, x: Tensor, draws: int | None = None) -> Tensor:
-        """(..., n_out) of `x` (..., n_in) with one draw of the weights.
-
-        With `draws`: (draws, n, n_out) of `x` (n, n_in), or of (draws, n, n_in), draw by draw; all independent.
-        """
-        if draws is not None:
-            return self._many(x, draws)
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., n_out) of `x` (..., n_in), with one draw of the weights."""
         if self.local and self.training:
             return self._local(x)
-        return x @ _draw(self.mean, self.rho) + self._bias(())
-
-    def _many(self, x: Tensor, draws: int) -> Tensor:
-        weights = self.mean + self.rho.exp() * torch.randn(draws, *self.mean.shape, dtype=x.dtype, device=x.device)
-        bias = self._bias((draws, 1))
-        if x.dim() == 2:  # one wide product instead of `draws` narrow ones
-            n_in, n_out = self.mean.shape
-            wide = x @ weights.transpose(0, 1).reshape(n_in, draws * n_out)
-            return wide.view(-1, draws, n_out).transpose(0, 1) + bias
-        return torch.baddbmm(bias.expand(draws, 1, -1), x, weights)
+        weights = _draw(self.mean, self.rho)
+        return x @ weights + (self.bias_mean if self.bias_rho is None else _draw(self.bias_mean, self.bias_rho))
 
     def _local(self, x: Tensor) -> Tensor:
         variance = x.square() @ (2 * self.rho).exp() + 1e-6
@@ -65,14 +51,10 @@ class BayesianLinear(nn.Module):
         mean = x @ self.mean + self.bias_mean
         return mean + variance.sqrt() * torch.randn_like(mean)
 
-    def _bias(self, shape: tuple[int, ...]) -> Tensor:
-        """(*shape, n_out) drawn biases."""
-        return self.bias_mean if self.bias_rho is None else _draw(self.bias_mean, self.bias_rho, shape)
-
     def kl(self) -> Tensor:
-        """KL(weights || prior), summed over the weights: log(s0 / s) + (s^2 + mean^2) / (2 s0^2) - 1/2 each."""
-        total = _kl(self.mean, self.rho, self.prior)
-        return total if self.bias_rho is None else total + _kl(self.bias_mean, self.bias_rho, self.prior)
+        """KL(weights || prior), summed over the weights."""
+        total = kl_from_prior(self.mean, self.rho, self.prior)
+        return total if self.bias_rho is None else total + kl_from_prior(self.bias_mean, self.bias_rho, self.prior)
 
 
 def kl(net: nn.Module) -> Tensor:
@@ -80,19 +62,13 @@ def kl(net: nn.Module) -> Tensor:
     return torch.stack([layer.kl() for layer in net.modules() if isinstance(layer, BayesianLinear)]).sum()
 
 
-def _draw(mean: Tensor, rho: Tensor, shape: tuple[int, ...] = ()) -> Tensor:
-    return mean + rho.exp() * torch.randn(*shape, *mean.shape, dtype=mean.dtype, device=mean.device)
+def kl_from_prior(mean: Tensor, rho: Tensor, prior: float) -> Tensor:
+    """KL(N(mean, s^2) || N(0, s0^2)) with s = exp(rho), s0 = `prior`: log(s0 / s) + (s^2 + mean^2) / (2 s0^2) - 1/2.
 
-
-def _kl(mean: Tensor, rho: Tensor, prior: float) -> Tensor:
+    Summed over the independent entries of `mean` and `rho`, of one shape.
+    """
     return (math.log(prior) - rho + ((2 * rho).exp() + mean.square()) / (2 * prior**2) - 0.5).sum()
 
 
-def several(net: nn.Sequential, x: Tensor, draws: int) -> Tensor:
-    """(draws, n, out) of `x` (n, in): the network with `draws` independent draws of all weights, in one pass.
-
-    Layers other than Bayesian ones work elementwise or on the last axis, such as activations and dropout.
-    """
-    for layer in net:
-        x = layer(x, draws) if isinstance(layer, BayesianLinear) else layer(x)
-    return x
+def _draw(mean: Tensor, rho: Tensor) -> Tensor:
+    return mean + rho.exp() * torch.randn_like(mean)

@@ -32,6 +32,8 @@ RESULTS = click.option(
     show_default=True,
     help="Folder of the results.",
 )
+DATASET = click.option("--dataset", metavar="NAME", help="Of another data set that the scenario names.")
+QUICK = click.option("--quick", is_flag=True, help="Of the short version.")
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
 
@@ -136,7 +138,7 @@ def bench(
         try:
             with whole.part(chosen.name) as tell:
                 _bench(_with(chosen, added, scenario), results, threads, fresh, plots, as_json, changed, tell)
-        except RunError as error:  # the other scenarios of the study can still be run
+        except LersbenchError as error:  # the other scenarios of the study can still be run
             say(f"Error: {error}")
             failed.append(chosen.name)
     whole.close()
@@ -151,12 +153,15 @@ def _with(chosen: Any, added: tuple[str, ...], where: str) -> Any:
     """A scenario with policies added to its own; an experiment as it is."""
     from lersbench import scenario as scenarios
     from lersbench.labfile import Experiment
+    from lersbench.policy import find
 
     if not added:
         return chosen
     if isinstance(chosen, Experiment):
         say(f"{chosen.name} is an experiment, which has no policies: {', '.join(added)} left out")
         return chosen
+    for name in added:
+        find(name)  # one that was asked for is not left out where its package is missing
     told = chosen.model_dump(exclude_unset=True)
     told["policies"] = [*chosen.policies, *({"name": name} for name in added)]
     return scenarios.parse(told, where)
@@ -250,18 +255,18 @@ def _study_page(study: Any, parts: list[Any], results: Path) -> None:
     """One page from the last runs of all scenarios of a study."""
     from lersbench import studypage
 
-    runs = [_last(part.name, results)[0] for part in parts]
+    runs = [_last(part.name, results) for part in parts]
     for path in studypage.write_study(study.title, runs, results / study.name, study.description):
         say(f"study: {path}")
 
 
-def _study_page_of(scenario: str, results: Path) -> None:
+def _study_page_of(scenario: str, dataset: str | None, quick: bool, results: Path) -> None:
     """The page of the study of that name, if it is one."""
     from lersbench import scenario as scenarios
     from lersbench import study as studies
 
     if scenario in scenarios.available():
-        study, parts = studies.read(scenario)
+        study, parts = studies.read(scenario, {}, quick, dataset)
         if study:
             _study_page(study, parts, results)
 
@@ -274,35 +279,57 @@ def _loaded(run: Path) -> Results | LabResults:
     return labresults.load(run) if labresults.is_lab(run) else boards.load(run)
 
 
-def _last(scenario: str, results: Path) -> list[Results | LabResults]:
-    """The last run of a scenario, those of a study, or the run whose folder is given."""
+def _last(name: str, results: Path) -> Results | LabResults:
+    """The last run of a scenario, by the name of its folder in `results`."""
     from lersbench import leaderboard as boards
+
+    return _loaded(boards.latest(results, name))
+
+
+def _runs(scenario: str | None, dataset: str | None, quick: bool, results: Path) -> list[Results | LabResults]:
+    """The last runs of a scenario or study, the run whose folder is given, or the last of everything in `results`."""
     from lersbench import scenario as scenarios
     from lersbench import study as studies
 
-    path = Path(scenario)
-    if (path / "run.json").is_file():
-        return [_loaded(path)]
-    known = scenarios.available()
-    names = [part.name for part in studies.read(scenario)[1]] if scenario in known else [scenario]
-    return [_loaded(boards.latest(results, name)) for name in names]
+    if scenario is None:
+        if dataset or quick:
+            raise ConfigError("--dataset and --quick are of a scenario: name it too.")
+        names = sorted({path.parent.parent.name for path in results.glob("*/*/run.json")})
+        if not names:
+            raise ConfigError(f"There are no results in {results}. Fix: lersbench bench active")
+        return [_last(name, results) for name in names]
+    if (Path(scenario) / "run.json").is_file():
+        return [_loaded(Path(scenario))]
+    if scenario in scenarios.available():
+        return [_last(part.name, results) for part in studies.read(scenario, {}, quick, dataset)[1]]
+    return [_last(scenario, results)]
 
 
 @cli.command()
-@click.argument("scenario")
+@click.argument("scenario", required=False)
 @click.option("--metric", help="Metric to rank by; the scenario's own by default (`lersbench ls metrics`).")
 @click.option("--baseline", help="Policy to take differences to; the scenario's own by default.")
 @click.option("--markdown", "style", flag_value="markdown", help="Print Markdown.")
 @click.option("--csv", "style", flag_value="csv", help="Print CSV.")
 @click.option("--json", "style", flag_value="json", help="Print JSON.")
+@DATASET
+@QUICK
 @RESULTS
-def leaderboard(scenario: str, metric: str | None, baseline: str | None, style: str | None, results: Path) -> None:
-    """Rank the policies of the last run of SCENARIO (a name, or the folder of a run)."""
+def leaderboard(
+    scenario: str | None,
+    metric: str | None,
+    baseline: str | None,
+    style: str | None,
+    dataset: str | None,
+    quick: bool,
+    results: Path,
+) -> None:
+    """Rank the policies of the last run of SCENARIO (a name, or the folder of a run); of all there are without it."""
     from lersbench import leaderboard as boards
     from lersbench.labresults import LabResults
 
     styles = {None: boards.to_terminal, "markdown": boards.to_markdown, "csv": boards.to_csv, "json": boards.to_json}
-    for run in _last(scenario, results):
+    for run in _runs(scenario, dataset, quick, results):
         if isinstance(run, LabResults):
             from lersbench import lab_commands
 
@@ -312,25 +339,38 @@ def leaderboard(scenario: str, metric: str | None, baseline: str | None, style: 
 
 
 @cli.command()
-@click.argument("scenario")
+@click.argument("scenario", required=False)
 @click.option("--metric", "metrics", multiple=True, help="Draw only this metric; may be repeated.")
 @click.option("--policy", "policies", multiple=True, help="Draw only this policy; may be repeated.")
+@DATASET
+@QUICK
 @RESULTS
-def plot(scenario: str, metrics: tuple[str, ...], policies: tuple[str, ...], results: Path) -> None:
-    """Draw the figures of the last run of SCENARIO, or of all of a study, as PNG and SVG."""
-    for run in _last(scenario, results):
+def plot(
+    scenario: str | None,
+    metrics: tuple[str, ...],
+    policies: tuple[str, ...],
+    dataset: str | None,
+    quick: bool,
+    results: Path,
+) -> None:
+    """Draw the figures of the last run of SCENARIO as PNG and SVG: a scenario, a study, or all there are without it."""
+    for run in _runs(scenario, dataset, quick, results):
         _draw(run, metrics, policies)
-    _study_page_of(scenario, results)
+    if scenario:
+        _study_page_of(scenario, dataset, quick, results)
 
 
 @cli.command()
-@click.argument("scenario")
+@click.argument("scenario", required=False)
+@DATASET
+@QUICK
 @RESULTS
-def report(scenario: str, results: Path) -> None:
+def report(scenario: str | None, dataset: str | None, quick: bool, results: Path) -> None:
     """Write the report of the last run of SCENARIO: what was run, leaderboard, figures, caveats."""
-    for run in _last(scenario, results):
+    for run in _runs(scenario, dataset, quick, results):
         _report(run)
-    _study_page_of(scenario, results)
+    if scenario:
+        _study_page_of(scenario, dataset, quick, results)
 
 
 @cli.command()

@@ -25,7 +25,12 @@ REFRESH = 1000  # updates of Z^-1 after which it is computed anew, so that round
 
 
 class Diagonal(nn.Module):
-    """Only the diagonal of Z: the authors' approximation. A candidate costs no more than its score."""
+    """Z without what lies off its diagonal: Z_p = ridge + sum of g_p^2 / H. A candidate costs no more than its score.
+
+    The authors' code keeps a diagonal too, but U_p = lambda + sum of g_p^2, without 1 / H, and its width is
+    sqrt(sum_p lambda nu g_p^2 / U_p). Here alpha sqrt(sum_p g_p^2 / Z_p / H), the full matrix's scale, is of the same
+    value where H ridge = lambda and alpha^2 = lambda nu.
+    """
 
     total: Tensor  # (P,) the diagonal
     depth = 1

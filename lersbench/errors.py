@@ -21,6 +21,10 @@ class ConfigError(LersbenchError):
     exit_code = 2
 
 
+class MissingPackage(ConfigError):
+    """A policy needs a package that is not installed."""
+
+
 class DataError(LersbenchError):
     """Input data that is broken; the message names file, row, column, value and the fix (exit code 3)."""
 

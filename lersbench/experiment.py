@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from lersbench.datasets import build
 from lersbench.datasets.transactions import describe
 from lersbench.errors import ConfigError, RunError
 from lersbench.fitting import Fitted
+from lersbench.histories import history_arrays
 from lersbench.log import Log
 from lersbench.policy import KernelPolicy
 from lersbench.progress import Bar, Tell, silent
@@ -58,6 +60,11 @@ def bench(
     all failed.
     """
     clock, at_once = Clock(), threads or os.cpu_count() or 1
+    if chosen.left_out:
+        say(
+            f"Warning: PyTorch is not installed, so these are not played: {', '.join(chosen.left_out)}. "
+            "Fix: pip install 'lersbench[neural]'"
+        )
     folder = results / chosen.name
     kept = store.Store(folder)
     entries = scenario.entries(chosen)
@@ -74,9 +81,10 @@ def bench(
         raise ConfigError(f"The folder of the results, {folder}, cannot be made ({error.strerror}).") from error
     core = store.file_digest(closure("lersbench.session"))
     cases = scenario.cases(chosen)
+    past = {label: _history(log, entries) for label, log in logs.items()}
     for case in cases:
         _check(chosen, logs[case.log], case, entries)
-        jobs += _jobs(chosen, case, logs[case.log], entries, core)
+        jobs += _jobs(chosen, case, logs[case.log], entries, core, past[case.log])
     missing = [job for job in jobs if fresh or not kept.has(job.key)]
     say(f"{chosen.name}: {len(jobs)} contenders, {len(jobs) - len(missing)} of them already in {folder}")
     with clock("fit"):
@@ -216,9 +224,8 @@ def _check(chosen: scenario.Scenario, log: Log, case: scenario.Case, entries: li
                 f"{chosen.name}: interactions = {list(told.interactions)}, but the context has {info.d} values "
                 f"and an item {info.p} static features."
             )
-    have = {"context": spec.d > 0, "features": spec.m > 0, "weights": told.fit > 0, "history": info.users > 0}
+    have = {"context": spec.d > 0, "features": spec.m > 0, "weights": told.fit > 0, "history": True}  # see _history
     fix = {
-        "history": "choose a log of transactions (completejourney, livestream, `lersbench import transactions`)",
         "weights": "set [replay] fit to the number of rounds, from the first on, that a click model is fitted on",
         "context": "choose a log with a context",
         "features": "set [replay] interactions = [U, I] to build them from U values of the context and I of the item",
@@ -231,10 +238,21 @@ def _check(chosen: scenario.Scenario, log: Log, case: scenario.Case, entries: li
                 )
 
 
+def _history(log: Log, entries: list[scenario.Entry]) -> str:
+    """A name for the past of users and items that policies learn from, which is no part of the log's digest; "" where
+    none of them does. Raises ConfigError where the log lacks it."""
+    if not any("history" in entry.policy.needs for entry in entries):
+        return ""
+    total = hashlib.sha256()
+    for name, values in history_arrays(log.user_table(), log.item_table()).items():
+        total.update(name.encode() + str(values.shape).encode() + values.tobytes())
+    return total.hexdigest()
+
+
 def _jobs(
-    chosen: scenario.Scenario, case: scenario.Case, log: Log, entries: list[scenario.Entry], core: str
+    chosen: scenario.Scenario, case: scenario.Case, log: Log, entries: list[scenario.Entry], core: str, past: str
 ) -> list[Job]:
-    """Every contender of one case, with the key of all its result depends on."""
+    """Every contender of one case, with the key of all its result depends on; `past` as of `_history`."""
     told = chosen.replay.model_dump()
     for irrelevant in ("seeds", "neural_seeds", "feedback", "slate"):
         told.pop(irrelevant)
@@ -256,6 +274,8 @@ def _jobs(
         if case.feedback not in entry.feedback:
             continue
         own = [store.file_digest(closure(type(entry.policy).__module__)), type(entry.policy).__qualname__, entry.params]
+        if "history" in entry.policy.needs:
+            own.append(past)
         seeds = chosen.replay.seeds
         if entry.policy.apart:
             from lersbench.neural import in_words as torch_in_words

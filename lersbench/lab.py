@@ -22,10 +22,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import delayed
 
-from lersbench import labfile, projections, store
-from lersbench.datasets import sequences
+from lersbench import apart, labfile, projections, store
+from lersbench.datasets import sentence_package, sequences
 from lersbench.errors import ConfigError, LersbenchError, RunError
 from lersbench.jit import cache_root
 from lersbench.labrules import RULES, with_orders
@@ -53,8 +53,14 @@ class Job:
         return 1 + max((job.depth for job in self.before), default=-1)
 
     def key(self, root: str) -> str:
-        """The name of its file: what its result depends on. `root` names data and sources; the label is no part."""
-        return store.digest([root, self.work, self.params, self.seed, [job.key(root) for job in self.before]])
+        """The name of its file: what its result depends on. `root` is what all works do; the label is no part."""
+        before = [job.key(root) for job in self.before]
+        return store.digest([root, self.work, self.params, self.seed, before, *self._package()])
+
+    def _package(self) -> list[str]:
+        """The package that draws a picture, if one does, and its version."""
+        module = projections.MODULES.get(self.params["method"]) if self.work == "picture" else None
+        return [f"{projections.PACKAGES[module]} {_version(projections.PACKAGES[module])}"] if module else []
 
 
 @dataclass
@@ -95,10 +101,7 @@ def bench(
     notes = [why for method in _methods(chosen) if (why := projections.missing(method))]
     for why in notes:
         say(f"Warning: a picture cannot be drawn. {why}")
-    from lersbench.neural import in_words as torch_in_words
-
-    jobs = plan(chosen)
-    root = store.digest([about["digest"], store.file_digest(closure("lersbench.labwork")), torch_in_words()])
+    jobs, root = plan(chosen), _root(about["digest"])
     distinct = list({job.key(root): job for job in jobs}.values())  # two settings may come to the same
     missing = [job for job in distinct if fresh or not kept.has(job.key(root))]
     reused = len(distinct) - len(missing)
@@ -111,6 +114,14 @@ def bench(
         raise RunError(_told(failed, distinct, root))
     run = _assemble(chosen, results / chosen.name, done, root, kept, folder, about, seconds, notes, bool(missing))
     return Run(run, len(missing) - len(failed), reused, seconds, _told(failed, distinct, root))
+
+
+def _root(data: str) -> str:
+    """A name for what every work depends on: data of this digest, sources, and the libraries that compute."""
+    from lersbench.neural import in_words as torch_in_words
+
+    sources = store.file_digest(closure("lersbench.labwork"))
+    return store.digest([data, sources, torch_in_words(), f"numpy {np.__version__}"])
 
 
 def plan(chosen: labfile.Experiment) -> list[Job]:
@@ -164,10 +175,14 @@ def _needs_torch(chosen: labfile.Experiment) -> None:
 def data_of(data: labfile.Data) -> tuple[Path, dict[str, Any]]:
     """The folder with the arrays of the customers' sequences, made now or before, and what is known of them."""
     options = sequences.known_options(data.dataset, data.options)
-    files = [Path(options["text_path"])] if options["text_path"] else []
+    files = [Path(options["text_path"]).expanduser()] if options["text_path"] else []
     stamps = [(str(p), p.stat().st_mtime_ns) for top in files for p in sorted(top.rglob("*")) if p.is_file()]
     sources = store.file_digest(closure("lersbench.datasets.sequences"))
-    folder = cache_root() / "sequences" / f"{data.dataset}-{store.digest([options, stamps, sources])}"
+    folder = (
+        cache_root()
+        / "sequences"
+        / f"{data.dataset}-{store.digest([options, stamps, sources, *sentence_package(options)])}"
+    )
     if not (folder / "about.json").is_file():
         made = sequences.read(data.dataset, options)
         with store.replacing(folder) as temporary:
@@ -196,10 +211,10 @@ def _perform_all(
             wave = [job for job in jobs if job.depth == depth]
             ready = [job for job in wave if not any(before.key(root) in failed for before in job.before)]
             failed |= {job.key(root): "what it builds on failed" for job in wave if job not in ready}
-            side_by_side = Parallel(n_jobs=min(at_once, len(ready) or 1), return_as="generator_unordered")
+            tasks = {job.key(root): delayed(_perform)(job, root, data, kept) for job in ready}
             with warnings.catch_warnings():  # loky replaces a worker that has grown, which UMAP makes it do
                 warnings.filterwarnings("ignore", "A worker stopped", UserWarning)
-                for key, error in side_by_side(delayed(_perform)(job, root, data, kept) for job in ready):
+                for key, error in apart.outcomes(tasks, min(at_once, len(ready) or 1)):
                     bar.update()
                     if error:
                         failed[key] = error
@@ -315,13 +330,14 @@ def _customers(data: dict[str, np.ndarray], job: Job) -> int:
 
 
 def _versions() -> dict[str, str]:
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+    return {name: _version(name) for name in PACKAGES}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def _device() -> str:

@@ -161,7 +161,7 @@ def read(
     """
     path, content = scenario.load(name)
     content = scenario.on_dataset({"name": path.stem, **content}, dataset, str(path))
-    short = dict(content.get("quick", {})) if quick else {}
+    short = scenario.table(content, str(path), "quick") if quick else {}
     told = {("training.seeds" if key == "replay.seeds" else key): value for key, value in (changes or {}).items()}
     content = scenario.changed(content, {**short, **told})
     if quick:

@@ -13,8 +13,8 @@ A network of your own becomes a policy in about fifteen lines:
             return nn.Sequential(nn.Linear(self.width(spec), self.hidden), nn.ReLU(), nn.Linear(self.hidden, 1))
 
 `scores`, `loss`, `inputs` and `optimizer` are the next to override; `rank` and `learn` where a policy works on
-whole rounds in its own way. Only this module, `nets`, `bayes`, `confidence`, `gradient_bandit` and the neural
-policies import torch.
+whole rounds in its own way. What else imports torch, and so needs `lersbench[neural]`: `nets`, `bayes`, `codes`,
+`sequence`, `confidence`, `recommenders`, `contexts`, `lers`, `gradient_bandit` and the neural policies.
 
 Device and number format. `LERSBENCH_DEVICE` is "auto" (the default: the GPU if there is one), "cpu" or another name
 that torch knows; `LERSBENCH_DTYPE` is "float32" (the default) or "float64".
@@ -23,7 +23,9 @@ Random numbers. Everything torch draws (first weights, dropout, weight samples) 
 own, seeded from the run's `rng` at the first `select`. It is swapped into torch's global generator for the length of
 a call and taken out again, so modules such as `nn.Dropout` need no special care. The global generator has no other
 user meanwhile: calls of all torch policies go one at a time, under the lock in `alone`; torch itself uses all cores
-where the work is worth it (`cores_for`). On a CPU the same seed gives the same run.
+where the work is worth it (`cores_for`). On a CPU the same seed gives the same run for the same number of cores: sums
+that are shared out among another number of them round differently. Contenders that play at once share the machine's
+cores, so `--threads` counts as well.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from typing import Any, ClassVar, NamedTuple, cast
 import numpy as np
 
 import lersbench.policies
-from lersbench.errors import ConfigError
+from lersbench.errors import ConfigError, MissingPackage
 
 ENTRY_POINTS = "lersbench.policies"
 
@@ -70,7 +70,8 @@ class Policy:
     """
 
     needs: ClassVar[tuple[str, ...]] = ()
-    """What must be on offer: any of "context" (d > 0), "features" (m > 0) and "weights" (a fitted click model).
+    """What must be on offer: any of "context" (d > 0), "features" (m > 0), "weights" (a fitted click model) and
+    "history" (Spec.history, see `histories`).
 
     Joint features that a scenario composes are made only for policies that name "features" here.
     """
@@ -178,7 +179,7 @@ def _import_own(stem: str, name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
-        raise ConfigError(
+        raise MissingPackage(
             f"Policy '{name}' needs PyTorch, which is not installed: pip install 'lersbench[neural]'."
         ) from error
 

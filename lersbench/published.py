@@ -298,13 +298,16 @@ def _turned(compared: list[Pair], protocol: Protocol) -> list[Block]:
 
 def _seconds(results: Results) -> list[Block]:
     """How long one replicate of a policy took there and takes here."""
-    rates, logs = results.meta.get("policy_rounds_per_second", {}), results.meta["logs"]
+    here = {(label, feedback): spent for label, feedback, spent in results.meta.get("policy_seconds", [])}
     rows = [
-        [row["policy"], f"{row['seconds']:,.0f}", f"{logs[0]['rounds'] / rates[row['policy']]:,.2g}"]
+        [row["policy"], f"{row['seconds']:,.0f}", f"{here[row['policy'], row['feedback']]:,.1f}"]
         for row in told(results)["policies"]
-        if row["seconds"] and row["policy"] in rates and len(logs) == 1
+        if row["seconds"] and (row["policy"], row["feedback"]) in here and len(results.meta["logs"]) == 1
     ]
     if not rows:
         return []
-    words = "Of one replicate; here the median over replicates, on the machine that is told of at the end."
+    words = (
+        "Of one replicate under the feedback of the study; here the median over replicates, of which as many played at "
+        "once as the machine has cores."
+    )
     return [Heading(3, "Seconds"), Text(words), Table(["policy", "published", "here"], rows)]

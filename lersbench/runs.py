@@ -21,6 +21,8 @@ from lersbench.log import Log
 from lersbench.session import Job
 from lersbench.sources import closure
 
+Speed = dict[tuple[str, str], list[tuple[int, float]]]  # rounds and seconds of each replicate, by policy and feedback
+
 
 def assemble(
     chosen: scenario.Scenario,
@@ -53,13 +55,13 @@ def assemble(
     return run
 
 
-def _tidy(jobs: list[Job], kept: store.Store) -> tuple[pa.Table, pa.Table, dict[str, list[tuple[int, float]]]]:
+def _tidy(jobs: list[Job], kept: store.Store) -> tuple[pa.Table, pa.Table, Speed]:
     """All curves as one tidy table, their last values as another; rounds and seconds of each job by policy."""
     curves, last = _Tidy(jobs), _Tidy(jobs)
-    speed: dict[str, list[tuple[int, float]]] = defaultdict(list)
+    speed: Speed = defaultdict(list)
     for number, job in enumerate(jobs):
         curve = kept.get(job.key)
-        speed[job.entry.label].append((curve.about["rounds"], curve.about["seconds"]))
+        speed[job.entry.label, job.feedback].append((curve.about["rounds"], curve.about["seconds"]))
         curves.add(number, curve.rounds, curve.metrics, curve.values)
         last.add(number, curve.rounds[-1:], curve.metrics, curve.values[-1:])
     return curves.table(), last.table().drop_columns(["round"]), speed
@@ -106,15 +108,20 @@ def _about(
     seconds: dict[str, float],
     new: set[str],
     threads: int,
-    speed: dict[str, list[tuple[int, float]]],
+    speed: Speed,
 ) -> dict[str, Any]:
     told = scenario.as_json(chosen)
     packages = ("lersbench", "numpy", "numba", "pandas", "pyarrow")
+    torch = {}
+    if any(job.entry.policy.apart for job in jobs):
+        from lersbench.neural import in_words
+
+        torch = {"torch": in_words()}
     return {
         "scenario": {**told, "replicates": told["replay"]["replicates"]},
         "logs": [{"variant": label, **_describe(log), **found} for label, (log, found) in logs.items()],
         "seeds": list(range(chosen.replay.seeds)),
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}, **torch},
         "machine": {
             "platform": platform.platform(),
             "processor": _processor(),
@@ -126,20 +133,17 @@ def _about(
         "contenders": {job.key: [job.variant, job.entry.label, job.feedback, job.seed] for job in jobs},
         "seconds": {name: round(value, 6) for name, value in seconds.items()},
         "rounds_per_second": _rate(jobs, new, speed, seconds),
-        "policy_rounds_per_second": {
-            label: round(float(np.median([rounds / max(spent, 1e-9) for rounds, spent in own])))
-            for label, own in speed.items()
-        },
+        "policy_seconds": [
+            [label, feedback, float(np.median([spent for _, spent in own]))] for (label, feedback), own in speed.items()
+        ],
         "notes": _notes(chosen, [log for log, _ in logs.values()]),
     }
 
 
-def _rate(
-    jobs: list[Job], new: set[str], speed: dict[str, list[tuple[int, float]]], seconds: dict[str, float]
-) -> int | None:
+def _rate(jobs: list[Job], new: set[str], speed: Speed, seconds: dict[str, float]) -> int | None:
     """Rounds offered to the new contenders per second of replay, all threads together."""
-    own = {label: iter(told) for label, told in speed.items()}
-    rounds = sum(told[0] for job in jobs if (told := next(own[job.entry.label])) and job.key in new)
+    own = {kind: iter(told) for kind, told in speed.items()}
+    rounds = sum(told[0] for job in jobs if (told := next(own[job.entry.label, job.feedback])) and job.key in new)
     return round(rounds / seconds["replay"]) if new else None
 
 
@@ -177,6 +181,8 @@ def _notes(chosen: scenario.Scenario, logs: list[Log]) -> list[str]:
     """What a reader of the results has to know."""
     told = chosen.replay
     found = []
+    if chosen.left_out:
+        found.append(f"Not played, since PyTorch is not installed: {', '.join(chosen.left_out)}.")
     if "replay" in scenario.regimes(chosen) and any(log.info.propensities != "uniform" for log in logs):
         found.append("Rejection replay on a log that is not uniformly random: every value of it is biased.")
     if told.fit:

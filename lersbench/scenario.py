@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from lersbench.errors import ConfigError
+from lersbench.errors import ConfigError, MissingPackage
 from lersbench.jit import PACKAGE
 from lersbench.metrics import METRICS
 from lersbench.policy import Policy, find, make
@@ -123,6 +123,8 @@ class Scenario(_Strict):
     policies: list[dict[str, Any]] = Field(min_length=1)
     expected: list[Expected] = []
     published: Published | None = None
+    left_out: list[str] = []
+    """Policies whose package is not installed; `parse` takes them from `policies` and says so here."""
 
     @model_validator(mode="after")
     def _known_metrics(self) -> Scenario:
@@ -210,14 +212,23 @@ def load(name: str) -> tuple[Path, dict[str, Any]]:
 
 def on_dataset(content: dict[str, Any], dataset: str | None, where: str) -> dict[str, Any]:
     """The content of a file with another of the data sets it names; None: its own. Raises ConfigError for others."""
-    own, others = content.get("data", {}).get("dataset"), content.get("alternatives", {})
-    if dataset is None or dataset == own:
+    if dataset is None or dataset == (own := table(content, where, "data").get("dataset")):
         return content
+    others = table(content, where, "alternatives")
     if dataset not in others:
         raise ConfigError(f"{where} names no data set '{dataset}', only {', '.join(map(str, [own, *others]))}.")
-    options = dict(others[dataset])
+    options = dict(table(content, where, "alternatives", dataset))
     told = {"description": options.pop("description")} if "description" in options else {}
     return content | told | {"data": {"dataset": dataset, **options}, "name": f"{content['name']}-{dataset}"}
+
+
+def table(content: dict[str, Any], where: str, *keys: str) -> dict[str, Any]:
+    """A table of a file by its keys, empty where it is missing. Raises ConfigError where it is something else."""
+    for number, key in enumerate(keys, 1):
+        content = content.get(key, {})
+        if not isinstance(content, dict):
+            raise ConfigError(f"{where}: '{'.'.join(keys[:number])}' takes a table of settings, not {content!r}.")
+    return content
 
 
 def changed(content: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -236,7 +247,7 @@ def changed(content: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 def parse(content: dict[str, Any], where: str) -> Scenario:
     """A scenario from the content of a file; `where` is what messages call it."""
     try:
-        scenario = Scenario.model_validate(content)
+        scenario = _playable(Scenario.model_validate(content))
     except ValidationError as error:
         told = dict.fromkeys(_explain(where, problem) for problem in error.errors())  # a union tells twice
         raise ConfigError("\n".join(told)) from error
@@ -247,6 +258,29 @@ def parse(content: dict[str, Any], where: str) -> Scenario:
     _check_published(scenario, where)
     variants(scenario)
     return scenario
+
+
+def _playable(scenario: Scenario) -> Scenario:
+    """The scenario without the policies whose package is missing, unless nothing would be left."""
+    missing = [given for given in scenario.policies if not _installed(given)]
+    if not missing or len(missing) == len(scenario.policies):
+        return scenario
+    names = [str(given.get("label", given["name"])) for given in missing]
+    told = scenario.published
+    if told:
+        told = told.model_copy(update={"policies": [row for row in told.policies if row.policy not in names]})
+    kept = [given for given in scenario.policies if given not in missing]
+    return scenario.model_copy(update={"policies": kept, "published": told, "left_out": names})
+
+
+def _installed(given: dict[str, Any]) -> bool:
+    try:
+        find(str(given.get("name")))
+    except MissingPackage:
+        return False
+    except ConfigError:  # told where entries are read
+        pass
+    return True
 
 
 def _check_published(scenario: Scenario, where: str) -> None:
@@ -307,6 +341,8 @@ def entries(scenario: Scenario) -> list[Entry]:
         options.pop("feedback", None)
         if not isinstance(name, str):
             raise ConfigError(f"{scenario.name}: policies entry {number} has no 'name'; it has {given!r}.")
+        if not isinstance(label, str | None):
+            raise ConfigError(f"{scenario.name}: policies entry {number} has label = {label!r}, which is no text.")
         policy = find(name)
         for params in _sweep(options):
             told = " ".join(f"{key}={value}" for key, value in params.items())

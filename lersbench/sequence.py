@@ -17,6 +17,8 @@ from torch.autograd.function import once_differentiable
 from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
+from lersbench.bayes import kl_from_prior
+
 
 class GRU(nn.GRU):
     """A GRU that is read by its last hidden state; on a CPU, one way, by `LastState`. Batches come first."""
@@ -148,13 +150,9 @@ class BayesianCell(nn.Module):
         return {name: m + self.rho[name].exp() * torch.randn_like(m) for name, m in self.mean.named_parameters()}
 
     def kl(self) -> Tensor:
-        """KL(weights || N(0, prior^2)), summed: log(s0 / s) + (s^2 + mean^2) / (2 s0^2) - 1/2 each."""
-        total = torch.zeros((), dtype=next(self.mean.parameters()).dtype, device=next(self.mean.parameters()).device)
-        for name, m in self.mean.named_parameters():
-            rho = self.rho[name]
-            square = (2 * rho).exp() + m.square()
-            total = total + (math.log(self.prior) - rho + square / (2 * self.prior**2) - 0.5).sum()
-        return total
+        """KL(weights || N(0, prior^2)), summed over the weights."""
+        parts = [kl_from_prior(mean, self.rho[name], self.prior) for name, mean in self.mean.named_parameters()]
+        return torch.stack(parts).sum()
 
 
 def past_orders(history: Mapping[str, np.ndarray], length: int, whole: bool = False) -> tuple[np.ndarray, np.ndarray]:

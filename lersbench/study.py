@@ -11,11 +11,14 @@ taobao-curves = 4
 
 [quick]                                         # settings of a short version: `lersbench bench NAME --quick`
 "replay.seeds" = 2
+
+Options of data (keys that begin with "data.") in [set] and [quick] are those of the study's own data set, and are left
+out where --dataset names another.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -35,7 +38,7 @@ class Study(BaseModel):
     scenarios: list[str] = Field(min_length=1)
     dataset: str | None = None
     set: dict[str, Any] = {}
-    minutes: dict[str, float] = {}
+    minutes: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = {}
     quick: dict[str, Any] = {}
 
     def minutes_of(self, number: int) -> float:
@@ -63,24 +66,32 @@ def read(
         study = Study.model_validate({"name": path.stem, **content})
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        key = ".".join(str(part) for part in first["loc"])
+        was = "" if first["type"] == "missing" else f" (it is {first['input']!r})"
         raise ConfigError(
-            f"{path}: '{where}': {first['msg']}. A study takes {', '.join(Study.model_fields)}."
+            f"{path}: '{key}': {first['msg']}{was}. A study takes {', '.join(Study.model_fields)}."
         ) from error
-    changes = {**study.set, **(changes or {})}
-    short = dict(study.quick) if quick else {}
     if unknown := set(study.minutes) - set(study.scenarios):
         raise ConfigError(f"{path}: 'minutes' names {', '.join(sorted(unknown))}, which is none of its scenarios.")
-    labs = {part for part in study.scenarios if labfile.is_one(scenario.load(part)[1])}
-    own = _shared_out(changes, bool(labs), len(labs) < len(study.scenarios), str(path))
+    files = {part: scenario.load(part) for part in study.scenarios}
+    labs = {part for part, (_, told) in files.items() if labfile.is_one(told)}
     parts: list[Part] = []
     for part in study.scenarios:
+        file, told = files[part]
+        usual = study.dataset or scenario.table(told, str(file), "data").get("dataset")
+        given, short = (_for(dataset or usual, usual, some) for some in (study.set, study.quick if quick else {}))
+        own = _shared_out({**given, **(changes or {})}, bool(labs), len(labs) < len(files), str(path))
         if part in labs:  # its file has a [quick] of its own
             parts.append(labfile.read(part, own[labfile.Experiment], quick, dataset or study.dataset))
             continue
         made = scenario.read(part, {**short, **own[scenario.Scenario]}, dataset or study.dataset)
         parts.append(made.model_copy(update={"name": f"{made.name}-quick"}) if quick else made)
     return (study.model_copy(update={"name": f"{study.name}-quick"}) if quick else study), parts
+
+
+def _for(dataset: str | None, usual: str | None, settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings of a study as they hold for a data set: options of its usual one are none of another's."""
+    return {key: value for key, value in settings.items() if dataset == usual or not key.startswith("data.")}
 
 
 def _shared_out(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +14,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lersbench import lab, labfile, labplots, labreport, labresults, labrules, labwork, projections, scenario, study
+from lersbench import (
+    datasets,
+    lab,
+    labfile,
+    labplots,
+    labreport,
+    labresults,
+    labrules,
+    labwork,
+    projections,
+    scenario,
+    study,
+)
 from lersbench.cli import main
 from lersbench.datasets import build, livestream, sequences
 from lersbench.datasets.tables import Tables
@@ -222,6 +235,49 @@ def test_codes_that_tell_nothing_are_named(toy: Any) -> None:
     found.curves.loc[found.curves["metric"].eq("test_mse") & ~rows, "value"] = level / 2
     (told,) = [line for line in labreport.remarks(found) if "next to nothing" in line]
     assert told.endswith("AE, size 2.")
+
+
+def test_keys_name_the_libraries_that_compute(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def keys() -> dict[str, str]:
+        root = lab._root("data")
+        return {f"{job.work} {job.label} {job.params.get('method')} {job.seed}": job.key(root) for job in jobs}
+
+    jobs = lab.plan(toy(CODES))
+    before, there = keys(), lab.version
+    assert keys() == before
+    monkeypatch.setattr(lab, "version", lambda name: "0.1" if name == "scikit-learn" else there(name))
+    changed = {name for name, key in keys().items() if key != before[name]}
+    assert changed == {"picture context tsne 0", "picture ae size=2 tsne 0"}
+    monkeypatch.setattr(np, "__version__", "0.1")
+    assert not set(keys().values()) & set(before.values())
+
+
+def test_sequences_are_made_anew_for_another_sentence_model(toy: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "model").mkdir()
+    weights = tmp_path / "model" / "model.safetensors"
+    weights.write_bytes(b"first")
+
+    def folder(**options: Any) -> Path:
+        return lab.data_of(labfile.Data(dataset="livestream", **options))[0]
+
+    own = {"text_model": "sentence", "text_path": "~/model"}
+    plain, first, bundled = folder(), folder(**own), folder(text_model="sentence")
+    assert first == folder(**own)
+    os.utime(weights, ns=(1, 1))
+    assert first != (second := folder(**own))
+    monkeypatch.setattr(datasets, "version", lambda name: {"wordllama": "9.9"}[name])
+    assert bundled != folder(text_model="sentence")
+    assert (plain, second) == (folder(), folder(**own))  # wordllama has no part in them
+
+
+def test_logs_are_made_anew_for_another_sentence_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    def key(**options: Any) -> str:
+        return datasets._key("lersbench.datasets.livestream", options)
+
+    before = key(text_model="sentence"), key(text_model="svd")
+    monkeypatch.setattr(datasets, "version", lambda name: {"wordllama": "9.9"}[name])
+    assert key(text_model="sentence") != before[0] and key(text_model="svd") == before[1]
 
 
 # Rules and projections ------------------------------------------------------------------------------------------------

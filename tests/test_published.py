@@ -34,7 +34,7 @@ def results(told: list[dict[str, Any]] | None, finals: dict[tuple[str, str, str]
     if told is not None:
         chosen["published"] = {"source": "A study, table 1", "policies": told}
     logs = [{"variant": "", "name": "shop", "rounds": 500, "items": 10}]
-    meta = {"scenario": chosen, "logs": logs, "seeds": [0, 1, 2], "policy_rounds_per_second": {"lers": 50.0}}
+    meta = {"scenario": chosen, "logs": logs, "seeds": [0, 1, 2], "policy_seconds": [["lers", "full", 20.0], ["lers", "bandit", 7.0]]}
     return Results(Path("run"), pd.DataFrame(), pd.DataFrame(rows), meta)
 
 
@@ -153,7 +153,7 @@ def test_the_section_of_the_report(run: Results) -> None:
     assert values[0].rows[3] == ["neural-ucb", "90", "-", "-", "-", "-"]
     assert values[0].rows[1][-1] == "4"
     assert values[1].rows[1] == ["ucb1", "1", "2.0", "2.0", "4"]  # the same in all seeds: no half width
-    assert seconds.rows == [["lers", "9", "10"]]  # 500 rounds at 50 a second
+    assert seconds.rows == [["lers", "9", "20.0"]]  # under full feedback, as in the study
     assert "levels are not comparable, the order of policies is" in words
     assert "Reversed, sound, bandit feedback: ucb1 minus lers (published +17, here -3)" in words
     assert "A study, table 1" in words

@@ -7,7 +7,9 @@ import importlib
 import json
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -101,8 +103,9 @@ def _move(finished: Path, target: Path) -> None:
 
 
 def _key(module: str, options: dict[str, Any]) -> str:
-    """Everything a log depends on: the sources of its module and of all that imports, the options, files they name."""
+    """Everything a log depends on: the sources of its module and of all that imports, the options, what they name."""
     digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
+    digest.update("".join(sentence_package(options)).encode())
     for source in closure(module):
         digest.update(source.read_bytes())
     for name in ("path", "text_path"):
@@ -112,3 +115,16 @@ def _key(module: str, options: dict[str, Any]) -> str:
         for file in sorted(file for file in folder.rglob("*") if file.is_file()):
             digest.update(f"{file} {file.stat().st_size} {file.stat().st_mtime_ns}".encode())
     return digest.hexdigest()[:16]
+
+
+def sentence_package(options: Mapping[str, Any]) -> list[str]:
+    """The package that brings the sentence model these options ask for, if one does, and its version.
+
+    None does where they ask for no such model, or for one in a folder of their own.
+    """
+    if options.get("text_model") != "sentence" or options.get("text_path"):
+        return []
+    try:
+        return [f"wordllama {version('wordllama')}"]
+    except PackageNotFoundError:
+        return ["wordllama not installed"]
