@@ -178,11 +178,8 @@ def data_of(data: labfile.Data) -> tuple[Path, dict[str, Any]]:
     files = [Path(options["text_path"]).expanduser()] if options["text_path"] else []
     stamps = [(str(p), p.stat().st_mtime_ns) for top in files for p in sorted(top.rglob("*")) if p.is_file()]
     sources = store.file_digest(closure("lersbench.datasets.sequences"))
-    folder = (
-        cache_root()
-        / "sequences"
-        / f"{data.dataset}-{store.digest([options, stamps, sources, *sentence_package(options)])}"
-    )
+    key = store.digest([options, stamps, sources, *sentence_package(options)])
+    folder = cache_root() / "sequences" / f"{data.dataset}-{key}"
     if not (folder / "about.json").is_file():
         made = sequences.read(data.dataset, options)
         with store.replacing(folder) as temporary:

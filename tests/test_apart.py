@@ -32,6 +32,9 @@ class Greedy(Policy):
     def select(self, state, rng, round, slate):
         os.kill(os.getpid(), signal.SIGKILL)
         slate[:] = range(len(slate))
+
+    def update(self, state, round, slate, rewards, seen):
+        pass
 '''
 
 

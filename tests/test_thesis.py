@@ -1,0 +1,240 @@
+"""The LERS study from its files to its page: every part of it played on a tiny simulated platform, with one seed."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from lersbench import lab, labfile, labresults, leaderboard, plots, report, scenario, studypage
+from lersbench import study as studies
+from lersbench.datasets import build
+from lersbench.experiment import Run, bench
+from lersbench.policy import KernelPolicy
+from lersbench.progress import silent
+
+SCALE = 0.002  # of the platform: 46 customers and 25 products on the recommended day
+COMPARED = ["active", "normal", "repeat"]  # all policies, beside what was published
+OPTIONS = ["lers-contexts", "lers-options"]  # LERS policies beside two simple ones
+LABS = ["lers-cells", "lers-lengths", "lers-codes"]
+
+
+@dataclass
+class Played:
+    """A scenario that was played, and the policies that were done when `halfway` was told: a set each time."""
+
+    chosen: scenario.Scenario
+    run: Run
+    halfway: list[set[str]]
+
+    @property
+    def entries(self) -> list[scenario.Entry]:
+        return scenario.entries(self.chosen)
+
+    @property
+    def summary(self) -> pd.DataFrame:
+        return summary_of(self.run.folder)
+
+
+def summary_of(run: Path) -> pd.DataFrame:
+    return pd.read_parquet(run / "summary.parquet")
+
+
+def is_lers(entry: scenario.Entry) -> bool:
+    return entry.name.startswith("lers")
+
+
+def small(policy: dict[str, Any]) -> dict[str, Any]:
+    """A policy as it stands in a file; a LERS policy with tiny encoders and few draws, under the same label."""
+    if not policy["name"].startswith("lers"):
+        return policy
+    draws = {"draws": 3} if policy["name"] in ("lers-recommendation", "lers-both") else {}
+    return {"label": policy["name"], "streamer_state": 8, "basket_state": 8, **draws, **policy}
+
+
+def play(chosen: scenario.Scenario, results: Path, threads: int = 1) -> Played:
+    """With one thread all policies play here, with more those in PyTorch play in processes of their own."""
+    halfway: list[set[str]] = []
+    run = bench(
+        chosen,
+        results,
+        threads=threads,
+        say=lambda message: None,
+        halfway=lambda folder: halfway.append(set(summary_of(folder)["policy"])),
+    )
+    return Played(chosen, run, halfway)
+
+
+def tiny_lab(name: str) -> labfile.Experiment:
+    changes: dict[str, Any] = {"data.scale": SCALE, "training.seeds": 1, "training.epochs": 1}
+    if name == "lers-codes":
+        changes |= {"context.streamer_epochs": 1, "context.basket_epochs": 1}
+        changes |= {"pictures.methods": ["pca"], "pictures.customers": 50}
+    return labfile.read(name, changes, quick=True, dataset="livestream")
+
+
+@pytest.fixture(scope="module")
+def thesis() -> tuple[studies.Study, list[studies.Part]]:
+    whole, parts = studies.read("thesis", {"data.scale": SCALE, "replay.checkpoints": 10}, quick=True)
+    assert whole is not None
+    return whole, parts
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("results")
+
+
+@pytest.fixture(scope="module")
+def played(thesis: tuple[studies.Study, list[studies.Part]], results: Path) -> dict[str, Played]:
+    """Every scenario of the study, played with one seed, by its name in the study."""
+    found = {}
+    for name, part in zip(thesis[0].scenarios, thesis[1], strict=True):
+        if isinstance(part, scenario.Scenario):
+            tiny = part.model_copy(update={"policies": [small(policy) for policy in part.policies]})
+            found[name] = play(tiny, results)
+    return found
+
+
+def test_the_study_has_these_parts_and_its_short_version_one_seed(
+    thesis: tuple[studies.Study, list[studies.Part]],
+) -> None:
+    whole, parts = thesis
+    assert whole.scenarios == COMPARED + OPTIONS + LABS
+    assert [part.data.dataset for part in parts] == ["livestream"] * len(parts)
+    assert {part.replay.seeds for part in parts if isinstance(part, scenario.Scenario)} == {1}
+
+
+@pytest.mark.parametrize("name", COMPARED + OPTIONS)
+def test_every_policy_has_results_under_each_of_its_regimes(name: str, played: dict[str, Played]) -> None:
+    here = played[name]
+    table = here.summary[here.summary["metric"] == "misses"]
+    assert here.run.failures == "" and here.run.reused == 0 and here.run.played == len(table)
+    expected = sorted((entry.label, feedback) for entry in here.entries for feedback in entry.feedback)
+    assert sorted(zip(table["policy"], table["feedback"], strict=True)) == expected
+    assert table["value"].between(0, 1).all()
+    for entry in filter(is_lers, here.entries):
+        assert set(entry.feedback) == {"bandit", "full"}
+
+
+@pytest.mark.parametrize("name", COMPARED + OPTIONS)
+def test_compiled_policies_are_done_first_and_shown_halfway(name: str, played: dict[str, Played]) -> None:
+    compiled = {entry.label for entry in played[name].entries if isinstance(entry.policy, KernelPolicy)}
+    assert played[name].halfway == [compiled]
+    assert len(compiled) == (12 if name in COMPARED else 2)
+
+
+@pytest.mark.parametrize("name", COMPARED + OPTIONS)
+def test_only_lers_policies_may_stay_silent(name: str, played: dict[str, Played]) -> None:
+    """Of them alone there is a share of rounds with a recommendation; all others recommend in every round."""
+    table, silent_ones = played[name].summary, {entry.label for entry in played[name].entries if is_lers(entry)}
+    for metric in ("recommend_ratio", "recommend_accuracy"):
+        rows = table[table["metric"] == metric]
+        assert set(rows["policy"]) == silent_ones
+        assert rows["value"].between(0, 1).all()
+    assert set(table.loc[table["metric"] == "hr@20", "policy"]) == {entry.label for entry in played[name].entries}
+
+
+@pytest.mark.parametrize("name", COMPARED + OPTIONS)
+def test_lers_learns_otherwise_from_the_whole_row(name: str, played: dict[str, Played]) -> None:
+    curves = pd.read_parquet(played[name].run.folder / "curves.parquet")
+    curves = curves[curves["metric"] == "hr@20"]
+    for entry in filter(is_lers, played[name].entries):
+        of = curves[curves["policy"] == entry.label]
+        bandit, full = (of.loc[of["feedback"] == told, "value"].to_numpy() for told in ("bandit", "full"))
+        assert len(bandit) == len(full) == 10
+        assert not np.allclose(bandit, full, equal_nan=True), entry.label
+
+
+@pytest.mark.parametrize("name", COMPARED + OPTIONS)
+def test_the_report_says_that_regimes_are_mixed_and_sets_the_published_values_beside(
+    name: str, played: dict[str, Played], tmp_path: Path
+) -> None:
+    run = leaderboard.load(played[name].run.folder)
+    figures = plots.draw_all(run, tmp_path / "figures") if name == "repeat" else []
+    written = report.write(run, tmp_path, figures)
+    assert [path.name for path in written] == ["report.md", "report.html"]
+    text = written[0].read_text()
+    assert "Feedback regimes are mixed here" in text and "mixes feedback regimes" in text
+    assert ("\n## Published and ours\n" in text) == (name in COMPARED)
+    assert "There is one seed" in text
+    assert all(entry.label in text for entry in played[name].entries)
+    if name == "repeat":
+        assert figures and all(path.stat().st_size > 1000 for path in figures)
+        assert "lersbench, after figures of doi 10.6814/NCCU202201098" in text  # whose data
+
+
+@pytest.mark.parametrize("name", COMPARED + OPTIONS)
+def test_a_second_run_plays_nothing_and_says_the_same(name: str, played: dict[str, Played], results: Path) -> None:
+    first = played[name]
+    again = play(first.chosen, results)
+    assert (again.run.played, again.run.reused) == (0, first.run.played)
+    assert again.halfway == []
+    pd.testing.assert_frame_equal(again.summary, first.summary)
+
+
+def test_the_same_seed_gives_the_same_curves_elsewhere_and_in_processes_of_their_own(
+    played: dict[str, Played], tmp_path: Path
+) -> None:
+    first = played["repeat"]
+    chosen = first.chosen.model_copy(
+        update={"policies": [policy for policy in first.chosen.policies if policy["name"] in ("ucb1", "lers-both")]}
+    )
+    chosen = chosen.model_copy(update={"baseline": "ucb1"})
+    again = play(chosen, tmp_path, threads=2)
+    assert again.run.played == 3
+    mine = pd.read_parquet(again.run.folder / "curves.parquet")
+    theirs = pd.read_parquet(first.run.folder / "curves.parquet")
+    theirs = theirs[theirs["policy"].isin(["ucb1", "lers-both"])]
+    by = ["policy", "feedback", "metric", "round"]
+    pd.testing.assert_frame_equal(
+        mine.sort_values(by, ignore_index=True), theirs.sort_values(by, ignore_index=True), check_categorical=False
+    )
+
+
+def test_another_past_of_the_users_makes_those_play_again_who_learn_from_it(tmp_path: Path) -> None:
+    made = build("livestream", scenario="repeat", scale=SCALE)
+    log = tmp_path / "log"
+    shutil.copytree(made.path, log)
+    told = scenario.load("repeat")[1]
+    names = ("random", "linucb", "lers", "lers-context")
+    policies = [small(policy) for policy in told["policies"] if policy["name"] in names]
+    changes = {"data": {"log": str(log)}, "policies": policies, "replay.seeds": 1, "replay.checkpoints": 5}
+    chosen = scenario.read("repeat", {**changes, "published.policies": told["published"]["policies"][:2]})
+    assert play(chosen, tmp_path / "results").run.played == 2 + 2 * 2
+    assert play(chosen, tmp_path / "results").run.played == 0
+
+    table = pq.read_table(log / "users.parquet")
+    static = [[1 - value for value in values] for values in table.column("static").to_pylist()]
+    place = table.schema.get_field_index("static")
+    changed = table.set_column(place, table.schema.field(place), pa.array(static, table.schema.field(place).type))
+    pq.write_table(changed, log / "users.parquet")
+    again = play(chosen, tmp_path / "results")
+    assert (again.run.played, again.run.reused) == (2 * 2, 2)
+    assert again.halfway == [{"random", "linucb alpha=0.3"}]
+
+
+def test_the_page_of_the_study_has_all_its_parts(
+    thesis: tuple[studies.Study, list[studies.Part]], played: dict[str, Played], results: Path, tmp_path: Path
+) -> None:
+    runs: list[leaderboard.Results | labresults.LabResults] = []
+    for name, part in zip(thesis[0].scenarios, thesis[1], strict=True):
+        if isinstance(part, scenario.Scenario):
+            runs.append(leaderboard.load(played[name].run.folder))
+            continue
+        run = lab.bench(tiny_lab(name), results, threads=1, say=lambda message: None, progress=silent)
+        assert run.failures == "" and run.played > 0
+        runs.append(labresults.load(run.folder))
+    written = studypage.write_study(thesis[0].title, runs, tmp_path, thesis[0].description, figures=[[]] * len(runs))
+    assert [path.name for path in written] == ["study.md", "study.html"]
+    text = written[0].read_text()
+    assert text.startswith(f"# {thesis[0].title}\n")
+    places = [text.index(f"\n## {part.title}\n") for part in thesis[1]]
+    assert places == sorted(places) and len(set(places)) == len(COMPARED + OPTIONS + LABS)
