@@ -34,7 +34,12 @@ def results(told: list[dict[str, Any]] | None, finals: dict[tuple[str, str, str]
     if told is not None:
         chosen["published"] = {"source": "A study, table 1", "policies": told}
     logs = [{"variant": "", "name": "shop", "rounds": 500, "items": 10}]
-    meta = {"scenario": chosen, "logs": logs, "seeds": [0, 1, 2], "policy_seconds": [["lers", "full", 20.0], ["lers", "bandit", 7.0]]}
+    meta = {
+        "scenario": chosen,
+        "logs": logs,
+        "seeds": [0, 1, 2],
+        "policy_seconds": [["lers", "full", 20.0], ["lers", "bandit", 7.0]],
+    }
     return Results(Path("run"), pd.DataFrame(), pd.DataFrame(rows), meta)
 
 

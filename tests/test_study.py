@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lersbench import progress, scenario, study
+from lersbench.datasets import DATASETS
 from lersbench.errors import ConfigError
 from lersbench.experiment import bench
 from lersbench.leaderboard import load
@@ -64,6 +66,90 @@ def test_minutes_are_of_scenarios_that_are_there(folder: Path) -> None:
     (folder / "both.toml").write_text(STUDY + "[minutes]\nothers = 4\n")
     with pytest.raises(ConfigError, match="'minutes' names others, which is none of its scenarios"):
         study.read("both")
+
+
+@pytest.mark.parametrize("minutes", ["0", "-3", "inf", "nan", '"four"'])
+def test_minutes_are_a_number_above_0(minutes: str, folder: Path) -> None:
+    (folder / "both.toml").write_text(STUDY + f"[minutes]\nother = {minutes}\n")
+    with pytest.raises(ConfigError, match=r"both\.toml: 'minutes\.other': Input should be .* \(it is "):
+        study.read("both")
+
+
+def test_options_of_data_are_of_the_data_set_of_the_study_alone(folder: Path) -> None:
+    """In [set] and [quick]; those of the command line hold whatever the data set."""
+    (folder / "both.toml").write_text(
+        STUDY + '[set]\n"data.users" = 8\n"replay.slate" = 2\n[quick]\n"data.items" = 3\n"replay.seeds" = 1\n'
+    )
+
+    def options(dataset: str | None, changes: dict[str, Any] | None = None) -> dict[str, Any]:
+        parts = study.read("both", changes, quick=True, dataset=dataset)[1]
+        for part in parts:
+            assert isinstance(part, scenario.Scenario) and (part.replay.slate, part.replay.seeds) == (2, 1)
+        assert parts[0].data.model_extra == parts[1].data.model_extra
+        return dict(parts[0].data.model_extra or {})
+
+    own = {"rounds": 60, "items": 3, "m": 3, "users": 8}
+    assert options(None) == options("synthetic") == own
+    assert options("livestream") == {"scenario": "repeat"}
+    assert options("livestream", {"data.scale": 0.01}) == {"scenario": "repeat", "scale": 0.01}
+    (folder / "both.toml").write_text(
+        STUDY + 'dataset = "livestream"\n[quick]\n"data.scale" = 0.05\n"replay.slate" = 2\n"replay.seeds" = 1\n'
+    )
+    assert options(None) == options("livestream") == {"scenario": "repeat", "scale": 0.05}
+    assert options("completejourney") == {"scenario": "active"}
+
+
+def test_the_thesis_can_be_run_on_real_purchases_in_its_short_version_too() -> None:
+    """Its [quick] makes the simulated platform smaller, which the real data have no option for."""
+    for quick in (True, False):
+        parts = study.read("thesis", quick=quick, dataset="completejourney")[1]
+        assert [part.data.dataset for part in parts] == ["completejourney"] * 8
+        assert not any("scale" in (part.data.model_extra or {}) for part in parts)
+        for part in parts[:5]:  # the others take the options of sequences
+            assert set(part.data.model_extra or {}) <= set(DATASETS["completejourney"].options)
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ('data = "active"', "'data'"),
+        ("alternatives = 3", "'alternatives'"),
+        ("[alternatives]\nlivestream = 3", r"'alternatives\.livestream'"),
+    ],
+)
+@pytest.mark.parametrize("dataset", [None, "livestream"])
+def test_what_is_no_table_is_told_with_file_and_key(line: str, key: str, dataset: str | None, folder: Path) -> None:
+    head = {"title": "'Odd'", "data": '{dataset = "synthetic"}', "policies": '[{name = "random"}]'}
+    rest = [f"{name} = {value}" for name, value in head.items() if not line.startswith(name)]
+    (folder / "odd.toml").write_text("\n".join([*rest, line]))
+    with pytest.raises(ConfigError, match=rf"odd\.toml: {key}"):
+        scenario.read("odd", dataset=dataset)
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "dataset"),
+    [
+        ("quick = 3", "'quick'", None),
+        ('data = "livestream"', "'data'", None),
+        ('data = "livestream"', "'data'", "synthetic"),
+        ("alternatives = 3", "'alternatives'", "synthetic"),
+        ("[alternatives]\nsynthetic = 3", r"'alternatives\.synthetic'", "synthetic"),
+    ],
+)
+def test_what_is_no_table_in_an_experiment_is_told_with_file_and_key(
+    line: str, key: str, dataset: str | None, folder: Path
+) -> None:
+    head = {"title": "'Odd'", "experiment": "'cells'", "data": '{dataset = "livestream"}', "settings": "[{}]"}
+    rest = [f"{name} = {value}" for name, value in head.items() if not line.startswith(name)]
+    (folder / "odd.toml").write_text("\n".join([*rest, line]))
+    with pytest.raises(ConfigError, match=rf"odd\.toml: {key}"):
+        study.read("odd", quick=True, dataset=dataset)
+
+
+def test_a_label_is_text(folder: Path) -> None:
+    (folder / "tiny.toml").write_text(TINY + "label = 3\n")
+    with pytest.raises(ConfigError, match="entry 2 has label = 3, which is no text"):
+        scenario.read("tiny")
 
 
 def test_another_data_set_may_bring_words_of_its_own(folder: Path) -> None:

@@ -150,6 +150,24 @@ def test_repeat_exchanges_products_until_enough_rows_are_exact() -> None:
         transactions._exact_rows(np.ones((3, 3), bool), np.arange(3), np.arange(3), 3, 2, 1, 7, 3)
 
 
+def test_repeat_evens_out_the_likes_of_its_products() -> None:
+    """Some products please nine in ten, others nobody; tastes are independent."""
+    rng = np.random.default_rng(0)
+    liked = rng.random((300, 40)) < np.linspace(0.9, 0.05, 40)
+    chosen = transactions._exact_rows(liked, np.arange(300), np.arange(40), 10, 10, 5, 7, 10)
+    assert chosen.likes.shape == (10, 10) and (chosen.likes.sum(1) == 5).all()
+    assert np.ptp(chosen.likes.sum(0)) <= 1
+    first = np.flatnonzero(liked[:, :10].sum(1) == 5)
+    assert np.ptp(liked[first[:10], :10].sum(0)) > 3
+
+
+def test_rows_are_chosen_for_even_columns() -> None:
+    liked = np.array([[1, 0], [1, 0], [0, 1], [1, 1]], bool)
+    rows, squares = transactions._even_rows(liked, 2, 1)
+    assert sorted(rows) == [0, 2] and squares == 2
+    assert transactions._even_rows(liked, 4, 1)[1] == np.inf
+
+
 LISTS = {"users": ("static", "orders", "order_streamers", "baskets"), "items": ("product_side",)}
 
 

@@ -10,10 +10,10 @@ day (not to whom, nor how much).
 * normal: every customer with at least one like x every product of the recommended day, one round a customer.
 * active: the customers and the products with the most likes, each counted over all of them; one round a customer. A
   customer's likes may all be of other products: then the row is empty.
-* repeat: the products with the most likes and customers who like exactly `likes_each` of them (those with the most
-  likes of all); each customer comes `repeats` times. If too few customers do, products are exchanged for others among
-  the 200 most liked, one at a time, each time the one that brings most such customers. Rows come out exact; columns
-  come out as they are, and the provenance lists them.
+* repeat: products with many likes and customers who like exactly `likes_each` of them; each customer comes `repeats` times. If too few customers do, products are exchanged for others among
+  the 200 most liked, one at a time, each time the one that brings most such customers; then, for as long as it helps,
+  the one that evens out how many like each product, with the customers chosen likewise: where everyone likes the same
+  products there is no taste to learn. Rows come out exact; the provenance lists the likes of each product.
 
 What is known of customers and products beyond context and features is kept for `lersbench.histories`:
 
@@ -30,6 +30,8 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import itertools
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -296,9 +298,40 @@ def _exact_rows(
                 f"has {exact}: widen like_days = {like_days} or lower likes_each or customers."
             )
         columns[i] = j
-    columns = np.sort(columns)  # the pool is in order of decreasing likes
-    rows = np.flatnonzero(counts == each)[:n]
+    columns, rows = _evened(liked, columns, n, each)
     return Selection(who[rows], pool[columns], liked[np.ix_(rows, columns)], [])
+
+
+def _evened(liked: np.ndarray, columns: np.ndarray, n: int, each: int) -> tuple[np.ndarray, np.ndarray]:
+    """Columns (k,) and rows, at most n, both ascending, after exchanging columns while that evens the products' likes.
+
+    Many rows are easily exact where half of the products please everyone: then there would be no taste to learn.
+    """
+    rows, unevenness = _even_rows(liked[:, columns], n, each)
+    while True:
+        best = unevenness, -1, -1
+        for i, j in itertools.product(range(len(columns)), np.setdiff1d(np.arange(liked.shape[1]), columns)):
+            found = _even_rows(liked[:, np.r_[columns[:i], j, columns[i + 1 :]]], n, each)[1]
+            best = min(best, (found, i, int(j)))
+        if best[0] >= unevenness:
+            return np.sort(columns), np.sort(rows)  # the pool is in order of decreasing likes
+        columns[best[1]] = best[2]
+        rows, unevenness = _even_rows(liked[:, columns], n, each)
+
+
+def _even_rows(liked: np.ndarray, n: int, each: int) -> tuple[np.ndarray, float]:
+    """Up to n rows of `liked` (rows, k) with exactly `each` likes, chosen one by one so that the sum of the squared
+    likes of the columns stays least; that sum, infinite where there are fewer than n such rows."""
+    exact = np.flatnonzero(liked.sum(1) == each)
+    if len(exact) <= n:
+        return exact, math.inf if len(exact) < n else float((liked[exact].sum(0) ** 2).sum())
+    left, total, chosen = liked[exact].astype(float), np.zeros(liked.shape[1]), list[int]()
+    for _ in range(n):
+        cost = left @ total  # (total + row)^2 = total^2 + 2 row total + each: only this differs
+        cost[chosen] = math.inf
+        chosen.append(int(cost.argmin()))
+        total += left[chosen[-1]]
+    return exact[chosen], float((total**2).sum())
 
 
 def _came_out_as(chosen: Selection, visits: int) -> dict[str, Any]:
