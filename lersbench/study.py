@@ -80,7 +80,8 @@ def read(
         file, told = files[part]
         usual = study.dataset or scenario.table(told, str(file), "data").get("dataset")
         given, short = (_for(dataset or usual, usual, some) for some in (study.set, study.quick if quick else {}))
-        own = _shared_out({**given, **(changes or {})}, bool(labs), len(labs) < len(files), str(path))
+        given = {key: value for key, value in given.items() if key not in short} | (changes or {})
+        own = _shared_out(given, bool(labs), len(labs) < len(files), str(path))
         if part in labs:  # its file has a [quick] of its own
             parts.append(labfile.read(part, own[labfile.Experiment], quick, dataset or study.dataset))
             continue

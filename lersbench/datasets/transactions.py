@@ -10,10 +10,11 @@ day (not to whom, nor how much).
 * normal: every customer with at least one like x every product of the recommended day, one round a customer.
 * active: the customers and the products with the most likes, each counted over all of them; one round a customer. A
   customer's likes may all be of other products: then the row is empty.
-* repeat: products with many likes and customers who like exactly `likes_each` of them; each customer comes `repeats` times. If too few customers do, products are exchanged for others among
-  the 200 most liked, one at a time, each time the one that brings most such customers; then, for as long as it helps,
-  the one that evens out how many like each product, with the customers chosen likewise: where everyone likes the same
-  products there is no taste to learn. Rows come out exact; the provenance lists the likes of each product.
+* repeat: products with many likes and customers who like exactly `likes_each` of them; each customer comes `repeats`
+  times. If too few customers do, products are exchanged for others among the 200 most liked, one at a time, each time
+  the one that brings most such customers; then, for as long as it helps, the one that evens out how many like each
+  product, with the customers chosen likewise: where everyone likes the same products there is no taste to learn. Rows
+  come out exact; the provenance lists the likes of each product.
 
 What is known of customers and products beyond context and features is kept for `lersbench.histories`:
 
