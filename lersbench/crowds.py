@@ -142,7 +142,8 @@ def _base(results: Results, own: Sequence[str]) -> list[str]:
 
 def _head(results: Results, family: str, own: Sequence[str]) -> str:
     told = _regimes(results, own)
-    return f"{family}, {told[0]} feedback" if len(told) == 1 else family
+    title = "linear" if family == "shared linear" else family  # disjoint policies are of this family too
+    return f"{title}, {told[0]} feedback" if len(told) == 1 else title
 
 
 def _named(results: Results, policy: str, own: Sequence[str]) -> str:

@@ -54,7 +54,7 @@ def test_a_crowd_has_a_panel_for_each_family(crowd: Results, tmp_path: Path) -> 
     assert {"curve-regret", "curve-regret-less", "curve-misses", "hit-ratio", "lers-variants"} <= set(drawn)
     for stem in ("curve-regret", "hit-ratio"):
         text = svg_text(drawn[stem])
-        for head in ("context-free, bandit feedback", "shared linear, bandit feedback", "neural, bandit feedback"):
+        for head in ("context-free, bandit feedback", "linear, bandit feedback", "neural, bandit feedback"):
             assert head in text
         assert "lers-both (full)" in text  # in a panel of both regimes each line tells its own
         assert "popular (bandit)" not in text  # the head of the panel has told it
