@@ -137,7 +137,7 @@ def test_missing_seeds_and_undefined_values_are_told(run: Path) -> None:
     assert frame.loc["popular", "seeds"] == 7
     assert math.isnan(frame.loc["hybrid", "mean"])
     assert list(frame.index)[-1] == "hybrid"
-    assert "popular 7" in found.warnings[0]
+    assert "has run all 10 seeds (popular: 7)" in found.warnings[0]
     assert "hr@20 of hybrid is undefined in 1 of 10 seeds" in found.warnings[1]
 
 
