@@ -52,8 +52,8 @@ def bench(
 ) -> Run:
     """Replay all contenders of a scenario and write `results/<scenario>/<run-id>/`.
 
-    Compiled policies come first, being fast; where others follow, `halfway` is given a run of the compiled ones, which
-    lasts until the whole one is there. `progress` is told the share that is done.
+    Compiled policies come first, being fast; where some were played and others follow, `halfway` is given a run of
+    the compiled ones, which lasts until the whole one is there. `progress` is told the share that is done.
 
     Contenders whose result is in `results` already are not played again, unless `fresh`. Where some fail the
     run is made of the others. Raises ConfigError or DataError before anything is played, and RunError when
@@ -116,7 +116,7 @@ def bench(
     with Bar(progress, total=total, unit=" rounds", unit_scale=True, leave=False, bar_format=form) as bar:
         play([job for job in missing if job not in later])
         sooner = _without(jobs, [*later, *(failure.job for failure in failures)])
-        if later and sooner:
+        if later and sooner and len(later) < len(missing):  # else there is nothing new to show
             partial = put_together(sooner)
             halfway(partial)
         bar.weight = SLOW
