@@ -11,7 +11,7 @@ import os
 import sys
 import time
 import tomllib
-from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from lersbench.errors import ConfigError, LersbenchError, RunError
 if TYPE_CHECKING:
     from lersbench.labresults import LabResults
     from lersbench.leaderboard import Results
+    from lersbench.progress import Tell
 
 RESULTS = click.option(
     "--results",
@@ -127,23 +128,25 @@ def bench(
     study, parts = studies.read(scenario, changes, quick, dataset)
     started = time.perf_counter()
     if study is None:
-        _bench(_with(parts[0], added, scenario), results, threads, fresh, plots, as_json, bool(changes))
+        chosen = _with(parts[0], added, scenario)
+        _bench(chosen, results, threads, fresh, plots, as_json, bool(changes), progress.silent)
         return
-    failed, changed = [], bool(changes or study.set or quick)
+    failed, changed = dict[str, LersbenchError](), bool(changes or study.set or quick)
     weights = {chosen.name: study.minutes_of(number) for number, chosen in enumerate(parts)}
-    whole = progress.Whole(study.name, weights)
-    for number, chosen in enumerate(parts, 1):
-        passed = f"{(time.perf_counter() - started) / 60:.0f} minutes passed"
-        say(f"[{number}/{len(parts)}] {chosen.name}: {chosen.title} ({passed})")
-        try:
-            with whole.part(chosen.name) as tell:
-                _bench(_with(chosen, added, scenario), results, threads, fresh, plots, as_json, changed, tell)
-        except LersbenchError as error:  # the other scenarios of the study can still be run
-            say(f"Error: {error}")
-            failed.append(chosen.name)
-    whole.close()
+    with closing(progress.Whole(study.name, weights)) as whole:
+        for number, chosen in enumerate(parts, 1):
+            passed = f"{(time.perf_counter() - started) / 60:.0f} minutes passed"
+            say(f"[{number}/{len(parts)}] {chosen.name}: {chosen.title} ({passed})")
+            try:
+                with whole.part(chosen.name) as tell:
+                    _bench(_with(chosen, added, scenario), results, threads, fresh, plots, as_json, changed, tell)
+            except LersbenchError as error:  # the other scenarios of the study can still be run
+                say(f"Error: {error}")
+                failed[chosen.name] = error
     if failed:
-        raise RunError(f"{len(failed)} of the {len(parts)} scenarios failed: {', '.join(failed)}.")
+        kinds = {type(error) for error in failed.values()}
+        kind = kinds.pop() if len(kinds) == 1 else RunError  # the exit code says what all have in common
+        raise kind(f"{len(failed)} of the {len(parts)} scenarios failed: {', '.join(failed)}.")
     if plots:
         _study_page(study, parts, results)
     say(f"{study.name}: {(time.perf_counter() - started) / 60:.1f} minutes for all {len(parts)} scenarios")
@@ -175,18 +178,18 @@ def _bench(
     plots: bool,
     as_json: bool,
     changed: bool,
-    tell: Callable[[float], None] | None = None,
+    tell: Tell,
 ) -> None:
-    """Replay one scenario, and show what came out; `changed` when it is not quite that of its file."""
+    """Replay one scenario, and show what came out; `changed` when it is not quite that of its file. `tell` is told the
+    share that is done."""
     from lersbench import experiment
     from lersbench import leaderboard as boards
     from lersbench.labfile import Experiment
-    from lersbench.progress import silent
 
     if isinstance(chosen, Experiment):
         from lersbench import lab_commands
 
-        lab_commands.bench(chosen, results, threads, fresh, plots, as_json, say, tell or silent)
+        lab_commands.bench(chosen, results, threads, fresh, plots, as_json, say, tell)
         return
 
     def halfway(folder: Path) -> None:
@@ -194,7 +197,7 @@ def _bench(
         if not as_json:
             _show(boards.load(folder), False)
 
-    run = experiment.bench(chosen, results, threads, fresh, say, halfway, tell or silent)
+    run = experiment.bench(chosen, results, threads, fresh, say, halfway, tell)
     times = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in run.seconds.items())
     say(f"{run.played} contenders played, {run.reused} taken from earlier runs ({times})")
     loaded = boards.load(run.folder)
@@ -279,11 +282,11 @@ def _loaded(run: Path) -> Results | LabResults:
     return labresults.load(run) if labresults.is_lab(run) else boards.load(run)
 
 
-def _last(name: str, results: Path) -> Results | LabResults:
-    """The last run of a scenario, by the name of its folder in `results`."""
+def _last(name: str, results: Path, asked: str = "") -> Results | LabResults:
+    """The last run of a scenario, by the name of its folder in `results`; `asked` as of `leaderboard.latest`."""
     from lersbench import leaderboard as boards
 
-    return _loaded(boards.latest(results, name))
+    return _loaded(boards.latest(results, name, asked))
 
 
 def _runs(scenario: str | None, dataset: str | None, quick: bool, results: Path) -> list[Results | LabResults]:
@@ -301,7 +304,8 @@ def _runs(scenario: str | None, dataset: str | None, quick: bool, results: Path)
     if (Path(scenario) / "run.json").is_file():
         return [_loaded(Path(scenario))]
     if scenario in scenarios.available():
-        return [_last(part.name, results) for part in studies.read(scenario, {}, quick, dataset)[1]]
+        asked = " ".join([scenario, *(["--dataset", dataset] if dataset else []), *(["--quick"] if quick else [])])
+        return [_last(part.name, results, asked) for part in studies.read(scenario, {}, quick, dataset)[1]]
     return [_last(scenario, results)]
 
 

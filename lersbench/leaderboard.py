@@ -223,8 +223,8 @@ def _read_meta(path: Path) -> dict[str, Any]:
     return meta
 
 
-def latest(results_dir: str | Path, scenario: str) -> Path:
-    """The folder of the newest finished run of `scenario` under `results_dir`."""
+def latest(results_dir: str | Path, scenario: str, asked: str = "") -> Path:
+    """The folder of the newest finished run of `scenario` under `results_dir`; `bench` makes one when `asked` so."""
     results_dir = Path(results_dir)
     finished = sorted(path.parent for path in results_dir.glob("*/*/run.json") if not path.parent.name.startswith("."))
     runs = [run for run in finished if run.parent.name == scenario]
@@ -232,7 +232,7 @@ def latest(results_dir: str | Path, scenario: str) -> Path:
         return max(runs, key=lambda run: ((run / "run.json").stat().st_mtime_ns, run.name))
     names = sorted({run.parent.name for run in finished})
     if not names:
-        raise ConfigError(f"{results_dir} holds no finished run yet; start with: lersbench bench {scenario}")
+        raise ConfigError(f"{results_dir} holds no finished run yet; start with: lersbench bench {asked or scenario}")
     raise ConfigError(
         f"{results_dir} holds no finished run of {scenario!r}, only of {', '.join(names)}.{suggestion(scenario, names)}"
     )
