@@ -5,8 +5,9 @@
 `specialise` compiles a driver loop for the kernels of one policy, and keeps that on disk too.
 
 Numba's own cache looks only at the file a function stands in, so an edit in a helper file would go
-unnoticed. The cache directory is therefore named by a digest of all sources of the package and of
-Numba's version; a stale directory is never looked at again.
+unnoticed. Every compiled function is therefore kept in a folder named by a digest of the files its module
+draws on (`sources.closure`) and of Numba's version: an edit in one policy compiles that policy anew, an edit
+in a figure nothing.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import FunctionType
 from typing import Any, cast
@@ -23,10 +25,10 @@ from typing import Any, cast
 import numba
 
 from lersbench.errors import ConfigError
+from lersbench.sources import closure
 
 PACKAGE = Path(__file__).resolve().parent
-KEEP = 3  # cache directories kept on disk, newest first
-IN_USE = 24 * 3600  # seconds for which another process may still write into the directory it has begun with
+KEPT = 14 * 24 * 3600  # seconds for which compiled code that nobody loads is kept
 
 
 def cache_root() -> Path:
@@ -37,17 +39,14 @@ def cache_root() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lersbench"
 
 
-def source_digest(*more: Path) -> str:
-    """A digest of the package's sources (and of the files in `more`) and of Numba's version."""
+@cache
+def folder_of(modules: tuple[str, ...]) -> str:
+    """The folder for compiled code that depends on what these modules draw on; its time says when it was last used."""
     digest = hashlib.sha256(numba.__version__.encode())
-    for path in sorted(PACKAGE.rglob("*.py")) + sorted(more):
-        digest.update(path.name.encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def _point_numba_at_the_cache() -> None:
-    folder = cache_root() / "numba" / source_digest()
+    for path in sorted({path for module in modules for path in closure(module)}):
+        name = path.relative_to(PACKAGE.parent) if path.is_relative_to(PACKAGE.parent) else path
+        digest.update(f"{name}:{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    folder = cache_root() / "numba" / digest.hexdigest()[:16]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         os.utime(folder)
@@ -56,14 +55,28 @@ def _point_numba_at_the_cache() -> None:
             f"The cache folder {cache_root()} cannot be written ({error.strerror}); set LERSBENCH_CACHE to one "
             "that can."
         ) from error
-    numba.config.CACHE_DIR = str(folder)
-    last_use = {other: other.stat().st_mtime for other in folder.parent.iterdir()}
-    for old in sorted(last_use, key=lambda p: last_use[p], reverse=True)[KEEP:]:
-        if last_use[old] < time.time() - IN_USE:
-            shutil.rmtree(old, ignore_errors=True)
+    return str(folder)
 
 
-_point_numba_at_the_cache()
+def _remove_old() -> None:
+    """Remove the folders of compiled code that nobody has used for long."""
+    for folder in (cache_root() / "numba").glob("*"):
+        if folder.stat().st_mtime < time.time() - KEPT:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+_remove_old()
+
+
+def _compile(function: Callable[..., Any], modules: tuple[str, ...], **options: Any) -> Any:
+    """Numba's function, kept on disk by what `modules` draw on; not kept where there are none."""
+    if modules:
+        numba.config.CACHE_DIR = folder_of(modules)  # Numba takes it over as it makes a function
+    return numba.njit(cache=bool(modules), nogil=True, **options)(function)
+
+
+def _modules(function: Callable[..., Any]) -> tuple[str, ...]:
+    return (function.__module__,) if _is_ours(function) else ()
 
 
 def _is_ours(function: Callable[..., Any]) -> bool:
@@ -72,22 +85,23 @@ def _is_ours(function: Callable[..., Any]) -> bool:
 
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile a leaf function. Kernels outside the package are not cached: nothing watches their helpers."""
-    return numba.njit(cache=_is_ours(function), nogil=True)(function)
+    return _compile(function, _modules(function))
 
 
 def inlined(function: Callable[..., Any]) -> Any:
     """Compile a short leaf function into each of its callers: passing many arrays can cost more than its work."""
-    return numba.njit(cache=_is_ours(function), nogil=True, forceinline=True)(function)
+    return _compile(function, _modules(function), forceinline=True)
 
 
-def specialise(template: Callable[..., Any], name: str, cache: bool, **kernels: Any) -> Any:
+def specialise(template: Callable[..., Any], name: str, module: str, **kernels: Any) -> Any:
     """Compile a copy of `template` in which the global names of `kernels` mean those kernels.
 
     Passing kernels as arguments would work as well, but Numba cannot reuse such an entry from disk;
-    a copy under a qualified name of its own can be cached like any other function.
+    a copy under a qualified name of its own can be cached like any other function: `module` is where the kernels
+    come from, "" where nothing is to be kept.
     """
     own = cast(FunctionType, template)
     copy = FunctionType(own.__code__, {**own.__globals__, **kernels}, own.__name__)
     copy.__qualname__ = f"{own.__qualname__}.{name}"
     copy.__module__ = own.__module__
-    return numba.njit(cache=cache, nogil=True, forceinline=True)(copy)
+    return _compile(copy, (own.__module__, module) if module else (), forceinline=True)

@@ -397,14 +397,14 @@ _loops: dict[tuple[type[KernelPolicy], bool], Callable[..., None]] = {}
 
 def _compile(policy: type[KernelPolicy], lazy: bool) -> Callable[..., None]:
     name = f"{policy.__module__}.{policy.__qualname__}"
-    cache = name.startswith("lersbench.policies.")
-    learns = specialise(deliver, name, cache, update=policy.kernels[1])
+    module = policy.__module__ if policy.__module__.startswith("lersbench.policies.") else ""
+    learns = specialise(deliver, name, module, update=policy.kernels[1])
     asked = dict(zip(("select", "wins"), policy.kernels[::2], strict=False))
     if not lazy:
         # A stand-in that all policies shared would be cached with a user's types, which others cannot import. The lazy
         # loop keeps the `select` it never asks: without it, `wins` was measured 2.5 times slower.
-        asked["wins"] = specialise(wins, name, cache)
-    return specialise(drive, f"{name}.{'lazy' if lazy else 'eager'}", cache, deliver=learns, **asked)
+        asked["wins"] = specialise(wins, name, module)
+    return specialise(drive, f"{name}.{'lazy' if lazy else 'eager'}", module, deliver=learns, **asked)
 
 
 def batched(policy: Policy) -> Callable[..., None]:

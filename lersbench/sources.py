@@ -17,26 +17,32 @@ def closure(module: str) -> list[Path]:
     Followed through the import statements, wherever in a file they stand. Modules of lersbench, of the module's
     own package and of a user's folders count; the standard library and other installed packages do not.
     """
-    found: dict[str, Path] = {}
+    own = module.partition(".")[0]
+    found: dict[str, Path | None] = {}
     waiting = [module]
     while waiting:
         name = waiting.pop()
-        path = _file(name)
-        if name not in found and path is not None and _counts(name, path, module.partition(".")[0]):
-            found[name] = path
+        top = name.partition(".")[0]
+        if name in found or (top not in ("lersbench", own) and _is_installed(top)):
+            continue
+        path = found[name] = _file(name)
+        if path is not None:
             waiting += _imports(name, path, path.stat().st_mtime_ns)
-    return sorted(found.values())
+    return sorted(path for path in found.values() if path)
 
 
 def _file(module: str) -> Path | None:
     """The Python file of a module, without importing it; None where there is none."""
     loaded = sys.modules.get(module)
+    parent = sys.modules.get(module.rpartition(".")[0])
+    if loaded is None and parent is not None and not hasattr(parent, "__path__"):
+        return None  # a name taken from a module is no module itself
     if loaded is not None:
         origin = getattr(loaded, "__file__", None)
     else:
         try:
             spec = importlib.util.find_spec(module)
-        except (ImportError, ValueError):  # a name taken from a module is no module itself
+        except (ImportError, ValueError):
             return None
         origin = spec.origin if spec else None
     return Path(origin) if origin and origin.endswith(".py") else None
@@ -62,8 +68,9 @@ def _names(module: str, path: Path) -> Iterator[str]:
             yield from (f"{base}.{alias.name}" for alias in node.names)
 
 
-def _counts(module: str, path: Path, own: str) -> bool:
-    if module.partition(".")[0] in ("lersbench", own):
-        return True
+@cache
+def _is_installed(package: str) -> bool:
+    """Is this package part of Python, or installed for good?"""
+    path = None if package in sys.stdlib_module_names else _file(package)
     installed = {Path(sysconfig.get_path(key)).resolve() for key in ("stdlib", "purelib", "platlib")}
-    return not any(folder in path.resolve().parents for folder in installed)
+    return path is None or any(folder in path.resolve().parents for folder in installed)

@@ -6,10 +6,10 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import lersbench
-from lersbench import jit
 
 PACKAGE = Path(lersbench.__file__).parent
 
@@ -46,22 +46,27 @@ def test_an_edit_in_another_file_is_noticed(tmp_path: Path) -> None:
     assert run(SELECT, tmp_path, package) == "0 0"
 
 
-def test_only_the_newest_caches_are_kept(tmp_path: Path) -> None:
-    old = [tmp_path / "cache" / "numba" / f"old{i}" for i in range(5)]
-    for age, folder in enumerate(old):
-        folder.mkdir(parents=True)
-        os.utime(folder, (1000 - age, 1000 - age))
-    run("import lersbench.jit", tmp_path)
-    kept = {p.name for p in (tmp_path / "cache" / "numba").iterdir()}
-    assert kept == {jit.source_digest(), "old0", "old1"}
+def test_an_edit_compiles_what_draws_on_it_and_nothing_else(tmp_path: Path) -> None:
+    """A figure's edit compiles nothing anew; one policy's edit that policy."""
+    package = tmp_path / "copy" / "lersbench"
+    shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    assert run(SELECT, tmp_path, package) == "1 0"
+    for untouched in ("drawing.py", "policies/linucb.py"):
+        with (package / untouched).open("a") as file:
+            file.write("\nCOLOUR = 1\n")
+        assert run(SELECT, tmp_path, package) == "1 1", untouched
+    with (package / "policies/random.py").open("a") as file:
+        file.write("\nCOLOUR = 1\n")
+    assert run(SELECT, tmp_path, package) == "1 0"
 
 
-def test_a_cache_that_another_process_may_use_is_kept(tmp_path: Path) -> None:
-    recent = [tmp_path / "cache" / "numba" / f"recent{i}" for i in range(5)]
-    for folder in recent:
+def test_compiled_code_that_nobody_uses_is_removed_after_two_weeks(tmp_path: Path) -> None:
+    old, recent = tmp_path / "cache" / "numba" / "old", tmp_path / "cache" / "numba" / "recent"
+    for folder, days in ((old, 15), (recent, 13)):
         folder.mkdir(parents=True)
+        os.utime(folder, (time.time() - days * 86400,) * 2)
     run("import lersbench.jit", tmp_path)
-    assert all(folder.is_dir() for folder in recent)
+    assert recent.is_dir() and not old.exists()
 
 
 def test_a_users_policy_leaves_nothing_in_the_shared_cache(tmp_path: Path) -> None:
