@@ -250,7 +250,8 @@ def count(
     if protocol.known:
         metrics.count_regret(meter, rows.best[row], rows.value[row], slate)
     if protocol.ranked:
-        metrics.count_ranking(meter, round.scores, slate, rows.liked[rows.liked_from[row] : rows.liked_from[row + 1]])
+        liked = rows.liked[rows.liked_from[row] : rows.liked_from[row + 1]]
+        metrics.count_ranking(meter, round.candidates, round.scores, slate, liked)
 
 
 @inlined

@@ -274,13 +274,19 @@ class Session:
         name = json.dumps([type(policy).__qualname__, job.entry.params], sort_keys=True)  # however it was found
         rng = np.random.default_rng(random_numbers(self.chosen, "policy", job.seed, name))
         pairs = self.rounds * self.case.slate if self._counts_likes else 0
-        meter = metrics.new_meter(self.log.info.items, self.checkpoints, pairs)
+        meter = metrics.new_meter(self.log.info.items, self.checkpoints, pairs, self._published)
         composed = "features" in policy.needs
         protocol = self._protocol(job.seed, composed, policy.silence)._replace(own=policy.shows_the_log)
         spec = replace(self.spec, m=0) if self.chosen.replay.interactions and not composed else self.spec
         if "history" in policy.needs:
             spec = replace(spec, history=self._history)
         return replay.Contender(policy, spec, protocol, meter, rng)
+
+    @cached_property
+    def _published(self) -> np.ndarray | None:
+        """(n_items,) the place of each item in the file of the study a log is made after, where the log keeps it."""
+        table = self.log.item_table()
+        return table["published_rank"].to_numpy(np.int64) if "published_rank" in table else None
 
     @cached_property
     def _history(self) -> dict[str, np.ndarray]:
