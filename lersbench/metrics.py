@@ -198,8 +198,8 @@ def _registry() -> dict[str, Metric]:
             f"HR@{top}, as published",
             "%",
             "higher",
-            f"Likes in the top {top} % of the ranking by score, of all likes so far, ties in the order of the published "
-            f"file ({study}).",
+            f"Likes in the top {top} % of the ranking by score, of all likes so far, ties in the order of the "
+            f"published file ({study}).",
         )
         for top in TOPS
     ]

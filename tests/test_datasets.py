@@ -315,7 +315,8 @@ def test_a_folder_and_the_wheel_make_the_same_log_and_positions_part_the_rows(
     table = pd.read_csv(bandit_folder / "bts" / "men" / "men.csv", index_col=0)
     table = table[table["position"] == 2]
     rounds = whole(folder)
-    np.testing.assert_array_equal(rounds.slate[:, 0], table["item_id"])
+    ids = folder.item_table()["id"].to_numpy()
+    np.testing.assert_array_equal(ids[rounds.slate[:, 0]], table["item_id"])
     np.testing.assert_array_equal(rounds.clicks[:, 0], table["click"])
     np.testing.assert_allclose(rounds.propensities[:, 0], table["propensity_score"], rtol=1e-12)
     names = wheel.info.provenance["context"]

@@ -2,8 +2,8 @@
 
 A *like* is a customer buying, within `like_days` days beginning with the recommended day, a product that was sold on
 the recommended day. Every round one customer comes, all products of the scenario are on offer, and the whole row of
-likes is the reward (full feedback). Customers, products and rounds are numbered by a hash (see `hashed`), for an order by
-likes would tell policies the answer; `published_rank` of items.parquet keeps it, for the published metrics alone.
+likes is the reward (full feedback). Customers, products and rounds are numbered by a hash (see `hashed`), for an order
+by likes would tell policies the answer; `published_rank` of items.parquet keeps it, for the published metrics alone.
 Contexts, sequences and product features come from what happened before the cut alone. Of a product on offer two more
 things are known, for the offer says them: what stands in the products table, and, of a product never sold before the
 cut, which streamers sell it on the recommended day (not to whom, nor how much).
