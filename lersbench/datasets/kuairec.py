@@ -49,7 +49,7 @@ CSV_ROWS = 500_000
 
 
 class Matrices(NamedTuple):
-    """Ids, by their hash; `positive` (users, items) bool; `big`: user_id, video_id of the big matrix; `tags` by video_id."""
+    """Ids by their hash; `positive` (users, items) bool; `big`: pairs of user_id, video_id; `tags` by video_id."""
 
     users: np.ndarray
     items: np.ndarray
