@@ -484,3 +484,28 @@ def test_further_refusals_of_tables(tmp_path: Path) -> None:
     returns = shop(lines=50).transactions.assign(quantity=0)
     with pytest.raises(DataError, match="only returns"):
         transactions.build(Tables(returns), tmp_path / "log", cut=CUT)
+
+
+def test_the_like_window_goes_by_the_shops_own_days_not_by_those_of_utc(tmp_path: Path) -> None:
+    """In Taipei (UTC + 8) a day begins at 16:00 UTC: every purchase here lies on another day by UTC."""
+    lines = [
+        ("early", 1, "2021-05-01T12:00"),
+        ("A", 1, "2021-06-30T16:00"),  # July 1, 00:00 in Taipei: the first moment of the window
+        ("B", 1, "2021-07-02T15:59"),  # July 2, 23:59: the last minute of two days
+        ("C", 1, "2021-07-02T16:01"),  # July 3
+        ("D", 2, "2021-07-01T20:00"),  # July 2: product 2 was not sold on July 1
+        ("E", 3, "2021-06-30T15:59"),  # June 30: before the cut
+    ]
+    table = pd.DataFrame(lines, columns=["customer", "product", "time"])
+    table.to_csv(tmp_path / "t.csv", index=False)
+
+    def liked(zone: str) -> set[tuple[str, int]]:
+        tables = read_tables(tmp_path / "t.csv", timezone=zone)
+        folder = tmp_path / zone.replace("/", "-")
+        log = transactions.build(tables, folder, scenario="normal", cut=CUT, like_days=2)
+        customers, products = log.user_table()["id"], log.item_table()["id"]
+        visitors = np.concatenate([chunk.user for chunk in log.read()])
+        return {(customers[visitors[i]], products[j]) for i, j in np.argwhere(rewards(log))}
+
+    assert liked("Asia/Taipei") == {("A", 1), ("B", 1)}
+    assert liked("UTC") == {("D", 2)}
