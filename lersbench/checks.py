@@ -293,7 +293,7 @@ def _same_state(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray], what
     assert ours.keys() == theirs.keys(), f"{what}: one state holds {sorted(ours)}, the other {sorted(theirs)}."
     for path, value in ours.items():
         if value.dtype.kind == "f":
-            same = value.shape == theirs[path].shape and _close(value, theirs[path], _rounding(ours)).all()
+            same = value.shape == theirs[path].shape and bool(_close(value, theirs[path], _rounding(ours)).all())
         else:
             same = np.array_equal(value, theirs[path])
         assert same, f"{what}: {path} differs."
@@ -306,10 +306,8 @@ def _same_run(one: Run, other: Run, what: str) -> None:
         assert same.all(), f"{what}: in round {np.argmin(same)} round.{name} differ."
     differ = np.flatnonzero((one.slates != other.slates).any(axis=1))
     if rounding == TORCH:  # scores as near to each other as that are equal
-        chosen = [
-            np.take_along_axis(one.scores[differ], slates[differ], axis=1) for slates in (one.slates, other.slates)
-        ]
-        differ = differ[~_close(*chosen, rounding).all(axis=1)]
+        here, there = (np.take_along_axis(one.scores, slates, axis=1)[differ] for slates in (one.slates, other.slates))
+        differ = differ[~_close(here, there, rounding).all(axis=1)]
     else:
         assert np.array_equal(one.shown, other.shown), f"{what}: the items shown differ."
     if differ.size:

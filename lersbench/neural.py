@@ -97,8 +97,8 @@ def in_words() -> str:
 def tensor(values: Sequence[np.ndarray] | np.ndarray) -> Tensor:
     """A copy of the values on the device, in its number format; a list of arrays of one shape is stacked.
 
-    The copy lies in torch's own memory, which begins at multiples of 64 bytes: products of an array that begins elsewhere,
-    as NumPy's may, are computed by another routine and round otherwise.
+    The copy lies in torch's own memory, which begins at multiples of 64 bytes: products of an array that begins
+    elsewhere, as NumPy's may, are computed by another routine and round otherwise.
     """
     kept = np.float32 if dtype() == torch.float32 else np.float64
     return torch.tensor(np.asarray(values, kept), device=device())

@@ -74,7 +74,7 @@ def reduce(features: Features, fit: np.ndarray, width: int) -> tuple[np.ndarray,
     weight is positive), and one factor brings the mean variance of the components to 1, as standardised features have.
 
     Returns (n, min(width, q)) values and the share of the variance they hold. The values are rounded to DECIMALS: sums
-    come out otherwise on another processor (about 1e-15), and what is read from a log should not depend on who built it.
+    come out otherwise on another processor (about 1e-15), and a log should not depend on who built it.
     """
     standard = standardised(features, fit).values
     if width == 0 or standard.shape[1] == 0:
