@@ -1,8 +1,8 @@
 """`python -m tests.cpus [PYTEST ARGUMENTS]` runs the suite as other processors would: `make test-cpus`.
 
 BLAS, torch, Numba and the C library each choose their routines by the processor, and can be made to choose as for
-another. Every choice of each is in at least one of the runs. A processor that lacks an instruction cannot be made to have
-it: SkylakeX needs AVX-512, Haswell and avx2 need AVX2.
+another. Every choice of each is in at least one of the runs. A processor that lacks an instruction stays without:
+SkylakeX needs AVX-512, Haswell and avx2 need AVX2.
 """
 
 from __future__ import annotations

@@ -208,9 +208,7 @@ def test_nothing_after_the_cut_reaches_contexts_features_sequences_or_vectors(tm
         shared = old.keys() & new.keys()
         assert len(shared) > 30
         for key in shared:
-            np.testing.assert_allclose(
-                old[key], new[key], rtol=1e-5, atol=1e-6
-            )  # a table of other rows: BLAS rounds otherwise
+            np.testing.assert_allclose(old[key], new[key], rtol=1e-5, atol=1e-6)  # BLAS: other rows, other rounding
 
 
 def test_of_a_new_product_the_offer_tells_streamer_and_text_alone(tmp_path: Path) -> None:
