@@ -21,7 +21,7 @@ from numba.core.errors import NumbaError
 
 from lersbench import metrics, replay, scenario, store
 from lersbench.errors import LersbenchError
-from lersbench.histories import history_arrays
+from lersbench.histories import NEEDS, arrays_for
 from lersbench.log import Chunk, Log, read_all
 from lersbench.policy import Spec
 
@@ -286,9 +286,18 @@ class Session:
         own = policy.shows_the_log and self.feedback in scenario.PROTOCOLS
         protocol = self._protocol(job.seed, composed, policy.silence)._replace(own=own)
         spec = replace(self.spec, m=0) if self.chosen.replay.interactions and not composed else self.spec
-        if "history" in policy.needs:
-            spec = replace(spec, history=self._history)
+        asked = tuple(need for need in NEEDS if need in policy.needs)
+        if asked:
+            spec = replace(spec, history=self._history(asked))
         return replay.Contender(policy, spec, protocol, meter, rng)
+
+    def _history(self, asked: tuple[str, ...]) -> dict[str, np.ndarray]:
+        if asked not in self._histories:
+            found = arrays_for(asked, self.log.user_table(), self.log.item_table())
+            for array in found.values():
+                array.flags.writeable = False  # all contenders read the same
+            self._histories[asked] = found
+        return self._histories[asked]
 
     @cached_property
     def _published(self) -> np.ndarray | None:
@@ -297,11 +306,8 @@ class Session:
         return table["published_rank"].to_numpy(np.int64) if "published_rank" in table else None
 
     @cached_property
-    def _history(self) -> dict[str, np.ndarray]:
-        found = history_arrays(self.log.user_table(), self.log.item_table())
-        for array in found.values():
-            array.flags.writeable = False  # all contenders read the same
-        return found
+    def _histories(self) -> dict[tuple[str, ...], dict[str, np.ndarray]]:
+        return {}
 
     def _keep(self, job: Job, contender: replay.Contender, kept: store.Store, seconds: float) -> None:
         contender.finish(self.rounds)
