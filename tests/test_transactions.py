@@ -203,12 +203,12 @@ def test_nothing_after_the_cut_reaches_contexts_features_sequences_or_vectors(tm
     after = transactions.build(changed, tmp_path / "after", scenario="normal", cut=CUT)
     assert rewards(before).shape != rewards(after).shape or (rewards(before) != rewards(after)).any()
     facts = [{k: log.info.provenance[k] for k in ("static", "streamer_features", "text")} for log in (before, after)]
-    assert facts[0] == facts[1]
+    assert facts[0] == facts[1], "rounded numbers and words"
     for old, new in zip((*by_id(before), lists_by_id(before)), (*by_id(after), lists_by_id(after)), strict=True):
         shared = old.keys() & new.keys()
         assert len(shared) > 30
         for key in shared:
-            np.testing.assert_array_equal(old[key], new[key])
+            np.testing.assert_allclose(old[key], new[key], rtol=1e-5, atol=1e-6)  # BLAS: other rows, other rounding
 
 
 def test_of_a_new_product_the_offer_tells_streamer_and_text_alone(tmp_path: Path) -> None:
