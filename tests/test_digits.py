@@ -92,7 +92,7 @@ def run(policy: Policy, rows: replay.Rows) -> tuple[list[int], bool]:
         try:
             made.play(rows, np.array([t]), np.array([t]))
         except RunError as error:
-            wanted = (type(policy).__name__, f"in round {t} of the log", "[4] (up to ", '[replay] scale = "standard"')
+            wanted = (type(policy).__name__, f"in round {t} of the log", "(up to ", '[replay] scale = "standard"')
             assert all(word in str(error) for word in wanted), error
             assert "digits" in str(error) or "a score that is not a number" in str(error), error
             return chosen, True
