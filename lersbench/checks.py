@@ -354,7 +354,7 @@ def check_slates(bench: Bench) -> None:
             assert ((run.slates >= 0) & (run.slates < candidates)).all(), f"{where}, an index is not in 0..C-1."
             distinct = (np.diff(np.sort(run.slates, axis=1), axis=1) > 0).all()
             assert distinct, f"{where}, a candidate is shown twice in one slate."
-            assert not np.isnan(run.scores).any(), f"{where}, a score is not a number."
+            assert np.isfinite(run.scores).all(), f"{where}, a score is not a finite number."
             sound = (run.propensities >= 0) & (run.propensities <= 1 + 1e-9)
             assert sound.all(), f"{where}, a propensity is not in [0, 1]."
 
