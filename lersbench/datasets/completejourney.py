@@ -7,7 +7,7 @@ days are cut; gasoline (department FUEL, quantities in the thousands) and lines 
 
 With the products sold on 2017-07-01 and likes counted within 7 days, that day included, the scenario active comes out
 as 1,000 x 200 with 6,684 likes, 3.34 %: as published. Normal comes near the published 0.46 % with `like_days=14`:
-1,668 households x 3,233 products, 26,267 likes, 0.49 %. For repeat, the ten products with most likes already do: 20
+1,668 households x 3,236 products, 26,336 likes, 0.49 %. For repeat, the ten products with most likes already do: 20
 households like exactly five of them within 7 days, 258 within the half year to the end of the data (`like_days=184`).
 """
 
