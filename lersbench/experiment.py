@@ -13,7 +13,7 @@ import numba
 import numpy as np
 import pandas as pd
 
-from lersbench import apart, scenario, store
+from lersbench import apart, scaling, scenario, store
 from lersbench.datasets import build
 from lersbench.datasets.transactions import describe
 from lersbench.errors import ConfigError, RunError
@@ -88,8 +88,13 @@ def bench(
     missing = [job for job in jobs if fresh or not kept.has(job.key)]
     say(f"{chosen.name}: {len(jobs)} contenders, {len(jobs) - len(missing)} of them already in {folder}")
     with clock("fit"):
-        fitted = {label: Fitted(log, chosen.replay.fit, chosen.replay.clip) for label, log in logs.items()}
+        told = chosen.replay
+        fitted = {label: Fitted(log, told.fit, told.clip, told.scale) for label, log in logs.items()}
         known = {label: found.known for label, found in fitted.items()}
+    if missing:
+        for log in logs.values():
+            if warned := _scale_warning(chosen, log, entries):
+                say(warned)
     failures: list[Failure] = []
 
     def play(wanted: list[Job]) -> None:
@@ -178,7 +183,7 @@ def _check(chosen: scenario.Scenario, log: Log, case: scenario.Case, entries: li
             f"{chosen.name}: feedback = 'simulated' draws the clicks of a world whose click model is known, but log "
             f"'{info.name}' is not of one (no click_model and attraction); use feedback = 'logged'."
         )
-    if told.fit and not logged:
+    if told.fit and not logged and told.scale == "none":
         raise ConfigError(
             f"{chosen.name}: fit = {told.fit} rounds for a click model, but log '{info.name}' has no 'slate' and "
             "'clicks' columns; leave 'fit' out."
@@ -227,7 +232,7 @@ def _check(chosen: scenario.Scenario, log: Log, case: scenario.Case, entries: li
     have = {
         "context": spec.d > 0,
         "features": spec.m > 0,
-        "weights": told.fit > 0,
+        "weights": told.fit > 0 and logged,
         "history": True,
         "past": True,
     }  # see _past
@@ -255,6 +260,13 @@ def _past(log: Log, entries: list[scenario.Entry]) -> dict[str, str]:
                 total.update(name.encode() + str(values.shape).encode() + values.tobytes())
             found[need] = total.hexdigest()
     return found
+
+
+def _scale_warning(chosen: scenario.Scenario, log: Log, entries: list[scenario.Entry]) -> str:
+    """What is to be said of the scale of a log's columns; "" for nothing, or where no policy reads them as they are."""
+    if chosen.replay.scale != "none" or not any({"context", "features"} & set(e.policy.needs) for e in entries):
+        return ""
+    return scaling.warning(log, log.items if chosen.replay.interactions else log.items[:0])
 
 
 def _jobs(
