@@ -321,7 +321,7 @@ def test_a_log_holds_arrays_for_policies(tmp_path: Path) -> None:
 
 def test_describe_stands_beside_the_published_figures(tmp_path: Path) -> None:
     log = transactions.build(shop(), tmp_path / "log", scenario="active", cut=CUT, customers=9, products=5)
-    lines = {line.split()[0]: line.split()[1:] for line in describe(log).splitlines()[1:]}
+    lines = {line.split()[0]: line.split()[1:] for line in describe(log).split("\n\n")[0].splitlines()[1:]}
     assert lines["customers"] == ["9", "1,000"]
     assert lines["likes"] == [f"{int(rewards(log).sum())}", "6,652"]
     assert lines["density"] == [f"{rewards(log).mean():.2%}", "3.30%"]
@@ -342,7 +342,7 @@ def test_a_small_shop_is_taken_whole_and_the_log_says_so(tmp_path: Path) -> None
     facts = log.info.provenance
     assert (facts["customers"], facts["products"]) == (len(customers), len(products)) == (log.info.rounds, log.info.C)
     assert facts["all_there_are"] == ["customers", "products"]
-    told = {line.split()[0]: line for line in describe(log).splitlines()[1:]}
+    told = {line.split()[0]: line for line in describe(log).split("\n\n")[0].splitlines()[1:]}
     assert told["customers"].endswith("1,000  (all there are)")
     assert "all there are" not in told["rounds"]
     part = transactions.build(shop(), tmp_path / "part", scenario="active", cut=CUT, customers=9)
