@@ -239,6 +239,13 @@ def _past_in_words(facts: dict[str, Any]) -> str:
     if facts["likes_explained"]:
         told = ", ".join(f"{name} {share:.2f}" for name, share in facts["likes_explained"].items())
         said.append(f"Share of log likes that can be told from products (cross-validated R^2): {told}.")
+        real = facts.get("likes_explained_on_real_purchases")
+        if real:
+            told = ", ".join(f"{name} {share:.2f}" for name, share in real.items())
+            said.append(
+                f"The same on real purchases (completejourney, normal): {told}; there most products were sold before, "
+                "and numbers include past popularity."
+            )
     return "\n".join(said)
 
 
