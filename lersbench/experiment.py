@@ -229,7 +229,12 @@ def _check(chosen: scenario.Scenario, log: Log, case: scenario.Case, entries: li
                 f"{chosen.name}: interactions = {list(told.interactions)}, but the context has {info.d} values "
                 f"and an item {info.p} static features."
             )
-    have = {"context": spec.d > 0, "features": spec.m > 0, "weights": told.fit > 0 and logged, "history": True}  # see _history
+    have = {
+        "context": spec.d > 0,
+        "features": spec.m > 0,
+        "weights": told.fit > 0 and logged,
+        "history": True,
+    }  # see _history
     fix = {
         "weights": "set [replay] fit to the number of rounds, from the first on, that a click model is fitted on",
         "context": "choose a log with a context",

@@ -20,9 +20,7 @@ RANGE = 1e6  # a column this many times as large as another: the same ridge cann
 LOOK_BYTES = 8 << 20  # of a log, to look at its columns before it is played
 READ_BYTES = 8 << 20
 
-FIX = (
-    'Fix: leave out a column that only numbers things, bring columns to a size near 1, or set [replay] scale = "standard"'
-)
+FIX = 'Fix: leave out a column that only numbers things, bring columns to a size near 1, or set [replay] scale = "standard"'
 
 
 class Columns(NamedTuple):

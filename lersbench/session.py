@@ -70,7 +70,9 @@ def spec_of(chosen: scenario.Scenario, log: Log, case: scenario.Case, known: rep
     wide = info.L if case.feedback in scenario.PROTOCOLS else info.C
     rounds = info.rounds - chosen.replay.fit
     fitted = (known.examination, known.examination_after) if known else ()
-    return Spec(info.items, wide, case.slate, info.d, m, rounds, info.users, known.items if known else log.items, *fitted)
+    return Spec(
+        info.items, wide, case.slate, info.d, m, rounds, info.users, known.items if known else log.items, *fitted
+    )
 
 
 def random_numbers(chosen: scenario.Scenario, purpose: str, replicate: int, policy: str = "") -> np.random.SeedSequence:

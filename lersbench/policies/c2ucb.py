@@ -16,7 +16,6 @@ from lersbench.ranges import require
 from lersbench.shared_ridge import Ridge, new_ridge, observe_all, to_lanes, upper_bounds
 from lersbench.simd import LANES, aligned, lane_sums, padded
 
-
 MOST = 1e11  # sigma^2 + x'x of this many sigma^2 leaves its rest right to 1e-4 of sigma^2
 
 

@@ -95,4 +95,12 @@ class LinTS(KernelPolicy):
 
     def init(self, spec: Spec) -> State:
         probe = new_probe(spec.m)
-        return State(np.eye(spec.m) * math.sqrt(self.ridge), np.zeros(spec.m), self.v, self.ridge, probe, self.ridge * probe, np.zeros(1))
+        return State(
+            np.eye(spec.m) * math.sqrt(self.ridge),
+            np.zeros(spec.m),
+            self.v,
+            self.ridge,
+            probe,
+            self.ridge * probe,
+            np.zeros(1),
+        )
