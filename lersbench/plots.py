@@ -316,9 +316,8 @@ def _rank_note(metric: Metric) -> list[str]:
 
 
 def _same_note(frame: pd.DataFrame) -> list[str]:
-    return (
-        [f"Without a bar: the same in every seed, since nothing is drawn."] if frame["same_in_every_seed"].any() else []
-    )
+    told = "Without a bar: the same in every seed, since nothing is drawn."
+    return [told] if frame["same_in_every_seed"].any() else []
 
 
 def _unranked(results: Results, metric: Metric) -> pd.DataFrame:

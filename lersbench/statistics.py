@@ -25,8 +25,8 @@ The first axis of `values` is always the replicate (seed). What an interval mean
   sampling error of the log, the 1/m what m halves leave unaveraged. It never shrinks to zero as m grows. Measured
   coverage for the click rate of a log: 95.2 % at m = 5, 95.4 % at 10, 94.0 % at 20.
 
-Certainty is not made from nothing: no interval has width 0, no p value is 0, no end lies outside what the metric can be,
-and nobody has a rank from fewer than three different values (see `floor`, `bounds` and `p_value`).
+Certainty is not made from nothing: no interval has width 0, no p value is 0, no end lies outside what the metric can
+be, and nobody has a rank from fewer than three different values (see `floor`, `bounds` and `p_value`).
 
 A value that is NaN in one replicate makes its mean and interval NaN: nothing is dropped behind the reader's back.
 """
