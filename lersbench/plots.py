@@ -310,8 +310,7 @@ def _rank_note(metric: Metric) -> list[str]:
         return []
     return [
         "At the right the best and the worst rank within its regime that the data allow a contender (paired t tests, "
-        f"Holm's correction over its pairs, 5 %; {MISSING}: too few seeds to say). Ranks that overlap cannot be told "
-        "apart."
+        f"Holm's correction over its pairs, 5 %; {MISSING}: too few seeds to say)."
     ]
 
 
