@@ -54,7 +54,7 @@ class Round(NamedTuple):
     t: int  # rounds whose feedback was delivered before this one
     user: int  # index of the user, -1 where unknown
     context: np.ndarray  # (d,) what is known of user and moment
-    candidates: np.ndarray  # (C,) the items on offer
+    candidates: np.ndarray  # (C,) the items on offer, in an order that tells nothing
     features: np.ndarray  # (C, m) joint features of each candidate
     ties: int  # key of the random order of equal scores, for `linalg.top_k`
     scores: np.ndarray  # (C,) out: the policy's score of each candidate; comes as zeros; ranking metrics read it
@@ -84,8 +84,13 @@ class Policy:
     """Contenders of this policy play in processes of their own: their libraries share one badly."""
 
     shows_the_log: ClassVar[bool] = False
-    """Its slate is the logged one. Weights by propensities are for slates that do not depend on what was logged in the
-    round; the value of this one is that of its logged clicks, at weight 1."""
+    """Its slate is the logged one. Under "logged" and "simulated" it alone finds the candidates in the order in which
+    they were shown; everyone else finds them in a random one. Weights by propensities are for slates that do not depend
+    on what was logged in the round; the value of this one is that of its logged clicks, at weight 1."""
+
+    by_order: ClassVar[bool] = False
+    """It goes by the order of candidates or items, and is meant to: a yardstick of what an order is worth, which
+    must be nothing."""
 
     def init(self, spec: Spec) -> Any:
         """The state before the first round."""

@@ -206,10 +206,17 @@ class Session:
     def _rows(self, chunk: Chunk) -> replay.Rows:
         """The chunk as the regime shows it. Reading has checked that a log that calls itself uniform is so."""
         likes = self.chosen.replay.ranking or self._counts_likes
-        rows = replay.rows_of(chunk, self.known, self.feedback, self.case.slate, likes)
+        rows = replay.rows_of(chunk, self.known, self.feedback, self.case.slate, likes, self._mix)
         if self._counts_likes:
             self.likes.add(rows, max(0, self.first - chunk.start))
         return rows
+
+    @cached_property
+    def _mix(self) -> int | None:
+        """The key of the order of candidates in a round, the same for all seeds; None where all items are on offer."""
+        if "candidates" not in self.log.info.columns and self.feedback not in scenario.PROTOCOLS:
+            return None
+        return int(random_numbers(self.chosen, "candidates", 0).generate_state(1)[0])
 
     @property
     def _counts_likes(self) -> bool:
@@ -274,13 +281,20 @@ class Session:
         name = json.dumps([type(policy).__qualname__, job.entry.params], sort_keys=True)  # however it was found
         rng = np.random.default_rng(random_numbers(self.chosen, "policy", job.seed, name))
         pairs = self.rounds * self.case.slate if self._counts_likes else 0
-        meter = metrics.new_meter(self.log.info.items, self.checkpoints, pairs)
+        meter = metrics.new_meter(self.log.info.items, self.checkpoints, pairs, self._published)
         composed = "features" in policy.needs
-        protocol = self._protocol(job.seed, composed, policy.silence)._replace(own=policy.shows_the_log)
+        own = policy.shows_the_log and self.feedback in scenario.PROTOCOLS
+        protocol = self._protocol(job.seed, composed, policy.silence)._replace(own=own)
         spec = replace(self.spec, m=0) if self.chosen.replay.interactions and not composed else self.spec
         if "history" in policy.needs:
             spec = replace(spec, history=self._history)
         return replay.Contender(policy, spec, protocol, meter, rng)
+
+    @cached_property
+    def _published(self) -> np.ndarray | None:
+        """(n_items,) the place of each item in the file of the study a log is made after, where the log keeps it."""
+        table = self.log.item_table()
+        return table["published_rank"].to_numpy(np.int64) if "published_rank" in table else None
 
     @cached_property
     def _history(self) -> dict[str, np.ndarray]:

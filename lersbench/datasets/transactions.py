@@ -1,11 +1,12 @@
 """Any shop's transactions to the scenarios normal, active and repeat: one code path.
 
 A *like* is a customer buying, within `like_days` days beginning with the recommended day, a product that was sold on
-the recommended day. Every round one customer comes, all products of the scenario are on offer in order of decreasing
-number of likes, and the whole row of likes is the reward (full feedback). Contexts, sequences and product features come
-from what happened before the cut alone. Of a product on offer two more things are known, for the offer says them: what
-stands in the products table, and, of a product never sold before the cut, which streamers sell it on the recommended
-day (not to whom, nor how much).
+the recommended day. Every round one customer comes, all products of the scenario are on offer, and the whole row of
+likes is the reward (full feedback). Customers, products and rounds are numbered by a hash (see `hashed`), for an order
+by likes would tell policies the answer; `published_rank` of items.parquet keeps it, for the published metrics alone.
+Contexts, sequences and product features come from what happened before the cut alone. Of a product on offer two more
+things are known, for the offer says them: what stands in the products table, and, of a product never sold before the
+cut, which streamers sell it on the recommended day (not to whom, nor how much).
 
 * normal: every customer with at least one like x every product of the recommended day, one round a customer.
 * active: the customers and the products with the most likes, each counted over all of them; one round a customer. A
@@ -40,6 +41,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
+from lersbench.datasets.hashed import hashed_order
 from lersbench.datasets.history import History, codes, days
 from lersbench.datasets.options import at_least, suggestion
 from lersbench.datasets.reduce import Features, reduce, standardised
@@ -62,7 +64,10 @@ CHUNK_BYTES = 16 << 20
 
 
 class Selection(NamedTuple):
-    """What a scenario takes: codes of customers (n,) and products (k,), and their likes (n, k) bool."""
+    """What a scenario takes: codes of customers (n,) and products (k,), and their likes (n, k) bool.
+
+    As the study has them, most likes first, until `_mixed` numbers them anew.
+    """
 
     customers: np.ndarray
     products: np.ndarray
@@ -130,7 +135,7 @@ def build(
         raise DataError(f"No purchase lies before the cut {cut}; {_span(tables)}.")
     history = History(tables, cut_time)
     pairs, on_sale = likes(tables, history, first, like_days)
-    chosen = _select(scenario, pairs, on_sale, customers, products, likes_each, like_days)
+    chosen, rank = _mixed(history, _select(scenario, pairs, on_sale, customers, products, likes_each, like_days))
     x, x_share = reduce(history.customer_features(), history.seen("customer"), context)
     sold = history.seen("product")
     z, z_share = reduce(history.product_features(), sold, item_features)
@@ -160,7 +165,7 @@ def build(
         out,
         _rounds(chosen, x[chosen.customers], visits),
         name=f"{name}-{scenario}",
-        items=_items(history, chosen, z, known),
+        items=_items(history, chosen, rank, z, known),
         users=_users(history, chosen, known),
         licence=licence,
         attribution=attribution,
@@ -265,6 +270,17 @@ def _select(
     return chosen._replace(all_there_are=[key for key in came if asked[key] is None and came[key] < published[key]])
 
 
+def _mixed(history: History, chosen: Selection) -> tuple[Selection, np.ndarray]:
+    """The selection with its customers and products in the order of a hash of their ids, and the place (k,) that each
+    product had before."""
+    row = hashed_order(history.customers[chosen.customers], "customer")
+    rank = hashed_order(history.products[chosen.products], "product")
+    mixed = chosen._replace(
+        customers=chosen.customers[row], products=chosen.products[rank], likes=chosen.likes[np.ix_(row, rank)]
+    )
+    return mixed, rank
+
+
 def _matrix(pairs: np.ndarray, customers: np.ndarray, products: np.ndarray) -> np.ndarray:
     """(n, k) bool: which of the products each of the customers likes."""
     row, column = pd.Index(customers).get_indexer(pairs[:, 0]), pd.Index(products).get_indexer(pairs[:, 1])
@@ -348,6 +364,7 @@ def _came_out_as(chosen: Selection, visits: int) -> dict[str, Any]:
 
 def _rounds(chosen: Selection, context: np.ndarray, visits: int) -> Iterator[dict[str, np.ndarray]]:
     user = np.tile(np.arange(len(chosen.customers)), visits)
+    user = user[hashed_order(range(len(user)), "round")]
     rows = max(1, CHUNK_BYTES // (8 * (context.shape[1] + chosen.likes.shape[1])))
     for start in range(0, len(user), rows):
         who = user[start : start + rows]
@@ -383,7 +400,7 @@ def _streamers_of(tables: Tables, history: History, day: pd.Timestamp) -> np.nda
     return shares / np.maximum(shares.sum(axis=1, keepdims=True), 1)
 
 
-def _items(history: History, chosen: Selection, features: np.ndarray, known: Known) -> pd.DataFrame:
+def _items(history: History, chosen: Selection, rank: np.ndarray, features: np.ndarray, known: Known) -> pd.DataFrame:
     taken = chosen.products
     shown = history.catalogue.iloc[taken].reset_index(drop=True).drop(columns=["item", "id"], errors="ignore")
     table = pd.DataFrame(
@@ -391,6 +408,7 @@ def _items(history: History, chosen: Selection, features: np.ndarray, known: Kno
             "item": np.arange(len(taken)),
             "id": history.products[taken],
             "likes": chosen.likes.sum(axis=0),  # the answer: for display, never a feature
+            "published_rank": rank,  # the place by likes: as good as the answer
             "popularity": history.popularity()[taken],
             "mean_price": history.prices()[taken],
             "streamer": history.home[taken],
