@@ -657,8 +657,9 @@ def legend(board: Board) -> list[str]:
         "Rank: the best and the worst place among the contenders of its regime that the data allow: behind all that "
         "were shown to be better, before all that were shown to be worse (paired t tests; a contender's own range is "
         f"right with {100 * LEVEL:.0f} %, by Holm's correction over its pairs). Disjoint intervals can go with "
-        "overlapping ranks, and the other way round: an interval is of one contender alone, ranks rest on differences paired by "
-        "seed and corrected for all pairs of the contender. Policies that lock in early break the level at 10 seeds."
+        "overlapping ranks, and the other way round: an interval is of one contender alone, ranks rest on differences "
+        "paired by seed and corrected for all pairs of the contender. Policies that lock in early break the level at "
+        "10 seeds."
     )
     kinds = list(dict.fromkeys(kind for _, kind in results.boards))
     lines.append(
