@@ -161,8 +161,8 @@ def test_the_section_of_the_report(run: Results) -> None:
     assert values[1].rows[1] == [
         "ucb1",
         "1",
-        "2.0 \N{PLUS-MINUS SIGN} 0.3",
-        "2.0 \N{PLUS-MINUS SIGN} 0.3",
+        "2.00 \N{PLUS-MINUS SIGN} 0.32",
+        "2.00 \N{PLUS-MINUS SIGN} 0.32",
         "4",
     ]  # floored: 3.18 / 500 / 2
     assert seconds.rows == [["lers", "9", "20.0"]]  # under full feedback, as in the study
