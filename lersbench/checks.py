@@ -123,7 +123,7 @@ def make_world(
     logged_clicks = np.round(np.take_along_axis(rewards, logged, axis=1))
     unknown, users = np.zeros((0, candidates)), rng.integers(0, 7, n)
     items = rng.normal(size=(n_items, 2))
-    history = made_up_history(7, n_items, good)
+    history = made_up_history(7, n_items, good) | made_up_past(7, n_items, d)
     spec = Spec(n_items, candidates, slate, d, m, n, 7, items, *made_up_weights(candidates), history)
     likely, none = np.full((n, slate), 1 / candidates), np.zeros((0, 0))
     chunk = Chunk(
@@ -151,6 +151,28 @@ def made_up_history(users: int, items: int, good: int = -1) -> dict[str, np.ndar
         "order_streamers": rng.integers(0, 3, (users, 16)),
         "baskets": rng.normal(size=(users, 16, 6)).astype(np.float32),
         "products": products,
+    }
+
+
+def made_up_past(users: int, items: int, d: int) -> dict[str, np.ndarray]:
+    """What was bought before, as `Spec` holds it; the last item is new, and so is the last user."""
+    rng = np.random.default_rng(4)
+    windows = rng.integers(1, 5, users)
+    windows[-1:] = 0
+    bought = (rng.random((users, items)) < 0.4) & (windows[:, None] > 0) & (np.arange(items) < items - 1)
+    rate = rng.random(items)
+    rate[-1:] = np.nan
+    return {
+        "bought_start": np.append(0, np.cumsum(bought.sum(axis=1))),
+        "bought": np.nonzero(bought)[1],
+        "bought_orders": rng.integers(1, 4, bought.sum()).astype(float),
+        "bought_rate": rng.random(bought.sum()),
+        "known": rng.normal(size=(users, d)),
+        "past_windows": windows,
+        "last_streamer": np.where(windows > 0, rng.integers(0, 3, users), -1),
+        "popularity": rng.integers(1, 9, items).astype(float),
+        "past_rate": rate,
+        "sellers": np.eye(3)[rng.integers(0, 3, items)],
     }
 
 
@@ -332,7 +354,7 @@ def check_slates(bench: Bench) -> None:
             assert ((run.slates >= 0) & (run.slates < candidates)).all(), f"{where}, an index is not in 0..C-1."
             distinct = (np.diff(np.sort(run.slates, axis=1), axis=1) > 0).all()
             assert distinct, f"{where}, a candidate is shown twice in one slate."
-            assert not np.isnan(run.scores).any(), f"{where}, a score is not a number."
+            assert np.isfinite(run.scores).all(), f"{where}, a score is not a finite number."
             sound = (run.propensities >= 0) & (run.propensities <= 1 + 1e-9)
             assert sound.all(), f"{where}, a propensity is not in [0, 1]."
 

@@ -44,8 +44,9 @@ class Spec:
     examination_after: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     """(L, L + 1) the same given the last click above: none (column 0) or at position j - 1 (column j)."""
     history: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """What the log knows of users and products beyond context and features: the arrays of `histories.history_arrays`,
-    read-only. Empty unless the policy's `needs` names "history"."""
+    """What the log knows of users and products beyond context and features, read-only: the arrays of
+    `histories.history_arrays` where the policy's `needs` names "history", those of `histories.past_arrays` where it
+    names "past"; else empty."""
 
 
 class Round(NamedTuple):
@@ -70,8 +71,8 @@ class Policy:
     """
 
     needs: ClassVar[tuple[str, ...]] = ()
-    """What must be on offer: any of "context" (d > 0), "features" (m > 0), "weights" (a fitted click model) and
-    "history" (Spec.history, see `histories`).
+    """What must be on offer: any of "context" (d > 0), "features" (m > 0), "weights" (a fitted click model), "history"
+    and "past" (Spec.history, see `histories`).
 
     Joint features that a scenario composes are made only for policies that name "features" here.
     """

@@ -6,6 +6,7 @@ due, deliver the feedback of the last batch, show the round to the policy, check
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -14,11 +15,12 @@ import numpy as np
 from lersbench import metrics, propensity
 from lersbench.borrow import borrow
 from lersbench.clickmodel import ClickModel, best_slate, draw_clicks, expected, pbm, shown_attraction, ubm
-from lersbench.errors import RunError
+from lersbench.errors import LostDigits, RunError
 from lersbench.jit import inlined, kernel, specialise
 from lersbench.linalg import scramble
 from lersbench.log import Chunk
 from lersbench.policy import KernelPolicy, Policy, Round, Spec
+from lersbench.scaling import PLAIN, Scales, largest
 
 LENT = ("context", "candidates", "features")  # arrays of the log that a round shows to a policy
 
@@ -104,7 +106,7 @@ class Visit(NamedTuple):
 class Scratch(NamedTuple):
     """Working memory of one contender."""
 
-    clock: np.ndarray  # (2,) int64: rounds learned from; rounds waiting for their feedback
+    clock: np.ndarray  # (3,) int64: rounds learned from; rounds waiting for their feedback; place of the round at work
     rows: np.ndarray  # (batch,) int64 rows of the waiting rounds
     at: np.ndarray  # (batch,) int64 their places in the log
     slates: np.ndarray  # (batch, K) int64
@@ -143,6 +145,7 @@ def round_at(
 
     `composed` tells that its joint features are in the scratch memory already.
     """
+    scratch.clock[2] = at
     shared = 0 if rows.candidates.shape[0] == 1 else row
     candidates = rows.candidates[shared]
     if protocol.users >= 0:
@@ -165,20 +168,28 @@ def round_at(
 
 
 @inlined
-def fault_of(slate: np.ndarray, scores: np.ndarray, ranked: bool) -> int:
-    """0 for a valid slate; 1 an index out of range, 2 an index twice, 3 a NaN score where scores count."""
+def fault_of(slate: np.ndarray, scores: np.ndarray, scored: bool) -> int:
+    """0 for a valid slate; 1 an index out of range, 2 an index twice, 3 a NaN score, 4 an infinite one.
+
+    Unless `scored` only the score of the first item was asked for.
+    """
     for k in range(slate.shape[0]):
         if slate[k] < 0 or slate[k] >= scores.shape[0]:
             return 1
         for j in range(k):
             if slate[j] == slate[k]:
                 return 2
-    unknown = scores[slate[0]] != scores[slate[0]]
-    if ranked:
+    top = scores[slate[0]]
+    strange = not abs(top) < math.inf
+    if scored:
         for c in range(scores.shape[0]):
-            unknown |= scores[c] != scores[c]
-    if unknown:
-        return 3
+            strange |= not abs(scores[c]) < math.inf
+    if strange:
+        unknown = top != top
+        if scored:
+            for c in range(scores.shape[0]):
+                unknown |= scores[c] != scores[c]
+        return 3 if unknown else 4
     return 0
 
 
@@ -376,7 +387,7 @@ def drive(
             select(state, rng, round, slate)
             if protocol.replay and differ(slate, rows.slate[row]):
                 continue
-        meter.fault[0] = fault_of(slate, round.scores, protocol.ranked)
+        meter.fault[0] = fault_of(slate, round.scores, not protocol.lazy)
         if meter.fault[0] != 0:
             meter.fault[1] = at[n]
             return
@@ -439,7 +450,7 @@ def _play_batch(policy, state, rng, rows, index, at, protocol, scratch, meter) -
         read_due(meter, place, protocol)
         if protocol.replay and not np.array_equal(slates[slot], rows.slate[row]):
             continue
-        meter.fault[0] = fault_of(slates[slot], rounds[slot].scores, protocol.ranked)
+        meter.fault[0] = fault_of(slates[slot], rounds[slot].scores, not protocol.lazy)
         if meter.fault[0]:
             meter.fault[1] = place
             return
@@ -472,6 +483,14 @@ FAULTS = {
     1: "filled its slate with an index that is not in 0..C-1",
     2: "put the same candidate twice into its slate",
     3: "gave a candidate a score that is not a number",
+    4: "gave a candidate an infinite score",
+}
+REASONS = {
+    1: "",
+    2: "",
+    3: " A score that is not a number comes from 0 / 0, or from numbers that grew beyond 1e308",
+    4: " Scores are finite: let what was never shown come first with a large number, such as 1e300. Else numbers grew "
+    "beyond 1e308",
 }
 
 
@@ -498,10 +517,20 @@ class Contender:
             self._check_lent()
             self._rows, self._lent = rows, as_logged(rows) if self.protocol.own else rows
             self._own = self._copy(self._lent)
-        self.drive(self.state, self.rng, self._own, index, at, self.protocol, self.scratch, self.meter)
-        if self.meter.fault[0]:
-            what = FAULTS[int(self.meter.fault[0])]
-            raise RunError(f"{self.policy!r} {what}, in round {self.meter.fault[1]} of the log.")
+        try:
+            self.drive(self.state, self.rng, self._own, index, at, self.protocol, self.scratch, self.meter)
+        except LostDigits as error:
+            raise RunError(
+                f"{self.policy!r} has lost the digits of its estimates, in round {self.scratch.clock[2]} of the log: "
+                f"they would be wrong from here on. {self._largest(rows)}"
+            ) from error
+        if fault := int(self.meter.fault[0]):
+            reason = f"{REASONS[fault]}. {self._largest(rows)}" if REASONS[fault] else ""
+            raise RunError(f"{self.policy!r} {FAULTS[fault]}, in round {self.meter.fault[1]} of the log.{reason}")
+
+    def _largest(self, rows: Rows) -> str:
+        composed = self.protocol.users >= 0
+        return largest(rows.context, rows.features, rows.items if composed else rows.items[:0])
 
     def finish(self, rounds: int) -> None:
         """Read the checkpoints left, after a log of this many rounds."""
@@ -524,7 +553,7 @@ class Contender:
 def _scratch(spec: Spec, protocol: Protocol) -> Scratch:
     batch, wide, slate = protocol.batch, spec.n_candidates, protocol.slate
     return Scratch(
-        np.zeros(2, np.int64),
+        np.zeros(3, np.int64),
         np.zeros(batch, np.int64),
         np.zeros(batch, np.int64),
         np.zeros((batch, slate), np.int64),
@@ -561,6 +590,7 @@ class Known(NamedTuple):
     examination: np.ndarray  # (L,) what policies are told of them, see policy.Spec; or (0,)
     examination_after: np.ndarray  # (L, L + 1), or (0, 0)
     uniform: bool = False  # the logged list is a uniformly random order of all candidates
+    scales: Scales = PLAIN  # what context and joint features are standardised by
 
 
 def known_of(items: np.ndarray, n_items: int, family: np.ndarray | None = None) -> Known:
