@@ -34,7 +34,8 @@ class Problem(NamedTuple):
     none: np.ndarray  # (L,) int64: the cell of position k after no click
     slates: np.ndarray  # (n, L) int32 where clickless records were removed, else (0, L)
     removed: np.ndarray  # (n_items, L) float64 scratch: expected displays in removed records
-    prior: float
+    prior: float  # pseudo-displays of each item and of each cell; 0 for none
+    centre: float  # P(attractive) of those of an item; a cell's are examined every other time
 
 
 @kernel
@@ -62,19 +63,20 @@ def restore(
 def step(problem: Problem, weights: np.ndarray, attraction: np.ndarray, better: np.ndarray, nicer: np.ndarray) -> float:
     """One EM step: fill `better` (cells,) and `nicer` (n_items,); returns the log-likelihood of the old values.
 
-    With a prior of s > 0 each parameter t has a Beta(1 + s, 1 + s) prior, the M-step is that of the posterior mode,
-    and s log t (1 - t) is part of what is returned.
+    With a prior of s > 0 displays each attraction a has a Beta(1 + s c, 1 + s (1 - c)) prior, c the `centre`, each
+    weight the same with c = 1/2; the M-step is that of the posterior mode, and s (c log a + (1 - c) log(1 - a)) is part
+    of what is returned.
     """
-    prior = problem.prior
+    prior, centre = problem.prior, problem.centre
     total = 0.0
     if problem.slates.shape[0] > 0:
         total -= restore(problem.slates, weights, problem.none, attraction, problem.removed)
     cells = weights.shape[0]
-    shown = np.full(cells, 2.0 * prior)
-    better[:] = prior
+    shown = np.full(cells, prior)
+    better[:] = 0.5 * prior
     for i in range(attraction.shape[0]):
         a = attraction[i]
-        above, below = prior, 2.0 * prior
+        above, below = prior * centre, prior
         for c in range(cells):
             clicks = problem.clicks[i, c]
             silent = float(problem.displays[i, c] - clicks)
@@ -93,10 +95,10 @@ def step(problem: Problem, weights: np.ndarray, attraction: np.ndarray, better: 
                 shown[c] += clicks + silent
         nicer[i] = min(above / below, HIGHEST) if below > 0.0 else a
         if prior > 0.0:
-            total += prior * (math.log(a) + math.log(1.0 - a))
+            total += prior * (centre * math.log(a) + (1.0 - centre) * math.log(1.0 - a))
     for c in range(cells):
         if prior > 0.0:
-            total += prior * (math.log(weights[c]) + math.log(1.0 - weights[c]))
+            total += 0.5 * prior * (math.log(weights[c]) + math.log(1.0 - weights[c]))
         better[c] = min(better[c] / shown[c], HIGHEST) if shown[c] > 0.0 else weights[c]
     return total
 
@@ -110,6 +112,8 @@ def climb(problem: Problem, tolerance: float, limit: int) -> tuple[np.ndarray, n
     """
     cells = problem.displays.shape[1]
     here = np.full(cells + len(problem.displays), 0.5)
+    if problem.prior > 0.0:  # the prior says what attraction is high: start where it is content
+        here[:cells], here[cells:] = 0.9, problem.centre
     trace: list[float] = []
     steps = 0
 

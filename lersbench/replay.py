@@ -44,6 +44,8 @@ class Logger(NamedTuple):
         np.ndarray
     )  # (2, n, C) P(the candidate is examined) under the logging policy, by PBM and UBM; or (2, 0, C)
     clip: float  # the largest weight of a record
+    place: np.ndarray  # (n, C) or (1, C) int64 the position at which each candidate was logged
+    placed: np.ndarray  # (n, C) P(it is logged there) under the logging policy, or (0, C)
 
 
 class Rows(NamedTuple):
@@ -202,13 +204,22 @@ def weigh(
     own: bool,
     visit: Visit,
 ) -> None:
-    """Add what the logged `clicks` (C,) and propensities say of a slate, by both click models.
+    """Add what the logged `clicks` (C,) and propensities say of a slate: by position, and by both click models if fitted.
 
     Where the slate is the logged one (`own`) it depends on what was logged, and only its clicks as they are can speak.
     """
+    fitted = logger.exposure.shape[1] > 0
     if own:
-        metrics.count_ips(meter, metrics.PBM, slate, clicks, visit.ones, visit.ones, 1.0)
-        metrics.count_ips(meter, metrics.UBM, slate, clicks, visit.ones, visit.ones, 1.0)
+        metrics.count_ips(meter, metrics.IIPS, slate, clicks, visit.ones, visit.ones, 1.0)
+        if fitted:
+            metrics.count_ips(meter, metrics.PBM, slate, clicks, visit.ones, visit.ones, 1.0)
+            metrics.count_ips(meter, metrics.UBM, slate, clicks, visit.ones, visit.ones, 1.0)
+        return
+    place = logger.place[0 if logger.place.shape[0] == 1 else row]
+    for k in range(slate.shape[0]):
+        visit.examined[k] = 1.0 if place[slate[k]] == k else 0.0
+    metrics.count_ips(meter, metrics.IIPS, slate, clicks, visit.examined, logger.placed[row], logger.clip)
+    if not fitted:
         return
     metrics.count_ips(meter, metrics.PBM, slate, clicks, logger.examination, logger.exposure[0, row], logger.clip)
     for k in range(slate.shape[0]):
@@ -553,7 +564,8 @@ class Known(NamedTuple):
     logger: Logger  # the fitted click models; exposures are filled in chunk by chunk
     examination: np.ndarray  # (L,) what policies are told of them, see policy.Spec; or (0,)
     examination_after: np.ndarray  # (L, L + 1), or (0, 0)
-    uniform: bool = False  # the logged list is a uniformly random order of all candidates
+    uniform: bool = False  # the logged list is a uniformly random order of its items
+    scored: bool = True  # scores, where the log has them, tell the probability of every order of the candidates
 
 
 def known_of(items: np.ndarray, n_items: int, family: np.ndarray | None = None) -> Known:
@@ -561,7 +573,9 @@ def known_of(items: np.ndarray, n_items: int, family: np.ndarray | None = None) 
     none = np.zeros(0)
     alone = np.arange(n_items) if family is None else family
     model = ClickModel(np.zeros((0, 1)), none, 1.0)
-    logger = Logger(none, np.zeros((0, 0)), none, np.zeros((2, 0, 0)), np.inf)
+    logger = Logger(
+        none, np.zeros((0, 0)), none, np.zeros((2, 0, 0)), np.inf, np.zeros((1, 0), np.int64), np.zeros((0, 0))
+    )
     return Known(items, alone, model, logger, none, np.zeros((0, 0)))
 
 
@@ -604,7 +618,7 @@ def rows_of(chunk: Chunk, items: np.ndarray | Known, feedback: str, slate: int, 
         np.concatenate([[0], np.cumsum(np.bincount(liked_row, minlength=n))]),
         np.ascontiguousarray(liked),  # nonzero gives columns of one array, which would be one more signature
         _users(known, attraction, candidates, slate),
-        _logger(known, scores, candidates, n),
+        _logger(known, feedback, scores, candidates, np.arange(candidates.shape[1])[None], n),
     )
 
 
@@ -639,17 +653,31 @@ def best_values(
         out[row, 0], out[row, 1] = expected(weights, goes_on, shown, reached, examined)
 
 
-def _logger(known: Known, scores: np.ndarray, candidates: np.ndarray, n: int) -> Logger:
-    """The fitted click model with the exposures of a chunk; `scores` (n, C) are the logging policy's."""
-    told = known.logger
+def _logger(
+    known: Known, feedback: str, scores: np.ndarray, candidates: np.ndarray, place: np.ndarray, n: int
+) -> Logger:
+    """The fitted click models with the propensities of a chunk, which only re-ranked logged lists are weighed by.
+
+    `scores` (n, C) are the logging policy's; `place` (n, C) or (1, C) the position at which each candidate was logged.
+    """
+    shape, fitted = (n, candidates.shape[1]), known.logger
+    logger = fitted._replace(exposure=np.zeros((2, 0, shape[1])), place=place, placed=np.zeros((0, shape[1])))
+    if feedback != "logged":
+        return logger
     if known.uniform:
-        scores = np.zeros((n, candidates.shape[1]))
-    if not scores.shape[0] or not told.examination.shape[0]:
-        return told._replace(exposure=np.zeros((2, 0, candidates.shape[1])))
-    attraction = told.attraction[np.broadcast_to(candidates, scores.shape)]
-    by_position = propensity.exposures(pbm(told.examination), scores)
-    after_clicks = propensity.exposures(ubm(told.after), scores, attraction)
-    return told._replace(exposure=np.stack([by_position, after_clicks]))
+        logger = logger._replace(placed=np.full(shape, 1.0 / shape[1]))
+    elif scores.shape[0] and known.scored:
+        at = np.broadcast_to(place, shape)[:, :, None]
+        logger = logger._replace(placed=np.take_along_axis(propensity.placements(scores), at, axis=2)[:, :, 0])
+    if not logger.placed.shape[0] or not fitted.examination.shape[0]:
+        return logger
+    models = pbm(fitted.examination), ubm(fitted.after)
+    attraction = fitted.attraction[np.broadcast_to(candidates, shape)]
+    if known.uniform:
+        both = [propensity.uniform_exposures(model, attraction) for model in models]
+    else:
+        both = [propensity.exposures(model, scores, attraction) for model in models]
+    return logger._replace(exposure=np.stack(both))
 
 
 def _best(value: np.ndarray, slate: int) -> np.ndarray:

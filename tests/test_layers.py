@@ -13,11 +13,11 @@ ROOT = Path(lersbench.__file__).parent
 LAYERS = [  # each may import from those above it, and from its own line
     ("errors",),
     ("jit", "sources", "progress"),
-    ("borrow", "simd", "packed", "linalg", "metrics", "ranges"),
+    ("borrow", "simd", "packed", "linalg", "ips", "metrics", "ranges"),
     ("clickmodel", "propensity", "estimators"),
     ("logformat", "logcheck", "logread", "logwrite", "log"),
     ("ridge", "positions", "shared_ridge", "pbm", "ranked"),
-    ("clickcounts", "clickem", "clickfit", "clickfacts", "histories"),
+    ("clickcells", "clickcounts", "clickem", "clickfit", "heldout", "clickfacts", "histories"),
     ("bayes", "nets", "confidence", "codes", "sequence", "recommenders"),
     ("policy", "neural", "gradient_bandit", "contexts", "lers", "policies", "datasets", "statistics"),
     ("replay", "scenario", "store", "leaderboard", "lifts"),
