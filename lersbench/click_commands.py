@@ -26,7 +26,7 @@ FOLDER = Path("click-models")
     type=click.FloatRange(0),
     default=1.0,
     show_default=True,
-    help="Pseudo-displays of every item, with the usual click rate; 0 for none.",
+    help="Displays, of the mean attraction, by which every item's are added to; 0 for none.",
 )
 @click.option("--held-out/--no-held-out", default=True, show_default=True, help="Fit five times more, to foresee.")
 @click.option(

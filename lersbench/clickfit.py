@@ -10,7 +10,7 @@ import numpy as np
 
 from lersbench.clickcells import filled
 from lersbench.clickcounts import Counts, count, count_arrays
-from lersbench.clickem import HIGHEST, Problem, climb, restore
+from lersbench.clickem import Problem, climb, restore, smooth
 from lersbench.clickmodel import ClickModel, ubm
 from lersbench.clickmodel import pbm as position_based
 from lersbench.errors import ConfigError, DataError
@@ -18,7 +18,7 @@ from lersbench.jit import kernel
 from lersbench.log import Log
 
 MODELS = ("pbm", "ubm")
-SMOOTHING = 1.0  # pseudo-displays of every item and cell, by default
+SMOOTHING = 1.0  # displays by which every item's are added to, by default
 SURELY = 1e-3  # by chance a whole log would have to lack clickless records less often, to be taken as a filtered one
 FEW = 100.0  # effective displays of a position below which a fit says so
 
@@ -82,7 +82,7 @@ class Fit:
     filtered: bool  # whether clickless records were taken as removed
     why: str  # how that is known, in words, where every record has a click
     removed: float  # how many were, as far as the model can tell
-    trace: np.ndarray  # log-likelihood (with the prior's part) after each accepted step, never decreasing
+    trace: np.ndarray  # log-likelihood after each accepted step, never decreasing
     log_likelihood: float  # of the clicks, given those above and (filtered) that there is one
     perplexity: np.ndarray  # (L,) 2 ** (mean bits a click needs given those above it), of the records fitted
     iterations: int  # EM steps
@@ -203,7 +203,7 @@ def settled(counts: Counts) -> Counts:
     if counts.filtered is not None:
         return counts
     length, alone = counts.length, len(counts.displays)
-    problem = _problem(counts, "pbm", SMOOTHING, False)
+    problem = _problem(counts, "pbm", False)
     weights, attraction = climb(problem, 1e-7, 1000)[:2]
     quiet = np.empty((alone, length))
     chance = math.exp(restore(counts.slates, weights, np.arange(length), attraction, quiet))
@@ -214,22 +214,19 @@ def settled(counts: Counts) -> Counts:
     return counts._replace(filtered=False, why=said, slates=nothing, first=np.empty(0, np.int64))
 
 
-def _problem(counts: Counts, model: str, smoothing: float, filtered: bool) -> Problem:
-    """What EM works on. Prior attraction: the click rate of the most clicked position, which is looked at the most."""
+def _problem(counts: Counts, model: str, filtered: bool) -> Problem:
+    """What EM works on."""
     length = counts.length
     row, column = np.tril_indices(length)
     none = np.arange(length) * np.arange(1, length + 1) // 2
     displays, clicks, after = counts.displays, counts.clicks, np.where(column == 0, row, -1)
-    by_position = np.add.reduceat(clicks.sum(axis=0), none)
     if model == "pbm":
         displays, clicks = (np.add.reduceat(table, none, axis=1) for table in (displays, clicks))
         after = none = np.arange(length)
     if not filtered:
         after = np.full(len(after), -1)
     slates = counts.slates if filtered else np.empty((0, length), np.int32)
-    centre = min(float(by_position.max()) / counts.records, HIGHEST)
-    removed = np.zeros((len(displays), length))
-    return Problem(displays, clicks, after, none, slates, removed, float(smoothing), centre)
+    return Problem(displays, clicks, after, none, slates, np.zeros((len(displays), length)))
 
 
 def fit_counts(
@@ -239,10 +236,9 @@ def fit_counts(
 
     EM until the log-likelihood grows by less than `tolerance`, relative, in a cycle of three steps, at most
     `iterations` steps. (At 1e-7 a million lists would still be several units of log-likelihood below the best, and
-    weights percents away from it; 1e-10 takes twice the steps.) `smoothing` s gives every item s pseudo-displays with
-    the click rate of the most clicked position, so that a rare item comes out as a usual one and not as 0 or 1, and
-    every weight s that are examined every other time; the posterior is what never decreases then. 0 is maximum
-    likelihood. User browsing weights of cells with few displays lean on their neighbours, see `clickcells.filled`.
+    weights percents away from it; 1e-10 takes twice the steps.) Then, with the weights found, every item is given
+    `smoothing` displays more, of the mean attraction, so that a rare one comes out near a usual one and not as 0 or 1;
+    0 leaves it at maximum likelihood. User browsing weights of cells with few displays lean on their neighbours, see `clickcells.filled`.
     Raises a ConfigError for settings that make no sense, and a DataError where the first position has no click: the
     weights are relative to it.
     """
@@ -256,9 +252,11 @@ def fit_counts(
     if filtered and length == 1:
         raise ConfigError("every record has one position and a click at it, so nothing can be said about attraction")
     row, column = np.tril_indices(length)
-    problem = _problem(counts, model, smoothing, filtered)
+    problem = _problem(counts, model, filtered)
     displays = problem.displays
     raw, attraction, trace, steps, converged = climb(problem, tolerance, iterations)
+    if smoothing > 0:
+        smooth(problem, raw, attraction, smoothing)
     raw, attraction = raw / raw[0], attraction * raw[0]
     in_cell, shown = displays.sum(axis=0), displays.sum(axis=1)
     attraction[shown == 0] = np.average(attraction, weights=shown)

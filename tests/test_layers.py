@@ -19,7 +19,7 @@ LAYERS = [  # each may import from those above it, and from its own line
     ("ridge", "positions", "shared_ridge", "pbm", "ranked"),
     ("clickcells", "clickcounts", "clickem", "clickfit", "heldout", "clickfacts", "histories"),
     ("bayes", "nets", "confidence", "codes", "sequence", "recommenders"),
-    ("policy", "neural", "gradient_bandit", "contexts", "lers", "policies", "datasets", "statistics"),
+    ("policy", "neural", "gradient_bandit", "contexts", "lers", "policies", "datasets", "statistics", "alarms"),
     ("replay", "scenario", "store", "leaderboard", "lifts"),
     ("study", "fitting", "drawing", "projections", "labrules", "labfile", "labresults"),
     (
