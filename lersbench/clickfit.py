@@ -238,9 +238,9 @@ def fit_counts(
     `iterations` steps. (At 1e-7 a million lists would still be several units of log-likelihood below the best, and
     weights percents away from it; 1e-10 takes twice the steps.) Then, with the weights found, every item is given
     `smoothing` displays more, of the mean attraction, so that a rare one comes out near a usual one and not as 0 or 1;
-    0 leaves it at maximum likelihood. User browsing weights of cells with few displays lean on their neighbours, see `clickcells.filled`.
-    Raises a ConfigError for settings that make no sense, and a DataError where the first position has no click: the
-    weights are relative to it.
+    0 leaves it at maximum likelihood. User browsing weights of cells with few displays lean on their neighbours, see
+    `clickcells.filled`. Raises a ConfigError for settings that make no sense, and a DataError where the first position
+    has no click: the weights are relative to it.
     """
     _check_model(model)
     if not (tolerance > 0 and iterations >= 1 and smoothing >= 0):

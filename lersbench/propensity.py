@@ -3,9 +3,10 @@
 Such a policy draws its list from the top down: the next item is a with probability worth_a / (sum of the worths not
 yet shown), worth = exp(score). All sums here run over the sets of items that can stand above a position, 2^C of them,
 which is far less than the C! lists. Where all worths are equal any order is as likely as another, and neither is
-needed: `uniform_exposures` takes any number of candidates. Sets are bit masks in increasing order. Once the sets up to S are done, and S
-ends in t ones, the 2^t sets up to S pass their mass on to the 2^t sets after S, those with candidate t added: every
-inner loop is one over neighbouring memory.
+needed: `uniform_exposures` takes any number of candidates.
+
+Sets are bit masks in increasing order. Once the sets up to S are done, and S ends in t ones, the 2^t sets up to S pass
+their mass on to the 2^t sets after S, those with candidate t added: every inner loop is one over neighbouring memory.
 
 12 candidates take 73 us for their placements, 36 us for the exposures of a position-based model and 165 us for those of
 a user browsing model (one record on one core); each further candidate doubles that.

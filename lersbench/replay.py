@@ -204,7 +204,7 @@ def weigh(
     own: bool,
     visit: Visit,
 ) -> None:
-    """Add what the logged `clicks` (C,) and propensities say of a slate: by position, and by both click models if fitted.
+    """Add what the logged `clicks` (C,) and propensities say of a slate: by position, and by click models if fitted.
 
     Where the slate is the logged one (`own`) it depends on what was logged, and only its clicks as they are can speak.
     """

@@ -32,7 +32,7 @@ def summed(values: list[float], weights: list[float], shown: int) -> np.ndarray:
 
 
 def test_three_rows_by_hand() -> None:
-    """p = (1/2, 1/4, 4/5), pi = (1/4, 1/2, 4/5), clicks (1, 0, 1): value 1/2, variance of (1/2, 0, 1) over n - 1 is 1/4."""
+    """p = (1/2, 1/4, 4/5), pi = (1/4, 1/2, 4/5), clicks (1, 0, 1): v = (1/2, 0, 1), of variance 1/4 over n - 1."""
     sums, out = np.zeros(ips.SUMS), np.empty(4)
     for chance, target, click in ((0.5, 0.25, 1.0), (0.25, 0.5, 0.0), (0.8, 0.8, 1.0)):
         ips.add(sums, np.array([0]), np.array([target]), np.array([chance]), np.array([click]), math.inf)
@@ -42,7 +42,9 @@ def test_three_rows_by_hand() -> None:
     assert out[1] == pytest.approx(math.sqrt(0.25 / 3)) == pytest.approx(0.288675, abs=1e-6)
     assert out[2] == pytest.approx(7 / 3 / 3)
     assert out[3] == 0
-    offline = estimators.iips(np.array([[1], [0], [1]]), np.array([[0.25], [0.5], [0.8]]), np.array([[0.5], [0.25], [0.8]]))
+    offline = estimators.iips(
+        np.array([[1], [0], [1]]), np.array([[0.25], [0.5], [0.8]]), np.array([[0.5], [0.25], [0.8]])
+    )
     assert (offline.value(), offline.standard_error(), offline.ess) == pytest.approx((out[0], out[1], 3 * out[2]))
 
 
