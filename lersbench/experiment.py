@@ -90,6 +90,9 @@ def bench(
     with clock("fit"):
         asked = chosen.replay
         fitted = {label: Fitted(log, asked.fit, asked.clip, asked.scale) for label, log in logs.items()}
+        for limit in dict.fromkeys(fitted[case.log].limit for case in cases if case.feedback == "logged"):
+            if limit:
+                say(f"Note: {limit}")
         known = {label: found.known for label, found in fitted.items()}
     if missing:
         for log in logs.values():
@@ -197,6 +200,13 @@ def _check(chosen: scenario.Scenario, log: Log, case: scenario.Case, entries: li
         raise ConfigError(
             f"{chosen.name}: feedback = '{feedback}' needs what was shown, but log '{info.name}' has no 'slate' "
             "and 'clicks' columns; use feedback = 'bandit'."
+        )
+    if feedback in ("logged", "simulated") and info.L == 1:
+        raise ConfigError(
+            f"{chosen.name}: the lists of log '{info.name}' hold one item each. Under feedback = '{feedback}' the "
+            "logged items are the candidates, so every policy would show that item and all would come to one value. "
+            "Fix: give the log all items that were on offer (import impressions --candidates all) with the "
+            "propensity of what was shown, and use feedback = 'replay'."
         )
     if told.replicates == "shuffle" and info.order == "time":
         raise ConfigError(

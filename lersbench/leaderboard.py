@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from lersbench import stability
+from lersbench.alarms import ESTIMATES, gap
 from lersbench.errors import ConfigError, DataError
 from lersbench.extent import bounds, resolution
 from lersbench.metrics import METRICS, Metric
@@ -38,8 +39,8 @@ from lersbench.statistics import (
 SUMMARY = ("variant", "policy", "name", "params", "feedback", "seed", "metric", "value")
 CURVES = (*SUMMARY, "round")
 FURTHER = ("ctr_sum", "misses", "hr@20", "coverage", "diversity", "matches")  # beside the metric ranked by
-FURTHER_LISTS = ("ctr_sum", "ctr_set", "expected_ctr_sum", "expected_ctr_set", "pbm_ips", "ubm_ips", "similarity")
-RATES = ("ctr", "ctr_sum", "ctr_set", "expected_ctr_sum", "expected_ctr_set", "pbm_ips", "ubm_ips")  # lifts make sense
+FURTHER_LISTS = ("ctr_sum", "ctr_set", "expected_ctr_sum", "expected_ctr_set", *ESTIMATES, "similarity")
+RATES = ("ctr", "ctr_sum", "ctr_set", "expected_ctr_sum", "expected_ctr_set", *ESTIMATES)  # lifts make sense
 PROTOCOL = {"slate": 1, "batch": 1}  # what goes without saying in a heading; so does bandit feedback
 PROTOCOLS = {"logged": "logged-click re-ranking", "simulated": "simulated users"}  # of ranked lists, in words
 CURVE_RESAMPLES = 1000  # of the bands of curves; tables use more
@@ -364,6 +365,7 @@ class Board:
     def warnings(self) -> list[str]:
         found = [*unfinished(self.results), *undefined(self.results, self.metric)]
         found += unmeasured(self.results, self.metric)
+        found += alarms(self.results)
         told = self.results.scenario.get("baseline")
         if self.baseline is None and told:
             found.append(f"The scenario's baseline {told!r} was not run, so there are no differences to it.")
@@ -579,6 +581,30 @@ def unmeasured(results: Results, metric: Metric) -> list[str]:
             place = place_in_words(results, variant)
             warnings.append(f"{place}{metric.name} has no value for {', '.join(names)}, which this ranking leaves out.")
     return warnings
+
+
+def alarms(results: Results) -> list[str]:
+    """A line for every estimate by propensity by which, on a uniformly random log, random is not the logger's equal."""
+    lines = []
+    for case in results.cases:
+        if case.protocol != "logged" or results.log(case.variant).get("propensities") != "uniform":
+            continue
+        rows = results.summary[results.summary["variant"] == case.variant].drop_duplicates("policy")
+        labels = [rows.loc[rows["name"] == name, "policy"].min() for name in ("random", "ltr")]
+        for metric, reason in ESTIMATES.items():
+            values = results.final(case.variant, metric)
+            if not set(labels) <= set(values.index):
+                continue
+            errors = results.final(case.variant, f"{metric}_se").reindex(labels, columns=values.columns)
+            found = gap(*values.loc[labels].to_numpy(), *errors.to_numpy(), results.replicates)
+            if found.sure:
+                lines.append(
+                    f"ALARM: {place_in_words(results, case.variant)}{METRICS[metric].title} of {labels[0]} is "
+                    f"{number(found.mean, 4, sign=True)} +- {number(found.half, 4)} from that of the logger "
+                    f"({labels[1]}). On a uniformly random log random must equal the logger: {reason}, and the values "
+                    "of other policies are off by as much or more."
+                )
+    return lines
 
 
 def interval_in_words(results: Results) -> str:
