@@ -12,15 +12,15 @@ import lersbench
 ROOT = Path(lersbench.__file__).parent
 LAYERS = [  # each may import from those above it, and from its own line
     ("errors",),
-    ("jit", "sources", "progress"),
-    ("borrow", "simd", "packed", "linalg", "metrics", "ranges"),
+    ("jit", "sources", "progress", "exchange"),
+    ("borrow", "simd", "packed", "linalg", "metrics", "ranges", "checksums"),
     ("clickmodel", "propensity", "estimators"),
     ("logformat", "logcheck", "logread", "logwrite", "log"),
     ("ridge", "positions", "shared_ridge", "pbm", "ranked"),
     ("clickcounts", "clickem", "clickfit", "clickfacts", "histories"),
     ("bayes", "nets", "confidence", "codes", "sequence", "recommenders"),
     ("policy", "neural", "gradient_bandit", "contexts", "lers", "policies", "datasets", "statistics"),
-    ("replay", "scenario", "store", "leaderboard", "lifts"),
+    ("replay", "scenario", "store", "inputs", "lastrun", "leaderboard", "lifts"),
     ("study", "fitting", "drawing", "projections", "labrules", "labfile", "labresults"),
     (
         "session",
