@@ -135,7 +135,7 @@ def _key(module: str, options: dict[str, Any]) -> str:
 
 
 def stamp(file: Path) -> str:
-    """A name for a file as it is now, without reading it: whatever writes to it changes its ctime, which nobody can set."""
+    """A name for a file as it is now, without reading it: writing changes its ctime, which nobody can set."""
     told = file.stat()
     return f"{file} {told.st_size} {told.st_mtime_ns} {told.st_ctime_ns} {told.st_ino}"
 
