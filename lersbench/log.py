@@ -2,7 +2,9 @@
 
 A log is a folder. `rounds.parquet` (or `rounds/part-*.parquet`, in the order of their names) holds one row a
 round, `items.parquet` one row an item, the optional `users.parquet` one row a user, and `log.json` the sizes,
-the provenance and the licence. List columns have one fixed width in every row. `write` makes a log, `Log.read`
+the provenance and the licence. rounds.parquet carries a checksum of each block and column, log.json the sha256 of all of
+them, of the tables, and of itself (`seal`): reading compares what it reads. A log without them, as other tools write,
+may leave `sums`, `seal`, `digest` and `files` out. List columns have one fixed width in every row. `write` makes a log, `Log.read`
 streams it, `validate` looks at all of it and tells everything that is wrong.
 """
 
