@@ -13,11 +13,7 @@ import numba
 import numpy as np
 import pandas as pd
 
-<<<<<<< HEAD
-from lersbench import apart, inputs, scenario, store
-=======
-from lersbench import apart, scaling, scenario, store
->>>>>>> main
+from lersbench import apart, inputs, scaling, scenario, store
 from lersbench.datasets import build
 from lersbench.datasets.transactions import describe
 from lersbench.errors import ConfigError, RunError
@@ -85,13 +81,9 @@ def bench(
     except OSError as error:
         raise ConfigError(f"The folder of the results, {folder}, cannot be made ({error.strerror}).") from error
     cases = scenario.cases(chosen)
-<<<<<<< HEAD
     with clock("verify"):
         _know(list(logs.values()), say)
-    past = {label: _history(log, entries) for label, log in logs.items()}
-=======
     past = {label: _past(log, entries) for label, log in logs.items()}
->>>>>>> main
     for case in cases:
         _check(chosen, logs[case.log], case, entries)
         jobs += _jobs(chosen, case, logs[case.log], entries, core, past[case.log], drawn)
@@ -307,21 +299,15 @@ def _scale_warning(chosen: scenario.Scenario, log: Log, entries: list[scenario.E
 
 
 def _jobs(
-<<<<<<< HEAD
-    chosen: scenario.Scenario, case: scenario.Case, log: Log, entries: list[scenario.Entry], core: str, past: str,
-    drawn: dict[str, inputs.Inputs],
-) -> list[Job]:  # fmt: skip
-    """Every contender of one case, with the key of all its result depends on; `past` as of `_history`."""
-=======
     chosen: scenario.Scenario,
     case: scenario.Case,
     log: Log,
     entries: list[scenario.Entry],
     core: str,
     past: dict[str, str],
+    drawn: dict[str, inputs.Inputs],
 ) -> list[Job]:
     """Every contender of one case, with the key of all its result depends on; `past` as of `_past`."""
->>>>>>> main
     told = chosen.replay.model_dump()
     for irrelevant in ("seeds", "neural_seeds", "feedback", "slate"):
         told.pop(irrelevant)
@@ -341,14 +327,8 @@ def _jobs(
     for entry in entries:
         if case.feedback not in entry.feedback:
             continue
-<<<<<<< HEAD
         own = [*drawn[entry.label], type(entry.policy).__qualname__, entry.params]
-        if "history" in entry.policy.needs:
-            own.append(past)
-=======
-        own = [store.file_digest(closure(type(entry.policy).__module__)), type(entry.policy).__qualname__, entry.params]
         own += [past[need] for need in NEEDS if need in entry.policy.needs]
->>>>>>> main
         seeds = chosen.replay.seeds
         if entry.policy.apart:
             from lersbench.neural import in_words as torch_in_words
