@@ -42,6 +42,7 @@ class Job:
     entry: scenario.Entry
     case: scenario.Case
     seed: int
+    basis: tuple[Any, ...] = ()  # engine, log and `inputs.Inputs` that the key was made of
 
     @property
     def feedback(self) -> str:

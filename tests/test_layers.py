@@ -12,8 +12,8 @@ import lersbench
 ROOT = Path(lersbench.__file__).parent
 LAYERS = [  # each may import from those above it, and from its own line
     ("errors",),
-    ("jit", "sources", "progress"),
-    ("borrow", "simd", "packed", "linalg", "digits", "ips", "metrics", "ranges"),
+    ("jit", "sources", "progress", "exchange"),
+    ("borrow", "simd", "packed", "linalg", "digits", "ips", "metrics", "ranges", "checksums"),
     ("extent",),
     ("clickmodel", "propensity", "estimators"),
     ("logformat", "logcheck", "logread", "logwrite", "log"),
@@ -21,7 +21,7 @@ LAYERS = [  # each may import from those above it, and from its own line
     ("clickcells", "clickcounts", "clickem", "clickfit", "heldout", "clickfacts", "histories", "halves"),
     ("bayes", "nets", "confidence", "codes", "sequence", "recommenders"),
     ("policy", "warm", "neural", "gradient_bandit", "contexts", "lers", "policies", "datasets", "statistics", "alarms"),
-    ("replay", "scaling", "scenario", "store", "stability", "leaderboard", "lifts"),
+    ("replay", "scaling", "scenario", "store", "inputs", "lastrun", "stability", "leaderboard", "lifts"),
     ("study", "fitting", "drawing", "projections", "labrules", "labfile", "labresults"),
     (
         "session",
