@@ -9,6 +9,7 @@ import numpy as np
 from lersbench.clickfit import Counts, Fit
 from lersbench.clickmodel import parse
 from lersbench.log import LogInfo
+from lersbench.words import one_line
 
 NAMES = {"pbm": "position-based model", "ubm": "user browsing model"}
 
@@ -17,7 +18,7 @@ NAMES = {"pbm": "position-based model", "ubm": "user browsing model"}
 def summary(info: LogInfo, counts: Counts, fits: list[Fit]) -> dict[str, Any]:
     """Everything the report tells, as JSON values. Positions are 1-based, shares are in [0, 1]."""
     return {
-        "log": info.name,
+        "log": one_line(info.name),
         "records": counts.records,
         "positions": counts.length,
         "items": int((counts.displays.sum(axis=1) > 0).sum()),

@@ -19,11 +19,15 @@ import numpy as np
 import pandas as pd
 
 from lersbench.errors import ConfigError, DataError
+from lersbench.files import read_json
 from lersbench.metrics import METRICS, Metric
 from lersbench.statistics import LEVEL, Interval, half_width, interval, paired, rank_ranges
+from lersbench.unpack import read_table
+from lersbench.words import cleaned, defused, markdown, markdown_cell, one_line
 
 SUMMARY = ("variant", "policy", "name", "params", "feedback", "seed", "metric", "value")
 CURVES = (*SUMMARY, "round")
+TEXTS = ("variant", "policy", "name", "feedback", "metric")
 FURTHER = ("ctr_sum", "misses", "hr@20", "coverage", "diversity", "matches")  # beside the metric ranked by
 FURTHER_LISTS = ("ctr_sum", "ctr_set", "expected_ctr_sum", "expected_ctr_set", "pbm_ips", "ubm_ips", "similarity")
 RATES = ("ctr", "ctr_sum", "ctr_set", "expected_ctr_sum", "expected_ctr_set", "pbm_ips", "ubm_ips")  # lifts make sense
@@ -193,7 +197,7 @@ def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     if not path.is_file():
         raise DataError(f"{path} is missing; the run did not finish. Run the scenario again.")
     try:
-        table = pd.read_parquet(path)
+        table = read_table(path, str(path)).to_pandas()
     except (OSError, ValueError) as error:  # pyarrow's errors are both of these
         raise DataError(f"{path} is not a readable Parquet file ({error}); run the scenario again.") from error
     absent = [column for column in columns if column not in table]
@@ -201,6 +205,10 @@ def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
         raise DataError(f"{path} has no column {', '.join(absent)}; it was not written by this version of lersbench.")
     if table.empty:
         raise DataError(f"{path} has no rows: no contender has finished. Run the scenario again.")
+    for column in TEXTS:
+        names = {name: one_line(name) for name in map(str, table[column].unique())}
+        if any(name != text for name, text in names.items()):
+            table[column] = table[column].map(names)
     return table
 
 
@@ -208,8 +216,8 @@ def _read_meta(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise DataError(f"{path} is missing; the run did not finish. Run the scenario again.")
     try:
-        meta = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        meta = cleaned(read_json(path))
+    except (ValueError, OSError) as error:
         raise DataError(f"{path} is not valid JSON ({error}); run the scenario again.") from error
     if not isinstance(meta, dict):
         raise DataError(f"{path} holds no JSON object; run the scenario again.")
@@ -701,17 +709,20 @@ def to_markdown(board: Board) -> str:
     lines: list[str] = []
     for variant in board.results.variants:
         head, rows = cells(board, variant)
-        lines += [f"**{place_in_words(board.results, variant)}{data_in_words(board.results, variant)}**", ""]
-        lines += [markdown_row(head), markdown_row(["---"] * 3 + ["---:"] * (len(head) - 3))]
+        place = f"{place_in_words(board.results, variant)}{data_in_words(board.results, variant)}"
+        lines += [f"**{markdown_cell(place)}**", ""]
+        lines += [markdown_row(head), f"| {' | '.join(['---'] * 3 + ['---:'] * (len(head) - 3))} |"]
         leaders = _leaders(rows)
-        lines += [markdown_row([row[0], f"**{row[1]}**", *row[2:]] if row[1] in leaders else row) for row in rows]
+        lines += [markdown_row(row, bold=1 if row[1] in leaders else None) for row in rows]
         lines.append("")
-    lines += [f"> **Warning:** {line}\n" for line in board.warnings]
-    return "\n".join([*lines, *(f"* {line}" for line in legend(board))]) + "\n"
+    lines += [f"> **Warning:** {markdown_cell(line)}\n" for line in board.warnings]
+    return "\n".join([*lines, *(f"* {markdown(line)}" for line in legend(board))]) + "\n"
 
 
-def markdown_row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
+def markdown_row(cells: Sequence[str], bold: int | None = None) -> str:
+    """A row of a table; the cell number `bold` is so."""
+    texts = [markdown_cell(cell).replace("|", r"\|") for cell in cells]
+    return f"| {' | '.join(f'**{text}**' if at == bold else text for at, text in enumerate(texts))} |"
 
 
 def to_csv(board: Board) -> str:
@@ -719,7 +730,7 @@ def to_csv(board: Board) -> str:
     frame = board.frame
     if board.warnings:
         frame = frame.assign(warning=" ".join(board.warnings))
-    return frame.to_csv(index=False)
+    return defused(frame).to_csv(index=False)
 
 
 def to_json(board: Board) -> str:

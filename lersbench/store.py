@@ -21,6 +21,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lersbench.errors import DataError
+from lersbench.files import naming
+from lersbench.unpack import read_table
 
 
 def digest(content: Any) -> str:
@@ -42,7 +44,8 @@ def replacing(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
-        yield temporary
+        with naming(path):
+            yield temporary
         if path.is_dir():
             shutil.rmtree(path)
         os.replace(temporary, path)
@@ -88,7 +91,7 @@ class Store:
     def get(self, key: str) -> Curve:
         path = self.path(key)
         try:
-            table = pq.read_table(path)
+            table = read_table(path, str(path))
             about = json.loads(table.schema.metadata[b"about"])
         except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
             raise DataError(
