@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from lersbench.errors import ConfigError
-from lersbench.words import check
+from lersbench.words import DEEPEST, check
 
 LARGEST = 4 << 20  # bytes of a TOML file; ours have a few thousand
+DOTTED = re.compile(rf"^[ \t\[]*(?:[\w\"'-]+[ \t]*\.[ \t]*){{{DEEPEST}}}", re.MULTILINE)  # minutes of parsing
 
 
 @contextmanager
@@ -41,10 +43,13 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 def parse_toml(text: str, where: str) -> dict[str, Any]:
     """What a TOML text holds; `where` is what messages call it."""
+    deep = f"{where} is not valid TOML: it is nested too deeply."
+    if DOTTED.search(text):
+        raise ConfigError(deep)
     try:
         content = tomllib.loads(text)
     except RecursionError as error:
-        raise ConfigError(f"{where} is not valid TOML: it is nested too deeply.") from error
+        raise ConfigError(deep) from error
     except ValueError as error:  # also of an integer of thousands of digits
         raise ConfigError(f"{where} is not valid TOML: {error}.") from error
     check(content, where)

@@ -315,7 +315,7 @@ def _explain(where: str, problem: Any) -> str:
         return f"{where}: slate takes a size of 1 or more, or a list of them, not {problem['input']!r}."
     if key == "name":
         takes = f"it names a folder: at most {LONGEST} letters, digits, '.', '_' and '-'"
-        return f"{where}: 'name' is {problem['input']!r}; {takes}."
+        return f"{where}: 'name' is {str(problem['input'])[:60]!r}; {takes}."
     if key == "policies":
         return f"{where}: 'policies' takes at least one [[policies]] entry."
     return f"{where}: '{key}': {problem['msg']} (it is {problem['input']!r})."
