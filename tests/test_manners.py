@@ -108,7 +108,7 @@ def test_pages_hold_no_markup_of_a_name(nasty: Path) -> None:
     assert "<script" not in page and "&lt;script&gt;" in page
     assert "](javascript" not in text and "[x]" in text
     assert r"\<script>" in text and not text.replace(r"\<", "").count("<script")
-    assert not [line for line in text.splitlines() if line.startswith(("# from", "# Title from"))]
+    assert len([line for line in text.splitlines() if line.startswith("# ")]) == 1
 
 
 def test_the_terminal_and_the_tables_take_names_as_text(nasty: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -208,7 +208,7 @@ def _set(log: Path, key: str, value: Any) -> None:
         ("click_model.fade", "x", "click_model.fade is 'x'"),
         ("L", 10**12, "at most C items"),
         ("C", 10**12, "candidates are different items"),
-        ("items", 10**12, "log.json says"),
+        ("items", 10**12, "C is 4 and items 1000000000000"),
     ],
 )
 def test_opening_and_validating_say_the_same_of_junk(log: Path, key: str, value: Any, complaint: str) -> None:
@@ -268,7 +268,7 @@ def test_ordinary_tables_come_out_as_pyarrow_reads_them(tmp_path: Path) -> None:
 
 
 def test_packed_csv_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("a.csv.gz", "a.csv.xz", "a.csv.bz2", "a.csv.zip", "a.csv.zst"):
+    for name in ("a.csv.gz", "a.csv.xz", "a.csv.bz2", "a.csv.zip"):
         pd.DataFrame({"request": np.zeros(200_000, int)}).to_csv(tmp_path / name)
         unpack.check_text(tmp_path / name)
         with monkeypatch.context() as patch:
