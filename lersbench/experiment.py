@@ -18,7 +18,7 @@ from lersbench.datasets import build
 from lersbench.datasets.transactions import describe
 from lersbench.errors import ConfigError, RunError
 from lersbench.fitting import Fitted
-from lersbench.histories import history_arrays
+from lersbench.histories import NEEDS, arrays_for
 from lersbench.log import Log
 from lersbench.policy import KernelPolicy
 from lersbench.progress import Bar, Tell, silent
@@ -81,7 +81,7 @@ def bench(
         raise ConfigError(f"The folder of the results, {folder}, cannot be made ({error.strerror}).") from error
     core = store.file_digest(closure("lersbench.session"))
     cases = scenario.cases(chosen)
-    past = {label: _history(log, entries) for label, log in logs.items()}
+    past = {label: _past(log, entries) for label, log in logs.items()}
     for case in cases:
         _check(chosen, logs[case.log], case, entries)
         jobs += _jobs(chosen, case, logs[case.log], entries, core, past[case.log])
@@ -224,7 +224,13 @@ def _check(chosen: scenario.Scenario, log: Log, case: scenario.Case, entries: li
                 f"{chosen.name}: interactions = {list(told.interactions)}, but the context has {info.d} values "
                 f"and an item {info.p} static features."
             )
-    have = {"context": spec.d > 0, "features": spec.m > 0, "weights": told.fit > 0, "history": True}  # see _history
+    have = {
+        "context": spec.d > 0,
+        "features": spec.m > 0,
+        "weights": told.fit > 0,
+        "history": True,
+        "past": True,
+    }  # see _past
     fix = {
         "weights": "set [replay] fit to the number of rounds, from the first on, that a click model is fitted on",
         "context": "choose a log with a context",
@@ -238,21 +244,28 @@ def _check(chosen: scenario.Scenario, log: Log, case: scenario.Case, entries: li
                 )
 
 
-def _history(log: Log, entries: list[scenario.Entry]) -> str:
-    """A name for the past of users and items that policies learn from, which is no part of the log's digest; "" where
-    none of them does. Raises ConfigError where the log lacks it."""
-    if not any("history" in entry.policy.needs for entry in entries):
-        return ""
-    total = hashlib.sha256()
-    for name, values in history_arrays(log.user_table(), log.item_table()).items():
-        total.update(name.encode() + str(values.shape).encode() + values.tobytes())
-    return total.hexdigest()
+def _past(log: Log, entries: list[scenario.Entry]) -> dict[str, str]:
+    """For each of NEEDS that a policy has, a name for the past of users and items it learns from, which is no part of
+    the log's digest. Raises ConfigError where the log lacks it."""
+    found = {}
+    for need in NEEDS:
+        if any(need in entry.policy.needs for entry in entries):
+            total = hashlib.sha256()
+            for name, values in arrays_for((need,), log.user_table(), log.item_table()).items():
+                total.update(name.encode() + str(values.shape).encode() + values.tobytes())
+            found[need] = total.hexdigest()
+    return found
 
 
 def _jobs(
-    chosen: scenario.Scenario, case: scenario.Case, log: Log, entries: list[scenario.Entry], core: str, past: str
+    chosen: scenario.Scenario,
+    case: scenario.Case,
+    log: Log,
+    entries: list[scenario.Entry],
+    core: str,
+    past: dict[str, str],
 ) -> list[Job]:
-    """Every contender of one case, with the key of all its result depends on; `past` as of `_history`."""
+    """Every contender of one case, with the key of all its result depends on; `past` as of `_past`."""
     told = chosen.replay.model_dump()
     for irrelevant in ("seeds", "neural_seeds", "feedback", "slate"):
         told.pop(irrelevant)
@@ -274,8 +287,7 @@ def _jobs(
         if case.feedback not in entry.feedback:
             continue
         own = [store.file_digest(closure(type(entry.policy).__module__)), type(entry.policy).__qualname__, entry.params]
-        if "history" in entry.policy.needs:
-            own.append(past)
+        own += [past[need] for need in NEEDS if need in entry.policy.needs]
         seeds = chosen.replay.seeds
         if entry.policy.apart:
             from lersbench.neural import in_words as torch_in_words

@@ -17,9 +17,9 @@ LAYERS = [  # each may import from those above it, and from its own line
     ("clickmodel", "propensity", "estimators"),
     ("unpack", "logfacts", "logformat", "logcheck", "logread", "logwrite", "log"),
     ("ridge", "positions", "shared_ridge", "pbm", "ranked"),
-    ("clickcounts", "clickem", "clickfit", "clickfacts", "histories"),
+    ("clickcounts", "clickem", "clickfit", "clickfacts", "histories", "halves"),
     ("bayes", "nets", "confidence", "codes", "sequence", "recommenders"),
-    ("policy", "neural", "gradient_bandit", "contexts", "lers", "policies", "datasets", "statistics"),
+    ("policy", "warm", "neural", "gradient_bandit", "contexts", "lers", "policies", "datasets", "statistics"),
     ("replay", "scenario", "store", "leaderboard", "lifts"),
     ("study", "fitting", "drawing", "projections", "labrules", "labfile", "labresults"),
     (
