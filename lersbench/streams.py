@@ -1,7 +1,8 @@
 """stdout and stderr that outlast their readers: `lersbench bench active | head -1` does its work to the end.
 
 A pipe that nobody reads any more, or a stream that was closed (`2>&-`), takes what it is given and drops it, so the
-exit code tells of the work alone. A full disk behind stdout is an error, as everywhere.
+exit code tells of the work alone. A full disk behind stdout is an error, as everywhere; behind stderr there is nobody
+to tell.
 """
 
 from __future__ import annotations
@@ -13,19 +14,19 @@ from typing import Any
 
 
 class _Lasting(io.FileIO):
-    """A file descriptor that becomes /dev/null when its reader has gone, for the processes started later too."""
+    """A file descriptor that becomes /dev/null when its reader has gone or its disk is full, for later processes too."""
 
     def write(self, data: Any) -> int:
         try:
             return super().write(data)
-        except BrokenPipeError:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self.fileno())
-            os.close(nowhere)
-            return len(memoryview(data).cast("B"))
         except OSError as error:
-            error.filename = {1: "stdout", 2: "stderr"}[self.fileno()]
-            raise
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.fileno())  # else Python would try again, and fail, when it ends
+            os.close(nowhere)
+            if self.fileno() == 1 and not isinstance(error, BrokenPipeError):
+                error.filename = "stdout"
+                raise
+            return len(memoryview(data).cast("B"))
 
 
 def outlast_readers() -> None:
