@@ -14,7 +14,7 @@ from typing import Any
 
 
 class _Lasting(io.FileIO):
-    """A file descriptor that becomes /dev/null when its reader has gone or its disk is full, for later processes too."""
+    """A file descriptor that becomes /dev/null when its reader has gone or its disk is full."""
 
     def write(self, data: Any) -> int:
         try:
