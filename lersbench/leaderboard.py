@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
 from lersbench.errors import ConfigError, DataError
 from lersbench.metrics import METRICS, Metric
@@ -61,12 +62,32 @@ class Case:
 # Reading results ------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Results:
-    """One run: tidy `curves`, final values `summary` (a row a contender, seed and metric), and run.json as `meta`."""
+    """One run: final values `summary` (a row a contender, seed and metric), and run.json as `meta`.
+
+    Curves may be large, and are read from `path` when they are asked for.
+    """
 
     path: Path
-    curves: pd.DataFrame
     summary: pd.DataFrame
     meta: dict[str, Any]
+
+    def curves(self, metric: str) -> pd.DataFrame:
+        """The curves of a metric, of the contenders of `summary`: variant, policy, feedback, seed, round, value."""
+        path, text = self.path / "curves.parquet", ["variant", "policy", "feedback"]
+        try:
+            table = pq.read_table(
+                path,
+                columns=[*text, "seed", "round", "value"],
+                filters=[("metric", "=", metric)],
+                read_dictionary=text,
+            ).to_pandas()
+        except (OSError, ValueError) as error:  # pyarrow's errors are both of these
+            raise DataError(f"{path} is not a readable Parquet file ({error}); run the scenario again.") from error
+        table = table.astype(dict.fromkeys(text, object))
+        known = pd.MultiIndex.from_frame(self.summary[["variant", "policy"]].drop_duplicates())
+        plain = pd.MultiIndex.from_frame(table[["variant", "policy"]]).isin(known)
+        table["policy"] = table["policy"].where(plain, table["policy"] + " (" + table["feedback"] + ")")
+        return table[pd.MultiIndex.from_frame(table[["variant", "policy"]]).isin(known)]
 
     @property
     def scenario(self) -> dict[str, Any]:
@@ -163,14 +184,14 @@ def load(run_dir: str | Path) -> Results:
     run_dir = Path(run_dir)
     if not run_dir.is_dir():
         raise ConfigError(f"There are no results at {run_dir}: run the scenario first (lersbench bench SCENARIO).")
-    curves = _name_regimes(_read_table(run_dir / "curves.parquet", CURVES))
+    _check_table(run_dir / "curves.parquet", CURVES)
     summary = _name_regimes(_read_table(run_dir / "summary.parquet", SUMMARY))
     key = ["variant", "policy", "metric", "seed"]
     twice = summary[summary.duplicated(key)]
     if len(twice):
         first = ", ".join(f"{column} {twice.iloc[0][column]!r}" for column in key)
         raise DataError(f"{run_dir / 'summary.parquet'} holds two values for {first}; run the scenario again.")
-    return Results(run_dir, curves, summary, _read_meta(run_dir / "run.json"))
+    return Results(run_dir, summary, _read_meta(run_dir / "run.json"))
 
 
 def regime_label(policy: str, feedback: str) -> str:
@@ -189,19 +210,27 @@ def _name_regimes(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(policy=table["policy"].where(~rows, table["policy"] + " (" + table["feedback"] + ")"))
 
 
-def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+def _check_table(path: Path, columns: Sequence[str]) -> None:
+    """Raise DataError where a table is not there, or not what it must be, as far as its footer tells."""
     if not path.is_file():
         raise DataError(f"{path} is missing; the run did not finish. Run the scenario again.")
     try:
-        table = pd.read_parquet(path)
+        about = pq.read_metadata(path)
     except (OSError, ValueError) as error:  # pyarrow's errors are both of these
         raise DataError(f"{path} is not a readable Parquet file ({error}); run the scenario again.") from error
-    absent = [column for column in columns if column not in table]
+    absent = [column for column in columns if column not in about.schema.names]
     if absent:
         raise DataError(f"{path} has no column {', '.join(absent)}; it was not written by this version of lersbench.")
-    if table.empty:
+    if not about.num_rows:
         raise DataError(f"{path} has no rows: no contender has finished. Run the scenario again.")
-    return table
+
+
+def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    _check_table(path, columns)
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} is not a readable Parquet file ({error}); run the scenario again.") from error
 
 
 def _read_meta(path: Path) -> dict[str, Any]:

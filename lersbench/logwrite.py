@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
+from lersbench import leftovers
 from lersbench.errors import ConfigError, DataError
 from lersbench.logcheck import Checks, Report
 from lersbench.logformat import (
@@ -337,7 +338,8 @@ def _staged(fs: pafs.FileSystem, target: str) -> Iterator[Path]:
     parent = Path(target).parent if local else None
     if parent:
         parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".lersbench-", dir=parent) as folder:
+        leftovers.sweep(parent)
+    with tempfile.TemporaryDirectory(prefix=leftovers.prefix("lersbench"), dir=parent) as folder:
         stage = Path(folder) / "log"
         stage.mkdir()
         yield stage

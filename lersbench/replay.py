@@ -60,6 +60,7 @@ class Rows(NamedTuple):
     best: np.ndarray  # (n,) value of the best slate of the round
     liked_from: np.ndarray  # (n + 1,) int64; row i likes the candidates liked[liked_from[i]:liked_from[i + 1]]
     liked: np.ndarray  # (likes,) int64
+    number: np.ndarray  # (likes,) int32, of each like among the distinct ones of the log; (0,) where not counted
     users: Users
     logger: Logger
 
@@ -245,12 +246,13 @@ def count(
         weigh(meter, rows.logger, row, round.candidates, rows.rewards[row], slate, protocol.own, scratch.visit)
     if protocol.similar:
         metrics.count_similarity(meter, round.features, slate, scratch.visit.total)
-    metrics.count_slate(meter, round.user, round.candidates, slate, rewards)
+    first, last = rows.liked_from[row], rows.liked_from[row + 1]
+    metrics.count_slate(meter, round.candidates, slate, rewards, rows.liked[first:last], rows.number[first:last])
     metrics.count_recommendation(meter, round.scores[slate[0]], protocol.silence, rewards[0])
     if protocol.known:
         metrics.count_regret(meter, rows.best[row], rows.value[row], slate)
     if protocol.ranked:
-        metrics.count_ranking(meter, round.scores, slate, rows.liked[rows.liked_from[row] : rows.liked_from[row + 1]])
+        metrics.count_ranking(meter, round.scores, slate, rows.liked[first:last])
 
 
 @inlined
@@ -603,6 +605,7 @@ def rows_of(chunk: Chunk, items: np.ndarray | Known, feedback: str, slate: int, 
         _best(value, slate) if value.shape[0] else np.zeros(0),
         np.concatenate([[0], np.cumsum(np.bincount(liked_row, minlength=n))]),
         np.ascontiguousarray(liked),  # nonzero gives columns of one array, which would be one more signature
+        np.empty(0, np.int32),
         _users(known, attraction, candidates, slate),
         _logger(known, scores, candidates, n),
     )

@@ -12,8 +12,8 @@ import lersbench
 ROOT = Path(lersbench.__file__).parent
 LAYERS = [  # each may import from those above it, and from its own line
     ("errors",),
-    ("jit", "sources", "progress"),
-    ("borrow", "simd", "packed", "linalg", "metrics", "ranges"),
+    ("jit", "sources", "progress", "workers", "leftovers", "ending"),
+    ("borrow", "simd", "packed", "linalg", "metrics", "likes", "ranges", "bounds"),
     ("clickmodel", "propensity", "estimators"),
     ("logformat", "logcheck", "logread", "logwrite", "log"),
     ("ridge", "positions", "shared_ridge", "pbm", "ranked"),

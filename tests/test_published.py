@@ -40,7 +40,7 @@ def results(told: list[dict[str, Any]] | None, finals: dict[tuple[str, str, str]
         "seeds": [0, 1, 2],
         "policy_seconds": [["lers", "full", 20.0], ["lers", "bandit", 7.0]],
     }
-    return Results(Path("run"), pd.DataFrame(), pd.DataFrame(rows), meta)
+    return Results(Path("run"), pd.DataFrame(rows), meta)
 
 
 @pytest.fixture

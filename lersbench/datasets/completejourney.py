@@ -47,6 +47,9 @@ GROUPS = 7  # streamers kept in the published study
 ITERATIONS = 200  # of k-means at most
 
 
+size = transactions.size
+
+
 def build(
     out: Path,
     *,
