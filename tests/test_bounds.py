@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lersbench import bounds, scenario
+from lersbench import bounds, labfile, scenario
 from lersbench.datasets import size_of
 from lersbench.errors import ConfigError
 from lersbench.log import Log
@@ -58,6 +58,11 @@ def test_what_is_too_large_is_refused_at_once(tmp_path: Path, case: str) -> None
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, preexec_fn=limit_memory)
     assert done.returncode == 2 and words in done.stderr and "--large" in done.stderr, done.stderr
     assert os.times().children_user - start < 60 and not (tmp_path / "results").exists()
+
+
+def test_an_experiment_has_limits_too() -> None:
+    with pytest.raises(ConfigError, match=r"contenders would be needed, where the limit is 100,000\. .* --large"):
+        labfile.read("lers-cells", {"replay.seeds": 10**9})
 
 
 def test_large_is_the_one_word_that_lifts_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
