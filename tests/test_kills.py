@@ -78,11 +78,11 @@ class Place:
 
     def start(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "lersbench", *self.command]
-        log = (self.folder / "talk.txt").open("ab")
-        return subprocess.Popen(command, cwd=self.folder, env=self.env, stdout=log, stderr=log)
+        with (self.folder / "talk.txt").open("ab") as talk:
+            return subprocess.Popen(command, cwd=self.folder, env=self.env, stdout=talk, stderr=talk)
 
     def run(self) -> None:
-        assert self.start().wait(300) == 0, (self.folder / "talk.txt").read_text()[-3000:]
+        assert self.start().wait(900) == 0, (self.folder / "talk.txt").read_text()[-3000:]
 
     def clear(self) -> None:
         shutil.rmtree(self.folder / "results")
@@ -106,7 +106,7 @@ class Place:
         first.wait(60)
         leftovers.wait_until(lambda: not any(leftovers.lives(pid) for pid in workers), 10)
         for other in others:
-            assert other.wait(300) == 0, (self.folder / "talk.txt").read_text()[-3000:]
+            assert other.wait(900) == 0, (self.folder / "talk.txt").read_text()[-3000:]
         self.run()
         assert self.result() == self.right
         hidden = leftovers.temporaries(self.folder / "results") + leftovers.temporaries(self.folder / "cache" / "logs")
