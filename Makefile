@@ -11,7 +11,7 @@ READY := .venv/.ready
 .DEFAULT_GOAL := help
 NAMED = $(if $(filter command environment,$(firstword $(origin SCENARIO))),$(SCENARIO))
 WHICH = $(if $(DATASET),--dataset $(DATASET)) $(if $(QUICK),--quick)
-.PHONY: help install bench thesis leaderboard plots report test test-slow lint benchmark clean
+.PHONY: help install bench thesis leaderboard plots report test test-slow test-cpus lint benchmark clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ test: $(READY) ## the test suite (minutes)
 
 test-slow: $(READY) ## the proofs that take long: memory of a 2 GB stream, 200 kills, the wheel in an empty environment
 	@$(BIN)/python -m pytest -m slow $(ARGS)
+
+test-cpus: $(READY) ## the test suite as on other processors, five times
+	@$(BIN)/python -m tests.cpus $(ARGS)
 
 lint: $(READY) ## ruff and mypy
 	@$(BIN)/ruff check .

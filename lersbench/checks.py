@@ -3,8 +3,9 @@
 A check is a function `(bench) -> None` whose docstring begins with its title; it raises AssertionError with a
 sentence that says what went wrong. All of them play small made-up logs through the engines that real runs use.
 
-Two class attributes of a policy speak to the checks. `learns = False`: it is not expected to find a good item.
+Class attributes of a policy speak to the checks. `learns = False`: it is not expected to find a good item.
 `working = ("cache", ...)`: these fields of its state are working memory, which may differ between equal runs.
+`by_order = True` or `shows_the_log = True`: it goes by the order of the candidates, and says so.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from lersbench.policy import KernelPolicy, Policy, Round, Spec, find, make
 from lersbench.replay import Contender, Protocol, batched, compiled, rows_of
 
 TIES = 12345  # seed of the random order of equal scores in all checks
+FAR = 5.0  # standard errors: chance comes so far once in 1.7 million times
 
 
 class Result(NamedTuple):
@@ -124,7 +126,7 @@ def make_world(
     logged_clicks = np.round(np.take_along_axis(rewards, logged, axis=1))
     unknown, users = np.zeros((0, candidates)), rng.integers(0, 7, n)
     items = rng.normal(size=(n_items, 2))
-    history = made_up_history(7, n_items, good)
+    history = made_up_history(7, n_items, good) | made_up_past(7, n_items, d)
     spec = Spec(n_items, candidates, slate, d, m, n, 7, items, *made_up_weights(candidates), history)
     likely, none = np.full((n, slate), 1 / candidates), np.zeros((0, 0))
     chunk = Chunk(
@@ -152,6 +154,28 @@ def made_up_history(users: int, items: int, good: int = -1) -> dict[str, np.ndar
         "order_streamers": rng.integers(0, 3, (users, 16)),
         "baskets": rng.normal(size=(users, 16, 6)).astype(np.float32),
         "products": products,
+    }
+
+
+def made_up_past(users: int, items: int, d: int) -> dict[str, np.ndarray]:
+    """What was bought before, as `Spec` holds it; the last item is new, and so is the last user."""
+    rng = np.random.default_rng(4)
+    windows = rng.integers(1, 5, users)
+    windows[-1:] = 0
+    bought = (rng.random((users, items)) < 0.4) & (windows[:, None] > 0) & (np.arange(items) < items - 1)
+    rate = rng.random(items)
+    rate[-1:] = np.nan
+    return {
+        "bought_start": np.append(0, np.cumsum(bought.sum(axis=1))),
+        "bought": np.nonzero(bought)[1],
+        "bought_orders": rng.integers(1, 4, bought.sum()).astype(float),
+        "bought_rate": rng.random(bought.sum()),
+        "known": rng.normal(size=(users, d)),
+        "past_windows": windows,
+        "last_streamer": np.where(windows > 0, rng.integers(0, 3, users), -1),
+        "popularity": rng.integers(1, 9, items).astype(float),
+        "past_rate": rate,
+        "sellers": np.eye(3)[rng.integers(0, 3, items)],
     }
 
 
@@ -276,26 +300,46 @@ def leaves(state: Any, path: str = "state") -> dict[str, np.ndarray]:
     return {key: leaf for name, part in state.items() for key, leaf in leaves(part, f"{path}.{name}").items()}
 
 
+OWN, TORCH = 1e-9, 1e-4
+"""Relative errors within which two runs of one seed must agree: in our own arithmetic, and in torch's single precision,
+whose products depend on the processor, on the number of rows and on where in memory their inputs begin."""
+
+
+def _rounding(learned: dict[str, np.ndarray]) -> float:
+    """The error allowed in a run that has learned this."""
+    return TORCH if any(value.dtype == np.float32 for value in learned.values()) else OWN
+
+
+def _close(ours: np.ndarray, theirs: np.ndarray, rounding: float) -> np.ndarray:
+    """Which numbers are the same, up to `rounding` of themselves or of the largest of them."""
+    whole = np.abs(ours[np.isfinite(ours)]).max(initial=1e-300)
+    return np.isclose(ours, theirs, rounding, rounding * max(whole, 1.0), equal_nan=True)
+
+
 def _same_state(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray], what: str) -> None:
     assert ours.keys() == theirs.keys(), f"{what}: one state holds {sorted(ours)}, the other {sorted(theirs)}."
     for path, value in ours.items():
-        if value.dtype.kind in "fiub":
-            same = value.shape == theirs[path].shape and np.allclose(value, theirs[path], 1e-9, 1e-9, equal_nan=True)
+        if value.dtype.kind == "f":
+            same = value.shape == theirs[path].shape and bool(_close(value, theirs[path], _rounding(ours)).all())
         else:
             same = np.array_equal(value, theirs[path])
         assert same, f"{what}: {path} differs."
 
 
 def _same_run(one: Run, other: Run, what: str) -> None:
+    rounding = _rounding(one.learned)
+    for name in ("scores", "propensities"):
+        same = _close(getattr(one, name), getattr(other, name), rounding).all(axis=1)
+        assert same.all(), f"{what}: in round {np.argmin(same)} round.{name} differ."
     differ = np.flatnonzero((one.slates != other.slates).any(axis=1))
+    if rounding == TORCH:  # scores as near to each other as that are equal
+        here, there = (np.take_along_axis(one.scores, slates, axis=1)[differ] for slates in (one.slates, other.slates))
+        differ = differ[~_close(here, there, rounding).all(axis=1)]
+    else:
+        assert np.array_equal(one.shown, other.shown), f"{what}: the items shown differ."
     if differ.size:
         t = differ[0]
         raise AssertionError(f"{what}: in round {t} the slates are {one.slates[t]} and {other.slates[t]}.")
-    for name in ("scores", "propensities"):
-        ours, theirs = getattr(one, name), getattr(other, name)
-        same = np.isclose(ours, theirs, 1e-9, 1e-9).all(axis=1)
-        assert same.all(), f"{what}: in round {np.argmin(same)} round.{name} differ."
-    assert np.array_equal(one.shown, other.shown), f"{what}: the items shown differ."
     _same_state(one.learned, other.learned, what)
 
 
@@ -313,7 +357,7 @@ def check_slates(bench: Bench) -> None:
             assert ((run.slates >= 0) & (run.slates < candidates)).all(), f"{where}, an index is not in 0..C-1."
             distinct = (np.diff(np.sort(run.slates, axis=1), axis=1) > 0).all()
             assert distinct, f"{where}, a candidate is shown twice in one slate."
-            assert not np.isnan(run.scores).any(), f"{where}, a score is not a number."
+            assert np.isfinite(run.scores).all(), f"{where}, a score is not a finite number."
             sound = (run.propensities >= 0) & (run.propensities <= 1 + 1e-9)
             assert sound.all(), f"{where}, a propensity is not in [0, 1]."
 
@@ -416,6 +460,36 @@ def check_no_peeking(bench: Bench) -> None:
         _same_run(run, other, "Two logs that differ only in unrevealed rewards")
 
 
+def check_order(bench: Bench) -> None:
+    """No profit from an order: with candidates permuted, or items renumbered, the same ones are chosen, up to ties.
+
+    Every round offers candidates in a random order, and items have random numbers. So a policy that does not go by them
+    shows every place of the list equally often, and low numbers as often as high ones. Where nothing ever pays all
+    running means are equal: there it shows who breaks ties by an index.
+    """
+    if bench.policy.by_order or bench.policy.shows_the_log:
+        return
+    n, wide, slate, n_items = 480, 4, 2, 40
+    for pays in (0.0, 1.0):
+        world = make_world(n, wide, slate, n_items, seed=5)
+        run = bench.play(world, batch=4, rewards=pays * world.chunk.rewards)
+        where = "Candidates come in random order" + ("" if pays else ", nothing pays")
+        for k in range(slate):
+            times = np.bincount(run.slates[:, k], minlength=wide)
+            far = np.abs(times - n / wide) / np.sqrt(n / wide * (1 - 1 / wide))
+            assert far.max() < FAR, (
+                f"{where}: place {far.argmax()} of the list is at position {k} of the slate in "
+                f"{times[far.argmax()]} of {n} rounds, where {n / wide:.0f} are due. Break ties by round.ties "
+                "(linalg.top_k), not by the index."
+            )
+        shown = run.shown.astype(float)
+        r = np.corrcoef(np.arange(n_items), shown)[0, 1] if np.ptp(shown) else 0.0
+        assert abs(r) * np.sqrt(n_items - 1) < FAR, (
+            f"{where}: items of {'low' if r < 0 else 'high'} number are shown more often (correlation {r:.2f}), though "
+            "numbers mean nothing. Break ties by round.ties (linalg.top_k), not by the number of the item."
+        )
+
+
 def check_unseen(bench: Bench) -> None:
     """Learns only where `seen` says so, and writes to nothing but its state."""
     world = make_world(60, 5, 3)
@@ -513,6 +587,7 @@ CHECKS: list[Callable[[Bench], None]] = [
     check_engines,
     check_delay,
     check_no_peeking,
+    check_order,
     check_unseen,
     check_wins,
     check_learns,

@@ -151,9 +151,12 @@ class Full(nn.Module):
     def get_extra_state(self) -> Any:
         held = {name: getattr(self, name) for name in ("Z", "inverse")}
         held |= {"shown": self.shown[: self.t].clone(), "L": self.L[: self.t, : self.t].clone()}
-        return held | {"updates": self.updates}
+        return held | {"updates": self.updates, "room": len(self.L)}
 
     def set_extra_state(self, state: Any) -> None:
-        for name in ("shown", "L", "Z", "inverse"):
+        for name in ("Z", "inverse"):
             setattr(self, name, state[name].to(self.Z))
-        self.t, self.updates = len(self.L), state["updates"]
+        self.t, self.updates = 0, state["updates"]
+        self._claim(state["room"])  # the room it had: torch's kernels round by where numbers lie
+        self.t = len(state["L"])
+        self.shown[: self.t], self.L[: self.t, : self.t] = state["shown"].to(self.Z), state["L"].to(self.Z)

@@ -15,6 +15,10 @@ class RunError(LersbenchError):
     exit_code = 1
 
 
+class LostDigits(ArithmeticError):
+    """A kernel's numbers have lost their digits, most often to columns that are too large; the replay says which."""
+
+
 class ConfigError(LersbenchError):
     """A scenario, policy, option or other request that cannot be carried out as written (exit code 2)."""
 

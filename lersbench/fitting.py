@@ -12,23 +12,30 @@ from lersbench.clickfit import Counts, Fit, count, fit_counts
 from lersbench.clickmodel import parse
 from lersbench.log import Log
 from lersbench.replay import Known, Logger, known_of
+from lersbench.scaling import standard, standard_items
 
 
 class Fitted:
-    """The click models of one log; fitted, on its first `rounds` rounds, when they are first asked for.
+    """The click models and the scales of one log; fitted, on its first `rounds` rounds, when they are first asked for.
 
-    `rounds` 0 fits none. `clip` is the largest weight of a record in the estimates by inverse propensity.
+    `rounds` 0 fits none, and a log without shown lists has no click model. `clip` is the largest weight of a record in
+    the estimates by inverse propensity. `scale` as in `[replay]`: "standard" or "none".
     """
 
-    def __init__(self, log: Log, rounds: int, clip: float):
-        self.log, self.rounds, self.clip = log, rounds, clip
+    def __init__(self, log: Log, rounds: int, clip: float, scale: str = "none"):
+        self.log, self.clip = log, clip
+        self.rounds = rounds if {"slate", "clicks"} <= set(log.info.columns) else 0
+        self.scaled = rounds if scale == "standard" else 0
 
     @cached_property
     def known(self) -> Known:
         """What `replay.rows_of` takes. Raises as `clickfit.count` and `clickfit.fit_counts` do."""
         table = self.log.item_table()
         family = table["family"].to_numpy(np.int64) if "family" in table else None
-        found = known_of(self.log.items, self.log.info.items, family)
+        items = standard_items(self.log.items) if self.scaled else self.log.items
+        found = known_of(items, self.log.info.items, family)
+        if self.scaled:
+            found = found._replace(scales=standard(self.log, self.scaled))
         if self.log.info.click_model:
             found = found._replace(model=parse(self.log.info.click_model))
         uniform = self.log.info.propensities == "uniform" and self.log.info.C == self.log.info.L

@@ -80,7 +80,7 @@ class Recurrent(Part):
 
 
 def _with_nobody(values: np.ndarray, nothing: int) -> Tensor:
-    return torch.from_numpy(np.concatenate([values, np.full_like(values[:1], nothing)]))
+    return torch.tensor(np.concatenate([values, np.full_like(values[:1], nothing)]))  # in memory of torch, see `tensor`
 
 
 class Learned(nn.Module):
@@ -101,7 +101,7 @@ class Learned(nn.Module):
         self.parts = cast(list[Part], nn.ModuleList(parts))
         self.coder, self.recommender = coder, recommender
         self.stopping, self.revealed = Stopping(patience), Revealed()
-        self.register_buffer("products", torch.from_numpy(np.array(products)), persistent=False)
+        self.register_buffer("products", torch.tensor(products), persistent=False)
         self.register_buffer("pretrained", torch.zeros((), dtype=torch.bool))
 
     def context(self, users: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ import numpy as np
 from lersbench.jit import inlined, kernel
 
 MASK = 0xFFFFFFFF
+FIRST = 1e300  # the score of what was never shown and so goes first: above all others, and finite, as scores must be
 
 
 @inlined

@@ -89,7 +89,7 @@ def _registry() -> dict[str, Metric]:
             "HR@20 per round, as published",
             "%",
             "higher",
-            f"The same with ties in file order ({study}).",
+            f"The same with ties in the order of the published file ({study}).",
         ),
         Metric("matches", "Matched rounds", "count", "neither", "Rounds in which the policy chose what the log shows."),
         Metric(
@@ -198,7 +198,8 @@ def _registry() -> dict[str, Metric]:
             f"HR@{top}, as published",
             "%",
             "higher",
-            f"Likes in the top {top} % of the ranking by score, of all likes so far, ties in file order ({study}).",
+            f"Likes in the top {top} % of the ranking by score, of all likes so far, ties in the order of the "
+            f"published file ({study}).",
         )
         for top in TOPS
     ]
@@ -236,10 +237,14 @@ class Meter(NamedTuple):
     fault: (
         np.ndarray
     )  # (2,) int64: kind of the first broken slate (0 none, 1 index, 2 repeated, 3 NaN score), and its row
+    published: np.ndarray  # (n_items,) int64, place of each item in the file of a study; (0,) where there is none
 
 
-def new_meter(n_items: int, checkpoints: np.ndarray, likes: int) -> Meter:
-    """A meter at zero. `likes` are the numbers given to likes so far (see `likes.Likes`); 0 leaves coverage out."""
+def new_meter(n_items: int, checkpoints: np.ndarray, likes: int, published: np.ndarray | None = None) -> Meter:
+    """A meter at zero. `likes` are the numbers given to likes so far (see `likes.Likes`); 0 leaves coverage out.
+
+    `published` (n_items,) orders equal scores in the published metrics; left out, they stand as the candidates do.
+    """
     return Meter(
         np.zeros(SUMS),
         np.zeros((2, len(TOPS))),
@@ -249,6 +254,7 @@ def new_meter(n_items: int, checkpoints: np.ndarray, likes: int) -> Meter:
         np.zeros(1, np.int64),
         np.full((checkpoints.size, len(NAMES)), np.nan),
         np.zeros(2, np.int64),
+        np.empty(0, np.int64) if published is None else published.astype(np.int64),
     )
 
 
@@ -388,16 +394,18 @@ def count_ips(
 
 
 @kernel
-def count_ranking(meter: Meter, scores: np.ndarray, slate: np.ndarray, liked: np.ndarray) -> None:
-    """Add the ranks of the `liked` candidates (indices, ascending) of one round.
+def count_ranking(
+    meter: Meter, candidates: np.ndarray, scores: np.ndarray, slate: np.ndarray, liked: np.ndarray
+) -> None:
+    """Add the ranks of the `liked` candidates (indices, ascending) of one round; `candidates` (C,) are their items.
 
     Sound ranking: the slate (K,) first, the others by `scores` (C,), a tied block contributing its
-    expected share. Published ranking: by score alone, ties in file order.
+    expected share. Published ranking: by score alone, ties in the published order of the items.
     """
     n = scores.shape[0]
     meter.sums[LIKES] += liked.shape[0]
     if liked.shape[0] > FEW_LIKES:
-        _count_many(meter, scores, slate, liked)
+        _count_many(meter, candidates, scores, slate, liked)
         return
     for i in range(liked.shape[0]):
         a = liked[i]
@@ -405,9 +413,13 @@ def count_ranking(meter: Meter, scores: np.ndarray, slate: np.ndarray, liked: np
         for j in range(n):
             above += scores[j] > score
             equal += scores[j] == score
-        if equal > 1:
+        if equal > 1 and meter.published.shape[0] == 0:
             for j in range(a):
                 before += scores[j] == score
+        elif equal > 1:
+            rank = meter.published[candidates[a]]
+            for j in range(n):
+                before += scores[j] == score and meter.published[candidates[j]] < rank
         place = -1
         above_shown, equal_shown = 0, 0
         for k in range(slate.shape[0]):
@@ -419,19 +431,20 @@ def count_ranking(meter: Meter, scores: np.ndarray, slate: np.ndarray, liked: np
 
 
 @kernel
-def _count_many(meter: Meter, scores: np.ndarray, slate: np.ndarray, liked: np.ndarray) -> None:
+def _count_many(meter: Meter, candidates: np.ndarray, scores: np.ndarray, slate: np.ndarray, liked: np.ndarray) -> None:
     """`count_ranking` for many likes, by sorted scores of the likes: n log(likes) steps in the place of n likes."""
     n, size = scores.shape[0], liked.shape[0]
     steps = np.sort(scores[liked])  # ascending, with repetitions: a step is known by the first of its place
     above, equal, before = np.zeros(size + 1, np.int64), np.zeros(size, np.int64), np.zeros(size, np.int64)
-    at, place = np.zeros(size, np.int64), np.full(n, -1)
-    i = 0
-    for j in range(n):  # above[s]: candidates of just over steps[s - 1], those equal to it left out
+    at, place, which = np.zeros(size, np.int64), np.full(n, -1), np.full(n, -1)
+    for i in range(size):
+        which[liked[i]] = i
+    order = np.argsort(meter.published[candidates]) if meter.published.shape[0] > 0 else np.arange(n)
+    for j in order:  # above[s]: candidates of just over steps[s - 1], those equal to it left out
         s = _below(steps, scores[j])
         same = s < size and steps[s] == scores[j]
-        if i < size and liked[i] == j:
-            at[i], before[i] = s, equal[s]
-            i += 1
+        if which[j] >= 0:
+            at[which[j]], before[which[j]] = s, equal[s]
         if same:
             equal[s] += 1
         else:

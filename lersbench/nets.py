@@ -129,8 +129,14 @@ class Memory(nn.Module):
         return self.kept[self.first : self.end, -1]
 
     def add(self, x: Tensor, y: Tensor) -> None:
-        """Append `x` (n, width) and `y` (n,); forget what falls out of the window."""
-        new = torch.cat([x, y[:, None]], 1)[-self.window :]
+        """Append `x` (n, width) and `y` (n,); forget what falls out of the window.
+
+        What comes at once is equally new: of more than fit, as many are drawn. The last would be the last candidates.
+        """
+        new = torch.cat([x, y[:, None]], 1)
+        if len(new) > self.window:
+            drawn = torch.randperm(len(new), device=new.device)[: self.window]
+            new = new[drawn.sort().values]
         if self.end + len(new) > len(self.kept):
             self._replace(self.kept[self.first : self.end], room=2 * (len(self) + len(new)))
         self.kept[self.end : self.end + len(new)] = new
@@ -148,7 +154,10 @@ class Memory(nn.Module):
         self.kept, self.first, self.end = kept, 0, len(rows)
 
     def get_extra_state(self) -> Any:
-        return {"kept": self.kept[self.first : self.end].clone()}
+        return {"kept": self.kept[self.first : self.end].clone(), "room": len(self.kept), "first": self.first}
 
     def set_extra_state(self, state: Any) -> None:
-        self._replace(state["kept"].to(self.kept), room=len(state["kept"]))
+        # in the place it had: torch's kernels round by where numbers lie
+        self._replace(self.kept[:0], state["room"])
+        self.first, self.end = state["first"], state["first"] + len(state["kept"])
+        self.kept[self.first : self.end] = state["kept"].to(self.kept)

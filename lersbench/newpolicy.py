@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lersbench.jit import kernel
-from lersbench.linalg import top_k
+from lersbench.linalg import FIRST, top_k
 from lersbench.policy import KernelPolicy, Round, Spec
 from lersbench.ranges import require
 
@@ -42,7 +42,7 @@ def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarr
         # At hand: round.context (d,), round.features[c] (m,), round.user, round.t, rng.random(), ...
         # Write loops over numbers: expressions on whole arrays compile slowly and run no faster.
         if state.plays[item] == 0:
-            round.scores[c] = math.inf
+            round.scores[c] = FIRST  # scores are finite
         else:
             round.scores[c] = state.mean[item] + state.alpha / math.sqrt(state.plays[item])
     top_k(round.scores, round.ties, slate)

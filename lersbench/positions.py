@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lersbench.digits import STEEP, check, check_scale, new_probe
 from lersbench.jit import inlined, kernel
 from lersbench.linalg import best
 from lersbench.shared_ridge import to_lanes
@@ -38,6 +39,9 @@ class Learners(NamedTuple):
     theta: np.ndarray  # (m) lanes, a column a learner
     weight: np.ndarray  # (learners,) what x is multiplied by before learning from it
     alpha: np.ndarray  # (1,) width of the confidence bound
+    probe: np.ndarray  # (m,) see `digits`
+    image: np.ndarray  # (m) lanes, a column a learner: A probe
+    reach: np.ndarray  # (learners padded,)
     x: np.ndarray  # (m) lanes, a column a candidate: working memory, like all below
     bounds: np.ndarray  # (learners, C padded) theta'x + alpha sqrt(x'A^-1 x)
     forms: np.ndarray  # (learners, C padded) x'Tx, which is half x'A^-1 x
@@ -46,6 +50,8 @@ class Learners(NamedTuple):
     v: np.ndarray  # (8 m,) lanes
     reward: np.ndarray  # (8,)
     scale: np.ndarray  # (8,)
+    came: np.ndarray  # (8,) v'image
+    seen: np.ndarray  # (8,) y'probe
 
 
 def new_learners(weight: np.ndarray, candidates: int, m: int, alpha: float, ridge: float) -> Learners:
@@ -54,17 +60,24 @@ def new_learners(weight: np.ndarray, candidates: int, m: int, alpha: float, ridg
     groups, diagonal = padded(n) // LANES, np.cumsum([0, *range(m, 1, -1)])
     triangle = aligned((groups, LANES * triangle_size(m)))
     triangle.reshape(groups, triangle_size(m), LANES)[:, diagonal] = 0.5 / ridge
+    image = aligned((groups, LANES * m))
+    image[:] = ridge * np.repeat(new_probe(m), LANES)
     return Learners(
         triangle,
         aligned((groups, LANES * m)),
         np.array(weight, np.float64),
         np.array([alpha]),
+        new_probe(m),
+        image,
+        np.zeros(groups * LANES),
         aligned((width // LANES, LANES * m)),
         aligned((n, width)),
         aligned((n, width)),
         aligned((m,)),
         aligned((LANES * m,)),
         aligned((LANES * m,)),
+        aligned((LANES,)),
+        aligned((LANES,)),
         aligned((LANES,)),
         aligned((LANES,)),
     )
@@ -140,24 +153,48 @@ def observe_nothing(learners: Learners, lane: int, m: int) -> None:
 
 @inlined
 def regress(learners: Learners, block: int) -> None:
-    """Recursive least squares of the eight learners of a block at once, from `y` and `reward`, which is spent."""
+    """Recursive least squares of the eight learners of a block at once, from `y` and `reward`, which is spent.
+
+    Raises LostDigits, see `digits`.
+    """
     y, v, theta = learners.y, learners.v, learners.theta[block]
     error, scale, m = learners.reward, learners.scale, y.shape[0] // LANES
+    image, came, seen = learners.image[block], learners.came, learners.seen
     triangle_times(learners.triangle, block, y, v)
     for lane in range(LANES):
-        scale[lane] = 1.0
+        scale[lane], came[lane], seen[lane] = 1.0, 0.0, 0.0
     for i in range(m):
         for lane in range(LANES):
             scale[lane] += y[LANES * i + lane] * v[LANES * i + lane]
             error[lane] -= y[LANES * i + lane] * theta[LANES * i + lane]
+            came[lane] += v[LANES * i + lane] * image[LANES * i + lane]
+            seen[lane] += y[LANES * i + lane] * learners.probe[i]
+    steepest = 0.0
     for lane in range(LANES):
+        check(came[lane], seen[lane], learners.reach, LANES * block + lane)
+        check_scale(scale[lane])
+        steepest = max(steepest, scale[lane])
         error[lane] /= scale[lane]
         scale[lane] = 1.0 / math.sqrt(scale[lane])
     for i in range(m):
         for lane in range(LANES):
             theta[LANES * i + lane] += v[LANES * i + lane] * error[lane]
             v[LANES * i + lane] *= scale[lane]
+            image[LANES * i + lane] += y[LANES * i + lane] * seen[lane]
     triangle_take(learners.triangle, block, v)
+    if steepest > STEEP:
+        look_again(learners, block)
+
+
+@kernel
+def look_again(learners: Learners, block: int) -> None:
+    """Raise LostDigits where the update with `y` itself has lost them."""
+    triangle_times(learners.triangle, block, learners.y, learners.v)
+    for lane in range(LANES):
+        came = 0.0
+        for i in range(learners.column.shape[0]):
+            came += learners.v[LANES * i + lane] * learners.image[block, LANES * i + lane]
+        check(came, learners.seen[lane], learners.reach, LANES * block + lane)
 
 
 def inverses(learners: Learners) -> np.ndarray:

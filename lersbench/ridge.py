@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lersbench.digits import STEEP, check, check_scale, new_probe
 from lersbench.jit import inlined, kernel
 from lersbench.packed import packed_size, products, take
 from lersbench.simd import LANES, aligned, lane_sums, padded, row_dots, take_outer
@@ -40,6 +41,9 @@ class Bank(NamedTuple):
     place: np.ndarray  # (columns,) int64 and its place among the arm's own
     own: np.ndarray  # (n_arms, d / 2) int64 columns of each sparse arm
     owned: np.ndarray  # (n_arms,) int64 their number
+    probe: np.ndarray  # (d,) see `digits`
+    image: np.ndarray  # (n_arms, d) A_a probe of the arms that were observed
+    reach: np.ndarray  # (n_arms,)
     xx: np.ndarray  # (2 d,) working memory, like all below
     z: np.ndarray  # (packed_size padded,)
     v: np.ndarray  # (d padded,)
@@ -66,6 +70,9 @@ def new_bank(n_arms: int, d: int, ridge: float) -> Bank:
         np.zeros(columns, np.int64),
         np.zeros((n_arms, few), np.int64),
         np.zeros(n_arms, np.int64),
+        new_probe(d),
+        np.zeros((n_arms, d)),
+        np.zeros(n_arms),
         np.zeros(2 * d),
         aligned((padded(packed_size(d)),)),
         aligned((padded(d),)),
@@ -167,7 +174,10 @@ def largest(bank: Bank, arm: int) -> float:
 
 @kernel
 def observe(bank: Bank, arm: int, x: np.ndarray, reward: float) -> None:
-    """Learn that `arm` brought `reward` in the context `x` (d,)."""
+    """Learn that `arm` brought `reward` in the context `x` (d,). Raises LostDigits, see `digits`."""
+    if bank.row[arm] < 0 and bank.owned[arm] == 0:
+        for i in range(x.shape[0]):
+            bank.image[arm, i] = bank.ridge[0] * bank.probe[i]
     if bank.row[arm] < 0 and bank.owned[arm] == bank.own.shape[1]:
         _make_dense(bank, arm)
     row = bank.row[arm]
@@ -176,17 +186,33 @@ def observe(bank: Bank, arm: int, x: np.ndarray, reward: float) -> None:
     else:
         _sparse_times(bank, arm, x)
     v, w = bank.v, bank.w
+    image, seen = bank.image[arm], fast_dot(x, bank.probe)
+    check(fast_dot(image, v), seen, bank.reach, arm)
     scale = 1.0 + fast_dot(x, v)
+    check_scale(scale)
     error, root = (reward - column_dot(bank.theta, arm, x)) / scale, math.sqrt(scale)
     for i in range(x.shape[0]):
         bank.theta[arm // LANES, LANES * i + arm % LANES] += v[i] * error
         w[i] = v[i] / root
+        image[i] += x[i] * seen
     bank.trace[arm] -= fast_dot(w, w)
     bank.spread[arm] = math.sqrt(max(0.0, bank.trace[arm]) / x.shape[0])
     if row >= 0:
         _take(bank, row)
     else:
         _add_column(bank, arm)
+    if scale > STEEP:
+        _look_again(bank, arm, x, seen)
+
+
+@kernel
+def _look_again(bank: Bank, arm: int, x: np.ndarray, seen: float) -> None:
+    """Raise LostDigits where the update with `x` itself has lost them; `seen` is x'probe."""
+    if bank.row[arm] >= 0:
+        _dense_times(bank, bank.row[arm], x)
+    else:
+        _sparse_times(bank, arm, x)
+    check(fast_dot(bank.image[arm], bank.v), seen, bank.reach, arm)
 
 
 @inlined

@@ -20,6 +20,7 @@ from lersbench.metrics import METRICS
 from lersbench.policy import Policy, find, make
 
 Replicates = Literal["shuffle", "subsample", "none"]
+Scale = Literal["none", "standard"]
 Feedback = Literal["bandit", "full", "logged", "replay", "simulated"]
 PROTOCOLS = ("logged", "simulated")  # ways to score a ranked list: never ranked against each other
 
@@ -59,6 +60,7 @@ class Replay(_Strict):
     allow_biased: bool = False
     fit: int = Field(0, ge=0)
     clip: float = Field(10.0, gt=0)
+    scale: Scale = "none"  # "standard": columns are standardised by the first `fit` rounds
 
     @model_validator(mode="before")
     @classmethod
@@ -74,6 +76,15 @@ class Replay(_Strict):
         sizes = self.slates
         if not sizes or min(sizes) < 1 or len(set(sizes)) != len(sizes):
             raise ValueError(f"slate takes a size of 1 or more, or a list of different ones, not {self.slate}")
+        return self
+
+    @model_validator(mode="after")
+    def _scaled_by_the_past(self) -> Replay:
+        if self.scale == "standard" and self.fit < 2:
+            raise ValueError(
+                f"scale = 'standard' takes means and deviations from the first rounds, which are not replayed, but fit = "
+                f"{self.fit}; set [replay] fit to some of the log, such as a tenth"
+            )
         return self
 
     @property
@@ -329,6 +340,9 @@ def _explain(where: str, problem: Any) -> str:
         known = get_args(Feedback)
         hint = _did_you_mean(str(problem["input"]), known)
         return f"{where}: there is no feedback {problem['input']!r}, only {', '.join(known)}{hint}"
+    if key == "replay.scale":
+        hint = _did_you_mean(str(problem["input"]), get_args(Scale))
+        return f"{where}: there is no scale {problem['input']!r}, only {', '.join(get_args(Scale))}{hint}"
     if key.startswith("replay.slate"):
         return f"{where}: slate takes a size of 1 or more, or a list of them, not {problem['input']!r}."
     if key == "name":

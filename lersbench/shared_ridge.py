@@ -19,7 +19,8 @@ from numba.core import cgutils
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
-from lersbench.jit import inlined
+from lersbench.digits import STEEP, check, check_scale, new_probe
+from lersbench.jit import inlined, kernel
 from lersbench.ridge import fast_dot
 from lersbench.simd import LANES, VECTOR, _Array, aligned, lane_sums, padded, take_outer
 
@@ -31,6 +32,9 @@ class Ridge(NamedTuple):
 
     inverse: np.ndarray  # (ceil(m / 8), 8 m) lanes, A^-1
     theta: np.ndarray  # (m,)
+    probe: np.ndarray  # (m,) see `digits`
+    image: np.ndarray  # (m,) A probe
+    reach: np.ndarray  # (1,)
     x: np.ndarray  # (m,) working memory, like all below: w x
     v: np.ndarray  # (m padded,)
     w: np.ndarray  # (m padded,), zero beyond m
@@ -49,6 +53,9 @@ def new_ridge(m: int, penalty: float, n_candidates: int) -> Ridge:
     return Ridge(
         inverse,
         aligned((m,)),
+        new_probe(m),
+        penalty * new_probe(m),
+        np.zeros(1),
         aligned((m,)),
         aligned((padded(m),)),
         aligned((padded(m),)),
@@ -62,7 +69,7 @@ def new_ridge(m: int, penalty: float, n_candidates: int) -> Ridge:
 def observe(ridge: Ridge, x: np.ndarray, weight: float, reward: float) -> None:
     """Learn that a candidate with the features `x` (m,) brought `reward`, being examined with probability `weight`.
 
-    A weight of 0 says nothing was seen, and nothing is learned.
+    A weight of 0 says nothing was seen, and nothing is learned. Raises LostDigits, see `digits`.
     """
     if weight <= 0.0:
         return
@@ -70,12 +77,25 @@ def observe(ridge: Ridge, x: np.ndarray, weight: float, reward: float) -> None:
     for i in range(x.shape[0]):
         ridge.x[i] = weight * x[i]
     lane_sums(ridge.x, ridge.inverse, 0, ridge.inverse.shape[0], v)
+    seen = fast_dot(ridge.x, ridge.probe)
+    check(fast_dot(ridge.image, v), seen, ridge.reach, 0)
     scale = 1.0 + fast_dot(ridge.x, v)
+    check_scale(scale)
     error, root = (reward - fast_dot(ridge.x, theta)) / scale, math.sqrt(scale)
     for i in range(x.shape[0]):
         theta[i] += v[i] * error
         w[i] = v[i] / root
+        ridge.image[i] += ridge.x[i] * seen
     take_outer(ridge.inverse, 0, w)
+    if scale > STEEP:
+        look_again(ridge, seen)
+
+
+@kernel
+def look_again(ridge: Ridge, seen: float) -> None:
+    """Raise LostDigits where the update with `ridge.x` itself has lost them; `seen` is x'probe."""
+    lane_sums(ridge.x, ridge.inverse, 0, ridge.inverse.shape[0], ridge.v)
+    check(fast_dot(ridge.image, ridge.v), seen, ridge.reach, 0)
 
 
 @inlined

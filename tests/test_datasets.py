@@ -221,14 +221,16 @@ def active(tmp_path_factory: pytest.TempPathFactory) -> Log:
 
 
 def test_active_comes_out_as_published(active: Log) -> None:
-    """1,000 x 200 at 3.33 %, products in order of decreasing likes; published were 6,652 likes, 3.3 %."""
+    """1,000 x 200 at 3.33 %; `published_rank` is by decreasing likes; published were 6,652 likes, 3.3 %."""
     info, likes = active.info, whole(active).rewards
     assert (info.rounds, info.C, info.d, info.users) == (1000, 200, 20, 1000)
     assert info.provenance["likes"] == likes.sum() == 6656
     assert round(100 * likes.mean(), 2) == 3.33
     items = active.item_table()
     np.testing.assert_array_equal(items["likes"], likes.sum(axis=0))
-    assert items["name"].iloc[0] == "BANANAS"
+    by_rank = items.sort_values("published_rank")
+    assert by_rank["name"].iloc[0] == "BANANAS"
+    assert sorted(items["published_rank"]) == list(range(200))
     assert "FUEL" not in set(items["category"])
     assert "Boehmke" in info.attribution
 
@@ -313,7 +315,8 @@ def test_a_folder_and_the_wheel_make_the_same_log_and_positions_part_the_rows(
     table = pd.read_csv(bandit_folder / "bts" / "men" / "men.csv", index_col=0)
     table = table[table["position"] == 2]
     rounds = whole(folder)
-    np.testing.assert_array_equal(rounds.slate[:, 0], table["item_id"])
+    ids = folder.item_table()["id"].to_numpy()
+    np.testing.assert_array_equal(ids[rounds.slate[:, 0]], table["item_id"])
     np.testing.assert_array_equal(rounds.clicks[:, 0], table["click"])
     np.testing.assert_allclose(rounds.propensities[:, 0], table["propensity_score"], rtol=1e-12)
     names = wheel.info.provenance["context"]

@@ -13,14 +13,14 @@ ROOT = Path(lersbench.__file__).parent
 LAYERS = [  # each may import from those above it, and from its own line
     ("errors",),
     ("jit", "sources", "progress", "workers", "leftovers", "ending"),
-    ("borrow", "simd", "packed", "linalg", "metrics", "likes", "ranges", "bounds"),
+    ("borrow", "simd", "packed", "linalg", "digits", "metrics", "likes", "ranges", "bounds"),
     ("clickmodel", "propensity", "estimators"),
     ("logformat", "logcheck", "logread", "logwrite", "log"),
     ("ridge", "positions", "shared_ridge", "pbm", "ranked"),
-    ("clickcounts", "clickem", "clickfit", "clickfacts", "histories"),
+    ("clickcounts", "clickem", "clickfit", "clickfacts", "histories", "halves"),
     ("bayes", "nets", "confidence", "codes", "sequence", "recommenders"),
-    ("policy", "neural", "gradient_bandit", "contexts", "lers", "policies", "datasets", "statistics"),
-    ("replay", "scenario", "store", "leaderboard", "lifts"),
+    ("policy", "warm", "neural", "gradient_bandit", "contexts", "lers", "policies", "datasets", "statistics"),
+    ("replay", "scaling", "scenario", "store", "leaderboard", "lifts"),
     ("study", "fitting", "drawing", "projections", "labrules", "labfile", "labresults"),
     (
         "session",

@@ -217,7 +217,7 @@ def test_a_run_cut_in_two_is_the_whole_run(name: str, tmp_path: Path) -> None:
     save(first, tmp_path / "state.pt")
     second = restore(policy, world.spec, tmp_path / "state.pt")
     found = [step(policy, second, world, row) for row in range(7, 12)]
-    assert np.array_equal(found, expected[7:])
+    np.testing.assert_allclose(found, expected[7:], rtol=checks.TORCH, atol=checks.TORCH)
     assert not moved(parameters(whole), parameters(second))
 
 
@@ -225,7 +225,8 @@ def test_a_run_cut_in_two_is_the_whole_run(name: str, tmp_path: Path) -> None:
 def test_a_seed_is_a_run(name: str) -> None:
     bench, world = checks.Bench(small(name)), checks.make_world(8, 5, 2, 7)
     one, two, other = (bench.play(world, batch=3, seed=seed) for seed in (1, 1, 2))
-    assert np.array_equal(one.scores, two.scores) and not np.array_equal(one.scores, other.scores)
+    checks._same_run(one, two, "two runs of a seed")
+    assert np.abs(one.scores - other.scores).max() > 10 * checks.TORCH
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -247,7 +248,7 @@ def test_copies_that_share_a_draw_rank_otherwise() -> None:
     scores = [
         step(small("lers-recommendation", shared_draw=s), st, world, 1) for s, st in ((False, own), (True, shared))
     ]
-    assert not np.array_equal(*scores)
+    assert np.abs(scores[0] - scores[1]).max() > 10 * checks.TORCH
 
 
 def test_the_network_of_the_study() -> None:

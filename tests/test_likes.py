@@ -85,10 +85,12 @@ def test_many_likes_are_ranked_as_a_few_bit_for_bit(size: int, monkeypatch: pyte
         scores = rng.integers(0, 1 + trial % 7, size) / 3 if trial % 2 else rng.normal(size=size)
         liked = np.flatnonzero(rng.random(size) < rng.random())
         slate = rng.permutation(size)[: 1 + trial % 5]
-        few, many = (metrics.new_meter(size, np.array([1]), 0) for _ in range(2))
-        metrics.count_ranking(few, scores, slate, liked[: metrics.FEW_LIKES])
-        metrics._count_many(many, scores, slate, liked[: metrics.FEW_LIKES])
-        assert few.hr.tobytes() == many.hr.tobytes()
+        offered = rng.permutation(size)
+        for published in (None, rng.permutation(size)):
+            few, many = (metrics.new_meter(size, np.array([1]), 0, published) for _ in range(2))
+            metrics.count_ranking(few, offered, scores, slate, liked[: metrics.FEW_LIKES])
+            metrics._count_many(many, offered, scores, slate, liked[: metrics.FEW_LIKES])
+            assert few.hr.tobytes() == many.hr.tobytes()
         every = metrics.new_meter(size, np.array([1]), 0)
-        metrics.count_ranking(every, scores, slate, liked)
+        metrics.count_ranking(every, offered, scores, slate, liked)
         np.testing.assert_array_equal(every.hr, ranked_one_by_one(scores, slate, liked))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lersbench.errors import ConfigError
-from lersbench.linalg import scramble
+from lersbench.linalg import FIRST, scramble
 from lersbench.pbm import by_examination, columns
 from lersbench.policies import pbm_pie, pbm_ts
 from lersbench.policy import Policy, Round, Spec, load
@@ -51,12 +51,12 @@ class Naive:
 
     def estimate(self, item: int) -> float:
         seen = self.seen.get(item, [])
-        return sum(r for _, r in seen) / sum(self.kappa[k] for k, _ in seen) if seen else math.inf
+        return sum(r for _, r in seen) / sum(self.kappa[k] for k, _ in seen) if seen else FIRST
 
     def ucb(self, item: int, learned: int) -> float:
         seen = self.seen.get(item, [])
         if not seen:
-            return math.inf
+            return FIRST
         S, N, Nt = sum(r for _, r in seen), len(seen), sum(self.kappa[k] for k, _ in seen)
         return S / Nt + math.sqrt(N / Nt) * math.sqrt(self.delta(learned) / (2 * Nt))
 
@@ -139,7 +139,7 @@ def test_ucb_index_worked_by_hand() -> None:
     delta = 1.5 * 2.302585093
     assert round.scores[0] == pytest.approx(2 / 4 + math.sqrt(5 / 4) * math.sqrt(delta / 8))
     assert round.scores[0] == pytest.approx(1.23463, abs=1e-5)
-    assert math.isinf(round.scores[2]) and slate[0] == 2
+    assert round.scores[2] == FIRST and slate[0] == 2
 
 
 def test_pie_upper_index_solves_phi_equals_delta() -> None:

@@ -170,7 +170,9 @@ class Always(Policy):
         (Always(8), 1, "not in 0..C-1"),
         (Always(-1), 1, "not in 0..C-1"),
         (Always(3, 3), 2, "the same candidate twice"),
-        (Always(3, score=float("nan")), 1, "not a number"),
+        (Always(3, score=float("nan")), 1, "not a number.* 0 / 0"),
+        (Always(3, score=float("inf")), 1, "an infinite score.* such as 1e300"),
+        (Always(3, score=float("-inf")), 1, "an infinite score"),
     ],
 )
 def test_a_policy_that_breaks_its_contract_is_named(policy: Policy, slate: int, complaint: str) -> None:

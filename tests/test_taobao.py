@@ -268,7 +268,7 @@ def test_a_ranker_learns_from_clicks_and_its_scores_are_about_1_apart(shop: Shop
     by_popularity = shop.popularity[visits.candidates].argmax(axis=1)
     popular = np.take_along_axis(visits.appeal, by_popularity[:, None], axis=1).mean()
     assert best > popular + 0.1 > visits.appeal.mean() + 0.1
-    np.testing.assert_array_equal(rankers.train(days, kind, 0).score(visits.features), scores)
+    np.testing.assert_allclose(rankers.train(days, kind, 0).score(visits.features), scores, rtol=1e-9, atol=1e-9)
 
 
 # --- encoder -------------------------------------------------------------------------------------------------------
@@ -285,8 +285,8 @@ def test_the_autoencoder_beats_principal_components_and_every_unit_of_its_code_v
     curve = made.told["loss_train"]
     assert len(curve) == len(made.told["loss_held_out"]) == encoder.EPOCHS and curve[-1] < curve[0]
     json.dumps(made.told)
-    np.testing.assert_array_equal(encoder.train(features, "dae", 0).encode(features), code)
-    assert not np.array_equal(encoder.train(features, "dae", 1).encode(features), code)
+    np.testing.assert_allclose(encoder.train(features, "dae", 0).encode(features), code, rtol=1e-4, atol=1e-4)  # torch
+    assert np.abs(encoder.train(features, "dae", 1).encode(features) - code).max() > 0.01
 
 
 def test_units_that_stay_dead_are_an_error() -> None:

@@ -96,7 +96,7 @@ def test_vectors_have_length_one_and_near_products_are_near() -> None:
 
 
 def test_later_products_change_no_vector_of_another() -> None:
-    """Other texts, more texts, and texts that come first in any order: the vectors of the known stay bit for bit."""
+    """Other texts, more texts, and texts that come first in any order: the vectors of the known stay what they are."""
     goods = catalogue()
     fit = np.arange(120) < 80
     one = text_vectors(goods, fit, 16)
@@ -104,10 +104,11 @@ def test_later_products_change_no_vector_of_another() -> None:
     later.loc[~fit, "name"] = [f"aaa {goods['name'][i]} zebra{i}" for i in range(40)]
     more = pd.concat([later[~fit], goods[fit], catalogue(30, 5)], ignore_index=True)
     two = text_vectors(more, np.repeat([False, True, False], [40, 80, 30]), 16)
-    np.testing.assert_array_equal(two.values[40:120], one.values[fit])
-    assert one.facts == two.facts
+    np.testing.assert_allclose(two.values[40:120], one.values[fit], rtol=1e-9, atol=1e-9)  # BLAS: another shape
+    for key, value in one.facts.items():
+        assert two.facts[key] == (pytest.approx(value) if isinstance(value, float) else value), key
     three = text_vectors(goods, ~fit, 16)
-    assert (three.values[fit] != one.values[fit]).any()  # the counterpart: what is known does count
+    assert np.abs(three.values[fit] - one.values[fit]).max() > 0.01  # the counterpart: what is known does count
 
 
 def test_the_width_is_the_rank_where_that_is_less_and_empty_texts_are_zero() -> None:
@@ -115,7 +116,7 @@ def test_the_width_is_the_rank_where_that_is_less_and_empty_texts_are_zero() -> 
     found = text_vectors(goods, np.array([True, True, True, True, False]), 64)
     assert found.values.shape == (5, 2)
     assert found.facts["texts"] == 2 and found.facts["variance_kept"] == 1
-    np.testing.assert_array_equal(found.values[0], found.values[1])
+    np.testing.assert_allclose(found.values[0], found.values[1], rtol=1e-12)
     np.testing.assert_array_equal(found.values[3:], 0)
     assert text_vectors(goods, np.zeros(5, bool), 64).values.shape == (5, 0)
     assert text_vectors(pd.DataFrame({"price": [1.0, 2.0]}), np.ones(2, bool), 64).values.shape == (2, 0)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from lersbench.checks import make_world
-from lersbench.linalg import scramble
+from lersbench.linalg import FIRST, scramble
 from lersbench.policies import exp3m, lints
 from lersbench.policy import Policy, Round, load
 
@@ -108,7 +108,7 @@ def test_ucb1_index() -> None:
     for round, slate, history in play(load("ucb1", alpha=0.7)):
         own = [history.rewards(a) for a in round.candidates]
         n = history.rounds
-        index = [np.mean(r) + 0.7 * math.sqrt(2 * math.log(n) / len(r)) if r else math.inf for r in own]
+        index = [np.mean(r) + 0.7 * math.sqrt(2 * math.log(n) / len(r)) if r else FIRST for r in own]
         assert np.allclose(round.scores, index)
         assert in_order(round, slate)
 

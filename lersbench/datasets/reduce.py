@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 MOST_LEVELS = 64  # a text column of more values than this is for display
+DECIMALS = 9  # of what is projected; about 1 in size
 
 
 class Features(NamedTuple):
@@ -72,14 +73,23 @@ def reduce(features: Features, fit: np.ndarray, width: int) -> tuple[np.ndarray,
     Mean, deviation and components come from the rows `fit` (n,) bool alone. Each component's sign is fixed (its largest
     weight is positive), and one factor brings the mean variance of the components to 1, as standardised features have.
 
-    Returns (n, min(width, q)) values and the share of the variance they hold.
+    Returns (n, min(width, q)) values and the share of the variance they hold. The values are rounded to DECIMALS: sums
+    come out otherwise on another processor (about 1e-15), and a log should not depend on who built it.
     """
     standard = standardised(features, fit).values
     if width == 0 or standard.shape[1] == 0:
-        return standard, 1.0
+        return standard.round(DECIMALS), 1.0
     variance, components = np.linalg.eigh(
         np.cov(standard[fit], rowvar=False, bias=True).reshape((standard.shape[1],) * 2)
     )
     variance, components = variance[::-1][:width], components[:, ::-1][:, :width]
-    components = components * np.sign(components[np.abs(components).argmax(axis=0), np.arange(components.shape[1])])
-    return standard @ components / np.sqrt(variance.mean()), float(variance.sum() / standard.shape[1])
+    values = standard @ signed(components) / np.sqrt(variance.mean())
+    return values.round(DECIMALS), float(variance.sum() / standard.shape[1])
+
+
+def signed(vectors: np.ndarray) -> np.ndarray:
+    """Vectors (q, n) with their signs fixed: the largest entry of each is positive, the first of those that rounding
+    cannot tell from it."""
+    size = np.abs(vectors)
+    first = (size >= (1 - 1e-6) * size.max(axis=0, initial=0.0)).argmax(axis=0)
+    return vectors * np.where(vectors[first, np.arange(vectors.shape[1])] < 0, -1.0, 1.0)

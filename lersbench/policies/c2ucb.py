@@ -8,12 +8,15 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
+from lersbench.errors import LostDigits
 from lersbench.jit import inlined, kernel
 from lersbench.linalg import best, top_k
 from lersbench.policy import KernelPolicy, Round, Spec
 from lersbench.ranges import require
 from lersbench.shared_ridge import Ridge, new_ridge, observe_all, to_lanes, upper_bounds
 from lersbench.simd import LANES, aligned, lane_sums, padded
+
+MOST = 1e11  # sigma^2 + x'x of this many sigma^2 leaves its rest right to 1e-4 of sigma^2
 
 
 class State(NamedTuple):
@@ -52,6 +55,8 @@ def vary(state: State, round: Round, slate: np.ndarray) -> None:
         x, total = round.features[c], state.variance
         for i in range(m):
             total += x[i] * x[i]
+        if not total < MOST * state.variance:  # what is left of it could not be told from rounding
+            raise LostDigits("the features are too long for sigma")
         rest[c] = total
     for k in range(slate.shape[0]):
         for c in range(n):  # rounding alone can bring the rest below sigma^2

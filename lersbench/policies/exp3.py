@@ -80,6 +80,12 @@ class Exp3(KernelPolicy):
     For K > 1 the positions are drawn one after the other without replacement; a position's propensity is the
     probability renormalised over what was left, and that one stands in the importance weight. When the
     rewards of all candidates are revealed their propensity is 1, and the update is that of Hedge.
+
+    For K > 1 that favours light items: an item's weights 1 / propensity sum, in expectation, not to 1 but to the
+    positions that find it left, sum_k P(not above k). With K = 3 and p = (0.55, 0.2, 0.1, 0.05, 0.05, 0.05) that is
+    1.61 for the heaviest and 2.82 for the lightest, whose rewards so count 1.7 times as much. K = 1 is exact; exp3m
+    has exact probabilities for every K.
+
     Under gamma = 0 it is set by the horizon T: min(1, sqrt(C ln C / ((e - 1) T))).
 
     Source: Auer, Cesa-Bianchi, Freund and Schapire 2002, section 3 and corollary 3.2

@@ -56,6 +56,8 @@ class IBAExp3(KernelPolicy):
     A position chooses among the candidates that are not taken above it, and learns from its own click alone; the
     probability in its importance weight is the one renormalised over those candidates. When the rewards of all
     candidates are revealed the update is that of Hedge, on what is not taken above the position.
+    So the weights 1 / p of an item are, in expectation, the probability that it is left for the position: a learner
+    hears less of what the positions above show, as it should, for it could not have shown that.
     Under gamma = 0 it is set by the horizon T: min(1, sqrt(C ln C / ((e - 1) T))).
 
     Sources: Kohli, Salek and Stoddard 2013 (proceedings of AAAI 27) for the independent bandits; Auer,

@@ -22,9 +22,10 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
+from lersbench.digits import STEEP, check, check_scale, new_probe
 from lersbench.errors import ConfigError
 from lersbench.jit import inlined, kernel
-from lersbench.linalg import dot, quadratic, rank_one_inverse
+from lersbench.linalg import dot, quadratic, rank_one_inverse, symmetric_times
 from lersbench.policies.linucb_hybrid import residual
 from lersbench.policy import KernelPolicy, Round, Spec
 from lersbench.positions import (
@@ -52,6 +53,9 @@ class Own(NamedTuple):
     g: np.ndarray  # (K, n_items, m) A_a^-1 b_a
     A0_inv: np.ndarray  # (K, K - 1, K - 1)
     beta: np.ndarray  # (K, K - 1)
+    probe: np.ndarray  # (m,) see `digits`
+    image: np.ndarray  # (K, n_items, m) A_a probe
+    reach: np.ndarray  # (K, n_items)
     z: np.ndarray  # (K - 1,) working memory, like all below
     u: np.ndarray  # (K - 1,)
     v: np.ndarray  # (m,)
@@ -172,22 +176,34 @@ def fill_similarity(state: State, k: int) -> None:
 
 @kernel
 def own_observe(state: State, k: int, item: int, x: np.ndarray, reward: float) -> None:
-    """Variant H: learn the reward of `item` in position `k`, its features `x` (m,), its similarity in `own.z`."""
+    """Variant H: learn the reward of `item` in position `k`, its features `x` (m,), its similarity in `own.z`.
+
+    Raises LostDigits, see `digits`.
+    """
     own, u, v, v0, w = state.own, state.own.u, state.own.v, state.own.v0, state.weight[k]
     A_inv, G, g, beta = own.A_inv[k, item], own.G[k, item], own.g[k, item], own.beta[k]
+    image, told = own.image[k, item], dot(x, own.probe)
     if own.plays[k, item] == 0:
         for i in range(x.shape[0]):
             A_inv[i, i] = 1.0 / state.ridge
+            image[i] = state.ridge * own.probe[i]
     own.plays[k, item] += 1
     residual(G, x, own.z, u)
     error = reward - w * dot(x, g)
     surprise = error - w * dot(u, beta)
     q = rank_one_inverse(A_inv, x, w * w, v)
+    check(dot(v, image), told, own.reach[k], item)
+    check_scale(q)
     for i in range(x.shape[0]):
+        image[i] += w * w * x[i] * told
         g[i] += w * v[i] * error / q
         for j in range(u.shape[0]):
             G[i, j] += w * w * v[i] * u[j] / q
+    if q > STEEP:
+        symmetric_times(A_inv, x, v)
+        check(dot(v, image), told, own.reach[k], item)
     scale = rank_one_inverse(own.A0_inv[k], u, w * w / q, v0)
+    check_scale(scale)
     for j in range(u.shape[0]):
         beta[j] += w * v0[j] * surprise / (q * scale)
 
@@ -255,6 +271,9 @@ def new_own(positions: int, items: int, m: int, above: int, ridge: float) -> Own
         np.zeros((positions, items, m)),
         np.tile(np.eye(above) / ridge, (positions, 1, 1)),
         np.zeros((positions, above)),
+        new_probe(m),
+        np.zeros((positions, items, m)),
+        np.zeros((positions, items)),
         np.zeros(above),
         np.zeros(above),
         np.zeros(m),

@@ -8,6 +8,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
+from lersbench.digits import STEEP, check, new_probe
 from lersbench.jit import kernel
 from lersbench.linalg import dot, rank_one_cholesky, solve_lower, solve_lower_transposed, top_k
 from lersbench.policy import KernelPolicy, Round, Spec
@@ -18,6 +19,10 @@ class State(NamedTuple):
     L: np.ndarray  # (m, m) lower Cholesky factor of B = ridge I + sum x x'
     f: np.ndarray  # (m,) sum r x
     v: float
+    ridge: float
+    probe: np.ndarray  # (m,) see `digits`
+    image: np.ndarray  # (m,) B probe
+    reach: np.ndarray  # (1,)
 
 
 @kernel
@@ -43,13 +48,28 @@ def sample(state: State, rng: np.random.Generator, theta: np.ndarray) -> None:
 
 @kernel
 def update(state: State, round: Round, slate: np.ndarray, rewards: np.ndarray, seen: np.ndarray) -> None:
+    """Every revealed reward is one observation. Raises LostDigits, see `digits`."""
     x = np.empty(state.f.shape[0])
     for k in range(slate.shape[0]):
         if seen[k]:
+            told, length = dot(round.features[slate[k]], state.probe), 0.0
             for i in range(x.shape[0]):
                 x[i] = round.features[slate[k], i]
+                length += x[i] * x[i]
                 state.f[i] += rewards[k] * x[i]
+                state.image[i] += told * x[i]
             rank_one_cholesky(state.L, x)
+            if not length < STEEP * state.ridge:
+                look_again(state, round.features[slate[k]], told)
+
+
+@kernel
+def look_again(state: State, x: np.ndarray, told: float) -> None:
+    """Raise LostDigits where the factor has lost them; `told` is x'probe. It takes longer columns than A^-1 does."""
+    v = x.copy()
+    solve_lower(state.L, v)
+    solve_lower_transposed(state.L, v)
+    check(dot(v, state.image), told, state.reach, 0)
 
 
 @dataclass(frozen=True)
@@ -74,4 +94,13 @@ class LinTS(KernelPolicy):
         require(self.ridge > 0, self, "ridge", "above 0")
 
     def init(self, spec: Spec) -> State:
-        return State(np.eye(spec.m) * math.sqrt(self.ridge), np.zeros(spec.m), self.v)
+        probe = new_probe(spec.m)
+        return State(
+            np.eye(spec.m) * math.sqrt(self.ridge),
+            np.zeros(spec.m),
+            self.v,
+            self.ridge,
+            probe,
+            self.ridge * probe,
+            np.zeros(1),
+        )

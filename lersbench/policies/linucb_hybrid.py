@@ -25,8 +25,9 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
+from lersbench.digits import STEEP, check, check_scale, new_probe
 from lersbench.jit import inlined, kernel
-from lersbench.linalg import dot, quadratic, rank_one_inverse, top_k
+from lersbench.linalg import dot, quadratic, rank_one_inverse, symmetric_times, top_k
 from lersbench.policy import KernelPolicy, Round, Spec
 from lersbench.ranges import require
 from lersbench.shared_ridge import Ridge, new_ridge, observe, predict
@@ -40,6 +41,9 @@ class State(NamedTuple):
     shared: Ridge  # A_0^-1 and beta = A_0^-1 b_0
     alpha: float
     ridge: float
+    probe: np.ndarray  # (d,) see `digits`
+    image: np.ndarray  # (n_items, d) A_a probe, zeros before the first play
+    reach: np.ndarray  # (n_items,)
     u: np.ndarray  # (C, m) working memory, like all below
     means: np.ndarray  # (C,) x'g_a
     squares: np.ndarray  # (C,) x' A_a^-1 x
@@ -88,14 +92,22 @@ def update(state: State, round: Round, slate: np.ndarray, rewards: np.ndarray, s
         if state.plays[item] == 0:
             for i in range(d):
                 state.A_inv[item, i, i] = 1.0 / state.ridge
+                state.image[item, i] = state.ridge * state.probe[i]
         state.plays[item] += 1
         residual(state.G[item], x, round.features[slate[k]], u)
         error = rewards[k] - dot(x, state.g[item])
         q = rank_one_inverse(state.A_inv[item], x, 1.0, v)
+        told = dot(x, state.probe)
+        check(dot(v, state.image[item]), told, state.reach, item)
+        check_scale(q)
         for i in range(d):
+            state.image[item, i] += x[i] * told
             state.g[item, i] += v[i] * error / q
             for j in range(m):
                 state.G[item, i, j] += v[i] * u[j] / q
+        if q > STEEP:
+            symmetric_times(state.A_inv[item], x, v)
+            check(dot(v, state.image[item]), told, state.reach, item)
         weight = 1.0 / math.sqrt(q)
         observe(state.shared, u, weight, weight * error)
 
@@ -133,6 +145,9 @@ class LinUCBHybrid(KernelPolicy):
             new_ridge(m, self.ridge, width),
             self.alpha,
             self.ridge,
+            new_probe(d),
+            np.zeros((n, d)),
+            np.zeros(n),
             np.zeros((width, m)),
             np.zeros(width),
             np.zeros(width),

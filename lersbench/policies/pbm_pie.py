@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lersbench.jit import kernel
-from lersbench.linalg import top_k
+from lersbench.linalg import FIRST, top_k
 from lersbench.pbm import by_examination, column, columns, place
 from lersbench.policy import KernelPolicy, Round, Spec
 from lersbench.ranges import require
@@ -29,11 +29,11 @@ class State(NamedTuple):
 
 @kernel
 def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarray) -> None:
-    """score = the estimated attraction, infinite before the first display."""
+    """score = the estimated attraction, FIRST before the first display."""
     wide, last = round.candidates.shape[0], slate.shape[0] - 1
     for c in range(wide):
         sums = state.sums[round.candidates[c]]
-        round.scores[c] = sums[0] / sums[1] if sums[1] > 0.0 else math.inf
+        round.scores[c] = sums[0] / sums[1] if sums[1] > 0.0 else FIRST
         state.leads[c] = False
     top_k(round.scores, round.ties, state.ranked)
     for k in range(last + 1):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lersbench.jit import kernel
-from lersbench.linalg import top_k
+from lersbench.linalg import FIRST, top_k
 from lersbench.pbm import by_examination, column, columns, place
 from lersbench.policy import KernelPolicy, Round, Spec
 from lersbench.ranges import require
@@ -25,12 +25,12 @@ class State(NamedTuple):
 
 @kernel
 def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarray) -> None:
-    """score = S / Nt + sqrt(N / Nt) sqrt(delta / (2 Nt)), delta = (1 + epsilon) ln t; infinite while Nt = 0."""
+    """score = S / Nt + sqrt(N / Nt) sqrt(delta / (2 Nt)), delta = (1 + epsilon) ln t; FIRST while Nt = 0."""
     delta = (1.0 + state.epsilon) * math.log(round.t + 1.0)
     for c in range(round.candidates.shape[0]):
         sums = state.sums[round.candidates[c]]
         if sums[2] == 0.0:
-            round.scores[c] = math.inf
+            round.scores[c] = FIRST
         else:
             round.scores[c] = (sums[0] + math.sqrt(sums[1] * delta / 2.0)) / sums[2]
     top_k(round.scores, round.ties, state.ranked)

@@ -65,7 +65,8 @@ class RBAExp3(KernelPolicy):
     """Ranked bandits, an Exp3 for each position, without context.
 
     The learner of a position chooses among all candidates. A choice that stands above already is replaced by a
-    random candidate that does not; the learner gets 0 for it. Otherwise it gets the click at its position.
+    random candidate that does not; the learner gets 0 for it. Otherwise it gets the click at its position. The
+    weights 1 / p of an item come to exactly 1 in expectation: p is that of the choice, whatever is shown.
     When the rewards of all candidates are revealed the update is that of Hedge.
     Under gamma = 0 it is set by the horizon T: min(1, sqrt(C ln C / ((e - 1) T))).
 

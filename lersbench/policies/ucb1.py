@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lersbench.jit import kernel
-from lersbench.linalg import add_to_means, top_k
+from lersbench.linalg import FIRST, add_to_means, top_k
 from lersbench.policy import KernelPolicy, Round, Spec
 from lersbench.ranges import require
 
@@ -23,7 +23,7 @@ class State(NamedTuple):
 
 @kernel
 def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarray) -> None:
-    """score = mean + alpha sqrt(2 ln n / plays), infinite before the first play."""
+    """score = mean + alpha sqrt(2 ln n / plays), FIRST before the first play."""
     bounds(state.plays, state.mean, state.rounds[0], state.alpha, round.candidates, round.scores)
     top_k(round.scores, round.ties, slate)
 
@@ -37,7 +37,7 @@ def bounds(
     for c in range(candidates.shape[0]):
         item = candidates[c]
         if plays[item] == 0.0:
-            out[c] = math.inf
+            out[c] = FIRST
         else:
             out[c] = mean[item] + width / math.sqrt(plays[item])
 
