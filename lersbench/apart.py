@@ -1,61 +1,46 @@
-"""Contenders that play in processes of their own, because their libraries do not share one well (torch)."""
+"""Contenders that play in processes of their own: their libraries share one badly (torch), or nobody vouches for them.
+
+A policy from outside the package may end its process, hang, or ask for all memory: it takes no other contender along.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import random
+import uuid
+from collections.abc import Callable
 from typing import Any
 
-from joblib import Parallel, delayed
-from joblib.externals.loky.process_executor import TerminatedWorkerError
-from tqdm import tqdm
+import numpy as np
 
 from lersbench import inputs, scenario, store
 from lersbench.log import Log
-from lersbench.policy import find, make
+from lersbench.policy import Policy, find, make
 from lersbench.replay import Known
 from lersbench.session import Clock, Failure, Job, Session
+from lersbench.workers import Pool, Task
 
-KILLED = (
-    "not finished when one of the processes that work side by side was killed, most likely for want of memory; run "
-    "again with --threads 1, which does one at a time and only what is missing."
-)
 CHANGED = (
     "not played: the log, its source, or a file it reads was changed while the run went on, which has begun with the "
     "old ones; run again."
 )
 
-Task = tuple[Callable[..., tuple[str, str]], tuple[Any, ...], dict[str, Any]]  # what joblib's `delayed` makes
+
+def wanted(policy: Policy) -> bool:
+    """Does a policy play in a process of its own?"""
+    return policy.apart or not type(policy).__module__.startswith("lersbench.policies.")
 
 
-def play(session: Session, jobs: list[Job], kept: store.Store) -> list[Failure]:
-    """Play the jobs of a session, as many at once as it has threads, and keep what they come to; those that failed."""
-    tasks = {
-        job.key: delayed(_play)(session.chosen, session.log.path, session.case, session.known, _told(job), kept)
-        for job in jobs
-    }
+def play(session: Session, jobs: list[Job], kept: store.Store, pool: Pool) -> list[Failure]:
+    """Play the jobs of a session in the processes of a pool, and keep what they come to; those that failed."""
+    case = (uuid.uuid4().hex, session.chosen, session.log.path, session.case, session.known)
+    tasks = {job.key: Task(_play, (*case, _told(job), kept)) for job in jobs}
     failures, by_key = [], {job.key: job for job in jobs}
     session.bar.set_description_str(" ".join(filter(None, [session.chosen.name, session.case.label])))
     with session.clock("replay"):
-        for key, problem in outcomes(tasks, session.threads):
-            session.bar.update(session.rounds)
+        for key, problem in pool.outcomes(tasks, session.bar.update):
             if problem:
                 failures.append(Failure(by_key[key], problem))
     return failures
-
-
-def outcomes(tasks: Mapping[str, Task], at_once: int) -> Iterator[tuple[str, str]]:
-    """Run tasks in processes, `at_once` side by side; key and problem ("": none) of each, as they are finished.
-
-    A task returns its key and its problem. Where one of the processes is killed the others end too, and what has not
-    been told by then has the problem KILLED. At one at a time there is no other process than this.
-    """
-    waiting = set(tasks)
-    try:
-        for key, problem in Parallel(n_jobs=at_once, return_as="generator_unordered")(tasks.values()):
-            waiting.remove(key)
-            yield key, problem
-    except TerminatedWorkerError:
-        yield from ((key, KILLED) for key in tasks if key in waiting)
 
 
 def _told(job: Job) -> tuple[str, str, int, str, dict[str, Any]]:
@@ -73,22 +58,41 @@ def _told(job: Job) -> tuple[str, str, int, str, dict[str, Any]]:
     )
 
 
+class _Bar:
+    """Hands progress on to the process that shows it."""
+
+    def __init__(self, step: Callable[[float], None]):
+        self.update = step
+
+    def set_description_str(self, text: str) -> None:
+        """What is compiled here is of no interest there."""
+
+
+_last: dict[str, Session] = {}  # the session played last, which holds the log in memory where it does
+
+
 def _play(
+    token: str,
     chosen: scenario.Scenario,
     path: str,
     case: scenario.Case,
     known: Known,
     told: tuple[str, str, int, str, dict[str, Any]],
     kept: store.Store,
-) -> tuple[str, str]:
-    """Play one job here; its key, and what went wrong, or ""."""
+    step: Callable[[float], None],
+) -> str:
+    """Play one job here; what went wrong, or "". Jobs of one `token` are of the same case."""
+    if token not in _last:
+        _last.clear()
+        _last[token] = Session(chosen, Log(path), case, known, 1, _Bar(step), Clock())
+    session = _last[token]
+    session.bar, session.more = _Bar(step), True
     key, variant, seed, name, more = told
     policy = make(find(name), more["params"])
     entry = scenario.Entry(more["label"], name, policy, (case.feedback,))
-    log = Log(path)
-    if more["basis"] and more["basis"] != inputs.basis(log, inputs.engine(), inputs.inputs_of(policy)):
-        return key, CHANGED
-    with tqdm(disable=True) as bar:
-        session = Session(chosen, log, case, known, 1, bar, Clock())
-        failures = session.play([Job(key, variant, entry, case, seed)], kept)
-    return key, "\n".join(failure.problem for failure in failures)
+    if more["basis"] and more["basis"] != inputs.basis(Log(path), inputs.engine(), inputs.inputs_of(policy)):
+        return CHANGED
+    same = int(key[:8], 16)  # a policy that draws from a global generator does so anew in each run
+    random.seed(same)
+    np.random.seed(same)  # noqa: NPY002 the global generator is what is meant
+    return "\n".join(failure.problem for failure in session.play([Job(key, variant, entry, case, seed)], kept))

@@ -14,6 +14,8 @@ import copy
 import dataclasses
 import inspect
 import json
+import pickle
+import random
 import re
 import tomllib
 from collections.abc import Callable
@@ -21,6 +23,7 @@ from types import FunctionType
 from typing import Any, NamedTuple
 
 import numpy as np
+from numba import _helperlib
 
 from lersbench import metrics
 from lersbench.errors import LersbenchError
@@ -363,10 +366,32 @@ def check_same_seed(bench: Bench) -> None:
     """The same seed gives the same run, whatever ran before on the same policy object."""
     world = make_world(60, 6, 2, 8)
     before = leaves(vars(bench.policy))
+    generators = _global_generators()
     first = bench.play(world)
+    used = [name for name, state in _global_generators().items() if state != generators[name]]
     bench.play(world, seed=2)
-    _same_run(first, bench.play(world), "Two runs of one seed")
+    try:
+        _same_run(first, bench.play(world), "Two runs of one seed")
+    except AssertionError as error:
+        if not used:
+            raise
+        raise AssertionError(
+            f"{error} The likely cause: it draws from {' and '.join(used)}, which no seed of a run sets. "
+            "Fix: draw from the `rng` that select is given."
+        ) from error
     _same_state(before, leaves(vars(bench.policy)), "The policy object, before and after its runs")
+
+
+def _global_generators() -> dict[str, bytes]:
+    """The states of the random generators that a whole process shares, by what draws from them."""
+    compiled = (
+        _helperlib.rnd_get_state(get()) for get in (_helperlib.rnd_get_np_state_ptr, _helperlib.rnd_get_py_state_ptr)
+    )
+    return {
+        "the global generator of Python (random.*)": repr(random.getstate()).encode(),
+        "the global generator of NumPy (np.random.*)": pickle.dumps(np.random.get_state()),  # noqa: NPY002
+        "the global generator of compiled code (np.random.* or random.* in a kernel)": repr(list(compiled)).encode(),
+    }
 
 
 def check_state_of_its_own(bench: Bench) -> None:

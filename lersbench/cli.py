@@ -21,6 +21,7 @@ import click
 
 from lersbench import __version__, click_commands, import_commands, streams
 from lersbench.arguments import LOCAL
+from lersbench.ending import end
 from lersbench.errors import ConfigError, LersbenchError, RunError
 from lersbench.files import parse_toml
 from lersbench.words import check, shown
@@ -100,6 +101,10 @@ def _changes(settings: tuple[str, ...]) -> dict[str, Any]:
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a key of the scenario, as replay.slate=3."
 )
 @click.option("--threads", type=click.IntRange(1), help="Contenders played at once; all cores by default.")
+@click.option(
+    "--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Longest time of a contender."
+)
+@click.option("--large", is_flag=True, help="Start also what is beyond the limits of size.")
 @click.option("--fresh", is_flag=True, help="Play every contender again, also those with results.")
 @click.option("--dataset", metavar="NAME", help="Another data set that the scenario names; results are kept apart.")
 @click.option("--quick", is_flag=True, help="The short version of a study, kept apart from the whole one.")
@@ -112,6 +117,8 @@ def bench(
     added: tuple[str, ...],
     settings: tuple[str, ...],
     threads: int | None,
+    timeout: float | None,
+    large: bool,
     fresh: bool,
     dataset: str | None,
     quick: bool,
@@ -130,11 +137,12 @@ def bench(
     changes = _changes(settings)
     if seeds is not None:
         changes["replay.seeds"] = seeds
-    study, parts = studies.read(scenario, changes, quick, dataset)
+    lifted = {"large": True} if large else {}  # changes no result
+    study, parts = studies.read(scenario, {**changes, **lifted}, quick, dataset)
     started = time.perf_counter()
     if study is None:
         chosen = _with(parts[0], added, scenario)
-        _bench(chosen, results, threads, fresh, plots, as_json, bool(changes), progress.silent)
+        _bench(chosen, results, threads, timeout, fresh, plots, as_json, bool(changes), progress.silent)
         return
     failed, changed = dict[str, LersbenchError](), bool(changes or study.set or quick)
     weights = {chosen.name: study.minutes_of(number) for number, chosen in enumerate(parts)}
@@ -144,7 +152,8 @@ def bench(
             say(f"[{number}/{len(parts)}] {chosen.name}: {chosen.title} ({passed})")
             try:
                 with whole.part(chosen.name) as tell:
-                    _bench(_with(chosen, added, scenario), results, threads, fresh, plots, as_json, changed, tell)
+                    made = _with(chosen, added, scenario)
+                    _bench(made, results, threads, timeout, fresh, plots, as_json, changed, tell)
             except LersbenchError as error:  # the other scenarios of the study can still be run
                 say(f"Error: {error}")
                 failed[chosen.name] = error
@@ -179,6 +188,7 @@ def _bench(
     chosen: Any,
     results: Path,
     threads: int | None,
+    timeout: float | None,
     fresh: bool,
     plots: bool,
     as_json: bool,
@@ -202,7 +212,7 @@ def _bench(
         if not as_json:
             say(boards.to_terminal(boards.board(boards.load(folder)), bold=False))
 
-    run = experiment.bench(chosen, results, threads, fresh, say, halfway, tell)
+    run = experiment.bench(chosen, results, threads, fresh, say, halfway, tell, timeout)
     times = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in run.seconds.items())
     say(f"{run.played} contenders played, {run.reused} taken from earlier runs ({times})")
     loaded = boards.load(run.folder)
@@ -464,15 +474,15 @@ def main(argv: list[str] | None = None) -> None:
     except LersbenchError as error:
         _end(str(error), error.exit_code)
     except click.exceptions.Exit as error:
-        sys.exit(error.exit_code)
+        end(error.exit_code)
     except click.ClickException as error:
         usage = io.StringIO()
         error.show(usage)
         say(usage.getvalue().rstrip())
-        sys.exit(2)
+        end(2)
     except (KeyboardInterrupt, click.Abort):
         say("Interrupted. Contenders that were finished are kept; the same command goes on from there.")
-        sys.exit(130)
+        end(130)
     except MemoryError as error:
         _end(f"The memory does not suffice ({error or 'no more was given'}). Fix: fewer or smaller data at once.", 1)
     except OSError as error:
@@ -481,7 +491,7 @@ def main(argv: list[str] | None = None) -> None:
 
 def _end(problem: str, code: int) -> NoReturn:
     say(f"Error: {problem}")
-    sys.exit(code)
+    end(code)
 
 
 def _of_system(error: OSError) -> str:

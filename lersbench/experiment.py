@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,8 @@ import numba
 import numpy as np
 import pandas as pd
 
-from lersbench import apart, inputs, scaling, scenario, store
-from lersbench.datasets import build
+from lersbench import apart, bounds, inputs, leftovers, scaling, scenario, store
+from lersbench.datasets import build, size_of
 from lersbench.datasets.transactions import describe
 from lersbench.errors import ConfigError, RunError
 from lersbench.fitting import Fitted
@@ -24,6 +25,7 @@ from lersbench.policy import KernelPolicy
 from lersbench.progress import Bar, Tell, silent
 from lersbench.runs import assemble, files_read, remove_unfinished
 from lersbench.session import Clock, Failure, Job, Session, spec_of, tell
+from lersbench.workers import Pool
 
 SLOW = 1000
 """What a round of a policy that is not compiled counts in the progress bar; one that is counts 1."""
@@ -48,6 +50,7 @@ def bench(
     say: Callable[[str], None] = print,
     halfway: Callable[[Path], None] = lambda run: None,
     progress: Tell = silent,
+    timeout: float | None = None,
 ) -> Run:
     """Replay all contenders of a scenario and write `results/<scenario>/<run-id>/`.
 
@@ -55,8 +58,8 @@ def bench(
     the compiled ones, which lasts until the whole one is there. `progress` is told the share that is done.
 
     Contenders whose result is in `results` already are not played again, unless `fresh`. Where some fail the
-    run is made of the others. Raises ConfigError or DataError before anything is played, and RunError when
-    all failed.
+    run is made of the others; one that takes longer than `timeout` seconds has failed. Raises ConfigError or DataError
+    before anything is played, and RunError when all failed.
     """
     clock, at_once = Clock(), threads or os.cpu_count() or 1
     if chosen.left_out:
@@ -65,6 +68,8 @@ def bench(
             "Fix: pip install 'lersbench[neural]'"
         )
     folder = results / chosen.name
+    foreseen = [_foreseen(data) for _, data in scenario.variants(chosen)]
+    _check_size(chosen, [size for size in foreseen if size], at_once, folder, say if all(foreseen) else None)
     kept = store.Store(folder)
     entries = scenario.entries(chosen)
     core = inputs.engine()  # as it was loaded: the data may take minutes
@@ -76,10 +81,14 @@ def bench(
             logs[label] = _log(data)
             if "published" in logs[label].info.provenance:
                 say(describe(logs[label]))
+    if not all(foreseen):
+        _check_size(chosen, [_size(log) for log in logs.values()], at_once, folder, say)
     try:
         kept.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"The folder of the results, {folder}, cannot be made ({error.strerror}).") from error
+    for used in (folder, kept.folder):
+        leftovers.sweep(used)
     cases = scenario.cases(chosen)
     with clock("verify"):
         _know(list(logs.values()), say)
@@ -108,12 +117,14 @@ def bench(
             own = [job for job in wanted if job.case == case]
             if own:
                 session = Session(chosen, logs[case.log], case, known[case.log], at_once, bar, clock)
-                together = [job for job in own if not job.entry.policy.apart]
+                session.timeout = timeout
+                together = [job for job in own if not apart.wanted(job.entry.policy)]
                 if together:
                     failures.extend(session.play(together, kept))
                     failures.extend(_changed_meanwhile(_without(together, [one.job for one in failures]), kept))
                 if len(own) > len(together):
-                    failures.extend(apart.play(session, [job for job in own if job.entry.policy.apart], kept))
+                    others = [job for job in own if apart.wanted(job.entry.policy)]
+                    failures.extend(apart.play(session, others, kept, pool))
 
     def put_together(wanted: list[Job]) -> Path:
         failed = [failure.job for failure in failures]
@@ -126,7 +137,10 @@ def bench(
     weights = {job: SLOW if job in later else 1 for job in missing}
     total = sum((logs[job.case.log].info.rounds - chosen.replay.fit) * weight for job, weight in weights.items())
     form = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}" if later else None
-    with Bar(progress, total=total, unit=" rounds", unit_scale=True, leave=False, bar_format=form) as bar:
+    with (
+        Bar(progress, total=total, unit=" rounds", unit_scale=True, leave=False, bar_format=form) as bar,
+        Pool(at_once, timeout) as pool,
+    ):
         play([job for job in missing if job not in later])
         sooner = _without(jobs, [*later, *(failure.job for failure in failures)])
         if later and sooner and len(later) < len(missing):  # else there is nothing new to show
@@ -168,6 +182,36 @@ def _changed_meanwhile(jobs: list[Job], kept: store.Store) -> list[Failure]:
     for job in spoilt:
         kept.path(job.key).unlink()
     return [Failure(job, "a file it reads was changed while it was played; run again") for job in spoilt]
+
+
+def _foreseen(data: scenario.Data) -> bounds.Size | None:
+    """The size of a log that is not built yet, where it is known before; or of one that is there."""
+    if data.log is not None:
+        return _size(Log(data.log))
+    assert data.dataset is not None
+    return size_of(data.dataset, data.model_extra or {})
+
+
+def _size(log: Log) -> bounds.Size:
+    return bounds.Size(log.info.rounds, log.info.C, log.info.items, log.info.d + log.info.m, 0.0)
+
+
+def _check_size(
+    chosen: scenario.Scenario, sizes: list[bounds.Size], at_once: int, folder: Path, say: Callable[[str], None] | None
+) -> None:
+    """Tell what the run will take, and raise ConfigError where that is more than it may."""
+    if not sizes:
+        return
+    entries, number = scenario.entries(chosen), scenario.contenders(chosen)
+    kinds = Counter(
+        "torch" if e.policy.apart else "compiled" if isinstance(e.policy, KernelPolicy) else "python" for e in entries
+    )
+    shares = {kind: max(1, number * own // len(entries)) for kind, own in kinds.items()}
+    told = chosen.replay
+    found = bounds.estimate(sizes, shares, told.checkpoints, at_once, told.replicates == "shuffle")
+    if say:
+        say(f"{chosen.name}: {found}")
+    bounds.check(chosen.name, found, folder, chosen.large)
 
 
 def _without(jobs: list[Job], some: list[Job]) -> list[Job]:

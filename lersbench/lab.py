@@ -13,7 +13,6 @@ import os
 import platform
 import time
 import traceback
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -22,9 +21,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from joblib import delayed
 
-from lersbench import apart, labfile, lastrun, projections, store
+from lersbench import labfile, lastrun, leftovers, projections, store
 from lersbench.datasets import sentence_package, sequences, stamp
 from lersbench.errors import ConfigError, DataError, LersbenchError, RunError
 from lersbench.jit import cache_root
@@ -32,6 +30,7 @@ from lersbench.labrules import RULES, with_orders
 from lersbench.labwork import WORKS, states_of
 from lersbench.progress import Bar, Tell, silent
 from lersbench.sources import closure
+from lersbench.workers import Pool, Step, Task
 
 PACKAGES = ("lersbench", "numpy", "pandas", "torch", "scikit-learn", "umap-learn")
 
@@ -100,6 +99,8 @@ def bench(
         kept.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"The folder of the results, {results}, cannot be made ({error.strerror}).") from error
+    for used in (kept.folder, kept.folder.parent):
+        leftovers.sweep(used)
     notes = [why for method in _methods(chosen) if (why := projections.missing(method))]
     for why in notes:
         say(f"Warning: a picture cannot be drawn. {why}")
@@ -184,6 +185,7 @@ def data_of(data: labfile.Data) -> tuple[Path, dict[str, Any]]:
     key = store.digest([DIGESTS, options, stamps, sources, *sentence_package(options)])
     folder = cache_root() / "sequences" / f"{data.dataset}-{key}"
     if not (folder / "about.json").is_file():
+        leftovers.sweep(folder.parent)
         made = sequences.read(data.dataset, options)
         with store.replacing(folder) as temporary:
             temporary.mkdir(parents=True)
@@ -219,24 +221,22 @@ def _perform_all(
 ) -> Iterator[tuple[str, str]]:
     """Run the jobs side by side in processes, those that others build on first; key and error of each failure."""
     failed: dict[str, str] = {}
-    with Bar(progress, total=len(jobs), unit=" works", leave=False) as bar:
+    with Bar(progress, total=len(jobs), unit=" works", leave=False) as bar, Pool(at_once) as pool:
         for depth in sorted({job.depth for job in jobs}):
             wave = [job for job in jobs if job.depth == depth]
             ready = [job for job in wave if not any(before.key(root) in failed for before in job.before)]
             failed |= {job.key(root): "what it builds on failed" for job in wave if job not in ready}
-            tasks = {job.key(root): delayed(_perform)(job, root, data, kept) for job in ready}
-            with warnings.catch_warnings():  # loky replaces a worker that has grown, which UMAP makes it do
-                warnings.filterwarnings("ignore", "A worker stopped", UserWarning)
-                for key, error in apart.outcomes(tasks, min(at_once, len(ready) or 1)):
-                    bar.update()
-                    if error:
-                        failed[key] = error
+            tasks = {job.key(root): Task(_perform, (job, root, data, kept)) for job in ready}
+            for key, error in pool.outcomes(tasks):
+                bar.update()
+                if error:
+                    failed[key] = error
             bar.update(len(wave) - len(ready))
     yield from failed.items()
 
 
-def _perform(job: Job, root: str, data: Path, kept: store.Store) -> tuple[str, str]:
-    """Run one job on one core and keep its table; its key, and what went wrong ("": nothing)."""
+def _perform(job: Job, root: str, data: Path, kept: store.Store, step: Step) -> str:
+    """Run one job on one core and keep its table; what went wrong ("": nothing)."""
     from lersbench.neural import cores_for
 
     start = time.perf_counter()
@@ -249,10 +249,10 @@ def _perform(job: Job, root: str, data: Path, kept: store.Store) -> tuple[str, s
         curve.about["seconds"] = round(time.perf_counter() - start, 3)
         kept.put(job.key(root), curve)
     except LersbenchError as error:
-        return job.key(root), str(error)
-    except Exception:  # one that fails must not take the others along; the message says where
-        return job.key(root), traceback.format_exc(limit=-3)
-    return job.key(root), ""
+        return str(error)
+    except Exception:  # the message says where
+        return traceback.format_exc(limit=-3)
+    return ""
 
 
 def _told(failed: dict[str, str], jobs: Sequence[Job], root: str) -> str:

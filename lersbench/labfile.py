@@ -27,7 +27,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from lersbench import scenario
+from lersbench import bounds, scenario
 from lersbench.errors import ConfigError
 
 Method = Literal["pca", "tsne", "umap"]
@@ -130,6 +130,7 @@ class Experiment(_Strict):
     pictures: Pictures = Pictures()
     settings: list[dict[str, Any]] = Field(min_length=1)
     quick: dict[str, Any] = {}
+    large: bool = False  # may go beyond the limits of `bounds`
 
     @model_validator(mode="after")
     def _only_of_codes(self) -> Experiment:
@@ -178,6 +179,8 @@ def settings(chosen: Experiment, where: str = "") -> list[Setting]:
     """All settings of an experiment. Raises ConfigError for a bad or repeated one."""
     kind, found = EXPERIMENTS[chosen.experiment], dict[str, Setting]()
     where = where or chosen.name
+    works = sum(bounds.combinations(given.values()) for given in chosen.settings) * chosen.training.seeds
+    bounds.check_numbers(where, works, 1, chosen.large)
     for number, given in enumerate(chosen.settings, 1):
         swept = [key for key, value in given.items() if isinstance(value, list)]
         for values in _sweep(given, where):

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
 from lersbench import stability
 from lersbench.alarms import ESTIMATES, gap
@@ -85,12 +86,32 @@ class Case:
 # Reading results ------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Results:
-    """One run: tidy `curves`, final values `summary` (a row a contender, seed and metric), and run.json as `meta`."""
+    """One run: final values `summary` (a row a contender, seed and metric), and run.json as `meta`.
+
+    Curves may be large, and are read from `path` when they are asked for.
+    """
 
     path: Path
-    curves: pd.DataFrame
     summary: pd.DataFrame
     meta: dict[str, Any]
+
+    def curves(self, metric: str) -> pd.DataFrame:
+        """The curves of a metric, of the contenders of `summary`: variant, policy, feedback, seed, round, value."""
+        path, text = self.path / "curves.parquet", ["variant", "policy", "feedback"]
+        try:
+            table = pq.read_table(
+                path,
+                columns=[*text, "seed", "round", "value"],
+                filters=[("metric", "=", metric)],
+                read_dictionary=text,
+            ).to_pandas()
+        except (OSError, ValueError) as error:  # pyarrow's errors are both of these
+            raise DataError(f"{path} is not a readable Parquet file ({error}); run the scenario again.") from error
+        table = _one_lined(table.astype(dict.fromkeys(text, object)), text)
+        known = pd.MultiIndex.from_frame(self.summary[["variant", "policy"]].drop_duplicates())
+        plain = pd.MultiIndex.from_frame(table[["variant", "policy"]]).isin(known)
+        table["policy"] = table["policy"].where(plain, table["policy"] + " (" + table["feedback"] + ")")
+        return table[pd.MultiIndex.from_frame(table[["variant", "policy"]]).isin(known)]
 
     @property
     def scenario(self) -> dict[str, Any]:
@@ -237,7 +258,7 @@ class Results:
     @cached_property
     def rounds(self) -> dict[str, float]:
         """The rounds of each variant: as far as its curves go, or as many as its log has."""
-        ends = self.curves.groupby("variant")["round"].max()
+        ends = self.curves(sorted(self.metrics)[0]).groupby("variant")["round"].max()
         return {v: float(ends.get(v, self.log(v).get("rounds") or math.inf)) for v in self.variants}
 
     @cached_property
@@ -256,7 +277,7 @@ def load(run_dir: str | Path) -> Results:
     run_dir = Path(run_dir)
     if not run_dir.is_dir():
         raise ConfigError(f"There are no results at {run_dir}: run the scenario first (lersbench bench SCENARIO).")
-    curves = _name_regimes(_read_table(run_dir / "curves.parquet", CURVES))
+    _check_table(run_dir / "curves.parquet", CURVES)
     summary = _name_regimes(_read_table(run_dir / "summary.parquet", SUMMARY))
     key = ["variant", "policy", "metric", "seed"]
     twice = summary[summary.duplicated(key)]
@@ -267,7 +288,7 @@ def load(run_dir: str | Path) -> Results:
     for file, content in meta.get("tables", {}).items():
         if file_digest([run_dir / file]) != content:
             raise DataError(f"{run_dir / file} is damaged: it is not what run.json says. Fix: run the scenario again.")
-    return Results(run_dir, curves, summary, meta)
+    return Results(run_dir, summary, meta)
 
 
 def regime_label(policy: str, feedback: str) -> str:
@@ -286,19 +307,33 @@ def _name_regimes(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(policy=table["policy"].where(~rows, table["policy"] + " (" + table["feedback"] + ")"))
 
 
-def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+def _check_table(path: Path, columns: Sequence[str]) -> None:
+    """Raise DataError where a table is not there, or not what it must be, as far as its footer tells."""
     if not path.is_file():
         raise DataError(f"{path} is missing; the run did not finish. Run the scenario again.")
     try:
-        table = read_table(path, str(path)).to_pandas()
+        about = pq.read_metadata(path)
     except (OSError, ValueError) as error:  # pyarrow's errors are both of these
         raise DataError(f"{path} is not a readable Parquet file ({error}); run the scenario again.") from error
-    absent = [column for column in columns if column not in table]
+    absent = [column for column in columns if column not in about.schema.names]
     if absent:
         raise DataError(f"{path} has no column {', '.join(absent)}; it was not written by this version of lersbench.")
-    if table.empty:
+    if not about.num_rows:
         raise DataError(f"{path} has no rows: no contender has finished. Run the scenario again.")
-    for column in TEXTS:
+
+
+def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    _check_table(path, columns)
+    try:
+        table = read_table(path, str(path)).to_pandas()
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} is not a readable Parquet file ({error}); run the scenario again.") from error
+    return _one_lined(table, TEXTS)
+
+
+def _one_lined(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """The table with its texts in one line each, without characters that no terminal or figure should get."""
+    for column in columns:
         names = {name: one_line(name) for name in map(str, table[column].unique())}
         if any(name != text for name, text in names.items()):
             table[column] = table[column].map(names)

@@ -346,7 +346,10 @@ def slopes(results: Results) -> pd.DataFrame:
     """The growth of true regret: variant, policy, slope, low, high. Empty where true expected values are not known."""
     rows = []
     true = results.summary.loc[results.summary["metric"] == "expected_ctr_sum", "variant"].unique()
-    curves = results.curves[(results.curves["metric"] == "regret") & results.curves["variant"].isin(true)]
+    if not len(true):
+        return pd.DataFrame(columns=["variant", "policy", "slope", "low", "high"])
+    curves = results.curves("regret")
+    curves = curves[curves["variant"].isin(true)]
     for (variant, policy), part in curves.groupby(["variant", "policy"], sort=False):
         values = part.pivot(index="round", columns="seed", values="value").dropna()
         if len(values) < SIZES:

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
+from lersbench import leftovers
 from lersbench.checksums import checksum
 from lersbench.errors import ConfigError, DataError
 from lersbench.exchange import recover, take_the_place
@@ -333,7 +334,9 @@ def _staged(fs: pafs.FileSystem, target: str) -> Iterator[Path]:
     parent = Path(target).parent if local else None
     if parent:
         parent.mkdir(parents=True, exist_ok=True)
-    with naming(target), tempfile.TemporaryDirectory(prefix=".lersbench-", dir=parent) as folder:
+        leftovers.sweep(parent)
+    prefix = leftovers.prefix("lersbench")
+    with naming(target), tempfile.TemporaryDirectory(prefix=prefix, dir=parent) as folder:
         stage = Path(folder) / "log"
         stage.mkdir()
         yield stage

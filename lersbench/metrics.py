@@ -10,9 +10,9 @@ import numpy as np
 
 from lersbench import ips
 from lersbench.jit import inlined, kernel
-from lersbench.linalg import scramble
 
 TOPS = tuple(range(10, 101, 10))  # the shares of a ranking, in percent, at which HR is read
+FEW_LIKES = 64  # up to so many likes of a round are ranked one by one
 
 
 @dataclass(frozen=True)
@@ -233,7 +233,7 @@ class Meter(NamedTuple):
     sums: np.ndarray  # (SUMS,) float64
     hr: np.ndarray  # (2, len(TOPS)) liked items in the top shares; row 0 ties in expectation, row 1 as published
     shown: np.ndarray  # (n_items,) int64, times each item was shown
-    pairs: np.ndarray  # (capacity,) int64 hash set of the (user, item) likes shown so far; -1 is empty
+    likes: np.ndarray  # (bytes,) uint8, a bit for each distinct (user, item) like of the log: was it shown so far?
     checkpoints: np.ndarray  # (n,) int64, ascending: rows of the log after which the sums are read
     done: np.ndarray  # (1,) int64, checkpoints read so far
     curve: np.ndarray  # (n, len(NAMES)) float64, NaN where not measured
@@ -243,17 +243,16 @@ class Meter(NamedTuple):
     published: np.ndarray  # (n_items,) int64, place of each item in the file of a study; (0,) where there is none
 
 
-def new_meter(n_items: int, checkpoints: np.ndarray, pairs: int, published: np.ndarray | None = None) -> Meter:
-    """A meter at zero. `pairs` bounds the distinct likes that can be shown; 0 leaves coverage out.
+def new_meter(n_items: int, checkpoints: np.ndarray, likes: int, published: np.ndarray | None = None) -> Meter:
+    """A meter at zero. `likes` are the numbers given to likes so far (see `likes.Likes`); 0 leaves coverage out.
 
     `published` (n_items,) orders equal scores in the published metrics; left out, they stand as the candidates do.
     """
-    capacity = 1 << (2 * pairs - 1).bit_length() if pairs else 0
     return Meter(
         np.zeros(SUMS),
         np.zeros((2, len(TOPS))),
         np.zeros(n_items, np.int64),
-        np.full(capacity, -1),
+        np.zeros((likes + 7) // 8, np.uint8),
         checkpoints.astype(np.int64),
         np.zeros(1, np.int64),
         np.full((checkpoints.size, len(NAMES)), np.nan),
@@ -262,21 +261,50 @@ def new_meter(n_items: int, checkpoints: np.ndarray, pairs: int, published: np.n
     )
 
 
-@kernel
-def add_pair(pairs: np.ndarray, key: int) -> bool:
-    """Put `key` into the hash set `pairs` (open addressing, power-of-two size). True when it was new."""
-    slot = scramble(key & 0xFFFFFFFF, key >> 32) & (pairs.shape[0] - 1)
-    while pairs[slot] != -1:
-        if pairs[slot] == key:
-            return False
-        slot = (slot + 1) & (pairs.shape[0] - 1)
-    pairs[slot] = key
+def with_room(meter: Meter, likes: int) -> Meter:
+    """The meter, with a bit for each of so many likes; it grows by doubling."""
+    need = (likes + 7) // 8
+    if not meter.likes.shape[0] or need <= meter.likes.shape[0]:
+        return meter
+    wider = np.zeros(max(need, 2 * meter.likes.shape[0]), np.uint8)
+    wider[: meter.likes.shape[0]] = meter.likes
+    return meter._replace(likes=wider)
+
+
+@inlined
+def is_new(likes: np.ndarray, candidate: int, liked: np.ndarray, number: np.ndarray) -> bool:
+    """Mark the like of a candidate as shown. True when it had not been.
+
+    `liked` are the liked candidates of the round, ascending, `number` the numbers of these likes in the log.
+    """
+    low, high = 0, liked.shape[0]
+    while low < high:
+        middle = (low + high) >> 1
+        if liked[middle] < candidate:
+            low = middle + 1
+        else:
+            high = middle
+    which = number[low]
+    bit = 1 << (which & 7)
+    if likes[which >> 3] & bit:
+        return False
+    likes[which >> 3] |= bit
     return True
 
 
 @inlined
-def count_slate(meter: Meter, user: int, candidates: np.ndarray, slate: np.ndarray, rewards: np.ndarray) -> None:
-    """Add one shown slate (K,) of indices into `candidates`, with its rewards (K,), to the sums."""
+def count_slate(
+    meter: Meter,
+    candidates: np.ndarray,
+    slate: np.ndarray,
+    rewards: np.ndarray,
+    liked: np.ndarray,
+    number: np.ndarray,
+) -> None:
+    """Add one shown slate (K,) of indices into `candidates`, with its rewards (K,), to the sums.
+
+    `liked` and `number` are as of `is_new`; without numbers (0,) the distinct likes are not counted.
+    """
     total = 0.0
     for k in range(slate.shape[0]):
         item = candidates[slate[k]]
@@ -284,7 +312,7 @@ def count_slate(meter: Meter, user: int, candidates: np.ndarray, slate: np.ndarr
             meter.sums[DISTINCT] += 1
         meter.shown[item] += 1
         total += rewards[k]
-        if rewards[k] > 0 and meter.pairs.shape[0] > 0 and add_pair(meter.pairs, user * meter.shown.shape[0] + item):
+        if number.shape[0] > 0 and rewards[k] > 0 and is_new(meter.likes, slate[k], liked, number):
             meter.sums[HITS] += 1
     meter.sums[ROUNDS] += 1
     meter.sums[REVEALED] += slate.shape[0]
@@ -361,13 +389,16 @@ def count_ips(
 def count_ranking(
     meter: Meter, candidates: np.ndarray, scores: np.ndarray, slate: np.ndarray, liked: np.ndarray
 ) -> None:
-    """Add the ranks of the `liked` candidates (indices) of one round; `candidates` (C,) are their items.
+    """Add the ranks of the `liked` candidates (indices, ascending) of one round; `candidates` (C,) are their items.
 
     Sound ranking: the slate (K,) first, the others by `scores` (C,), a tied block contributing its
     expected share. Published ranking: by score alone, ties in the published order of the items.
     """
     n = scores.shape[0]
     meter.sums[LIKES] += liked.shape[0]
+    if liked.shape[0] > FEW_LIKES:
+        _count_many(meter, candidates, scores, slate, liked)
+        return
     for i in range(liked.shape[0]):
         a = liked[i]
         score, above, equal, before = scores[a], 0, 0, 0
@@ -381,17 +412,82 @@ def count_ranking(
             rank = meter.published[candidates[a]]
             for j in range(n):
                 before += scores[j] == score and meter.published[candidates[j]] < rank
-        _count_rank(meter, 1, above + before, 1, n)
         place = -1
+        above_shown, equal_shown = 0, 0
         for k in range(slate.shape[0]):
-            above -= scores[slate[k]] > score
-            equal -= scores[slate[k]] == score
+            above_shown += scores[slate[k]] > score
+            equal_shown += scores[slate[k]] == score
             if slate[k] == a:
                 place = k
-        if place >= 0:
-            _count_rank(meter, 0, place, 1, n)
+        _count_both(meter, above, equal, before, place, above_shown, equal_shown, slate.shape[0], n)
+
+
+@kernel
+def _count_many(meter: Meter, candidates: np.ndarray, scores: np.ndarray, slate: np.ndarray, liked: np.ndarray) -> None:
+    """`count_ranking` for many likes, by sorted scores of the likes: n log(likes) steps in the place of n likes."""
+    n, size = scores.shape[0], liked.shape[0]
+    steps = np.sort(scores[liked])  # ascending, with repetitions: a step is known by the first of its place
+    above, equal, before = np.zeros(size + 1, np.int64), np.zeros(size, np.int64), np.zeros(size, np.int64)
+    at, place, which = np.zeros(size, np.int64), np.full(n, -1), np.full(n, -1)
+    for i in range(size):
+        which[liked[i]] = i
+    order = np.argsort(meter.published[candidates]) if meter.published.shape[0] > 0 else np.arange(n)
+    for j in order:  # above[s]: candidates of just over steps[s - 1], those equal to it left out
+        s = _below(steps, scores[j])
+        same = s < size and steps[s] == scores[j]
+        if which[j] >= 0:
+            at[which[j]], before[which[j]] = s, equal[s]
+        if same:
+            equal[s] += 1
         else:
-            _count_rank(meter, 0, above + slate.shape[0], equal, n)
+            above[s] += 1
+    for k in range(slate.shape[0]):
+        place[slate[k]] = k
+    above_shown, equal_shown = np.zeros(size + 1, np.int64), np.zeros(size, np.int64)
+    for k in range(slate.shape[0]):
+        score = scores[slate[k]]
+        s = _below(steps, score)
+        if s < size and steps[s] == score:
+            equal_shown[s] += 1
+        else:
+            above_shown[s] += 1
+    over, over_shown = above[size], above_shown[size]
+    for s in range(size - 1, -1, -1):  # from here on above[s] counts all candidates over steps[s]
+        gap, gap_shown = above[s], above_shown[s]
+        above[s], above_shown[s] = over, over_shown
+        over += gap + equal[s]
+        over_shown += gap_shown + equal_shown[s]
+    for i in range(size):
+        s = at[i]
+        _count_both(
+            meter, above[s], equal[s], before[i], place[liked[i]], above_shown[s], equal_shown[s], slate.shape[0], n
+        )
+
+
+@inlined
+def _below(steps: np.ndarray, score: float) -> int:
+    """How many of the ascending `steps` lie below `score`."""
+    low, high = 0, steps.shape[0]
+    while low < high:
+        middle = (low + high) >> 1
+        if steps[middle] < score:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@inlined
+def _count_both(
+    meter: Meter, above: int, equal: int, before: int, place: int, above_shown: int, equal_shown: int, size: int, n: int
+) -> None:
+    """Add one liked item by both rankings: its place in the slate (-1: none) of `size`, what scores above it and
+    equally, of all and of the shown, and what scores equally and stands before it in the file."""
+    _count_rank(meter, 1, above + before, 1, n)
+    if place >= 0:
+        _count_rank(meter, 0, place, 1, n)
+    else:
+        _count_rank(meter, 0, above - above_shown + size, equal - equal_shown, n)
 
 
 @kernel
@@ -434,7 +530,7 @@ def _read(meter: Meter, out: np.ndarray, ranked: bool, known: bool, replayed: bo
     out[REGRET_PUB] = sums[FALSE] / rounds
     if known:
         out[REGRET_AT] = sums[REGRET]
-    if meter.pairs.shape[0] > 0:
+    if meter.likes.shape[0] > 0:
         out[COVERAGE] = sums[HITS]
     if sums[EXPECTED] > 0:
         out[EXPECTED_SUM_AT] = sums[EXPECTED] / rounds

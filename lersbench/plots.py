@@ -91,24 +91,25 @@ RANDOM: dict[str, Any] = {"color": "0.6", "lw": 0.9, "ls": (0, (2, 2)), "label":
 # What is drawn --------------------------------------------------------------------------------------------------------
 def curve_bands(results: Results, metrics: Iterable[str], policies: Sequence[str]) -> dict[tuple[str, str], Bands]:
     """The curves over rounds of `policies`, by (variant, metric); a policy without the metric is left out."""
-    metrics = set(metrics)
-    rows = results.curves[results.curves["metric"].isin(metrics) & results.curves["policy"].isin(policies)]
     found: dict[tuple[str, str], dict[str, Band]] = {}
-    for (variant, metric, policy), part in rows.groupby(["variant", "metric", "policy"], sort=False):
-        values = part.pivot(index="round", columns="seed", values="value")
-        if values.isna().all(axis=None):
-            continue
-        if len(values) > POINTS:
-            values = values.iloc[np.unique(np.linspace(0, len(values) - 1, POINTS).round().astype(int))]
-        at = values.index.to_numpy()
-        band = results.interval(str(variant), str(policy), METRICS[str(metric)], values.to_numpy().T, at)
-        found.setdefault((str(variant), str(metric)), {})[str(policy)] = Band(at, *band)
+    for metric in dict.fromkeys(metrics):  # one at a time: all would be millions of rows
+        rows = results.curves(metric)
+        rows = rows[rows["policy"].isin(policies)]
+        for (variant, policy), part in rows.groupby(["variant", "policy"], sort=False):
+            values = part.pivot(index="round", columns="seed", values="value")
+            if values.isna().all(axis=None):
+                continue
+            if len(values) > POINTS:
+                values = values.iloc[np.unique(np.linspace(0, len(values) - 1, POINTS).round().astype(int))]
+            at = values.index.to_numpy()
+            band = results.interval(str(variant), str(policy), METRICS[metric], values.to_numpy().T, at)
+            found.setdefault((str(variant), metric), {})[str(policy)] = Band(at, *band)
     return dict(found)
 
 
 def regret_less_baseline(results: Results, policies: Sequence[str]) -> dict[tuple[str, str], Bands]:
     """Cumulative regret less that of the baseline, paired by seed; empty where no baseline ran."""
-    rows = results.curves[results.curves["metric"] == "regret"]
+    rows = results.curves("regret")
     found: dict[tuple[str, str], Bands] = {}
     for variant, part in rows.groupby("variant", sort=False):
         values = part.pivot(index="round", columns=["policy", "seed"], values="value")
@@ -369,9 +370,9 @@ def _picked(results: Results, policies: Sequence[str]) -> tuple[Results, list[st
     kept = representatives(results, policies)
     if len(kept) == len(policies):
         return results, list(policies)
-    curves, summary = (table[table["policy"].isin(kept)] for table in (results.curves, results.summary))
+    summary = results.summary[results.summary["policy"].isin(kept)]
     told = "Of each swept policy the best value of its parameter is drawn."
-    return replace(results, curves=curves, summary=summary, meta={**results.meta, "picked": told}), kept
+    return replace(results, summary=summary, meta={**results.meta, "picked": told}), kept
 
 
 def _figures(

@@ -88,7 +88,8 @@ class Policy:
     """
 
     apart: ClassVar[bool] = False
-    """Contenders of this policy play in processes of their own: their libraries share one badly."""
+    """Contenders of this policy play in processes of their own: their libraries share one badly. Those of policies from
+    outside the package do so in any case."""
 
     shows_the_log: ClassVar[bool] = False
     """Its slate is the logged one. Under "logged" and "simulated" it alone finds the candidates in the order in which
@@ -222,7 +223,7 @@ def _import_path(path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise ConfigError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
     return module

@@ -63,6 +63,7 @@ class Rows(NamedTuple):
     best: np.ndarray  # (n,) value of the best slate of the round
     liked_from: np.ndarray  # (n + 1,) int64; row i likes the candidates liked[liked_from[i]:liked_from[i + 1]]
     liked: np.ndarray  # (likes,) int64
+    number: np.ndarray  # (likes,) int32, of each like among the distinct ones of the log; (0,) where not counted
     users: Users
     logger: Logger
 
@@ -281,13 +282,13 @@ def count(
         )
     if protocol.similar:
         metrics.count_similarity(meter, round.features, slate, scratch.visit.total)
-    metrics.count_slate(meter, round.user, round.candidates, slate, rewards)
+    first, last = rows.liked_from[row], rows.liked_from[row + 1]
+    metrics.count_slate(meter, round.candidates, slate, rewards, rows.liked[first:last], rows.number[first:last])
     metrics.count_recommendation(meter, round.scores[slate[0]], protocol.silence, rewards[0])
     if protocol.known:
         metrics.count_regret(meter, rows.best[row], rows.value[row], slate)
     if protocol.ranked:
-        liked = rows.liked[rows.liked_from[row] : rows.liked_from[row + 1]]
-        metrics.count_ranking(meter, round.candidates, round.scores, slate, liked)
+        metrics.count_ranking(meter, round.candidates, round.scores, slate, rows.liked[first:last])
 
 
 @inlined
@@ -671,6 +672,7 @@ def rows_of(
         value,
         _best(value, slate) if value.shape[0] else np.zeros(0),
         *_liked(rewards if likes else rewards[:0], n),
+        np.empty(0, np.int32),
         _users(known, attraction, candidates, slate),
         _logger(known, feedback, scores, candidates, shown),
     )

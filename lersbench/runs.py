@@ -8,7 +8,6 @@ import os
 import platform
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Callable
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -25,6 +24,19 @@ from lersbench.sources import closure
 
 TABLES = ("curves.parquet", "summary.parquet")
 
+ROWS = 1 << 18  # of a row group of the tables: what is in memory at a time
+_TEXT = pa.dictionary(pa.int32(), pa.string())
+CURVES = pa.schema(
+    {
+        **dict.fromkeys(("variant", "policy", "name", "params"), _TEXT),
+        "seed": pa.int64(),
+        "feedback": _TEXT,
+        "round": pa.int64(),
+        "metric": _TEXT,
+        "value": pa.float64(),
+    }
+)
+SUMMARY = CURVES.remove(CURVES.get_field_index("round"))
 Speed = dict[tuple[str, str], list[tuple[int, float]]]  # rounds and seconds of each replicate, by policy and feedback
 
 
@@ -51,12 +63,10 @@ def assemble(
         if not new and _is_whole(same):
             lastrun.remember(same)
             return same
-    curves, summary, speed = _tidy(jobs, kept)
     run = folder / f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}-{name}"
     with store.replacing(run) as temporary:
         temporary.mkdir(parents=True)
-        pq.write_table(curves, temporary / "curves.parquet", store_schema=False)
-        pq.write_table(summary, temporary / "summary.parquet", store_schema=False)
+        speed = _write(jobs, kept, temporary)
         about = _about(chosen, jobs, logs, seconds, new, threads, speed) | missing
         about["tables"] = {file: store.file_digest([temporary / file]) for file in TABLES}
         (temporary / "run.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
@@ -93,50 +103,68 @@ def _by_label(jobs: list[Job]) -> list[str]:
     return [f"{label} ({count} seed{'s' * (count > 1)})" for label, count in seeds.items()]
 
 
-def _tidy(jobs: list[Job], kept: store.Store) -> tuple[pa.Table, pa.Table, Speed]:
-    """All curves as one tidy table, their last values as another; rounds and seconds of each job by policy."""
-    curves, last = _Tidy(jobs), _Tidy(jobs)
+def _write(jobs: list[Job], kept: store.Store, folder: Path) -> Speed:
+    """Write all curves as one tidy table, their last values as another, contender by contender; rounds and seconds of
+    each job by policy."""
     speed: Speed = defaultdict(list)
-    for number, job in enumerate(jobs):
-        curve = kept.get(job.key)
-        speed[job.entry.label, job.feedback].append((curve.about["rounds"], curve.about["seconds"]))
-        curves.add(number, curve.rounds, curve.metrics, curve.values)
-        last.add(number, curve.rounds[-1:], curve.metrics, curve.values[-1:])
-    return curves.table(), last.table().drop_columns(["round"]), speed
+    with _Tidy(folder / "curves.parquet", CURVES) as curves, _Tidy(folder / "summary.parquet", SUMMARY) as summary:
+        for job in jobs:
+            curve = kept.get(job.key)
+            speed[job.entry.label, job.feedback].append((curve.about["rounds"], curve.about["seconds"]))
+            curves.add(job, curve.rounds, curve.metrics, curve.values)
+            summary.add(job, curve.rounds[-1:], curve.metrics, curve.values[-1:])
+    return speed
 
 
 class _Tidy:
-    """Collects values into a tidy table; text is kept as codes, since there are millions of rows of a few words."""
+    """A tidy table on its way to a file, with some contenders in memory at a time; text goes as codes."""
 
-    def __init__(self, jobs: list[Job]):
-        self.jobs = jobs
-        self.parts: list[tuple[np.ndarray, ...]] = []
+    def __init__(self, path: Path, schema: pa.Schema):
+        self.schema = schema
+        self.file = pq.ParquetWriter(path, schema, store_schema=False)
+        self.parts: list[tuple[Job, np.ndarray, np.ndarray, np.ndarray]] = []
+        self.rows = 0
 
-    def add(self, number: int, rounds: np.ndarray, names: tuple[str, ...], values: np.ndarray) -> None:
-        """The values (rounds, metrics) of job `number`, metric by metric, without those that were not measured."""
+    def __enter__(self) -> _Tidy:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._flush()
+        self.file.close()
+
+    def add(self, job: Job, rounds: np.ndarray, names: tuple[str, ...], values: np.ndarray) -> None:
+        """The values (rounds, metrics) of a job, metric by metric, without those that were not measured."""
         metric, at = np.nonzero(~np.isnan(values.T))
-        self.parts.append((np.full(at.size, number), rounds[at], metric, values[at, metric]))
+        self.parts.append((job, rounds[at], metric.astype(np.int32), values[at, metric]))
         self.names = names
+        self.rows += at.size
+        if self.rows >= ROWS:
+            self._flush()
 
-    def table(self) -> pa.Table:
-        job, rounds, metric, value = (np.concatenate(columns) for columns in zip(*self.parts, strict=True))
-        return pa.table(
-            {
-                "variant": self._of_job(job, lambda j: j.variant),
-                "policy": self._of_job(job, lambda j: j.entry.label),
-                "name": self._of_job(job, lambda j: j.entry.name),
-                "params": self._of_job(job, lambda j: json.dumps(j.entry.params)),
-                "seed": np.array([j.seed for j in self.jobs])[job],
-                "feedback": self._of_job(job, lambda j: j.feedback),
-                "round": rounds,
-                "metric": pa.DictionaryArray.from_arrays(metric.astype(np.int32), list(self.names)),
-                "value": value,
-            }
-        )
+    def _flush(self) -> None:
+        if not self.rows:
+            return
+        jobs, rounds, metric, value = zip(*self.parts, strict=True)
+        sizes = [own.size for own in value]
+        columns = {
+            "variant": _codes([job.variant for job in jobs], sizes),
+            "policy": _codes([job.entry.label for job in jobs], sizes),
+            "name": _codes([job.entry.name for job in jobs], sizes),
+            "params": _codes([json.dumps(job.entry.params) for job in jobs], sizes),
+            "seed": pa.array(np.repeat([job.seed for job in jobs], sizes)),
+            "feedback": _codes([job.feedback for job in jobs], sizes),
+            "round": pa.array(np.concatenate(rounds)),
+            "metric": pa.DictionaryArray.from_arrays(np.concatenate(metric), list(self.names)),
+            "value": pa.array(np.concatenate(value)),
+        }
+        self.file.write_table(pa.table([columns[name] for name in self.schema.names], schema=self.schema))
+        self.parts, self.rows = [], 0
 
-    def _of_job(self, job: np.ndarray, text: Callable[[Job], str]) -> pa.DictionaryArray:
-        words, codes = np.unique([text(j) for j in self.jobs], return_inverse=True)
-        return pa.DictionaryArray.from_arrays(codes.astype(np.int32)[job], words.tolist())
+
+def _codes(texts: list[str], sizes: list[int]) -> pa.DictionaryArray:
+    """A column in which each text stands so many times."""
+    words, codes = np.unique(texts, return_inverse=True)
+    return pa.DictionaryArray.from_arrays(np.repeat(codes.astype(np.int32), sizes), words.tolist())
 
 
 def _about(
@@ -191,7 +219,7 @@ def _is_whole(run: Path) -> bool:
     """Can the three files of a run be read?"""
     try:
         json.loads((run / "run.json").read_text(encoding="utf-8"))
-        return bool(pq.read_table(run / "curves.parquet").num_rows and pq.read_table(run / "summary.parquet").num_rows)
+        return all(pq.read_metadata(run / name).num_rows for name in ("curves.parquet", "summary.parquet"))
     except (OSError, ValueError, pa.ArrowException):
         return False
 

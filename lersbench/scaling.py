@@ -123,8 +123,9 @@ def _named(log: Log, column: str) -> str:
     """A column such as "context[2]", with its name in the file that the log was made from, where that is known."""
     kind, _, number = column.rstrip("]").partition("[")
     names = log.info.provenance.get(kind)
-    known = isinstance(names, list) and int(number) < len(names)
-    return f"{column} '{names[int(number)]}'" if known else column
+    if isinstance(names, list) and int(number) < len(names):
+        return f"{column} '{names[int(number)]}'"
+    return column
 
 
 def warning(log: Log, items: np.ndarray) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from lersbench import bounds
 from lersbench.errors import ConfigError, MissingPackage
 from lersbench.files import read_toml
 from lersbench.jit import PACKAGE
@@ -136,6 +137,7 @@ class Scenario(_Strict):
     policies: list[dict[str, Any]] = Field(min_length=1)
     expected: list[Expected] = []
     published: Published | None = None
+    large: bool = False  # may go beyond the limits of `bounds`
     left_out: list[str] = []
     """Policies whose package is not installed; `parse` takes them from `policies` and says so here."""
 
@@ -263,6 +265,7 @@ def parse(content: dict[str, Any], where: str) -> Scenario:
     except ValidationError as error:
         told = dict.fromkeys(_explain(where, problem) for problem in error.errors())  # a union tells twice
         raise ConfigError("\n".join(told)) from error
+    bounds.check_numbers(where, contenders(scenario), _logs(scenario), scenario.large)
     labels = {word for entry in entries(scenario) for word in (entry.label, entry.name)}
     if "baseline" in scenario.model_fields_set and scenario.baseline not in labels:
         hint = _did_you_mean(scenario.baseline, labels)
@@ -270,6 +273,20 @@ def parse(content: dict[str, Any], where: str) -> Scenario:
     _check_published(scenario, where)
     variants(scenario)
     return scenario
+
+
+def contenders(scenario: Scenario) -> int:
+    """How many contenders a scenario has at most, counted without making any."""
+    entered = sum(
+        bounds.combinations(value for key, value in given.items() if key not in ("name", "label", "feedback"))
+        * len(_told_regimes(scenario, given))
+        for given in scenario.policies
+    )
+    return entered * _logs(scenario) * len(scenario.replay.slates) * scenario.replay.seeds
+
+
+def _logs(scenario: Scenario) -> int:
+    return bounds.combinations((scenario.data.model_extra or {}).values())
 
 
 def _playable(scenario: Scenario) -> Scenario:

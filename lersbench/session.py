@@ -20,11 +20,13 @@ import numpy as np
 from numba.core.errors import NumbaError
 
 from lersbench import metrics, replay, scenario, store
-from lersbench.errors import LersbenchError
+from lersbench.errors import LersbenchError, RunError
 from lersbench.histories import NEEDS, arrays_for
+from lersbench.likes import Likes
 from lersbench.log import Chunk, Log, read_all
 from lersbench.policy import Spec
 from lersbench.scaling import scaled
+from lersbench.workers import OVERTIME
 
 KEEP_BYTES = 64 << 20  # a log of up to this size is held in memory where many contenders play it
 SHUFFLE_BYTES = 2 << 30  # the largest log that can be shuffled
@@ -106,12 +108,15 @@ class Session:
         steps = np.linspace(0, self.rounds, min(chosen.replay.checkpoints, self.rounds) + 1)[1:]
         self.checkpoints = np.unique(np.round(steps).astype(np.int64))
         self.stop = threading.Event()
-        self.likes = _Likes(log.info.items)
+        self.more = False  # other jobs of this case will follow, one by one
+        self.timeout: float | None = None  # seconds of a contender
+        self.likes = Likes()
 
     def play(self, jobs: list[Job], kept: store.Store) -> list[Failure]:
         """Play the jobs, keep what they come to; those that failed."""
         decoded = self.log.row_bytes(self._columns()) * self.log.info.rounds
-        keep = self.chosen.replay.replicates == "shuffle" or (len(jobs) > WAVE and decoded <= KEEP_BYTES)
+        many = (self.more or len(jobs) > WAVE) and decoded <= KEEP_BYTES
+        keep = self.chosen.replay.replicates == "shuffle" or many
         with self.clock("compile"):
             self.log.prepare()
         return self._in_memory(jobs, kept) if keep else self._streamed(jobs, kept)
@@ -119,10 +124,14 @@ class Session:
     def _in_memory(self, jobs: list[Job], kept: store.Store) -> list[Failure]:
         """Contender by contender, each made when its turn comes."""
         with self.clock("read"):
-            rows = self._rows(read_all(self.log, SHUFFLE_BYTES, self._columns()))
+            rows = self._all
         ready, failures = self._compile(jobs, rows)
         with self.clock("replay"), ThreadPoolExecutor(self.threads) as pool:
             return failures + self._collect({pool.submit(self._whole, job, rows, kept): job for job in ready})
+
+    @cached_property
+    def _all(self) -> replay.Rows:
+        return self._rows(read_all(self.log, SHUFFLE_BYTES, self._columns()))
 
     def _whole(self, job: Job, rows: replay.Rows, kept: store.Store) -> None:
         contender = self._contender(job)
@@ -135,6 +144,7 @@ class Session:
                 return
             contender.play(rows, part, places)
             self.bar.update(part.size)
+            self._in_time(time.perf_counter() - started)
         self._keep(job, contender, kept, time.perf_counter() - started)
         self.bar.update(self.rounds - index.size)
 
@@ -176,9 +186,15 @@ class Session:
     ) -> None:
         index, at = self._order(job.seed, chunk.start, rows.user.shape[0])
         started = time.perf_counter()
+        contender.meter = metrics.with_room(contender.meter, self.likes.total)
         contender.play(rows, index, at)
         seconds[job] += time.perf_counter() - started
+        self._in_time(seconds[job])
         self.bar.update(rows.user.shape[0])
+
+    def _in_time(self, seconds: float) -> None:
+        if self.timeout is not None and seconds > self.timeout:
+            raise RunError(OVERTIME.format(self.timeout))
 
     def _collect(self, told: dict[Future[None], Job]) -> list[Failure]:
         """Wait for all; those that failed. Ctrl-C stops the others within a slice."""
@@ -189,7 +205,7 @@ class Session:
                 done, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
                 for future in done:
                     error = future.exception()
-                    if isinstance(error, Exception):
+                    if error is not None:
                         failures.append(_failure(told[future], error))
         except BaseException:
             self.stop.set()
@@ -212,9 +228,17 @@ class Session:
         likes = self.chosen.replay.ranking or self._counts_likes
         chunk = scaled(chunk, self.known.scales)
         rows = replay.rows_of(chunk, self.known, self.feedback, self.case.slate, likes, self._mix)
-        if self._counts_likes:
-            self.likes.add(rows, max(0, self.first - chunk.start))
-        return rows
+        return self._numbered(rows, max(0, self.first - chunk.start)) if self._counts_likes else rows
+
+    def _numbered(self, rows: replay.Rows, skipped: int) -> replay.Rows:
+        """The rows with the numbers of their likes, but for the first `skipped`, which are not replayed."""
+        row = np.repeat(np.arange(rows.user.shape[0]), np.diff(rows.liked_from))
+        item = rows.candidates[row if rows.candidates.shape[0] > 1 else 0, rows.liked]
+        pairs = rows.user[row] * self.log.info.items + item
+        first = rows.liked_from[min(skipped, rows.user.shape[0])]
+        number = np.full(pairs.shape[0], -1, np.int32)
+        number[first:] = self.likes.numbers(pairs[first:])
+        return rows._replace(number=number)
 
     @cached_property
     def _mix(self) -> int | None:
@@ -266,7 +290,7 @@ class Session:
     def _compile(self, jobs: list[Job], rows: replay.Rows) -> tuple[list[Job], list[Failure]]:
         """Compile the loops of the jobs for rows of this kind: those that can be played, and what failed."""
         none = np.empty(0, np.int64)
-        problems: dict[str, Exception | None] = {}
+        problems: dict[str, BaseException | None] = {}
         for job in jobs:
             kind = job.entry.label
             if kind not in problems:
@@ -275,7 +299,7 @@ class Session:
                     try:
                         self._contender(job).play(rows, none, none)
                         problems[kind] = None
-                    except Exception as problem:
+                    except (Exception, SystemExit) as problem:
                         problems[kind] = problem
         self.bar.set_description_str(" ".join(filter(None, [self.chosen.name, self.case.label])))
         failed = [(job, error) for job in jobs if (error := problems[job.entry.label])]
@@ -285,8 +309,8 @@ class Session:
         policy = job.entry.policy
         name = json.dumps([type(policy).__qualname__, job.entry.params], sort_keys=True)  # however it was found
         rng = np.random.default_rng(random_numbers(self.chosen, "policy", job.seed, name))
-        pairs = self.rounds * self.case.slate if self._counts_likes else 0
-        meter = metrics.new_meter(self.log.info.items, self.checkpoints, pairs, self._published)
+        likes = max(1, self.likes.total) if self._counts_likes else 0
+        meter = metrics.new_meter(self.log.info.items, self.checkpoints, likes, self._published)
         composed = "features" in policy.needs
         own = policy.shows_the_log and self.feedback in scenario.PROTOCOLS
         protocol = self._protocol(job.seed, composed, policy.silence)._replace(own=own)
@@ -330,7 +354,7 @@ class Failure(NamedTuple):
     problem: str
 
 
-def _failure(job: Job, error: Exception) -> Failure:
+def _failure(job: Job, error: BaseException) -> Failure:
     """What went wrong, and where: of a compiler's pages of context, what stands before the first of it."""
     what = str(error).strip()
     if isinstance(error, LersbenchError):
@@ -343,7 +367,8 @@ def _failure(job: Job, error: Exception) -> Failure:
     if isinstance(error, OSError) and error.filename:
         return Failure(job, f"{error.filename}: {error.strerror or error}")
     last = traceback.extract_tb(error.__traceback__)[-1]
-    return Failure(job, f"{type(error).__name__}: {what} ({last.filename}, line {last.lineno}: {last.line})")
+    name = f"{type(error).__name__}: {what}" if not isinstance(error, SystemExit) else f"called sys.exit({what})"
+    return Failure(job, f"{name} ({last.filename}, line {last.lineno}: {last.line})")
 
 
 def tell(failures: list[Failure]) -> str:
@@ -355,23 +380,3 @@ def tell(failures: list[Failure]) -> str:
         f"  {label}, seed{'s' * (len(own) > 1)} {', '.join(map(str, sorted(own)))}: {problem}"
         for (label, problem), own in seeds.items()
     )
-
-
-class _Likes:
-    """Counts the distinct (user, item) likes of a log."""
-
-    def __init__(self, items: int):
-        self.items, self.pairs = items, np.empty(0, np.int64)
-
-    def add(self, rows: replay.Rows, skipped: int) -> None:
-        """Count the likes of a chunk, but for its first `skipped` rows."""
-        row = np.repeat(np.arange(rows.user.shape[0]), np.diff(rows.liked_from))
-        told = row >= skipped
-        row, liked = row[told], rows.liked[told]
-        shared = rows.candidates.shape[0] == 1
-        item = rows.candidates[0 if shared else row, liked]
-        self.pairs = np.union1d(self.pairs, rows.user[row] * self.items + item)
-
-    @property
-    def total(self) -> int:
-        return self.pairs.size

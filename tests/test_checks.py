@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -276,3 +277,31 @@ def test_new_policy_refuses_a_bad_name(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError):
         newpolicy.write(name, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+@dataclass(frozen=True)
+class NumpyDraws(Mean):
+    """Breaks ties by NumPy's generator of the whole process (2026)."""
+
+    def select(self, state: Any, rng: np.random.Generator, round: Round, slate: np.ndarray) -> None:
+        round.scores[:] = np.random.random(round.scores.size)  # noqa: NPY002
+        top_k(round.scores, round.ties, slate)
+
+
+@dataclass(frozen=True)
+class PythonDraws(Mean):
+    """Breaks ties by Python's generator of the whole process (2026)."""
+
+    def select(self, state: Any, rng: np.random.Generator, round: Round, slate: np.ndarray) -> None:
+        round.scores[:] = [random.random() for _ in round.scores]
+        top_k(round.scores, round.ties, slate)
+
+
+@pytest.mark.parametrize(
+    ("kind", "named"),
+    [(NumpyDraws, "NumPy (np.random"), (PythonDraws, "Python (random"), (GlobalDraws, "compiled code (np.random")],
+)
+def test_a_global_generator_is_named_as_the_likely_cause(kind: type[Policy], named: str) -> None:
+    (problem,) = [r.problem for r in checks.check(kind) if r.name == "check_same_seed"]
+    assert "Two runs of one seed: in round 0" in problem and f"global generator of {named}" in problem
+    assert "draw from the `rng` that select is given" in problem

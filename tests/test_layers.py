@@ -12,8 +12,20 @@ import lersbench
 ROOT = Path(lersbench.__file__).parent
 LAYERS = [  # each may import from those above it, and from its own line
     ("errors",),
-    ("words", "files", "streams", "cachefolder", "jit", "sources", "progress", "exchange"),
-    ("borrow", "simd", "packed", "linalg", "digits", "ips", "metrics", "ranges", "checksums"),
+    (
+        "words",
+        "files",
+        "streams",
+        "cachefolder",
+        "jit",
+        "sources",
+        "progress",
+        "exchange",
+        "workers",
+        "leftovers",
+        "ending",
+    ),
+    ("borrow", "simd", "packed", "linalg", "digits", "ips", "metrics", "likes", "ranges", "bounds", "checksums"),
     ("extent",),
     ("clickmodel", "propensity", "estimators"),
     ("unpack", "logfacts", "logformat", "logcheck", "logread", "logwrite", "log"),

@@ -10,8 +10,16 @@ from tests import worlds
 from tests.test_replay import Always
 
 
-def meter(n_items: int = 10, pairs: int = 8) -> metrics.Meter:
-    return metrics.new_meter(n_items, np.array([1]), pairs)
+def meter(n_items: int = 10, likes: int = 100) -> metrics.Meter:
+    return metrics.new_meter(n_items, np.array([1]), likes)
+
+
+def show(made: metrics.Meter, user: int, slate: list[int], rewards: list[float]) -> None:
+    """Count a slate of items 0, 1, ...; the likes of a user are numbered 10 user + item."""
+    n = made.shown.shape[0]
+    liked = np.array(sorted(item for item, reward in zip(slate, rewards, strict=True) if reward), np.int64)
+    number = (10 * user + liked).astype(np.int32)
+    metrics.count_slate(made, np.arange(n), np.array(slate), np.array(rewards), liked, number)
 
 
 def read(made: metrics.Meter, ranked: bool = True) -> dict[str, float]:
@@ -21,9 +29,8 @@ def read(made: metrics.Meter, ranked: bool = True) -> dict[str, float]:
 
 def test_clicks_sets_and_their_rates() -> None:
     made = meter()
-    items = np.arange(10)
     for slate, rewards in (([0, 1], [1.0, 1]), ([2, 3], [0.0, 0]), ([0, 4], [0.0, 1]), ([5, 1], [0.0, 0])):
-        metrics.count_slate(made, 0, items, np.array(slate), np.array(rewards))
+        show(made, 0, slate, rewards)
     got = read(made, ranked=False)
     assert got["ctr_sum"] == 3 / 4  # clicks per round, not divided by K
     assert got["ctr"] == 3 / 8
@@ -34,17 +41,17 @@ def test_clicks_sets_and_their_rates() -> None:
 
 
 def test_the_same_like_of_a_user_counts_once_and_that_of_another_user_again() -> None:
-    made = meter(pairs=6)
+    made = meter()
     for user in (0, 0, 1, 1, 3):
-        metrics.count_slate(made, user, np.arange(10), np.array([4]), np.array([1.0]))
+        show(made, user, [4], [1.0])
     assert read(made)["coverage"] == 3
 
 
 def test_exposure_entropy_and_gini() -> None:
     even, one = meter(4), meter(4)
     for t in range(8):
-        metrics.count_slate(even, 0, np.arange(4), np.array([t % 4]), np.array([0.0]))
-        metrics.count_slate(one, 0, np.arange(4), np.array([2]), np.array([0.0]))
+        show(even, 0, [t % 4], [0.0])
+        show(one, 0, [2], [0.0])
     assert read(even)["entropy"] == pytest.approx(1) and read(even)["gini"] == pytest.approx(0)
     assert read(one)["entropy"] == 0 and read(one)["gini"] == pytest.approx(3 / 4)
 
@@ -52,7 +59,7 @@ def test_exposure_entropy_and_gini() -> None:
 def test_hit_ratio_of_a_clear_ranking() -> None:
     made = meter()
     scores = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0])
-    metrics.count_slate(made, 0, np.arange(10), np.array([0]), np.array([0.0]))
+    show(made, 0, [0], [0.0])
     metrics.count_ranking(made, np.arange(10), scores, np.array([0]), np.array([1, 6]))  # ranks 2 and 7 of 10
     got = read(made)
     expected = {10: 0, 20: 0.5, 30: 0.5, 60: 0.5, 70: 1, 100: 1}
@@ -64,7 +71,7 @@ def test_hit_ratio_of_a_clear_ranking() -> None:
 def test_a_tied_block_contributes_its_share_and_file_order_does_not_help() -> None:
     """Ten equal scores and a like on the item that stands first in the file: the published form calls it a hit."""
     made = meter()
-    metrics.count_slate(made, 0, np.arange(10), np.array([9]), np.array([0.0]))
+    show(made, 0, [9], [0.0])
     metrics.count_ranking(made, np.arange(10), np.zeros(10), np.array([9]), np.array([0]))
     got = read(made)
     assert got["hr_published@10"] == 1
@@ -80,7 +87,9 @@ def test_published_ties_stand_by_the_rank_of_the_items_wherever_they_are() -> No
     for _ in range(20):
         rank, candidates = rng.permutation(12), rng.permutation(12)[:10]
         made = metrics.new_meter(12, np.array([1]), 0, rank)
-        metrics.count_slate(made, 0, candidates, np.array([9]), np.array([0.0]))
+        metrics.count_slate(
+            made, candidates, np.array([9]), np.array([0.0]), np.empty(0, np.int64), np.empty(0, np.int32)
+        )
         first, third = np.argsort(rank[candidates])[[0, 2]]
         metrics.count_ranking(made, candidates, np.zeros(10), np.array([9]), np.sort([first, third]))
         got = read(made)
@@ -89,7 +98,7 @@ def test_published_ties_stand_by_the_rank_of_the_items_wherever_they_are() -> No
 
 def test_what_was_shown_leads_the_sound_ranking_whatever_its_score() -> None:
     made = meter()
-    metrics.count_slate(made, 0, np.arange(10), np.array([7]), np.array([1.0]))
+    show(made, 0, [7], [1.0])
     metrics.count_ranking(made, np.arange(10), -np.arange(10.0), np.array([7]), np.array([7]))
     got = read(made)
     assert got["hr@10"] == 1 and got["hr_published@10"] == 0
@@ -100,7 +109,7 @@ def test_tied_hit_ratio_is_the_mean_over_random_orders() -> None:
     scores = np.array([1.0, 0, 0, 1, 0, 2, 0, 1, 0, 0])
     liked = np.array([0, 4, 7])
     made = meter()
-    metrics.count_slate(made, 0, np.arange(10), np.array([5]), np.array([0.0]))
+    show(made, 0, [5], [0.0])
     metrics.count_ranking(made, np.arange(10), scores, np.array([5]), liked)
     got = read(made)
     draws = np.zeros(10)

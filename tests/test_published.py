@@ -40,8 +40,7 @@ def results(told: list[dict[str, Any]] | None, finals: dict[tuple[str, str, str]
         "seeds": [0, 1, 2],
         "policy_seconds": [["lers", "full", 20.0], ["lers", "bandit", 7.0]],
     }
-    frame = pd.DataFrame(rows)
-    return Results(Path("run"), frame.assign(round=500), frame, meta)
+    return Results(Path("run"), pd.DataFrame(rows), meta)
 
 
 @pytest.fixture

@@ -116,7 +116,7 @@ def test_the_leaderboard_shows_the_lift_in_percent(both: Results) -> None:
 def test_a_baseline_without_clicks_has_no_lift(both: Results) -> None:
     summary = both.summary.copy()
     summary.loc[(summary["policy"] == "ltr") & (summary["metric"] == "ctr_sum"), "value"] = 0.0
-    nothing = Results(both.path, both.curves, summary, both.meta)
+    nothing = Results(both.path, summary, both.meta)
     assert set(lifts.lifts(nothing, "logged K=3", "ctr_sum")["policy"]) == {"ltr"}
 
 

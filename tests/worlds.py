@@ -94,8 +94,7 @@ def contender(
     """A contender that reads its metrics at `points` places of the log."""
     n = rows.user.shape[0]
     spec = spec_of(rows, told.slate, m)
-    pairs = n * told.slate if rows.user.max() >= 0 and not told.replay else 0
-    meter = metrics.new_meter(spec.n_items, np.unique(np.linspace(1, n, points).astype(np.int64)), pairs)
+    meter = metrics.new_meter(spec.n_items, np.unique(np.linspace(1, n, points).astype(np.int64)), 0)
     return replay.Contender(policy, spec, told, meter, np.random.default_rng(seed))
 
 

@@ -7,13 +7,15 @@ import importlib
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from lersbench import leftovers
+from lersbench.bounds import Size
 from lersbench.datasets.options import Option, checked, options_of, suggestion
 from lersbench.errors import ConfigError, DataError
 from lersbench.jit import cache_root
@@ -87,7 +89,8 @@ def build(name: str, **options: Any) -> Log:
     target = cache_root() / "logs" / f"{name}-{_key(dataset.module, full)}"
     if not _opens(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        workshop = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+        leftovers.sweep(target.parent)
+        workshop = Path(tempfile.mkdtemp(prefix=leftovers.prefix(target.name), dir=target.parent))
         try:
             dataset.source.build(workshop / "log", **full)
             _move(workshop / "log", target)
@@ -109,6 +112,19 @@ def _opens(target: Path) -> bool:
         shutil.rmtree(target)
         return False
     return True
+
+
+def size_of(name: str, options: Mapping[str, Any]) -> Size | None:
+    """How large the log of a data source would be; None where its source does not say (it is no matter of options).
+
+    Raises ConfigError for an unknown data source or option.
+    """
+    if name not in DATASETS:
+        raise ConfigError(f"There is no data set {name!r}{suggestion(name, DATASETS)}")
+    dataset = DATASETS[name]
+    full = checked(f"data set {name}", dataset.options, options)
+    size: Callable[..., Size | None] = getattr(dataset.source, "size", lambda **_: None)
+    return size(**full)
 
 
 def _move(finished: Path, target: Path) -> None:

@@ -48,6 +48,9 @@ GROUPS = 7  # streamers kept in the published study
 ITERATIONS = 200  # of k-means at most
 
 
+size = transactions.size
+
+
 def build(
     out: Path,
     *,

@@ -11,6 +11,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from lersbench import leftovers
 from lersbench.errors import DataError
 from lersbench.jit import cache_root
 
@@ -45,7 +46,8 @@ def wheel(name: str, version: str, filename: str, sha256: str, bytes: int) -> Pa
         _check(kept, wanted, f"Delete {kept} and run again.")
         return kept
     kept.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=kept.parent, prefix=".download-") as folder:
+    leftovers.sweep(kept.parent)
+    with tempfile.TemporaryDirectory(dir=kept.parent, prefix=leftovers.prefix("download")) as folder:
         _download(wanted, Path(folder), kept)
         loaded = Path(folder) / filename
         if not loaded.exists():

@@ -86,6 +86,9 @@ def build(
     )
 
 
+size = transactions.size
+
+
 def tables(scale: float = 0.1, seed: int = 0, explained: float = liveshop.EXPLAINED) -> Tables:
     """The platform's tables; facts: `calibration`, `next_streamer_baselines`, the names of the streamers."""
     if not SMALLEST <= scale <= 1:

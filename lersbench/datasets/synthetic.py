@@ -13,10 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from lersbench.bounds import Size
 from lersbench.datasets.draws import distinct
 from lersbench.datasets.options import at_least
 from lersbench.errors import ConfigError
@@ -106,6 +107,13 @@ def build(
         attribution=ATTRIBUTION,
         provenance=provenance,
     )
+
+
+def size(*, rounds: int, items: int, d: int, m: int, C: int, L: int, feedback: str, expected: bool, **_: Any) -> Size:
+    """How large the log of these options is."""
+    C = C or items
+    row = 8 * (1 + d) + C * (4 * (items > C) + 8 * m + 4 * (feedback == "full") + 8 * expected) + 13 * L
+    return Size(rounds, C, items, d + m, rounds * row)
 
 
 def _check(

@@ -25,6 +25,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from lersbench.bounds import Size
 from lersbench.clickmodel import ClickModel, as_told
 from lersbench.datasets import encoder as encoders
 from lersbench.datasets import rankers
@@ -53,6 +54,7 @@ ATTRIBUTION = "lersbench; calibrated to the facts published of Taobao's daily de
 EARLIER = 20_000  # lists of the earlier days
 ROWS = 4096  # visits drawn at a time: 22 MB of features
 SAMPLE = 25  # groups of so many visits on which the click model is calibrated
+FEATURES = 56  # of user and item
 PATIENCE = 50  # groups of visits without a single click before a build gives up
 
 
@@ -131,6 +133,12 @@ def build(
     took = {"seconds": {part: round(s, 1) for part, s in seconds.items()}}
     like_the_study = truth == "shop" and logging == "ltr" and filtered
     return _remember(out, log, tally.facts(like_the_study) | took)
+
+
+def size(*, rounds: int, items: int, encoder: str, **_: Any) -> Size:
+    """How large the log of these options is."""
+    width = FEATURES if encoder == "none" else 10
+    return Size(rounds, C, items, width, rounds * C * 8 * (width + 5))
 
 
 def _prepare(

@@ -46,6 +46,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
+from lersbench.bounds import Size
 from lersbench.datasets import explained
 from lersbench.datasets.hashed import hashed_order
 from lersbench.datasets.history import History, codes, days
@@ -398,6 +399,16 @@ def _even_rows(liked: np.ndarray, n: int, each: int) -> tuple[np.ndarray, float]
         chosen.append(int(cost.argmin()))
         total += left[chosen[-1]]
     return exact[chosen], float((total**2).sum())
+
+
+def size(
+    *, scenario: str, customers: int | None, products: int | None, repeats: int, context: int, **_: Any
+) -> Size | None:
+    """How large the log of these options is, where they alone decide it: those of repeat."""
+    if scenario != "repeat":
+        return None
+    rounds, wide = (customers or 10) * repeats, products or 10
+    return Size(rounds, wide, wide, context, rounds * (8 * (1 + context) + 4 * wide))
 
 
 def _came_out_as(chosen: Selection, visits: int) -> dict[str, Any]:
