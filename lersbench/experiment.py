@@ -88,8 +88,8 @@ def bench(
     missing = [job for job in jobs if fresh or not kept.has(job.key)]
     say(f"{chosen.name}: {len(jobs)} contenders, {len(jobs) - len(missing)} of them already in {folder}")
     with clock("fit"):
-        told = chosen.replay
-        fitted = {label: Fitted(log, told.fit, told.clip, told.scale) for label, log in logs.items()}
+        asked = chosen.replay
+        fitted = {label: Fitted(log, asked.fit, asked.clip, asked.scale) for label, log in logs.items()}
         for limit in dict.fromkeys(fitted[case.log].limit for case in cases if case.feedback == "logged"):
             if limit:
                 say(f"Note: {limit}")

@@ -323,7 +323,7 @@ def _rules(
 
 
 def _rules_of(data: dict[str, np.ndarray], jobs: Sequence[Job], split: float) -> dict[str, dict[str, float]]:
-    """What the simple rules come to on the customers that each setting's encoders are tested on, mean over the seeds."""
+    """What the simple rules come to on the customers that a setting's encoders are tested on; mean over seeds."""
     found: dict[str, list[dict[str, float]]] = {}
     for job in jobs:
         values = RULES[job.work](data, job.params["length"], job.params["least"], split, job.seed)

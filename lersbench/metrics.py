@@ -25,12 +25,6 @@ class Metric:
     better: str  # "higher", "lower" or "neither"
     source: str  # what it is, in one sentence
 
-    @property
-    def bounds(self) -> tuple[float, float]:
-        """The least and the most the metric can be."""
-        bounded = self.unit == "%" or self.name in ("entropy", "gini")
-        return 0.0, 1.0 if bounded else math.inf
-
 
 def _registry() -> dict[str, Metric]:
     study = "livestream study, section 4.8"
