@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import io
 import math
-import os
 import re
 import textwrap
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -28,9 +27,10 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from lersbench.leaderboard import Case, Results, data_in_words, own_baseline, regime_label, settings
+from lersbench.leaderboard import Case, Results, data_in_words, missing, own_baseline, regime_label, settings
 from lersbench.metrics import METRICS, Metric
 from lersbench.statistics import LEVEL
+from lersbench.store import replacing
 
 DPI = 200
 EARLY = 0.05  # share of the rounds in which running means still jump; it hardly sets the limits of the y axis
@@ -86,6 +86,7 @@ STYLE = {
     "axes.linewidth": 0.8,
     "lines.linewidth": 1.5,
     "font.sans-serif": ["DejaVu Sans", "Arial", "Helvetica"],
+    "text.parse_math": False,  # names are text: a "$" in one is a dollar
     "svg.fonttype": "none",  # text stays text: searchable, and set in the reader's font
     "svg.hashsalt": "lersbench",  # else every run would name its clip paths anew
 }
@@ -251,7 +252,11 @@ def grid(
     said = run_in_words(results)
     width = max(columns * panel[0] + beside, min(0.2 + 0.068 * len(said), PAGE), 0.2 + 0.092 * len(title))
     said_lines = textwrap.wrap(said, int((width - 0.2) / 0.068) + 1, break_on_hyphens=False)
-    foot = [line for note in notes for line in textwrap.wrap(note, int(width * 18.7), break_on_hyphens=False)]
+    foot = [
+        line
+        for note in [*missing(results), *notes]
+        for line in textwrap.wrap(note, int(width * 18.7), break_on_hyphens=False)
+    ]
     above, below = 0.52 + 0.16 * (len(said_lines) - 1), 0.16 + 0.135 * len(foot)
     aside = beside if outside and crowded(results) else 0.0
     height = max(rows * panel[1], tallest(results) if aside else 0.0) + above + below
@@ -561,8 +566,7 @@ def save(figure: Figure, folder: Path, stem: str) -> list[Path]:
         figure.savefig(content, format=kind, dpi=DPI, metadata=metadata)
         figure.set_layout_engine("none")  # laid out once, by the first of the two
         path = folder / f"{stem}.{kind}"
-        unfinished = path.with_name(f".{path.name}.partial")
-        unfinished.write_bytes(content.getvalue())
-        os.replace(unfinished, path)
+        with replacing(path) as unfinished:
+            unfinished.write_bytes(content.getvalue())
         paths.append(path)
     return paths

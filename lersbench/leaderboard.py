@@ -22,6 +22,8 @@ from lersbench import stability
 from lersbench.alarms import ESTIMATES, gap
 from lersbench.errors import ConfigError, DataError
 from lersbench.extent import bounds, resolution
+from lersbench.files import read_json
+from lersbench.lastrun import last_of
 from lersbench.metrics import METRICS, Metric
 from lersbench.statistics import (
     LEVEL,
@@ -35,9 +37,13 @@ from lersbench.statistics import (
     rank_ranges,
     separated,
 )
+from lersbench.store import file_digest
+from lersbench.unpack import read_table
+from lersbench.words import cleaned, defused, markdown, markdown_cell, one_line
 
 SUMMARY = ("variant", "policy", "name", "params", "feedback", "seed", "metric", "value")
 CURVES = (*SUMMARY, "round")
+TEXTS = ("variant", "policy", "name", "feedback", "metric")
 FURTHER = ("ctr_sum", "misses", "hr@20", "coverage", "diversity", "matches")  # beside the metric ranked by
 FURTHER_LISTS = ("ctr_sum", "ctr_set", "expected_ctr_sum", "expected_ctr_set", *ESTIMATES, "similarity")
 RATES = ("ctr", "ctr_sum", "ctr_set", "expected_ctr_sum", "expected_ctr_set", *ESTIMATES)  # lifts make sense
@@ -257,7 +263,11 @@ def load(run_dir: str | Path) -> Results:
     if len(twice):
         first = ", ".join(f"{column} {twice.iloc[0][column]!r}" for column in key)
         raise DataError(f"{run_dir / 'summary.parquet'} holds two values for {first}; run the scenario again.")
-    return Results(run_dir, curves, summary, _read_meta(run_dir / "run.json"))
+    meta = _read_meta(run_dir / "run.json")
+    for file, content in meta.get("tables", {}).items():
+        if file_digest([run_dir / file]) != content:
+            raise DataError(f"{run_dir / file} is damaged: it is not what run.json says. Fix: run the scenario again.")
+    return Results(run_dir, curves, summary, meta)
 
 
 def regime_label(policy: str, feedback: str) -> str:
@@ -280,7 +290,7 @@ def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     if not path.is_file():
         raise DataError(f"{path} is missing; the run did not finish. Run the scenario again.")
     try:
-        table = pd.read_parquet(path)
+        table = read_table(path, str(path)).to_pandas()
     except (OSError, ValueError) as error:  # pyarrow's errors are both of these
         raise DataError(f"{path} is not a readable Parquet file ({error}); run the scenario again.") from error
     absent = [column for column in columns if column not in table]
@@ -288,6 +298,10 @@ def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
         raise DataError(f"{path} has no column {', '.join(absent)}; it was not written by this version of lersbench.")
     if table.empty:
         raise DataError(f"{path} has no rows: no contender has finished. Run the scenario again.")
+    for column in TEXTS:
+        names = {name: one_line(name) for name in map(str, table[column].unique())}
+        if any(name != text for name, text in names.items()):
+            table[column] = table[column].map(names)
     return table
 
 
@@ -295,8 +309,8 @@ def _read_meta(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise DataError(f"{path} is missing; the run did not finish. Run the scenario again.")
     try:
-        meta = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        meta = cleaned(read_json(path))
+    except (ValueError, OSError) as error:
         raise DataError(f"{path} is not valid JSON ({error}); run the scenario again.") from error
     if not isinstance(meta, dict):
         raise DataError(f"{path} holds no JSON object; run the scenario again.")
@@ -311,12 +325,12 @@ def _read_meta(path: Path) -> dict[str, Any]:
 
 
 def latest(results_dir: str | Path, scenario: str, asked: str = "") -> Path:
-    """The folder of the newest finished run of `scenario` under `results_dir`; `bench` makes one when `asked` so."""
+    """The folder of the last run of `scenario` under `results_dir`; `bench` makes one when `asked` so."""
     results_dir = Path(results_dir)
     finished = sorted(path.parent for path in results_dir.glob("*/*/run.json") if not path.parent.name.startswith("."))
     runs = [run for run in finished if run.parent.name == scenario]
     if runs:
-        return max(runs, key=lambda run: ((run / "run.json").stat().st_mtime_ns, run.name))
+        return last_of(runs)
     names = sorted({run.parent.name for run in finished})
     if not names:
         raise ConfigError(f"{results_dir} holds no finished run yet; start with: lersbench bench {asked or scenario}")
@@ -363,7 +377,7 @@ class Board:
 
     @property
     def warnings(self) -> list[str]:
-        found = [*unfinished(self.results), *undefined(self.results, self.metric)]
+        found = [*missing(self.results), *unfinished(self.results), *undefined(self.results, self.metric)]
         found += unmeasured(self.results, self.metric)
         found += alarms(self.results)
         told = self.results.scenario.get("baseline")
@@ -547,6 +561,20 @@ def borrowed_baseline(results: Results, baseline: str | None) -> list[str]:
         "both regimes score the same rounds."
         for kind, played in kinds
         if kind != played
+    ]
+
+
+def missing(results: Results) -> list[str]:
+    """A warning for a run that lacks contenders: it was cut short, still goes on, or some of them failed."""
+    name = results.scenario["name"]
+    ends = {
+        "unfinished": f"the run was cut short, or goes on still; the same `lersbench bench {name}` finishes it",
+        "failed": f"they failed, and `lersbench bench {name}` tries them again",
+    }
+    return [
+        f"UNFINISHED: without {', '.join(results.meta[why])}: {told}."
+        for why, told in ends.items()
+        if results.meta.get(why)
     ]
 
 
@@ -894,7 +922,8 @@ def _leaders(rows: Sequence[Sequence[str]]) -> set[str]:
 def to_terminal(board: Board, bold: bool | None = None) -> str:
     """Aligned text; the leaders (those that may be first) in bold on a terminal unless NO_COLOR is set."""
     bold = _bold_is_wanted() if bold is None else bold
-    lines = [board.results.title]
+    alarm = [textwrap.fill(line, 118, subsequent_indent="  ") for line in missing(board.results)]
+    lines = [board.results.title, *alarm]
     for variant, kind in board.tables:
         head, rows = cells(board, variant, kind)
         leaders = _leaders(rows) if bold else set()
@@ -907,26 +936,28 @@ def to_terminal(board: Board, bold: bool | None = None) -> str:
             ]
             line = "  ".join(aligned).rstrip()
             lines.append(f"\033[1m{line}\033[0m" if row[1] in leaders else line)
-    below = [f"Warning: {line}" for line in board.warnings] + legend(board)
+    below = [f"Warning: {line}" for line in board.warnings if line not in missing(board.results)] + legend(board)
     return "\n".join([*lines, "", *(textwrap.fill(line, 118, subsequent_indent="  ") for line in below)])
 
 
 def to_markdown(board: Board) -> str:
     """One Markdown table a variant, the leaders in bold, then warnings and the legend as a list."""
-    lines: list[str] = []
+    lines = [f"> **{markdown(line)}**\n" for line in missing(board.results)]
     for variant, kind in board.tables:
         head, rows = cells(board, variant, kind)
-        lines += [line for head_line in headings(board, variant, kind) for line in (f"**{head_line}**", "")]
+        lines += [line for head_line in headings(board, variant, kind) for line in (f"**{markdown(head_line)}**", "")]
         lines += [markdown_row(head), markdown_row(["---"] * 3 + ["---:"] * (len(head) - 3))]
         leaders = _leaders(rows)
-        lines += [markdown_row([row[0], f"**{row[1]}**", *row[2:]] if row[1] in leaders else row) for row in rows]
+        lines += [markdown_row(row, bold=1 if row[1] in leaders else None) for row in rows]
         lines.append("")
-    lines += [f"> **Warning:** {line}\n" for line in board.warnings]
-    return "\n".join([*lines, *(f"* {line}" for line in legend(board))]) + "\n"
+    lines += [f"> **Warning:** {markdown(line)}\n" for line in board.warnings if line not in missing(board.results)]
+    return "\n".join([*lines, *(f"* {markdown(line)}" for line in legend(board))]) + "\n"
 
 
-def markdown_row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
+def markdown_row(cells: Sequence[str], bold: int | None = None) -> str:
+    """A row of a table; the cell number `bold` is so."""
+    texts = [markdown_cell(cell).replace("|", r"\|") for cell in cells]
+    return f"| {' | '.join(f'**{text}**' if at == bold else text for at, text in enumerate(texts))} |"
 
 
 def to_csv(board: Board) -> str:
@@ -934,7 +965,7 @@ def to_csv(board: Board) -> str:
     frame = board.frame
     if board.warnings:
         frame = frame.assign(warning=" ".join(board.warnings))
-    return frame.to_csv(index=False)
+    return defused(frame).to_csv(index=False)
 
 
 def to_json(board: Board) -> str:
@@ -951,6 +982,8 @@ def to_json(board: Board) -> str:
         "better": board.metric.better,
         "baseline": board.baseline,
         "replicates": board.results.replicates,
+        "unfinished": board.results.meta.get("unfinished", []),
+        "failed": board.results.meta.get("failed", []),
         "warnings": board.warnings,
         "legend": legend(board),
         "regimes": {kind: REGIMES.get(kind, "") for _, kind in board.tables},

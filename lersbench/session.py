@@ -42,6 +42,7 @@ class Job:
     entry: scenario.Entry
     case: scenario.Case
     seed: int
+    basis: tuple[Any, ...] = ()  # engine, log and `inputs.Inputs` that the key was made of
 
     @property
     def feedback(self) -> str:
@@ -339,6 +340,8 @@ def _failure(job: Job, error: Exception) -> Failure:
         return Failure(
             job, "does not compile: " + "\n    ".join(takewhile(lambda x: not x.startswith("During"), lines))
         )
+    if isinstance(error, OSError) and error.filename:
+        return Failure(job, f"{error.filename}: {error.strerror or error}")
     last = traceback.extract_tb(error.__traceback__)[-1]
     return Failure(job, f"{type(error).__name__}: {what} ({last.filename}, line {last.lineno}: {last.line})")
 
