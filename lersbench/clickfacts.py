@@ -81,7 +81,9 @@ def _shares(parts: np.ndarray, whole: int) -> list[float] | None:
 
 def _numbers(values: np.ndarray) -> Any:
     """Nested lists, None for what is not finite."""
-    return np.where(np.isfinite(values), values, None).tolist()
+    found = values.astype(object)
+    found[~np.isfinite(values)] = None
+    return found.tolist()
 
 
 def _facts(fit: Fit, held_out: Perplexity | None) -> dict[str, Any]:

@@ -659,7 +659,8 @@ def alarms(results: Results) -> list[str]:
             if not set(labels) <= set(values.index):
                 continue
             errors = results.final(case.variant, f"{metric}_se").reindex(labels, columns=values.columns)
-            found = gap(*values.loc[labels].to_numpy(), *errors.to_numpy(), results.replicates)
+            (random, logger), (random_error, logger_error) = values.loc[labels].to_numpy(), errors.to_numpy()
+            found = gap(random, logger, random_error, logger_error, results.replicates)
             if found.sure:
                 lines.append(
                     f"ALARM: {place_in_words(results, case.variant)}{METRICS[metric].title} of {labels[0]} is "

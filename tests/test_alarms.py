@@ -39,11 +39,11 @@ def told(folder: Path, **values: float) -> Path:
 
 
 def test_random_that_differs_from_the_logger_raises_the_alarm(tmp_path: Path) -> None:
-    results = load(told(tmp_path / "one", pbm_ips=1.0, ubm_ips=1.2))
+    results = load(told(tmp_path / "one", pbm_ips=1.0, ubm_ips=1.2, iips=1.0))
     (line,) = alarms(results)
     assert line.startswith("ALARM: ") and "UBM-IPS" in line and "random must equal the logger" in line
     assert line in board(results).warnings
-    assert alarms(load(told(tmp_path / "two", pbm_ips=1.0, ubm_ips=1.0))) == []
+    assert alarms(load(told(tmp_path / "two", pbm_ips=1.0, ubm_ips=1.0, iips=1.0))) == []
 
 
 def test_a_log_that_is_not_uniform_raises_none(tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def test_a_cell_leans_on_its_neighbours_by_hand() -> None:
     displays = np.array([[100, 0, 0, 0], [60, 20, 0, 0], [0, 0, 60, 0]])
     weights[2, 1] = 0.7  # of no display, so it must not matter
     found = filled(weights, displays)
-    # (3;2) lies one position and no distance from (2;1); (3;1) one distance from (3;2), a position and a distance from (2;1)
+    # (3;2) is a position from (2;1); (3;1) is a distance from (3;2), and a position and a distance from (2;1)
     say = {"21": 0.5, "32": 0.75}
     assert found[1, 1] == pytest.approx((20 * 0.9 + 20 * 0.3) / 40)
     assert found[2, 2] == pytest.approx((60 * 0.3 + 20 * 0.9) / 80)

@@ -37,7 +37,7 @@ def sizes(tmp_path_factory: pytest.TempPathFactory) -> Results:
     options: dict[str, Any] = {
         "protocols": ("logged",),
         "slates": (1, 3, 6, 12),
-        "without": ("expected", "regret", "pbm", "ubm"),
+        "without": ("expected", "regret", "pbm", "ubm", "iips"),
     }
     run = tmp_path_factory.mktemp("sizes")
     return load(fake_results.make_lists(run, fake_results.FEW_LISTS, seeds=4, points=6, name="sizes", **options))
@@ -49,7 +49,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Results:
     options: dict[str, Any] = {
         "protocols": ("logged",),
         "slates": (6,),
-        "without": ("expected", "regret", "pbm", "ubm"),
+        "without": ("expected", "regret", "pbm", "ubm", "iips"),
     }
     run = tmp_path_factory.mktemp("swept")
     return load(fake_results.make_lists(run, fake_results.swept(ALPHAS, names), seeds=3, points=8, **options))
