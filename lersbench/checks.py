@@ -384,9 +384,8 @@ def check_same_seed(bench: Bench) -> None:
 
 def _global_generators() -> dict[str, bytes]:
     """The states of the random generators that a whole process shares, by what draws from them."""
-    compiled = (
-        _helperlib.rnd_get_state(get()) for get in (_helperlib.rnd_get_np_state_ptr, _helperlib.rnd_get_py_state_ptr)
-    )
+    numbas: Any = _helperlib
+    compiled = (numbas.rnd_get_state(get()) for get in (numbas.rnd_get_np_state_ptr, numbas.rnd_get_py_state_ptr))
     return {
         "the global generator of Python (random.*)": repr(random.getstate()).encode(),
         "the global generator of NumPy (np.random.*)": pickle.dumps(np.random.get_state()),  # noqa: NPY002
