@@ -3,8 +3,9 @@
 A check is a function `(bench) -> None` whose docstring begins with its title; it raises AssertionError with a
 sentence that says what went wrong. All of them play small made-up logs through the engines that real runs use.
 
-Two class attributes of a policy speak to the checks. `learns = False`: it is not expected to find a good item.
+Class attributes of a policy speak to the checks. `learns = False`: it is not expected to find a good item.
 `working = ("cache", ...)`: these fields of its state are working memory, which may differ between equal runs.
+`by_order = True` or `shows_the_log = True`: it goes by the order of the candidates, and says so.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from lersbench.policy import KernelPolicy, Policy, Round, Spec, find, make
 from lersbench.replay import Contender, Protocol, batched, compiled, rows_of
 
 TIES = 12345  # seed of the random order of equal scores in all checks
+FAR = 5.0  # standard errors: chance comes so far once in 1.7 million times
 
 
 class Result(NamedTuple):
@@ -121,7 +123,7 @@ def make_world(
     logged_clicks = np.round(np.take_along_axis(rewards, logged, axis=1))
     unknown, users = np.zeros((0, candidates)), rng.integers(0, 7, n)
     items = rng.normal(size=(n_items, 2))
-    history = made_up_history(7, n_items, good)
+    history = made_up_history(7, n_items, good) | made_up_past(7, n_items, d)
     spec = Spec(n_items, candidates, slate, d, m, n, 7, items, *made_up_weights(candidates), history)
     likely, none = np.full((n, slate), 1 / candidates), np.zeros((0, 0))
     chunk = Chunk(
@@ -149,6 +151,28 @@ def made_up_history(users: int, items: int, good: int = -1) -> dict[str, np.ndar
         "order_streamers": rng.integers(0, 3, (users, 16)),
         "baskets": rng.normal(size=(users, 16, 6)).astype(np.float32),
         "products": products,
+    }
+
+
+def made_up_past(users: int, items: int, d: int) -> dict[str, np.ndarray]:
+    """What was bought before, as `Spec` holds it; the last item is new, and so is the last user."""
+    rng = np.random.default_rng(4)
+    windows = rng.integers(1, 5, users)
+    windows[-1:] = 0
+    bought = (rng.random((users, items)) < 0.4) & (windows[:, None] > 0) & (np.arange(items) < items - 1)
+    rate = rng.random(items)
+    rate[-1:] = np.nan
+    return {
+        "bought_start": np.append(0, np.cumsum(bought.sum(axis=1))),
+        "bought": np.nonzero(bought)[1],
+        "bought_orders": rng.integers(1, 4, bought.sum()).astype(float),
+        "bought_rate": rng.random(bought.sum()),
+        "known": rng.normal(size=(users, d)),
+        "past_windows": windows,
+        "last_streamer": np.where(windows > 0, rng.integers(0, 3, users), -1),
+        "popularity": rng.integers(1, 9, items).astype(float),
+        "past_rate": rate,
+        "sellers": np.eye(3)[rng.integers(0, 3, items)],
     }
 
 
@@ -411,6 +435,36 @@ def check_no_peeking(bench: Bench) -> None:
         _same_run(run, other, "Two logs that differ only in unrevealed rewards")
 
 
+def check_order(bench: Bench) -> None:
+    """No profit from an order: with candidates permuted, or items renumbered, the same ones are chosen, up to ties.
+
+    Every round offers candidates in a random order, and items have random numbers. So a policy that does not go by them
+    shows every place of the list equally often, and low numbers as often as high ones. Where nothing ever pays all
+    running means are equal: there it shows who breaks ties by an index.
+    """
+    if bench.policy.by_order or bench.policy.shows_the_log:
+        return
+    n, wide, slate, n_items = 480, 4, 2, 40
+    for pays in (0.0, 1.0):
+        world = make_world(n, wide, slate, n_items, seed=5)
+        run = bench.play(world, batch=4, rewards=pays * world.chunk.rewards)
+        where = "Candidates come in random order" + ("" if pays else ", nothing pays")
+        for k in range(slate):
+            times = np.bincount(run.slates[:, k], minlength=wide)
+            far = np.abs(times - n / wide) / np.sqrt(n / wide * (1 - 1 / wide))
+            assert far.max() < FAR, (
+                f"{where}: place {far.argmax()} of the list is at position {k} of the slate in "
+                f"{times[far.argmax()]} of {n} rounds, where {n / wide:.0f} are due. Break ties by round.ties "
+                "(linalg.top_k), not by the index."
+            )
+        shown = run.shown.astype(float)
+        r = np.corrcoef(np.arange(n_items), shown)[0, 1] if np.ptp(shown) else 0.0
+        assert abs(r) * np.sqrt(n_items - 1) < FAR, (
+            f"{where}: items of {'low' if r < 0 else 'high'} number are shown more often (correlation {r:.2f}), though "
+            "numbers mean nothing. Break ties by round.ties (linalg.top_k), not by the number of the item."
+        )
+
+
 def check_unseen(bench: Bench) -> None:
     """Learns only where `seen` says so, and writes to nothing but its state."""
     world = make_world(60, 5, 3)
@@ -508,6 +562,7 @@ CHECKS: list[Callable[[Bench], None]] = [
     check_engines,
     check_delay,
     check_no_peeking,
+    check_order,
     check_unseen,
     check_wins,
     check_learns,

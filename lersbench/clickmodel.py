@@ -153,8 +153,9 @@ def draw_clicks(
 ) -> None:
     """Simulate a user on `slate` (K,): fill `clicks` and `examined` (K,) with 0 or 1.
 
-    `shown` (K,) is the effective attraction down the slate, `key` a non-negative number of the round. Common random
-    numbers: whether candidate c attracts depends on (key, c) alone, whether position k is looked at and whether the
+    `slate` names what is shown by numbers that stay the same whatever the order of the candidates, `shown` (K,) is
+    their effective attraction, `key` a non-negative number of the round. Common random
+    numbers: whether c attracts depends on (key, c) alone, whether position k is looked at and whether the
     user stays after it on (key, k), so two slates shown under one key meet the same user in the same mood.
     Different keys below 2**32 never share their numbers.
     """

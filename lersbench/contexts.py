@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from lersbench.codes import AutoEncoder, VariationalAutoEncoder
 from lersbench.errors import ConfigError
+from lersbench.halves import halves
 from lersbench.neural import State, alone, cores_for, device, dtype, tensor
 from lersbench.policy import Spec
 from lersbench.sequence import CELLS, BayesianCell, Encoder, NextBasket, NextStreamer, past_baskets, past_orders
@@ -174,16 +175,6 @@ def fit_encoder(
             made, _loss_of(made, int(known.sum())), (x[known], target[known]), epochs, batch, learning_rate
         ):
             pass
-
-
-def halves(n: int, split: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """The rows of n that are trained on, and those that are tested on; at least one each.
-
-    A random share `split` is trained on. It has a random stream of its own: the split knows nothing of the model.
-    """
-    first = min(n - 1, max(1, round(n * split)))
-    order = np.random.default_rng([seed, n]).permutation(n)
-    return order[:first], order[first:]
 
 
 @contextmanager

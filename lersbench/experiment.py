@@ -18,7 +18,7 @@ from lersbench.datasets import build
 from lersbench.datasets.transactions import describe
 from lersbench.errors import ConfigError, RunError
 from lersbench.fitting import Fitted
-from lersbench.histories import history_arrays
+from lersbench.histories import NEEDS, arrays_for
 from lersbench.log import Log
 from lersbench.policy import KernelPolicy
 from lersbench.progress import Bar, Tell, silent
@@ -81,15 +81,15 @@ def bench(
         raise ConfigError(f"The folder of the results, {folder}, cannot be made ({error.strerror}).") from error
     core = store.file_digest(closure("lersbench.session"))
     cases = scenario.cases(chosen)
-    past = {label: _history(log, entries) for label, log in logs.items()}
+    past = {label: _past(log, entries) for label, log in logs.items()}
     for case in cases:
         _check(chosen, logs[case.log], case, entries)
         jobs += _jobs(chosen, case, logs[case.log], entries, core, past[case.log])
     missing = [job for job in jobs if fresh or not kept.has(job.key)]
     say(f"{chosen.name}: {len(jobs)} contenders, {len(jobs) - len(missing)} of them already in {folder}")
     with clock("fit"):
-        told = chosen.replay
-        fitted = {label: Fitted(log, told.fit, told.clip, told.scale) for label, log in logs.items()}
+        asked = chosen.replay
+        fitted = {label: Fitted(log, asked.fit, asked.clip, asked.scale) for label, log in logs.items()}
         known = {label: found.known for label, found in fitted.items()}
     if missing:
         for log in logs.values():
@@ -234,7 +234,8 @@ def _check(chosen: scenario.Scenario, log: Log, case: scenario.Case, entries: li
         "features": spec.m > 0,
         "weights": told.fit > 0 and logged,
         "history": True,
-    }  # see _history
+        "past": True,
+    }  # see _past
     fix = {
         "weights": "set [replay] fit to the number of rounds, from the first on, that a click model is fitted on",
         "context": "choose a log with a context",
@@ -248,6 +249,19 @@ def _check(chosen: scenario.Scenario, log: Log, case: scenario.Case, entries: li
                 )
 
 
+def _past(log: Log, entries: list[scenario.Entry]) -> dict[str, str]:
+    """For each of NEEDS that a policy has, a name for the past of users and items it learns from, which is no part of
+    the log's digest. Raises ConfigError where the log lacks it."""
+    found = {}
+    for need in NEEDS:
+        if any(need in entry.policy.needs for entry in entries):
+            total = hashlib.sha256()
+            for name, values in arrays_for((need,), log.user_table(), log.item_table()).items():
+                total.update(name.encode() + str(values.shape).encode() + values.tobytes())
+            found[need] = total.hexdigest()
+    return found
+
+
 def _scale_warning(chosen: scenario.Scenario, log: Log, entries: list[scenario.Entry]) -> str:
     """What is to be said of the scale of a log's columns; "" for nothing, or where no policy reads them as they are."""
     if chosen.replay.scale != "none" or not any({"context", "features"} & set(e.policy.needs) for e in entries):
@@ -255,21 +269,15 @@ def _scale_warning(chosen: scenario.Scenario, log: Log, entries: list[scenario.E
     return scaling.warning(log, log.items if chosen.replay.interactions else log.items[:0])
 
 
-def _history(log: Log, entries: list[scenario.Entry]) -> str:
-    """A name for the past of users and items that policies learn from, which is no part of the log's digest; "" where
-    none of them does. Raises ConfigError where the log lacks it."""
-    if not any("history" in entry.policy.needs for entry in entries):
-        return ""
-    total = hashlib.sha256()
-    for name, values in history_arrays(log.user_table(), log.item_table()).items():
-        total.update(name.encode() + str(values.shape).encode() + values.tobytes())
-    return total.hexdigest()
-
-
 def _jobs(
-    chosen: scenario.Scenario, case: scenario.Case, log: Log, entries: list[scenario.Entry], core: str, past: str
+    chosen: scenario.Scenario,
+    case: scenario.Case,
+    log: Log,
+    entries: list[scenario.Entry],
+    core: str,
+    past: dict[str, str],
 ) -> list[Job]:
-    """Every contender of one case, with the key of all its result depends on; `past` as of `_history`."""
+    """Every contender of one case, with the key of all its result depends on; `past` as of `_past`."""
     told = chosen.replay.model_dump()
     for irrelevant in ("seeds", "neural_seeds", "feedback", "slate"):
         told.pop(irrelevant)
@@ -291,8 +299,7 @@ def _jobs(
         if case.feedback not in entry.feedback:
             continue
         own = [store.file_digest(closure(type(entry.policy).__module__)), type(entry.policy).__qualname__, entry.params]
-        if "history" in entry.policy.needs:
-            own.append(past)
+        own += [past[need] for need in NEEDS if need in entry.policy.needs]
         seeds = chosen.replay.seeds
         if entry.policy.apart:
             from lersbench.neural import in_words as torch_in_words

@@ -310,7 +310,7 @@ def _rules(
 ) -> dict[str, Any]:
     """What simple rules come to: by setting, and for codes the linear ones, and the explained shares of variance."""
     if chosen.experiment != "codes":
-        rules = {job.label: RULES[job.work](data, job.params["length"], job.params["least"]) for job, _ in tables}
+        rules = _rules_of(data, [job for job, _ in tables], chosen.training.split)
         return {"customers": {job.label: _customers(data, job) for job, _ in tables}, "by_setting": rules}
     states = {job.label: states_of(curve) for job, curve in tables if job.work in ("context", "codes")}
     context = states["context"]
@@ -319,6 +319,18 @@ def _rules(
         "width": context.shape[1],
         "linear_error": {str(size): projections.linear_error(context, size) for size in sizes},
         "explained": {label: projections.explained(x).tolist() for label, x in states.items()},
+    }
+
+
+def _rules_of(data: dict[str, np.ndarray], jobs: Sequence[Job], split: float) -> dict[str, dict[str, float]]:
+    """What the simple rules come to on the customers that a setting's encoders are tested on; mean over seeds."""
+    found: dict[str, list[dict[str, float]]] = {}
+    for job in jobs:
+        values = RULES[job.work](data, job.params["length"], job.params["least"], split, job.seed)
+        found.setdefault(job.label, []).append(values)
+    return {
+        label: {rule: float(np.mean([values[rule] for values in seeds])) for rule in seeds[0]}
+        for label, seeds in found.items()
     }
 
 

@@ -24,12 +24,6 @@ class Metric:
     better: str  # "higher", "lower" or "neither"
     source: str  # what it is, in one sentence
 
-    @property
-    def bounds(self) -> tuple[float, float]:
-        """The least and the most the metric can be."""
-        bounded = self.unit == "%" or self.name in ("entropy", "gini")
-        return 0.0, 1.0 if bounded else math.inf
-
 
 def _registry() -> dict[str, Metric]:
     study = "livestream study, section 4.8"
@@ -89,7 +83,7 @@ def _registry() -> dict[str, Metric]:
             "HR@20 per round, as published",
             "%",
             "higher",
-            f"The same with ties in file order ({study}).",
+            f"The same with ties in the order of the published file ({study}).",
         ),
         Metric("matches", "Matched rounds", "count", "neither", "Rounds in which the policy chose what the log shows."),
         Metric(
@@ -198,7 +192,8 @@ def _registry() -> dict[str, Metric]:
             f"HR@{top}, as published",
             "%",
             "higher",
-            f"Likes in the top {top} % of the ranking by score, of all likes so far, ties in file order ({study}).",
+            f"Likes in the top {top} % of the ranking by score, of all likes so far, ties in the order of the "
+            f"published file ({study}).",
         )
         for top in TOPS
     ]
@@ -236,10 +231,14 @@ class Meter(NamedTuple):
     fault: (
         np.ndarray
     )  # (2,) int64: kind of the first broken slate (0 none, 1 index, 2 repeated, 3 NaN score), and its row
+    published: np.ndarray  # (n_items,) int64, place of each item in the file of a study; (0,) where there is none
 
 
-def new_meter(n_items: int, checkpoints: np.ndarray, pairs: int) -> Meter:
-    """A meter at zero. `pairs` bounds the distinct likes that can be shown; 0 leaves coverage out."""
+def new_meter(n_items: int, checkpoints: np.ndarray, pairs: int, published: np.ndarray | None = None) -> Meter:
+    """A meter at zero. `pairs` bounds the distinct likes that can be shown; 0 leaves coverage out.
+
+    `published` (n_items,) orders equal scores in the published metrics; left out, they stand as the candidates do.
+    """
     capacity = 1 << (2 * pairs - 1).bit_length() if pairs else 0
     return Meter(
         np.zeros(SUMS),
@@ -250,6 +249,7 @@ def new_meter(n_items: int, checkpoints: np.ndarray, pairs: int) -> Meter:
         np.zeros(1, np.int64),
         np.full((checkpoints.size, len(NAMES)), np.nan),
         np.zeros(2, np.int64),
+        np.empty(0, np.int64) if published is None else published.astype(np.int64),
     )
 
 
@@ -360,11 +360,13 @@ def count_ips(
 
 
 @kernel
-def count_ranking(meter: Meter, scores: np.ndarray, slate: np.ndarray, liked: np.ndarray) -> None:
-    """Add the ranks of the `liked` candidates (indices) of one round.
+def count_ranking(
+    meter: Meter, candidates: np.ndarray, scores: np.ndarray, slate: np.ndarray, liked: np.ndarray
+) -> None:
+    """Add the ranks of the `liked` candidates (indices) of one round; `candidates` (C,) are their items.
 
     Sound ranking: the slate (K,) first, the others by `scores` (C,), a tied block contributing its
-    expected share. Published ranking: by score alone, ties in file order.
+    expected share. Published ranking: by score alone, ties in the published order of the items.
     """
     n = scores.shape[0]
     meter.sums[LIKES] += liked.shape[0]
@@ -374,9 +376,13 @@ def count_ranking(meter: Meter, scores: np.ndarray, slate: np.ndarray, liked: np
         for j in range(n):
             above += scores[j] > score
             equal += scores[j] == score
-        if equal > 1:
+        if equal > 1 and meter.published.shape[0] == 0:
             for j in range(a):
                 before += scores[j] == score
+        elif equal > 1:
+            rank = meter.published[candidates[a]]
+            for j in range(n):
+                before += scores[j] == score and meter.published[candidates[j]] < rank
         _count_rank(meter, 1, above + before, 1, n)
         place = -1
         for k in range(slate.shape[0]):

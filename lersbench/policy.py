@@ -44,8 +44,9 @@ class Spec:
     examination_after: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     """(L, L + 1) the same given the last click above: none (column 0) or at position j - 1 (column j)."""
     history: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """What the log knows of users and products beyond context and features: the arrays of `histories.history_arrays`,
-    read-only. Empty unless the policy's `needs` names "history"."""
+    """What the log knows of users and products beyond context and features, read-only: the arrays of
+    `histories.history_arrays` where the policy's `needs` names "history", those of `histories.past_arrays` where it
+    names "past"; else empty."""
 
 
 class Round(NamedTuple):
@@ -54,7 +55,7 @@ class Round(NamedTuple):
     t: int  # rounds whose feedback was delivered before this one
     user: int  # index of the user, -1 where unknown
     context: np.ndarray  # (d,) what is known of user and moment
-    candidates: np.ndarray  # (C,) the items on offer
+    candidates: np.ndarray  # (C,) the items on offer, in an order that tells nothing
     features: np.ndarray  # (C, m) joint features of each candidate
     ties: int  # key of the random order of equal scores, for `linalg.top_k`
     scores: np.ndarray  # (C,) out: the policy's score of each candidate; comes as zeros; ranking metrics read it
@@ -70,8 +71,8 @@ class Policy:
     """
 
     needs: ClassVar[tuple[str, ...]] = ()
-    """What must be on offer: any of "context" (d > 0), "features" (m > 0), "weights" (a fitted click model) and
-    "history" (Spec.history, see `histories`).
+    """What must be on offer: any of "context" (d > 0), "features" (m > 0), "weights" (a fitted click model), "history"
+    and "past" (Spec.history, see `histories`).
 
     Joint features that a scenario composes are made only for policies that name "features" here.
     """
@@ -84,8 +85,13 @@ class Policy:
     """Contenders of this policy play in processes of their own: their libraries share one badly."""
 
     shows_the_log: ClassVar[bool] = False
-    """Its slate is the logged one. Weights by propensities are for slates that do not depend on what was logged in the
-    round; the value of this one is that of its logged clicks, at weight 1."""
+    """Its slate is the logged one. Under "logged" and "simulated" it alone finds the candidates in the order in which
+    they were shown; everyone else finds them in a random one. Weights by propensities are for slates that do not depend
+    on what was logged in the round; the value of this one is that of its logged clicks, at weight 1."""
+
+    by_order: ClassVar[bool] = False
+    """It goes by the order of candidates or items, and is meant to: a yardstick of what an order is worth, which
+    must be nothing."""
 
     def init(self, spec: Spec) -> Any:
         """The state before the first round."""

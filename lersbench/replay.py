@@ -57,7 +57,7 @@ class Rows(NamedTuple):
     features: np.ndarray  # (n, C, m), or (1, C, 0)
     items: np.ndarray  # (n_items, p) static item features, for joint features that are composed
     rewards: np.ndarray  # (n, C) reward of every candidate; (n, K) of the logged slate under rejection replay
-    slate: np.ndarray  # (n, K) logged slate, or (0, 0)
+    slate: np.ndarray  # (n, K) logged slate, as indices into the candidates, or (0, 0)
     value: np.ndarray  # (n, C) expected rewards if known, else the rewards; (0, C) where neither is known
     best: np.ndarray  # (n,) value of the best slate of the round
     liked_from: np.ndarray  # (n + 1,) int64; row i likes the candidates liked[liked_from[i]:liked_from[i + 1]]
@@ -84,7 +84,7 @@ class Protocol(NamedTuple):
     simulated: bool = False  # clicks are drawn from the world's click model, instead of looked up
     truth: bool = False  # the world's click model is known: count true values
     weighed: bool = False  # propensities are known: count inverse-propensity values
-    own: bool = False  # the policy shows the logged slate, so its clicks are weighed by 1
+    own: bool = False  # the policy shows the logged slate: it finds it in front, and its clicks are weighed by 1
     similar: bool = False  # count intra-list similarity
     draws: int = 0  # seed of the drawn clicks, common to all policies
     lazy: bool = False  # rejection replay of one position asks the policy's `wins` kernel instead of `select`
@@ -94,6 +94,7 @@ class Visit(NamedTuple):
     """Working memory of one visit of a simulated user."""
 
     family: np.ndarray  # (C,) int64
+    items: np.ndarray  # (K,) int64 what is shown
     shown: np.ndarray  # (K,) attraction of what is shown, down the slate
     reached: np.ndarray  # (K + 1,)
     examined: np.ndarray  # (K,) P(the position is examined)
@@ -248,7 +249,9 @@ def count(
     if protocol.simulated:
         key = scramble(protocol.draws, at)
         users, visit = rows.users, scratch.visit
-        draw_clicks(users.weights, users.goes_on, visit.shown, slate, key, rewards, visit.saw)
+        for k in range(slate.shape[0]):
+            visit.items[k] = round.candidates[slate[k]]
+        draw_clicks(users.weights, users.goes_on, visit.shown, visit.items, key, rewards, visit.saw)
     else:
         for k in range(slate.shape[0]):
             rewards[k] = rows.rewards[row, k if protocol.replay else slate[k]]
@@ -261,7 +264,8 @@ def count(
     if protocol.known:
         metrics.count_regret(meter, rows.best[row], rows.value[row], slate)
     if protocol.ranked:
-        metrics.count_ranking(meter, round.scores, slate, rows.liked[rows.liked_from[row] : rows.liked_from[row + 1]])
+        liked = rows.liked[rows.liked_from[row] : rows.liked_from[row + 1]]
+        metrics.count_ranking(meter, round.candidates, round.scores, slate, liked)
 
 
 @inlined
@@ -500,7 +504,8 @@ class Contender:
         self.policy, self.protocol, self.meter, self.rng = policy, protocol._replace(lazy=lazy), meter, rng
         self.played = 0  # rounds it was offered
         self._rows: Rows | None = None
-        self._own: Any = None
+        self._lent: Any = None  # the rows in the order in which this policy finds candidates
+        self._own: Any = None  # the same, or a copy of them
         self.scratch = _scratch(spec, protocol)
         self.state = policy.init(spec)
         self.drive = compiled(type(policy), lazy) if isinstance(policy, KernelPolicy) else batched(policy)
@@ -510,7 +515,8 @@ class Contender:
         self.played += index.size
         if rows is not self._rows:
             self._check_lent()
-            self._rows, self._own = rows, self._copy(rows)
+            self._rows, self._lent = rows, as_logged(rows) if self.protocol.own else rows
+            self._own = self._copy(self._lent)
         try:
             self.drive(self.state, self.rng, self._own, index, at, self.protocol, self.scratch, self.meter)
         except LostDigits as error:
@@ -537,10 +543,10 @@ class Contender:
         return rows._replace(**{name: getattr(rows, name).copy() for name in LENT}) if foreign else rows
 
     def _check_lent(self) -> None:
-        if self._own is self._rows:
+        if self._own is self._lent:
             return
         for name in LENT:
-            if not np.array_equal(getattr(self._own, name), getattr(self._rows, name)):
+            if not np.array_equal(getattr(self._own, name), getattr(self._lent, name)):
                 raise RunError(f"{self.policy!r} wrote to {name} of a round, which belongs to the log.")
 
 
@@ -563,6 +569,7 @@ def _scratch(spec: Spec, protocol: Protocol) -> Scratch:
         np.ones(wide),
         Visit(
             np.zeros(wide, np.int64),
+            np.zeros(slate, np.int64),
             np.zeros(slate),
             np.zeros(slate + 1),
             np.zeros(slate),
@@ -595,32 +602,41 @@ def known_of(items: np.ndarray, n_items: int, family: np.ndarray | None = None) 
     return Known(items, alone, model, logger, none, np.zeros((0, 0)))
 
 
-def rows_of(chunk: Chunk, items: np.ndarray | Known, feedback: str, slate: int, likes: bool = True) -> Rows:
+def rows_of(
+    chunk: Chunk, items: np.ndarray | Known, feedback: str, slate: int, likes: bool = True, mix: int | None = None
+) -> Rows:
     """A chunk as this feedback shows it, with what all contenders need computed once.
 
-    Under "logged" and "simulated" the candidates of a round are the items of its logged slate, in that order. The
-    reward of an item is its logged click wherever a policy places it, or a click drawn from the click model of
-    the world. `slate` is K; without `likes` no liked items are looked up.
+    Under "logged" and "simulated" the candidates of a round are the items of its logged slate. The reward of an item
+    is its logged click wherever a policy places it, or a click drawn from the click model of the world. `slate` is K;
+    without `likes` no liked items are looked up.
+
+    `mix` is the key of the order in which the candidates of a round stand: a hash of it and of the place of the round
+    in the log, so that no policy can profit from the order of the file or of a ranker. None leaves them as logged.
     """
     known = items if isinstance(items, Known) else known_of(items, int(chunk.candidates.max(initial=0)) + 1)
     n = chunk.user.shape[0]
-    candidates, features, rewards, value = chunk.candidates, chunk.features, chunk.rewards, chunk.expected
-    attraction, scores = chunk.attraction, chunk.scores
-    if feedback == "replay":
-        rewards, value = chunk.clicks, chunk.expected[:0]
-    elif feedback in ("logged", "simulated"):
-        everywhere = np.broadcast_to(candidates, (n, candidates.shape[1]))
-        candidates = np.take_along_axis(everywhere, chunk.slate, axis=1)
-        if features.shape[2]:
-            features = np.take_along_axis(features, chunk.slate[:, :, None], axis=1)
-        rewards, value = chunk.clicks, chunk.expected
-        value, attraction, scores = (
-            np.take_along_axis(a, chunk.slate, axis=1) if a.shape[0] else a for a in (value, attraction, scores)
-        )
-    if not value.shape[0] and feedback != "replay":
+    replayed, listed = feedback == "replay", feedback in ("logged", "simulated")
+    shown, order = chunk.slate, chunk.slate if listed else None
+    if mix is not None:
+        places = np.empty((n, (chunk.slate if listed else chunk.candidates).shape[1]), np.int64)
+        random_places(mix, chunk.start, places)
+        order = np.take_along_axis(chunk.slate, places, axis=1) if listed else places
+        shown = np.argsort(places, axis=1)  # where each old place has gone
+        shown = shown if listed else np.take_along_axis(shown, chunk.slate, axis=1) if chunk.slate.size else chunk.slate
+    elif listed:
+        shown = np.tile(np.arange(chunk.slate.shape[1]), (n, 1))
+    candidates, features = _pick(chunk.candidates, order, n), _pick(chunk.features, order, n)
+    value, attraction, scores = (_pick(a, order, n) for a in (chunk.expected, chunk.attraction, chunk.scores))
+    if replayed:
+        rewards, value = chunk.clicks, value[:0]
+    elif listed:
+        rewards = chunk.clicks if mix is None else _pick(chunk.clicks, places, n)
+    else:
+        rewards = _pick(chunk.rewards, order, n)
+    if not value.shape[0] and not replayed:
         value = rewards
     likes = likes and feedback not in ("replay", "simulated")
-    liked_row, liked = np.nonzero(rewards) if likes else (np.empty(0, np.int64),) * 2
     return Rows(
         chunk.user,
         chunk.context,
@@ -628,14 +644,72 @@ def rows_of(chunk: Chunk, items: np.ndarray | Known, feedback: str, slate: int, 
         features,
         known.items,
         rewards,
-        chunk.slate,
+        shown,
         value,
         _best(value, slate) if value.shape[0] else np.zeros(0),
-        np.concatenate([[0], np.cumsum(np.bincount(liked_row, minlength=n))]),
-        np.ascontiguousarray(liked),  # nonzero gives columns of one array, which would be one more signature
+        *_liked(rewards if likes else rewards[:0], n),
         _users(known, attraction, candidates, slate),
         _logger(known, scores, candidates, n),
     )
+
+
+def as_logged(rows: Rows) -> Rows:
+    """Rows of a ranked list with the candidates of each round as they were shown, from the top down."""
+    n, order = rows.user.shape[0], rows.slate
+    rewards, exposure = _pick(rows.rewards, order, n), rows.logger.exposure
+    if exposure.shape[1]:
+        exposure = np.stack([_pick(one, order, n) for one in exposure])
+    liked_from, liked = _liked(rewards if rows.liked.size else rewards[:0], n)
+    return rows._replace(
+        candidates=_pick(rows.candidates, order, n),
+        features=_pick(rows.features, order, n),
+        rewards=rewards,
+        slate=np.tile(np.arange(order.shape[1]), (n, 1)),
+        value=_pick(rows.value, order, n),
+        users=rows.users._replace(attraction=_pick(rows.users.attraction, order, n)),
+        liked_from=liked_from,
+        liked=liked,
+        logger=rows.logger._replace(exposure=exposure),
+    )
+
+
+def _liked(rewards: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where the likes of each of n rounds begin among all likes (n + 1,), and their candidates."""
+    row, liked = np.nonzero(rewards)
+    # nonzero gives columns of one array, which would be one more signature
+    return np.concatenate([[0], np.cumsum(np.bincount(row, minlength=n))]), np.ascontiguousarray(liked)
+
+
+@kernel
+def random_places(key: int, first: int, out: np.ndarray) -> None:
+    """Fill `out` (n, C) with a random order of 0..C-1 for each of the rounds from place `first` of the log on."""
+    for row in range(out.shape[0]):
+        stream = scramble(key, first + row)
+        for c in range(out.shape[1]):
+            out[row, c] = c
+        for c in range(out.shape[1] - 1, 0, -1):
+            j = scramble(stream, c) % (c + 1)
+            out[row, c], out[row, j] = out[row, j], out[row, c]
+
+
+def _pick(values: np.ndarray, order: np.ndarray | None, n: int) -> np.ndarray:
+    """`values` (n, C) or (n, C, m), or one row for all, with the candidates `order` (n, k); what is empty stays so."""
+    if order is None or not values.size:
+        return values
+    deep = values.reshape(*values.shape[:2], -1)
+    out = np.empty((n, order.shape[1], deep.shape[2]), values.dtype)
+    pick(deep, order, out)
+    return out.reshape(n, order.shape[1], *values.shape[2:])
+
+
+@kernel
+def pick(values: np.ndarray, order: np.ndarray, out: np.ndarray) -> None:
+    """Fill `out` (n, k, m) with the rows `order` (n, k) of `values` (n, C, m) or (1, C, m)."""
+    for row in range(out.shape[0]):
+        source = values[0 if values.shape[0] == 1 else row]
+        for c in range(out.shape[1]):
+            for i in range(out.shape[2]):
+                out[row, c, i] = source[order[row, c], i]
 
 
 def _users(known: Known, attraction: np.ndarray, candidates: np.ndarray, slate: int) -> Users:

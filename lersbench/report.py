@@ -21,8 +21,8 @@ from lersbench.leaderboard import (
     board,
     cells,
     conclusion,
-    data_in_words,
     decimals,
+    headings,
     interval_in_words,
     legend,
     number,
@@ -78,7 +78,7 @@ def document(results: Results, figures: Sequence[Path]) -> list[Block]:
 
 
 def in_short(ranking: Board) -> list[Block]:
-    """What the run comes to: a sentence or two a case, and one for every comparison of protocols."""
+    """What the run comes to: a sentence or two a ranking, bandits first, and one for every comparison of protocols."""
     results = ranking.results
     found = conclusion(ranking, [case.variant for case in drawn_cases(results)])
     found += [*findings.verdicts(results), *published.verdict(results)]
@@ -86,9 +86,10 @@ def in_short(ranking: Board) -> list[Block]:
         return []
     if results.mixed:
         found.append(
-            "Feedback regimes are mixed here, so a lead may be owed to what a policy was told: see the warning below."
+            "Feedback regimes are ranked apart: a policy that is told more is ahead for that reason alone. What can be "
+            "deployed is a bandit."
         )
-    return [Text(" ".join(found)) if len(results.variants) == 1 else Items(found)]
+    return [Text(" ".join(found)) if len(results.boards) == 1 else Items(found)]
 
 
 def _protocol(results: Results) -> list[Block]:
@@ -149,10 +150,12 @@ def main_tables(ranking: Board) -> list[Block]:
     cases = drawn_cases(results)
     if len(cases) < len(results.variants):
         blocks.append(Text(f"Of {len(results.slates)} slate sizes two are shown; `lersbench leaderboard` has all."))
-    for variant in (case.variant for case in cases):
-        head, rows = cells(ranking, variant)
-        blocks += [Text(f"{place_in_words(results, variant)}{data_in_words(results, variant)}.")]
-        blocks += [Table(head, rows, words=3)]
+    drawn = {case.variant for case in cases}
+    for variant, kind in ranking.tables:
+        if variant in drawn:
+            head, rows = cells(ranking, variant, kind)
+            blocks += [Text(f"{line}.") for line in headings(ranking, variant, kind)]
+            blocks += [Table(head, rows, words=3)]
     return [*blocks, Items([*(f"Warning: {line}" for line in ranking.warnings), *legend(ranking)])]
 
 
@@ -207,10 +210,10 @@ def _few_seeds(results: Results) -> list[str]:
 
 
 def _wide_intervals(ranking: Board) -> list[str]:
-    """For every variant whose best policy is known to no better than WIDE: the interval and what would narrow it."""
+    """For every ranking whose best policy is known to no better than WIDE: the interval and what would narrow it."""
     results, metric, lines = ranking.results, ranking.metric, []
-    for variant in results.variants:
-        best = ranking.frame[ranking.frame["variant"] == variant].iloc[0]
+    for variant, kind in ranking.tables:
+        best = ranking.rows(variant, kind).iloc[0]
         half = (best["high"] - best["low"]) / 2
         if not math.isfinite(half) or half <= WIDE * abs(best["mean"]):
             continue

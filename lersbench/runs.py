@@ -130,6 +130,7 @@ def _about(
             "BLAS": _blas(),
         },
         "sources": {job.entry.label: store.file_digest(closure(type(job.entry.policy).__module__)) for job in jobs},
+        "torch_policies": sorted({job.entry.label for job in jobs if job.entry.policy.apart}),
         "contenders": {job.key: [job.variant, job.entry.label, job.feedback, job.seed] for job in jobs},
         "seconds": {name: round(value, 6) for name, value in seconds.items()},
         "rounds_per_second": _rate(jobs, new, speed, seconds),

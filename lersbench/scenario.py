@@ -81,8 +81,8 @@ class Replay(_Strict):
     def _scaled_by_the_past(self) -> Replay:
         if self.scale == "standard" and self.fit < 2:
             raise ValueError(
-                "scale = 'standard' takes means and deviations from the first rounds, which are not replayed, but fit "
-                f"= {self.fit}; set [replay] fit to some of the log, such as a tenth"
+                "scale = 'standard' takes means and deviations from the first rounds, which are not replayed, but "
+                f"fit = {self.fit}; set [replay] fit to some of the log, such as a tenth"
             )
         return self
 

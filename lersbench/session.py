@@ -21,7 +21,7 @@ from numba.core.errors import NumbaError
 
 from lersbench import metrics, replay, scenario, store
 from lersbench.errors import LersbenchError
-from lersbench.histories import history_arrays
+from lersbench.histories import NEEDS, arrays_for
 from lersbench.log import Chunk, Log, read_all
 from lersbench.policy import Spec
 from lersbench.scaling import scaled
@@ -210,10 +210,17 @@ class Session:
         """The chunk as the regime shows it. Reading has checked that a log that calls itself uniform is so."""
         likes = self.chosen.replay.ranking or self._counts_likes
         chunk = scaled(chunk, self.known.scales)
-        rows = replay.rows_of(chunk, self.known, self.feedback, self.case.slate, likes)
+        rows = replay.rows_of(chunk, self.known, self.feedback, self.case.slate, likes, self._mix)
         if self._counts_likes:
             self.likes.add(rows, max(0, self.first - chunk.start))
         return rows
+
+    @cached_property
+    def _mix(self) -> int | None:
+        """The key of the order of candidates in a round, the same for all seeds; None where all items are on offer."""
+        if "candidates" not in self.log.info.columns and self.feedback not in scenario.PROTOCOLS:
+            return None
+        return int(random_numbers(self.chosen, "candidates", 0).generate_state(1)[0])
 
     @property
     def _counts_likes(self) -> bool:
@@ -278,20 +285,33 @@ class Session:
         name = json.dumps([type(policy).__qualname__, job.entry.params], sort_keys=True)  # however it was found
         rng = np.random.default_rng(random_numbers(self.chosen, "policy", job.seed, name))
         pairs = self.rounds * self.case.slate if self._counts_likes else 0
-        meter = metrics.new_meter(self.log.info.items, self.checkpoints, pairs)
+        meter = metrics.new_meter(self.log.info.items, self.checkpoints, pairs, self._published)
         composed = "features" in policy.needs
-        protocol = self._protocol(job.seed, composed, policy.silence)._replace(own=policy.shows_the_log)
+        own = policy.shows_the_log and self.feedback in scenario.PROTOCOLS
+        protocol = self._protocol(job.seed, composed, policy.silence)._replace(own=own)
         spec = replace(self.spec, m=0) if self.chosen.replay.interactions and not composed else self.spec
-        if "history" in policy.needs:
-            spec = replace(spec, history=self._history)
+        asked = tuple(need for need in NEEDS if need in policy.needs)
+        if asked:
+            spec = replace(spec, history=self._history(asked))
         return replay.Contender(policy, spec, protocol, meter, rng)
 
+    def _history(self, asked: tuple[str, ...]) -> dict[str, np.ndarray]:
+        if asked not in self._histories:
+            found = arrays_for(asked, self.log.user_table(), self.log.item_table())
+            for array in found.values():
+                array.flags.writeable = False  # all contenders read the same
+            self._histories[asked] = found
+        return self._histories[asked]
+
     @cached_property
-    def _history(self) -> dict[str, np.ndarray]:
-        found = history_arrays(self.log.user_table(), self.log.item_table())
-        for array in found.values():
-            array.flags.writeable = False  # all contenders read the same
-        return found
+    def _published(self) -> np.ndarray | None:
+        """(n_items,) the place of each item in the file of the study a log is made after, where the log keeps it."""
+        table = self.log.item_table()
+        return table["published_rank"].to_numpy(np.int64) if "published_rank" in table else None
+
+    @cached_property
+    def _histories(self) -> dict[tuple[str, ...], dict[str, np.ndarray]]:
+        return {}
 
     def _keep(self, job: Job, contender: replay.Contender, kept: store.Store, seconds: float) -> None:
         contender.finish(self.rounds)

@@ -70,7 +70,9 @@ def _names(module: str, path: Path) -> Iterator[str]:
 
 @cache
 def _is_installed(package: str) -> bool:
-    """Is this package part of Python, or installed for good?"""
+    """Is this package part of Python, or installed for good, here or in the environment below this one?"""
     path = None if package in sys.stdlib_module_names else _file(package)
+    if path is None:
+        return True
     installed = {Path(sysconfig.get_path(key)).resolve() for key in ("stdlib", "purelib", "platlib")}
-    return path is None or any(folder in path.resolve().parents for folder in installed)
+    return any(p in installed or p.name in ("site-packages", "dist-packages") for p in path.resolve().parents)

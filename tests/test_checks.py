@@ -75,6 +75,24 @@ class NoNumber(Mean):
 
 
 @dataclass(frozen=True)
+class IndexTies(Mean):
+    """Equal scores fall to the lowest index (2026)."""
+
+    def select(self, state: Any, rng: np.random.Generator, round: Round, slate: np.ndarray) -> None:
+        super().select(state, rng, round, slate)
+        slate[:] = np.argsort(-round.scores, kind="stable")[: slate.size]
+
+
+@dataclass(frozen=True)
+class NumberTies(Mean):
+    """Equal scores fall to the highest number of an item (2026)."""
+
+    def select(self, state: Any, rng: np.random.Generator, round: Round, slate: np.ndarray) -> None:
+        super().select(state, rng, round, slate)
+        slate[:] = np.lexsort((-round.candidates, -round.scores))[: slate.size]
+
+
+@dataclass(frozen=True)
 class SureOfTooMuch(Mean):
     """States a propensity of 2 (2024)."""
 
@@ -165,6 +183,8 @@ class Raises(Mean):
         (ItemsForCandidates, "check_slates"),
         (NoNumber, "check_slates"),
         (SureOfTooMuch, "check_slates"),
+        (IndexTies, "check_order"),
+        (NumberTies, "check_order"),
         (OtherSeed, "check_same_seed"),
         (OnTheObject, "check_state_of_its_own"),
         (OnTheObject, "check_same_seed"),
@@ -183,6 +203,7 @@ def test_a_broken_policy_is_found_out(policy: type[Policy], found: str) -> None:
 def test_a_small_fault_is_one_finding() -> None:
     assert failed(Sourceless) == {"check_source"}
     assert failed(BelievesTheUnseen) == {"check_unseen"}
+    assert failed(IndexTies) == failed(NumberTies) == {"check_order"}
 
 
 def test_the_problem_is_told_with_its_place() -> None:

@@ -221,14 +221,16 @@ def active(tmp_path_factory: pytest.TempPathFactory) -> Log:
 
 
 def test_active_comes_out_as_published(active: Log) -> None:
-    """1,000 x 200 at 3.33 %, products in order of decreasing likes; published were 6,652 likes, 3.3 %."""
+    """1,000 x 200 at 3.33 %; `published_rank` is by decreasing likes; published were 6,652 likes, 3.3 %."""
     info, likes = active.info, whole(active).rewards
     assert (info.rounds, info.C, info.d, info.users) == (1000, 200, 20, 1000)
     assert info.provenance["likes"] == likes.sum() == 6656
     assert round(100 * likes.mean(), 2) == 3.33
     items = active.item_table()
     np.testing.assert_array_equal(items["likes"], likes.sum(axis=0))
-    assert items["name"].iloc[0] == "BANANAS"
+    by_rank = items.sort_values("published_rank")
+    assert by_rank["name"].iloc[0] == "BANANAS"
+    assert sorted(items["published_rank"]) == list(range(200))
     assert "FUEL" not in set(items["category"])
     assert "Boehmke" in info.attribution
 
@@ -313,7 +315,8 @@ def test_a_folder_and_the_wheel_make_the_same_log_and_positions_part_the_rows(
     table = pd.read_csv(bandit_folder / "bts" / "men" / "men.csv", index_col=0)
     table = table[table["position"] == 2]
     rounds = whole(folder)
-    np.testing.assert_array_equal(rounds.slate[:, 0], table["item_id"])
+    ids = folder.item_table()["id"].to_numpy()
+    np.testing.assert_array_equal(ids[rounds.slate[:, 0]], table["item_id"])
     np.testing.assert_array_equal(rounds.clicks[:, 0], table["click"])
     np.testing.assert_allclose(rounds.propensities[:, 0], table["propensity_score"], rtol=1e-12)
     names = wheel.info.provenance["context"]
@@ -407,9 +410,10 @@ TRUTH = np.array([[1, 0, 0, 1], [0, 1, 0, 0], [0, 0, 0, 1]])
 def test_every_user_sees_every_video_and_unlisted_pairs_are_negatives(tmp_path: Path) -> None:
     log = kuairec.build(tmp_path / "log", path=str(small_kuairec(tmp_path / "data")), context=2, visits=2)
     rounds = whole(log)
-    np.testing.assert_array_equal(rounds.rewards, np.tile(TRUTH, (2, 1)))
-    np.testing.assert_array_equal(rounds.user, [0, 1, 2, 0, 1, 2])
-    assert log.item_table()["id"].tolist() == [100, 101, 102, 103]
+    who = log.user_table()["id"].to_numpy()[rounds.user] // 10 - 1
+    np.testing.assert_array_equal(rounds.rewards, TRUTH[np.ix_(who, log.item_table()["id"] - 100)])
+    assert np.bincount(who).tolist() == [2, 2, 2]
+    assert sorted(log.item_table()["id"]) == [100, 101, 102, 103]
     assert log.info.d == 2 and log.info.licence == "CC BY-SA 4.0"
 
 
@@ -437,11 +441,13 @@ def test_drawn_slates_have_the_stated_propensities_and_the_true_clicks(
     log = kuairec.build(tmp_path / "log", path=folder, feedback=feedback, L=1, visits=20_000, temperature=2, context=2)
     rounds = whole(log)
     assert log.info.propensities == made and rounds.rewards.shape == (0, 4)
-    np.testing.assert_array_equal(rounds.clicks[:, 0], TRUTH[rounds.user, rounds.slate[:, 0]])
+    who, what = (np.argsort(np.argsort(table["id"])) for table in (log.user_table(), log.item_table()))  # by id
+    shown = what[rounds.slate[:, 0]]
+    np.testing.assert_array_equal(rounds.clicks[:, 0], TRUTH[who[rounds.user], shown])
     expected = np.sqrt([0.5, 2.5, 0.5, 0.5]) if feedback == "popularity" else np.ones(4)
     expected = expected / expected.sum()
-    np.testing.assert_allclose(rounds.propensities[:, 0], expected[rounds.slate[:, 0]])
-    np.testing.assert_allclose(np.bincount(rounds.slate[:, 0]) / log.info.rounds, expected, atol=0.011)
+    np.testing.assert_allclose(rounds.propensities[:, 0], expected[shown])
+    np.testing.assert_allclose(np.bincount(shown) / log.info.rounds, expected, atol=0.011)
 
 
 def test_a_folder_that_is_not_kuairec_says_what_to_get_and_where(tmp_path: Path) -> None:

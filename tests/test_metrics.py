@@ -53,7 +53,7 @@ def test_hit_ratio_of_a_clear_ranking() -> None:
     made = meter()
     scores = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0])
     metrics.count_slate(made, 0, np.arange(10), np.array([0]), np.array([0.0]))
-    metrics.count_ranking(made, scores, np.array([0]), np.array([1, 6]))  # ranks 2 and 7 of 10
+    metrics.count_ranking(made, np.arange(10), scores, np.array([0]), np.array([1, 6]))  # ranks 2 and 7 of 10
     got = read(made)
     expected = {10: 0, 20: 0.5, 30: 0.5, 60: 0.5, 70: 1, 100: 1}
     for top, share in expected.items():
@@ -65,7 +65,7 @@ def test_a_tied_block_contributes_its_share_and_file_order_does_not_help() -> No
     """Ten equal scores and a like on the item that stands first in the file: the published form calls it a hit."""
     made = meter()
     metrics.count_slate(made, 0, np.arange(10), np.array([9]), np.array([0.0]))
-    metrics.count_ranking(made, np.zeros(10), np.array([9]), np.array([0]))
+    metrics.count_ranking(made, np.arange(10), np.zeros(10), np.array([9]), np.array([0]))
     got = read(made)
     assert got["hr_published@10"] == 1
     assert got["hr@10"] == 0  # the one place is taken by the item that was shown
@@ -74,10 +74,23 @@ def test_a_tied_block_contributes_its_share_and_file_order_does_not_help() -> No
     assert got["hr@100"] == 1
 
 
+def test_published_ties_stand_by_the_rank_of_the_items_wherever_they_are() -> None:
+    """Ten equal scores, items renumbered and candidates mixed: the first of the published file is still a hit."""
+    rng = np.random.default_rng(4)
+    for _ in range(20):
+        rank, candidates = rng.permutation(12), rng.permutation(12)[:10]
+        made = metrics.new_meter(12, np.array([1]), 0, rank)
+        metrics.count_slate(made, 0, candidates, np.array([9]), np.array([0.0]))
+        first, third = np.argsort(rank[candidates])[[0, 2]]
+        metrics.count_ranking(made, candidates, np.zeros(10), np.array([9]), np.sort([first, third]))
+        got = read(made)
+        assert [got[f"hr_published@{top}"] for top in (10, 20, 30, 100)] == [0.5, 0.5, 1, 1]
+
+
 def test_what_was_shown_leads_the_sound_ranking_whatever_its_score() -> None:
     made = meter()
     metrics.count_slate(made, 0, np.arange(10), np.array([7]), np.array([1.0]))
-    metrics.count_ranking(made, -np.arange(10.0), np.array([7]), np.array([7]))
+    metrics.count_ranking(made, np.arange(10), -np.arange(10.0), np.array([7]), np.array([7]))
     got = read(made)
     assert got["hr@10"] == 1 and got["hr_published@10"] == 0
 
@@ -88,7 +101,7 @@ def test_tied_hit_ratio_is_the_mean_over_random_orders() -> None:
     liked = np.array([0, 4, 7])
     made = meter()
     metrics.count_slate(made, 0, np.arange(10), np.array([5]), np.array([0.0]))
-    metrics.count_ranking(made, scores, np.array([5]), liked)
+    metrics.count_ranking(made, np.arange(10), scores, np.array([5]), liked)
     got = read(made)
     draws = np.zeros(10)
     for _ in range(20_000):

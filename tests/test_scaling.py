@@ -141,7 +141,7 @@ def test_columns_of_unlike_size_are_told_apart_by_name(tmp_path: Path) -> None:
     none = np.zeros((0, 0))
     assert warning(shop(tmp_path / "a", np.random.default_rng(1).random(500) + 1, 500), none) == ""
     small = warning(shop(tmp_path / "b", np.random.default_rng(1).random(500) * 1e-7, 500), none)
-    assert "but context[3] 'number' only 9.9" in small and "one ridge cannot suit both" in small
+    assert "and context[3] 'number' only 9.9" in small and "one ridge cannot suit both" in small
     assert "item feature[0] reaches 5e+07" in warning(shop(tmp_path / "c", np.ones(500), 500), np.array([[5e7]]))
 
 

@@ -80,7 +80,8 @@ def test_a_simulated_run_is_the_plain_loop(K: int, batch: int) -> None:
         attraction, family = chunk.attraction[t, chunk.slate[t]], offered // 2
         shown, out, saw = np.zeros(K), np.zeros(K), np.zeros(K)
         clickmodel.shown_attraction(attraction, family, np.array(slate), 0.5, shown)
-        clickmodel.draw_clicks(model().weights, model().goes_on, shown, np.array(slate), int(scramble(77, t)), out, saw)
+        named = offered[np.array(slate)]
+        clickmodel.draw_clicks(model().weights, model().goes_on, shown, named, int(scramble(77, t)), out, saw)
         clicks, sets = clicks + out.sum(), sets + out.any()
         worth = clickmodel.expected(model().weights, model().goes_on, shown, np.zeros(K + 1), np.zeros(K))
         value, chance = value + worth[0], chance + worth[1]

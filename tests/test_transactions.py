@@ -85,10 +85,10 @@ def test_a_like_is_a_purchase_in_the_window_of_a_product_sold_on_the_day(like_da
         columns=["customer", "product", "time", "amount", "quantity"],
     )
     table = table.assign(seller=0, order=range(6), time=pd.to_datetime(table["time"]))
-    tables, returns = transactions._without_returns(Tables(table))
+    tables, left_out = transactions.purchases(Tables(table))
     history = History(tables, pd.Timestamp(CUT))
     pairs, on_sale = transactions.likes(tables, history, pd.Timestamp(CUT), like_days)
-    assert returns == 1
+    assert left_out["returns_dropped"] == 1
     assert {(history.customers[c], int(history.products[p])) for c, p in pairs} == expected
     assert history.products[on_sale].tolist() == [1]
 
@@ -96,7 +96,7 @@ def test_a_like_is_a_purchase_in_the_window_of_a_product_sold_on_the_day(like_da
 def naive(tables: Tables, like_days: int) -> tuple[dict[str, int], dict[int, int], set[tuple[str, int]]]:
     """Likes of each customer and product on sale, and the liked pairs, by plain loops over the rows."""
     day = pd.Timestamp(CUT)
-    bought = [r for r in tables.transactions.itertuples() if r.quantity > 0 and r.amount > 0]
+    bought = [r for r in tables.transactions.itertuples() if r.quantity > 0 and r.amount >= 0]
     on_sale = {r.product for r in bought if r.time.normalize() == day}
     end = day + pd.Timedelta(days=like_days)
     pairs = {(r.customer, r.product) for r in bought if day <= r.time < end and r.product in on_sale}
@@ -116,9 +116,12 @@ def test_scenarios_equal_their_naive_twin(tmp_path: Path, scenario: str) -> None
     customers, products, pairs = naive(tables, 3)
     rows = sorted(customers, key=lambda c: (-customers[c], c))[: size.get("customers")]
     columns = sorted(products, key=lambda p: (-products[p], p))[: size.get("products")]
-    assert log.item_table()["id"].tolist() == columns
-    assert log.user_table()["id"].tolist() == rows
-    np.testing.assert_array_equal(rewards(log), [[(c, p) in pairs for p in columns] for c in rows])
+    goods, people = log.item_table(), log.user_table()["id"]
+    assert goods.sort_values("published_rank")["id"].tolist() == columns
+    assert sorted(people) == sorted(rows)
+    visitors = people.iloc[np.concatenate([chunk.user for chunk in log.read()])]
+    assert sorted(visitors) == sorted(rows)
+    np.testing.assert_array_equal(rewards(log), [[(c, p) in pairs for p in goods["id"]] for c in visitors])
     facts = log.info.provenance
     assert facts["likes"] == rewards(log).sum()
     assert facts["density"] == pytest.approx(rewards(log).mean())
@@ -132,11 +135,12 @@ def test_repeat_has_exactly_the_likes_asked_for_in_every_row(tmp_path: Path) -> 
     matrix = rewards(log)
     assert matrix.shape == (24, 8)
     assert (matrix.sum(axis=1) == 3).all()
-    np.testing.assert_array_equal(matrix, np.tile(matrix[:6], (4, 1)))
-    assert log.info.provenance["likes_of_each_product"] == matrix[:6].sum(axis=0).tolist()
+    visitors = np.concatenate([chunk.user for chunk in log.read()])
+    assert np.bincount(visitors).tolist() == [4] * 6
+    assert log.info.provenance["likes_of_each_product"] == (matrix.sum(axis=0) / 4).tolist()
     _, _, pairs = naive(shop(), 3)
     users, items = log.user_table()["id"], log.item_table()["id"]
-    np.testing.assert_array_equal(matrix[:6], [[(c, p) in pairs for p in items] for c in users])
+    np.testing.assert_array_equal(matrix, [[(users[v], p) in pairs for p in items] for v in visitors])
 
 
 def test_repeat_exchanges_products_until_enough_rows_are_exact() -> None:
@@ -234,7 +238,7 @@ def test_of_a_new_product_the_offer_tells_streamer_and_text_alone(tmp_path: Path
         assert row["streamer"] == -1
         sides.append(row["product_side"])
         features.append(row["features"])
-    bought, _ = transactions._without_returns(dataclasses.replace(tables, transactions=table))
+    bought, _ = transactions.purchases(dataclasses.replace(tables, transactions=table))
     history = History(bought, pd.Timestamp(CUT))
     streamers = streamer_features(history).values
     s = streamers.shape[1]
@@ -299,10 +303,10 @@ def test_a_log_holds_arrays_for_policies(tmp_path: Path) -> None:
     a, s, p = len(facts["static"]), len(facts["streamer_features"]), facts["text"]["width"]
     assert (s, p) == (17, 8)
     shapes = {"static": (30, a), "orders": (30, 16, s), "order_streamers": (30, 16), "baskets": (30, 16, p)}
-    assert {key: value.shape for key, value in arrays.items()} == {**shapes, "products": (12, s + p)}
+    assert {key: value.shape for key, value in arrays.items()} == {**shapes, "products": (12, s + 3 + p)}
     assert {str(value.dtype) for key, value in arrays.items() if key != "order_streamers"} == {"float32"}
     assert arrays["order_streamers"].dtype == np.int64
-    bought, _ = transactions._without_returns(tables)
+    bought, _ = transactions.purchases(tables)
     history = History(bought, pd.Timestamp(CUT))
     streamers = streamer_features(history)
     users = history.customers.get_indexer(log.user_table()["id"])
@@ -317,7 +321,7 @@ def test_a_log_holds_arrays_for_policies(tmp_path: Path) -> None:
 
 def test_describe_stands_beside_the_published_figures(tmp_path: Path) -> None:
     log = transactions.build(shop(), tmp_path / "log", scenario="active", cut=CUT, customers=9, products=5)
-    lines = {line.split()[0]: line.split()[1:] for line in describe(log).splitlines()[1:]}
+    lines = {line.split()[0]: line.split()[1:] for line in describe(log).split("\n\n")[0].splitlines()[1:]}
     assert lines["customers"] == ["9", "1,000"]
     assert lines["likes"] == [f"{int(rewards(log).sum())}", "6,652"]
     assert lines["density"] == [f"{rewards(log).mean():.2%}", "3.30%"]
@@ -327,7 +331,7 @@ def test_describe_stands_beside_the_published_figures(tmp_path: Path) -> None:
     ]
     simulated = dataclasses.replace(shop(), facts={"calibration": rows})
     log = transactions.build(simulated, tmp_path / "world", scenario="active", cut=CUT, customers=9, products=5)
-    below = describe(log).splitlines()[7:]
+    below = describe(log).split("\n\n")[-1].splitlines()
     assert [line.split()[-2:] for line in below] == [["here", "published"], ["9", "1,234,567"], ["68.25", "67.6"]]
     assert len({len(line) for line in below}) == 1
 
@@ -338,7 +342,7 @@ def test_a_small_shop_is_taken_whole_and_the_log_says_so(tmp_path: Path) -> None
     facts = log.info.provenance
     assert (facts["customers"], facts["products"]) == (len(customers), len(products)) == (log.info.rounds, log.info.C)
     assert facts["all_there_are"] == ["customers", "products"]
-    told = {line.split()[0]: line for line in describe(log).splitlines()[1:]}
+    told = {line.split()[0]: line for line in describe(log).split("\n\n")[0].splitlines()[1:]}
     assert told["customers"].endswith("1,000  (all there are)")
     assert "all there are" not in told["rounds"]
     part = transactions.build(shop(), tmp_path / "part", scenario="active", cut=CUT, customers=9)
@@ -480,3 +484,28 @@ def test_further_refusals_of_tables(tmp_path: Path) -> None:
     returns = shop(lines=50).transactions.assign(quantity=0)
     with pytest.raises(DataError, match="only returns"):
         transactions.build(Tables(returns), tmp_path / "log", cut=CUT)
+
+
+def test_the_like_window_goes_by_the_shops_own_days_not_by_those_of_utc(tmp_path: Path) -> None:
+    """In Taipei (UTC + 8) a day begins at 16:00 UTC: every purchase here lies on another day by UTC."""
+    lines = [
+        ("early", 1, "2021-05-01T12:00"),
+        ("A", 1, "2021-06-30T16:00"),  # July 1, 00:00 in Taipei: the first moment of the window
+        ("B", 1, "2021-07-02T15:59"),  # July 2, 23:59: the last minute of two days
+        ("C", 1, "2021-07-02T16:01"),  # July 3
+        ("D", 2, "2021-07-01T20:00"),  # July 2: product 2 was not sold on July 1
+        ("E", 3, "2021-06-30T15:59"),  # June 30: before the cut
+    ]
+    table = pd.DataFrame(lines, columns=["customer", "product", "time"])
+    table.to_csv(tmp_path / "t.csv", index=False)
+
+    def liked(zone: str) -> set[tuple[str, int]]:
+        tables = read_tables(tmp_path / "t.csv", timezone=zone)
+        folder = tmp_path / zone.replace("/", "-")
+        log = transactions.build(tables, folder, scenario="normal", cut=CUT, like_days=2)
+        customers, products = log.user_table()["id"], log.item_table()["id"]
+        visitors = np.concatenate([chunk.user for chunk in log.read()])
+        return {(customers[visitors[i]], products[j]) for i, j in np.argwhere(rewards(log))}
+
+    assert liked("Asia/Taipei") == {("A", 1), ("B", 1)}
+    assert liked("UTC") == {("D", 2)}

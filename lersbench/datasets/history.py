@@ -199,13 +199,20 @@ class History:
         pairs = self.lines[["customer", "product"]].drop_duplicates()
         return np.bincount(pairs["product"], minlength=len(self.products))
 
+    def own_features(self) -> Features:
+        """Log popularity and log price (before the cut; a product never sold: popularity 0, the mean price)."""
+        own = pd.DataFrame({"log popularity": np.log1p(self.popularity()), "log price": np.log1p(self.prices())})
+        return encode(own, self.seen("product"))
+
+    def catalogue_numbers(self) -> Features:
+        """The columns of the products table that are numbers, one row a product."""
+        return encode(self.catalogue.select_dtypes("number"), self.seen("product"))
+
     def product_features(self) -> Features:
-        """Log price, log popularity, streamer one-hot and the products table (text one-hot), one row a product."""
+        """Streamer one-hot and the products table (text one-hot), one row a product."""
         fit = self.seen("product")
-        own = pd.DataFrame({"log price": np.log1p(self.prices()), "log popularity": np.log1p(self.popularity())})
         home = self.home[:, None] == np.arange(len(self.streamers))
         return side_by_side(
-            encode(own, fit),
             Features([f"streamer {name}" for name in self.streamers], home.astype(float)),
             encode(self.catalogue, fit, always=("category",)),
         )

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from lersbench.datasets.hashed import hashed_numbers, hashed_order
 from lersbench.datasets.options import suggestion
 from lersbench.datasets.places import PARQUET, places
 from lersbench.errors import ConfigError, DataError
@@ -69,10 +70,10 @@ def build(
     flat.check_cells((*features, *context))
     rows, dropped, cut = flat.lists(length)
     flat.check_requests(rows, context)
-    item, item_ids = pd.factorize(table[names["item"]], sort=True)
+    item, item_ids = _numbered(table[names["item"]], "item")
     user = users = None
     if "user" in names:
-        user, user_ids = pd.factorize(table[names["user"]], sort=True)
+        user, user_ids = _numbered(table[names["user"]], "user")
         users = pd.DataFrame({"id": user_ids.astype(str)})
     shown = candidates == "shown" or (candidates is None and bool(features))
     if made == "uniform":
@@ -101,6 +102,12 @@ def build(
         provenance=provenance,
         overwrite=overwrite,
     )
+
+
+def _numbered(ids: pd.Series, what: str) -> tuple[np.ndarray, np.ndarray]:
+    """The number of each id, by a hash, and the ids by number: their own order may know what is clicked."""
+    code, known = pd.factorize(ids)
+    return hashed_numbers(known, what)[code], np.asarray(known)[hashed_order(known, what)]
 
 
 def describe(log: Log) -> list[str]:

@@ -22,6 +22,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from lersbench.datasets.draws import distinct, proportional
+from lersbench.datasets.hashed import hashed_order
 from lersbench.datasets.history import codes
 from lersbench.datasets.options import at_least
 from lersbench.datasets.reduce import Features, reduce, side_by_side
@@ -48,7 +49,7 @@ CSV_ROWS = 500_000
 
 
 class Matrices(NamedTuple):
-    """Ids, sorted; `positive` (users, items) bool; `big`: user_id, video_id of the big matrix; `tags` by video_id."""
+    """Ids by their hash; `positive` (users, items) bool; `big`: pairs of user_id, video_id; `tags` by video_id."""
 
     users: np.ndarray
     items: np.ndarray
@@ -179,7 +180,9 @@ def _matrices(
             raise DataError(f"{folder}: {len(untagged)} videos of the {what} matrix have no tags, first {untagged[0]}.")
     positive = np.zeros((len(user_ids), len(item_ids)), bool)
     positive[row, column] = True
-    return Matrices(user_ids, item_ids, positive, big[["user_id", "video_id"]], tags)
+    users_at, items_at = hashed_order(user_ids, "user"), hashed_order(item_ids, "item")
+    positive = positive[np.ix_(users_at, items_at)]
+    return Matrices(user_ids[users_at], item_ids[items_at], positive, big[["user_id", "video_id"]], tags)
 
 
 def _tag_table(data: Matrices) -> pd.DataFrame:
@@ -222,6 +225,7 @@ def _chunks(
     data: Matrices, x: np.ndarray, p: np.ndarray | None, feedback: str, L: int, visits: int, seed: int
 ) -> Iterator[dict[str, np.ndarray]]:
     user = np.tile(np.arange(len(data.users)), visits)
+    user = user[hashed_order(range(len(user)), "round")]
     n_items = len(data.items)
     rows = max(1, CHUNK_BYTES // (8 * (n_items + x.shape[1])))
     for start in range(0, len(user), rows):

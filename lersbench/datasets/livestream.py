@@ -31,6 +31,7 @@ PUBLISHED = {"order lines": 5_579_428, "products": 280_151, "customers": 143_327
 WITH_ORDERS = {6: 37_442, 11: 19_906, 16: 11_828}  # of the customers, those with so many orders
 SPANS = {5: (67.6, 45.0), 10: (103.8, 48.4), 15: (125.6, 47.9)}  # mean and sd of the days of the last so many orders
 BASKET = 4.9
+REAL = {"streamer": 0.07, "numbers": 0.65, "text": 0.15, "all": 0.67}  # `explained.shares`, completejourney, normal
 
 
 def build(
@@ -51,6 +52,7 @@ def build(
     text_model: Literal["svd", "sentence"] = "svd",
     text_path: str | None = None,
     seed: int = 0,
+    explained: float = liveshop.EXPLAINED,
 ) -> Log:
     """Write the log of a scenario (see `transactions.build` for the other options).
 
@@ -58,9 +60,12 @@ def build(
         scale: size of the platform, 0.002 to 1, where 1 is the published 5.58 million order lines. The live day has
             its published size from 0.1 up, and shrinks in proportion below.
         seed: everything is drawn from it.
+        explained: share in [0, 1] of the products' log popularity that category and price explain. The default brings
+            what can be told of popularity near what can be told on real purchases; at 0 nothing can, and policies with
+            a parameter for each item have the field to themselves.
     """
     return transactions.build(
-        tables(scale, seed),
+        tables(scale, seed, explained),
         out,
         name="livestream",
         scenario=scenario,
@@ -81,15 +86,19 @@ def build(
     )
 
 
-def tables(scale: float = 0.1, seed: int = 0) -> Tables:
+def tables(scale: float = 0.1, seed: int = 0, explained: float = liveshop.EXPLAINED) -> Tables:
     """The platform's tables; facts: `calibration`, `next_streamer_baselines`, the names of the streamers."""
     if not SMALLEST <= scale <= 1:
         raise ConfigError(f"option scale = {scale} must lie between {SMALLEST} and 1, the published size.")
+    if not 0 <= explained <= 1:
+        raise ConfigError(f"option explained = {explained} must lie between 0 and 1: it is a share of a variance.")
     at_least(0, seed=seed)
-    shop = liveshop.simulate(scale, seed)
+    shop = liveshop.simulate(scale, seed, explained)
     facts = {
         "scale": scale,
         "seed": seed,
+        "explained": explained,
+        "likes_explained_on_real_purchases": REAL,
         "calibration": calibration(shop, scale),
         "next_streamer_baselines": next_streamer_baselines(shop.transactions),
         "streamer_names": shop.streamers["name"].tolist(),

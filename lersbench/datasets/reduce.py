@@ -83,6 +83,13 @@ def reduce(features: Features, fit: np.ndarray, width: int) -> tuple[np.ndarray,
         np.cov(standard[fit], rowvar=False, bias=True).reshape((standard.shape[1],) * 2)
     )
     variance, components = variance[::-1][:width], components[:, ::-1][:, :width]
-    components = components * np.sign(components[np.abs(components).argmax(axis=0), np.arange(components.shape[1])])
-    values = standard @ components / np.sqrt(variance.mean())
+    values = standard @ signed(components) / np.sqrt(variance.mean())
     return values.round(DECIMALS), float(variance.sum() / standard.shape[1])
+
+
+def signed(vectors: np.ndarray) -> np.ndarray:
+    """Vectors (q, n) with their signs fixed: the largest entry of each is positive, the first of those that rounding
+    cannot tell from it."""
+    size = np.abs(vectors)
+    first = (size >= (1 - 1e-6) * size.max(axis=0, initial=0.0)).argmax(axis=0)
+    return vectors * np.where(vectors[first, np.arange(vectors.shape[1])] < 0, -1.0, 1.0)

@@ -8,7 +8,6 @@ likes, live day or rounds.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +19,7 @@ from lersbench.datasets.reduce import standardised
 from lersbench.datasets.streamers import streamer_features
 from lersbench.datasets.tables import Tables
 from lersbench.datasets.text import TextModel, text_vectors
-from lersbench.datasets.transactions import FAR, as_date
+from lersbench.datasets.transactions import FAR, as_date, purchases
 from lersbench.errors import ConfigError, DataError
 
 LEAST = 6  # orders of a customer who is kept: a sequence of 5, and the one that follows
@@ -71,8 +70,7 @@ def read(dataset: str, options: Mapping[str, Any]) -> Sequences:
     tables = source(**{key: full[key] for key in options_of(source)})
     if not (tables.transactions["time"] < cut).any():
         raise DataError(f"{dataset}: no purchase lies before the cut {full['cut']}.")
-    bought = (tables.transactions["quantity"] > 0) & (tables.transactions["amount"] > 0)  # else a return
-    history = History(replace(tables, transactions=tables.transactions[bought]), cut)
+    history = History(purchases(tables)[0], cut)
     orders = np.bincount(history.orders["customer"], minlength=len(history.customers))
     users = np.flatnonzero(orders >= LEAST)
     if len(users) == 0:

@@ -3,8 +3,9 @@
 **svd.** A product's terms are the words of its text columns and the pairs of neighbours (a Chinese or Japanese
 character counts as a word, since nothing separates words there). A term that a text has f times weighs (1 + log f) x
 (1 + log((1 + n) / (1 + n_term))) where n_term of n texts have it; a text's weights have length 1. The texts are then
-projected on their leading right singular vectors (latent semantic analysis: Deerwester et al. 1990), found by
-randomised subspace iteration (Halko, Martinsson, Tropp 2011, Algorithm 4.4).
+projected on their leading right singular vectors (latent semantic analysis: Deerwester et al. 1990), found by a
+block Lanczos method with full reorthogonalisation (Golub and Underwood 1977), which goes on until they are converged:
+the same on every processor up to rounding, 1e-6 at most unless two singular values are as good as equal.
 
 **sentence.** The vectors of a sentence model, projected in the same way.
 
@@ -26,12 +27,15 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
+from lersbench.datasets.reduce import signed
 from lersbench.errors import ConfigError
 from lersbench.jit import kernel
 
 TextModel = Literal["svd", "sentence"]
 VOCABULARY = 4096  # terms at most: those of most texts
-OVERSAMPLING, ITERATIONS = 10, 4  # of the randomised subspace iteration
+OVERSAMPLING = 10  # columns of a block beyond those that are wanted
+CONVERGED = 1e-9  # residual of an eigenvector, in largest eigenvalues
+BLOCKS = 4  # between two looks at the residual
 SEED = 0
 NO_SPACES = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"  # kana and Han characters
 WORD = re.compile(rf"[{NO_SPACES}]|[^\W_{NO_SPACES}]+")
@@ -150,19 +154,35 @@ def tf_idf(texts: list[str], known: np.ndarray) -> Sparse:
 def leading_components(matrix: Sparse, width: int) -> tuple[np.ndarray, float]:
     """The leading right singular vectors of `matrix`, (columns, at most width), and the share of its squares they hold.
 
-    The sign of each is fixed: its largest entry is positive.
+    The sign of each is fixed (see `reduce.signed`).
     """
-    n = len(matrix.start) - 1
-    width = min(width, n, matrix.width)
-    size = min(width + OVERSAMPLING, n, matrix.width)
-    basis = np.random.default_rng(SEED).standard_normal((matrix.width, size))
-    for _ in range(ITERATIONS):
-        basis = np.linalg.qr(transposed_times(matrix, times(matrix, basis)))[0]
-    image = times(matrix, basis)
-    within, _ = _leading_eigenvectors(image.T @ image, width)
-    components = _signed(basis @ within)
-    share = float((times(matrix, components) ** 2).sum() / (matrix.weights**2).sum())
-    return components, share
+    width = min(width, len(matrix.start) - 1, matrix.width)
+    block = np.random.default_rng(SEED).standard_normal((matrix.width, min(width + OVERSAMPLING, matrix.width)))
+    basis = images = np.zeros((matrix.width, 0))
+    while True:
+        for _ in range(BLOCKS):
+            new = _orthogonal(block, basis)
+            block = transposed_times(matrix, times(matrix, new))
+            basis, images = np.hstack([basis, new]), np.hstack([images, block])
+        values, within = np.linalg.eigh(basis.T @ images)
+        values, within = values[::-1][:width], within[:, ::-1][:, :width]
+        vectors = basis @ within
+        residual = np.linalg.norm(images @ within - vectors * values, axis=0).max()
+        if not new.shape[1] or residual <= CONVERGED * values[0]:
+            break
+    live = values > 1e-10 * values[0]
+    return signed(vectors[:, live]), float(values[live].sum() / (matrix.weights**2).sum())
+
+
+def _orthogonal(block: np.ndarray, basis: np.ndarray) -> np.ndarray:
+    """An orthonormal basis of what `block` (q, b) adds to the columns of `basis` (q, k), which are orthonormal; of none
+    where it adds nothing."""
+    least = 1e-12 * np.linalg.norm(block, axis=0).max(initial=0.0)
+    for _ in range(2):  # twice is enough (Kahan and Parlett)
+        block = block - basis @ (basis.T @ block)
+        left, strength, _ = np.linalg.svd(block, full_matrices=False)
+        block, least = left[:, strength > least], 0.5
+    return block
 
 
 def _leading_eigenvectors(square: np.ndarray, width: int) -> tuple[np.ndarray, float]:
@@ -170,11 +190,7 @@ def _leading_eigenvectors(square: np.ndarray, width: int) -> tuple[np.ndarray, f
     values, vectors = np.linalg.eigh(square)
     values, vectors = values[::-1][:width], vectors[:, ::-1][:, :width]
     live = values > 1e-10 * values[0]
-    return _signed(vectors[:, live]), float(values[live].sum() / np.trace(square))
-
-
-def _signed(vectors: np.ndarray) -> np.ndarray:
-    return vectors * np.sign(vectors[np.abs(vectors).argmax(axis=0), np.arange(vectors.shape[1])])
+    return signed(vectors[:, live]), float(values[live].sum() / np.trace(square))
 
 
 def _rows(matrix: Sparse, taken: np.ndarray) -> Sparse:

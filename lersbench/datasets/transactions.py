@@ -1,11 +1,12 @@
 """Any shop's transactions to the scenarios normal, active and repeat: one code path.
 
 A *like* is a customer buying, within `like_days` days beginning with the recommended day, a product that was sold on
-the recommended day. Every round one customer comes, all products of the scenario are on offer in order of decreasing
-number of likes, and the whole row of likes is the reward (full feedback). Contexts, sequences and product features come
-from what happened before the cut alone. Of a product on offer two more things are known, for the offer says them: what
-stands in the products table, and, of a product never sold before the cut, which streamers sell it on the recommended
-day (not to whom, nor how much).
+the recommended day. Every round one customer comes, all products of the scenario are on offer, and the whole row of
+likes is the reward (full feedback). Customers, products and rounds are numbered by a hash (see `hashed`), for an order
+by likes would tell policies the answer; `published_rank` of items.parquet keeps it, for the published metrics alone.
+Contexts, sequences and product features come from what happened before the cut alone. Of a product on offer two more
+things are known, for the offer says them: what stands in the products table, and, of a product never sold before the
+cut, which streamers sell it on the recommended day (not to whom, nor how much).
 
 * normal: every customer with at least one like x every product of the recommended day, one round a customer.
 * active: the customers and the products with the most likes, each counted over all of them; one round a customer. A
@@ -20,9 +21,14 @@ What is known of customers and products beyond context and features is kept for 
 
 * users.parquet: `static` (a), standardised RFM and traits, within 8 deviations; `orders` (16 x s), `order_streamers`
   (16) and `baskets` (16 x p), the last 16 orders (see `History.sequences`).
-* items.parquet: `product_side` (s + 32), the features of the product's streamer, and the leading components of its text
-  vector, standardised over the products sold before the cut. Its streamer is the one that sold most of it before the
-  cut; of a new product, the mean of those who sell it on the day.
+* users.parquet, too: `known` (the context at the cut), and `bought`, `bought_orders`, `bought_rate`, the products on
+  offer that the customer bought before the cut, and how often, in how many `past_windows` (see `datasets.past`).
+* items.parquet: `product_side` (s + f + 32), the features of the product's streamer, the f numbers that are known of it
+  (log popularity, log price, those of the products table), and the leading components of its text vector, standardised
+  over the products sold before the cut. Its streamer is the one that sold most of it before the cut; of a new product,
+  the mean of those who sell it on the day: `sellers` has their shares. `past_rate`: see `datasets.past`.
+
+All this is the state at the cut: in repeat, too, it stays as it is while the customers come back.
 
 Ties are broken by id, so a build is reproducible.
 """
@@ -40,9 +46,12 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
+from lersbench.datasets import explained
+from lersbench.datasets.hashed import hashed_order
 from lersbench.datasets.history import History, codes, days
 from lersbench.datasets.options import at_least, suggestion
-from lersbench.datasets.reduce import Features, reduce, standardised
+from lersbench.datasets.past import Past, bought
+from lersbench.datasets.reduce import Features, reduce, side_by_side, standardised
 from lersbench.datasets.streamers import streamer_features
 from lersbench.datasets.tables import Tables
 from lersbench.datasets.text import TextModel, TextVectors, text_vectors
@@ -62,7 +71,10 @@ CHUNK_BYTES = 16 << 20
 
 
 class Selection(NamedTuple):
-    """What a scenario takes: codes of customers (n,) and products (k,), and their likes (n, k) bool."""
+    """What a scenario takes: codes of customers (n,) and products (k,), and their likes (n, k) bool.
+
+    As the study has them, most likes first, until `_mixed` numbers them anew.
+    """
 
     customers: np.ndarray
     products: np.ndarray
@@ -75,8 +87,10 @@ class Known(NamedTuple):
 
     static: Features  # of every customer
     streamers: Features  # of every streamer
+    sellers: np.ndarray  # (n_products, streamers) shares of the streamers in every product
+    past: Past  # what the customers of the scenario bought of its products
     text: TextVectors  # of every product
-    product_side: np.ndarray  # (k, s + 32) float32 of the products of the scenario
+    sides: dict[str, np.ndarray]  # (n_products, ...) "streamer", "numbers", "text": together the product side
 
 
 def build(
@@ -110,7 +124,9 @@ def build(
         customers, products: how many (active, repeat); left out: the published 1,000 x 200 and 10 x 10, or all there
             are where there are fewer (the provenance says so).
         repeats, likes_each: how often a customer of repeat comes, and how many products each likes.
-        context, item_features: widths after PCA; 0 keeps every standardised feature.
+        context: width after PCA; 0 keeps every standardised feature.
+        item_features: the same; the first two are log popularity and log price themselves, the others components of
+            all else.
         text: width of the products' text vectors (see `text`).
         text_model, text_path: "svd", or "sentence" with the folder of a sentence model (None: that of wordllama).
         overwrite: replace a log that is at `out` already.
@@ -125,16 +141,18 @@ def build(
     cut_time, first = as_date("cut", cut), as_date("day", day)
     if first < cut_time:
         raise ConfigError(f"The recommended day {day} lies before the cut {cut}: the context would know the answer.")
-    tables, returns = _without_returns(tables)
+    tables, left_out = purchases(tables)
     if not (tables.transactions["time"] < cut_time).any():
         raise DataError(f"No purchase lies before the cut {cut}; {_span(tables)}.")
     history = History(tables, cut_time)
     pairs, on_sale = likes(tables, history, first, like_days)
-    chosen = _select(scenario, pairs, on_sale, customers, products, likes_each, like_days)
+    chosen, rank = _mixed(history, _select(scenario, pairs, on_sale, customers, products, likes_each, like_days))
     x, x_share = reduce(history.customer_features(), history.seen("customer"), context)
     sold = history.seen("product")
-    z, z_share = reduce(history.product_features(), sold, item_features)
-    known = _known(tables, history, chosen, first, text_vectors(history.catalogue, sold, text, text_model, text_path))
+    z, z_share = _item_features(history, sold, item_features)
+    words = text_vectors(history.catalogue, sold, text, text_model, text_path)
+    known = _known(tables, history, chosen, first, words, like_days)
+    popular = np.bincount(pairs[:, 1], minlength=len(history.products))[on_sale]
     visits = repeats if scenario == "repeat" else 1
     provenance = {
         **tables.facts,
@@ -145,9 +163,12 @@ def build(
         "like_days_covered": min(
             like_days, int(days(tables.transactions["time"]).max() - days(pd.Series([first]))[0] + 1)
         ),
-        "returns_dropped": returns,
+        **left_out,
         **_came_out_as(chosen, visits),
+        "customers_without_a_past": int((~history.seen("customer")[chosen.customers]).sum()),
+        "products_without_a_past": int((~sold[chosen.products]).sum()),
         "published": PUBLISHED[scenario],
+        "likes_explained": explained.shares(popular, {name: part[on_sale] for name, part in known.sides.items()}),
         "context_variance_kept": round(x_share, 4),
         "item_variance_kept": round(z_share, 4),
         "static": known.static.names,
@@ -160,8 +181,8 @@ def build(
         out,
         _rounds(chosen, x[chosen.customers], visits),
         name=f"{name}-{scenario}",
-        items=_items(history, chosen, z, known),
-        users=_users(history, chosen, known),
+        items=_items(history, chosen, rank, z, known),
+        users=_users(history, chosen, known, x),
         licence=licence,
         attribution=attribution,
         provenance=provenance,
@@ -196,12 +217,36 @@ def describe(log: Log) -> str:
         form = ".2%" if key == "density" else ","
         told = "  (all there are)" if key in facts.get("all_there_are", ()) else ""
         rows.append(f"{key:<{label}} {format(facts[key], form):>10} {format(published, form):>10}{told}")
+    rows.append(f"\n{_past_in_words(facts)}")
     calibrated = facts.get("calibration", [])
     wide = max((len(row["what"]) for row in calibrated), default=0)
     if calibrated:
         rows += ["", f"{'':<{wide}} {'here':>12} {'published':>12}"]
     rows += [f"{row['what']:<{wide}} {row['here']:>12,} {row['published']:>12,}" for row in calibrated]
     return "\n".join(rows)
+
+
+def _past_in_words(facts: dict[str, Any]) -> str:
+    """What is known of the past, what of it is missing, and what was left out of the lines."""
+    said = [
+        f"Known before {facts['cut']}, and not updated while customers come"
+        f"{' back' if facts['scenario'] == 'repeat' else ''}: of {facts['customers_without_a_past']:,} of the "
+        f"{facts['customers']:,} customers and {facts['products_without_a_past']:,} of the {facts['products']:,} "
+        "products, no purchase.",
+        f"Left out: {facts['returns_dropped']:,} returns and {facts['empty_lines_dropped']:,} lines of quantity 0; "
+        f"{facts['free_goods']:,} free goods count as purchases.",
+    ]
+    if facts["likes_explained"]:
+        told = ", ".join(f"{name} {share:.2f}" for name, share in facts["likes_explained"].items())
+        said.append(f"Share of log likes that can be told from products (cross-validated R^2): {told}.")
+        real = facts.get("likes_explained_on_real_purchases")
+        if real:
+            told = ", ".join(f"{name} {share:.2f}" for name, share in real.items())
+            said.append(
+                f"The same on real purchases (completejourney, normal): {told}; there most products were sold before, "
+                "and numbers include past popularity."
+            )
+    return "\n".join(said)
 
 
 def as_date(option: str, text: str) -> pd.Timestamp:
@@ -217,12 +262,21 @@ def _span(tables: Tables) -> str:
     return f"the transactions span {times.min():%Y-%m-%d} to {times.max():%Y-%m-%d}"
 
 
-def _without_returns(tables: Tables) -> tuple[Tables, int]:
+def purchases(tables: Tables) -> tuple[Tables, dict[str, int]]:
+    """The tables with purchases alone, and how many lines are what: returns (a negative quantity or amount) and empty
+    lines (quantity 0) are left out, free goods (amount 0) are purchases like others."""
     table = tables.transactions
-    bought = (table["quantity"] > 0) & (table["amount"] > 0)
-    if not bought.any():
-        raise DataError("Every transaction has an amount or a quantity of 0 or less: there are only returns.")
-    return dataclasses.replace(tables, transactions=table[bought]), int((~bought).sum())
+    returned = (table["quantity"] < 0) | (table["amount"] < 0)
+    empty = (table["quantity"] == 0) & ~returned
+    taken = ~returned & ~empty
+    if not taken.any():
+        raise DataError("No transaction has a quantity above 0 and an amount of 0 or more: there are only returns.")
+    counts = {
+        "returns_dropped": int(returned.sum()),
+        "empty_lines_dropped": int(empty.sum()),
+        "free_goods": int((taken & (table["amount"] == 0)).sum()),
+    }
+    return dataclasses.replace(tables, transactions=table[taken]), counts
 
 
 def _select(
@@ -263,6 +317,17 @@ def _select(
     asked = {"customers": customers, "products": products}
     came = {"customers": len(chosen.customers), "products": len(chosen.products)}
     return chosen._replace(all_there_are=[key for key in came if asked[key] is None and came[key] < published[key]])
+
+
+def _mixed(history: History, chosen: Selection) -> tuple[Selection, np.ndarray]:
+    """The selection with its customers and products in the order of a hash of their ids, and the place (k,) that each
+    product had before."""
+    row = hashed_order(history.customers[chosen.customers], "customer")
+    rank = hashed_order(history.products[chosen.products], "product")
+    mixed = chosen._replace(
+        customers=chosen.customers[row], products=chosen.products[rank], likes=chosen.likes[np.ix_(row, rank)]
+    )
+    return mixed, rank
 
 
 def _matrix(pairs: np.ndarray, customers: np.ndarray, products: np.ndarray) -> np.ndarray:
@@ -348,6 +413,7 @@ def _came_out_as(chosen: Selection, visits: int) -> dict[str, Any]:
 
 def _rounds(chosen: Selection, context: np.ndarray, visits: int) -> Iterator[dict[str, np.ndarray]]:
     user = np.tile(np.arange(len(chosen.customers)), visits)
+    user = user[hashed_order(range(len(user)), "round")]
     rows = max(1, CHUNK_BYTES // (8 * (context.shape[1] + chosen.likes.shape[1])))
     for start in range(0, len(user), rows):
         who = user[start : start + rows]
@@ -357,16 +423,38 @@ def _rounds(chosen: Selection, context: np.ndarray, visits: int) -> Iterator[dic
         yield chunk
 
 
-def _known(tables: Tables, history: History, chosen: Selection, day: pd.Timestamp, text: TextVectors) -> Known:
+def _item_features(history: History, sold: np.ndarray, width: int) -> tuple[np.ndarray, float]:
+    """(n_products, width) log popularity and log price, then components of all else; the share of variance they hold.
+
+    The two stand by themselves, so that no projection hides from one policy what another is told.
+    """
+    own = standardised(history.own_features(), sold, keep=True).values
+    others = history.product_features()
+    if width == 0:
+        rest = standardised(others, sold).values
+        return np.hstack([own, rest]), 1.0
+    if width <= own.shape[1]:
+        return own[:, :width], width / (own.shape[1] + standardised(others, sold).values.shape[1])
+    rest, share = reduce(others, sold, width - own.shape[1])
+    total = standardised(others, sold).values.shape[1]
+    return np.hstack([own, rest]), (own.shape[1] + share * total) / (own.shape[1] + total)
+
+
+def _known(
+    tables: Tables, history: History, chosen: Selection, day: pd.Timestamp, text: TextVectors, like_days: int
+) -> Known:
     streamers = streamer_features(history)
     sold = history.seen("product")
     words = standardised(Features([], text.values[:, :SIDE_COMPONENTS]), sold, keep=True).values
-    share = _streamers_of(tables, history, day)[chosen.products]
+    numbers = standardised(side_by_side(history.own_features(), history.catalogue_numbers()), sold, keep=True).values
+    share = _streamers_of(tables, history, day)
     return Known(
         standardised(history.static, history.seen("customer")),
         streamers,
+        share,
+        bought(history, chosen.customers, chosen.products, like_days),
         text,
-        np.hstack([share @ streamers.values, words[chosen.products]]).astype(np.float32),
+        {"streamer": share @ streamers.values, "numbers": numbers, "text": words},
     )
 
 
@@ -383,7 +471,7 @@ def _streamers_of(tables: Tables, history: History, day: pd.Timestamp) -> np.nda
     return shares / np.maximum(shares.sum(axis=1, keepdims=True), 1)
 
 
-def _items(history: History, chosen: Selection, features: np.ndarray, known: Known) -> pd.DataFrame:
+def _items(history: History, chosen: Selection, rank: np.ndarray, features: np.ndarray, known: Known) -> pd.DataFrame:
     taken = chosen.products
     shown = history.catalogue.iloc[taken].reset_index(drop=True).drop(columns=["item", "id"], errors="ignore")
     table = pd.DataFrame(
@@ -391,23 +479,32 @@ def _items(history: History, chosen: Selection, features: np.ndarray, known: Kno
             "item": np.arange(len(taken)),
             "id": history.products[taken],
             "likes": chosen.likes.sum(axis=0),  # the answer: for display, never a feature
+            "published_rank": rank,  # the place by likes: as good as the answer
             "popularity": history.popularity()[taken],
             "mean_price": history.prices()[taken],
             "streamer": history.home[taken],
         }
     )
+    table["past_rate"] = known.past.item_rate
+    table["sellers"] = list(known.sellers[taken].astype(np.float32))
     if features.shape[1]:
         table["features"] = list(features[taken])
-    if known.product_side.shape[1]:
-        table["product_side"] = list(known.product_side)
+    table["product_side"] = list(np.hstack([part[taken] for part in known.sides.values()]).astype(np.float32))
     return pd.concat([table, shown.drop(columns=list(table.columns), errors="ignore")], axis=1)
 
 
-def _users(history: History, chosen: Selection, known: Known) -> pd.DataFrame:
+def _users(history: History, chosen: Selection, known: Known, context: np.ndarray) -> pd.DataFrame:
     taken = chosen.customers
     sequences = history.sequences(taken, known.streamers.values, known.text.values)
     static = np.clip(known.static.values[taken], -FAR, FAR).astype(np.float32)
     lists = {"static": static, **sequences}
     flat = {key: values.reshape(len(taken), -1) for key, values in lists.items()}
     table = pd.DataFrame({"user": np.arange(len(taken)), "id": history.customers[taken]})
-    return table.assign(**{key: list(values) for key, values in flat.items() if values.shape[1]})
+    table["known"], table["past_windows"] = list(context[taken]), known.past.windows
+    past = {"bought": known.past.item, "bought_orders": known.past.orders, "bought_rate": known.past.rate}
+    for name, of_users in past.items():
+        table[name] = pd.Series(of_users, dtype=object)
+    for name, values in flat.items():
+        if values.shape[1]:
+            table[name] = list(values)
+    return table

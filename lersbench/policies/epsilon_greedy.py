@@ -11,6 +11,7 @@ from lersbench.jit import kernel
 from lersbench.linalg import add_to_means, top_k
 from lersbench.policy import KernelPolicy, Round, Spec
 from lersbench.ranges import require
+from lersbench.warm import check, observations
 
 
 class State(NamedTuple):
@@ -87,12 +88,16 @@ class EpsilonGreedy(KernelPolicy):
 
     epsilon: float = 0.1  # probability of a uniform list, in [0, 1]
     decay: float = 0.0  # speed of the decay, >= 0; 0 keeps epsilon constant
+    warm: float = 0.0  # observations of before the stream that each item begins with, >= 0; see `warm`
 
     kernels = (select, update)
 
     def __post_init__(self) -> None:
         require(0 <= self.epsilon <= 1, self, "epsilon", "in [0, 1]")
         require(self.decay >= 0, self, "decay", "0 (no decay) or above")
+        check(self, self.warm)
 
     def init(self, spec: Spec) -> State:
-        return State(np.zeros(spec.n_items), np.zeros(spec.n_items), np.zeros(1, np.int64), self.epsilon, self.decay)
+        plays, clicks = observations(spec, self.warm)
+        mean = clicks / np.maximum(plays, 1e-300)
+        return State(plays, mean, np.zeros(1, np.int64), self.epsilon, self.decay)

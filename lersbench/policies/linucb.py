@@ -25,6 +25,7 @@ from lersbench.ridge import (
     rounding,
 )
 from lersbench.simd import aligned, padded
+from lersbench.warm import check, warm_bank
 
 RIVALS = 2  # rivals whose bounds `wins` computes one by one before it computes all
 
@@ -138,8 +139,11 @@ class LinUCB(KernelPolicy):
     """Width of the confidence bound, at least 0."""
     ridge: float = 1.0
     """Weight of the prior ridge * I, above 0."""
+    warm: float = 0.0
+    """Observations of before the stream that each item begins with, at least 0; see `warm.warm_bank`."""
 
     needs = ("context",)
+    working = ("bank.xx", "bank.z", "bank.v", "bank.w", "bank.dots")
     kernels = (select, update, wins)
 
     def __post_init__(self) -> None:
@@ -147,11 +151,14 @@ class LinUCB(KernelPolicy):
             raise ConfigError(f"linucb: alpha is {self.alpha}, but must be a finite number of at least 0.")
         if not (math.isfinite(self.ridge) and self.ridge > 0):
             raise ConfigError(f"linucb: ridge is {self.ridge}, but must be a finite number above 0.")
+        check(self, self.warm)
 
     def init(self, spec: Spec) -> State:
-        n = padded(spec.n_items)
+        n, bank = padded(spec.n_items), new_bank(spec.n_items, spec.d, self.ridge)
+        if self.warm > 0:
+            warm_bank(bank, spec, self.warm)
         return State(
-            new_bank(spec.n_items, spec.d, self.ridge),
+            bank,
             np.array([self.alpha]),
             aligned((n,)),
             np.full(spec.n_items, 1.0 / self.ridge),

@@ -31,12 +31,11 @@ def update(state: State, round: Round, slate: np.ndarray, rewards: np.ndarray, s
 
 @dataclass(frozen=True)
 class LTR(KernelPolicy):
-    """The first K candidates in the order in which the log lists them; nothing is learned.
+    """The first K of the logged list, as it was shown; nothing is learned.
 
-    Under the feedback `logged` and `simulated` candidates come in the order in which they were shown, so this is
-    the list of the system that made the log, cut at K: the baseline that a learner must beat. Under any other
-    feedback candidates come as the log's own column lists them, and this is no ranker's list unless that
-    column was sorted by one; on a log that offers all items in every round it shows the first K of the catalogue.
+    Under the feedback `logged` and `simulated` this is the list of the system that made the log, cut at K: the baseline
+    that a learner must beat. It alone is told that order there (`shows_the_log`). Under any other feedback candidates
+    stand in an order that tells nothing, and this is `first`.
 
     Source: the production ranker of pseudo-exposure studies, a learned one (Liu 2009, "Learning to Rank for
     Information Retrieval", doi 10.1561/1500000016).

@@ -11,6 +11,7 @@ from lersbench.jit import kernel
 from lersbench.linalg import top_k
 from lersbench.policy import KernelPolicy, Round, Spec
 from lersbench.ranges import require
+from lersbench.warm import check, observations
 
 
 class State(NamedTuple):
@@ -54,11 +55,14 @@ class Popular(KernelPolicy):
     """
 
     prior: float = 1.0  # weight of the overall rate, in observations, > 0
+    warm: float = 0.0  # observations of before the stream that each item begins with, >= 0; see `warm`
 
     kernels = (select, update)
 
     def __post_init__(self) -> None:
         require(self.prior > 0, self, "prior", "above 0")
+        check(self, self.warm)
 
     def init(self, spec: Spec) -> State:
-        return State(np.zeros(spec.n_items), np.zeros(spec.n_items), np.zeros(2), self.prior)
+        shown, clicks = observations(spec, self.warm)
+        return State(shown, clicks, np.array([shown.sum(), clicks.sum()]), self.prior)

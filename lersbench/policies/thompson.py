@@ -11,6 +11,7 @@ from lersbench.jit import kernel
 from lersbench.linalg import top_k
 from lersbench.policy import KernelPolicy, Round, Spec
 from lersbench.ranges import require
+from lersbench.warm import check, observations
 
 
 class State(NamedTuple):
@@ -48,12 +49,15 @@ class Thompson(KernelPolicy):
 
     prior_a: float = 1.0  # clicks the prior is worth, > 0
     prior_b: float = 1.0  # non-clicks the prior is worth, > 0
+    warm: float = 0.0  # observations of before the stream that each item begins with, >= 0; see `warm`
 
     kernels = (select, update)
 
     def __post_init__(self) -> None:
         require(self.prior_a > 0, self, "prior_a", "above 0")
         require(self.prior_b > 0, self, "prior_b", "above 0")
+        check(self, self.warm)
 
     def init(self, spec: Spec) -> State:
-        return State(np.full(spec.n_items, self.prior_a), np.full(spec.n_items, self.prior_b))
+        shown, clicks = observations(spec, self.warm)
+        return State(self.prior_a + clicks, self.prior_b + (shown - clicks))
