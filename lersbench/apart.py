@@ -9,7 +9,7 @@ from joblib import Parallel, delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from tqdm import tqdm
 
-from lersbench import scenario, store
+from lersbench import inputs, scenario, store
 from lersbench.log import Log
 from lersbench.policy import find, make
 from lersbench.replay import Known
@@ -18,6 +18,10 @@ from lersbench.session import Clock, Failure, Job, Session
 KILLED = (
     "not finished when one of the processes that work side by side was killed, most likely for want of memory; run "
     "again with --threads 1, which does one at a time and only what is missing."
+)
+CHANGED = (
+    "not played: the log, its source, or a file it reads was changed while the run went on, which has begun with the "
+    "old ones; run again."
 )
 
 Task = tuple[Callable[..., tuple[str, str]], tuple[Any, ...], dict[str, Any]]  # what joblib's `delayed` makes
@@ -56,7 +60,17 @@ def outcomes(tasks: Mapping[str, Task], at_once: int) -> Iterator[tuple[str, str
 
 def _told(job: Job) -> tuple[str, str, int, str, dict[str, Any]]:
     """A job as another process can take it: a policy from a user's file cannot be sent, but can be found again."""
-    return job.key, job.variant, job.seed, job.entry.name, {"label": job.entry.label, "params": job.entry.params}
+    return (
+        job.key,
+        job.variant,
+        job.seed,
+        job.entry.name,
+        {
+            "label": job.entry.label,
+            "params": job.entry.params,
+            "basis": job.basis,
+        },
+    )
 
 
 def _play(
@@ -71,7 +85,10 @@ def _play(
     key, variant, seed, name, more = told
     policy = make(find(name), more["params"])
     entry = scenario.Entry(more["label"], name, policy, (case.feedback,))
+    log = Log(path)
+    if more["basis"] and more["basis"] != inputs.basis(log, inputs.engine(), inputs.inputs_of(policy)):
+        return key, CHANGED
     with tqdm(disable=True) as bar:
-        session = Session(chosen, Log(path), case, known, 1, bar, Clock())
+        session = Session(chosen, log, case, known, 1, bar, Clock())
         failures = session.play([Job(key, variant, entry, case, seed)], kept)
     return key, "\n".join(failure.problem for failure in failures)

@@ -19,8 +19,10 @@ import numpy as np
 import pandas as pd
 
 from lersbench import stability
+from lersbench.alarms import ESTIMATES, gap
 from lersbench.errors import ConfigError, DataError
 from lersbench.extent import bounds, resolution
+from lersbench.lastrun import last_of
 from lersbench.metrics import METRICS, Metric
 from lersbench.statistics import (
     LEVEL,
@@ -34,12 +36,13 @@ from lersbench.statistics import (
     rank_ranges,
     separated,
 )
+from lersbench.store import file_digest
 
 SUMMARY = ("variant", "policy", "name", "params", "feedback", "seed", "metric", "value")
 CURVES = (*SUMMARY, "round")
 FURTHER = ("ctr_sum", "misses", "hr@20", "coverage", "diversity", "matches")  # beside the metric ranked by
-FURTHER_LISTS = ("ctr_sum", "ctr_set", "expected_ctr_sum", "expected_ctr_set", "pbm_ips", "ubm_ips", "similarity")
-RATES = ("ctr", "ctr_sum", "ctr_set", "expected_ctr_sum", "expected_ctr_set", "pbm_ips", "ubm_ips")  # lifts make sense
+FURTHER_LISTS = ("ctr_sum", "ctr_set", "expected_ctr_sum", "expected_ctr_set", *ESTIMATES, "similarity")
+RATES = ("ctr", "ctr_sum", "ctr_set", "expected_ctr_sum", "expected_ctr_set", *ESTIMATES)  # lifts make sense
 PROTOCOL = {"slate": 1, "batch": 1}  # what goes without saying in a heading; so does bandit feedback
 PROTOCOLS = {"logged": "logged-click re-ranking", "simulated": "simulated users"}  # of ranked lists, in words
 CURVE_RESAMPLES = 1000  # of the bands of curves; tables use more
@@ -256,7 +259,11 @@ def load(run_dir: str | Path) -> Results:
     if len(twice):
         first = ", ".join(f"{column} {twice.iloc[0][column]!r}" for column in key)
         raise DataError(f"{run_dir / 'summary.parquet'} holds two values for {first}; run the scenario again.")
-    return Results(run_dir, curves, summary, _read_meta(run_dir / "run.json"))
+    meta = _read_meta(run_dir / "run.json")
+    for file, content in meta.get("tables", {}).items():
+        if file_digest([run_dir / file]) != content:
+            raise DataError(f"{run_dir / file} is damaged: it is not what run.json says. Fix: run the scenario again.")
+    return Results(run_dir, curves, summary, meta)
 
 
 def regime_label(policy: str, feedback: str) -> str:
@@ -310,12 +317,12 @@ def _read_meta(path: Path) -> dict[str, Any]:
 
 
 def latest(results_dir: str | Path, scenario: str, asked: str = "") -> Path:
-    """The folder of the newest finished run of `scenario` under `results_dir`; `bench` makes one when `asked` so."""
+    """The folder of the last run of `scenario` under `results_dir`; `bench` makes one when `asked` so."""
     results_dir = Path(results_dir)
     finished = sorted(path.parent for path in results_dir.glob("*/*/run.json") if not path.parent.name.startswith("."))
     runs = [run for run in finished if run.parent.name == scenario]
     if runs:
-        return max(runs, key=lambda run: ((run / "run.json").stat().st_mtime_ns, run.name))
+        return last_of(runs)
     names = sorted({run.parent.name for run in finished})
     if not names:
         raise ConfigError(f"{results_dir} holds no finished run yet; start with: lersbench bench {asked or scenario}")
@@ -362,8 +369,9 @@ class Board:
 
     @property
     def warnings(self) -> list[str]:
-        found = [*unfinished(self.results), *undefined(self.results, self.metric)]
+        found = [*missing(self.results), *unfinished(self.results), *undefined(self.results, self.metric)]
         found += unmeasured(self.results, self.metric)
+        found += alarms(self.results)
         told = self.results.scenario.get("baseline")
         if self.baseline is None and told:
             found.append(f"The scenario's baseline {told!r} was not run, so there are no differences to it.")
@@ -548,6 +556,20 @@ def borrowed_baseline(results: Results, baseline: str | None) -> list[str]:
     ]
 
 
+def missing(results: Results) -> list[str]:
+    """A warning for a run that lacks contenders: it was cut short, still goes on, or some of them failed."""
+    name = results.scenario["name"]
+    ends = {
+        "unfinished": f"the run was cut short, or goes on still; the same `lersbench bench {name}` finishes it",
+        "failed": f"they failed, and `lersbench bench {name}` tries them again",
+    }
+    return [
+        f"UNFINISHED: without {', '.join(results.meta[why])}: {told}."
+        for why, told in ends.items()
+        if results.meta.get(why)
+    ]
+
+
 def unfinished(results: Results) -> list[str]:
     """A warning when some contender lacks seeds of the run."""
     wanted = len(results.meta["seeds"])
@@ -579,6 +601,30 @@ def unmeasured(results: Results, metric: Metric) -> list[str]:
             place = place_in_words(results, variant)
             warnings.append(f"{place}{metric.name} has no value for {', '.join(names)}, which this ranking leaves out.")
     return warnings
+
+
+def alarms(results: Results) -> list[str]:
+    """A line for every estimate by propensity by which, on a uniformly random log, random is not the logger's equal."""
+    lines = []
+    for case in results.cases:
+        if case.protocol != "logged" or results.log(case.variant).get("propensities") != "uniform":
+            continue
+        rows = results.summary[results.summary["variant"] == case.variant].drop_duplicates("policy")
+        labels = [rows.loc[rows["name"] == name, "policy"].min() for name in ("random", "ltr")]
+        for metric, reason in ESTIMATES.items():
+            values = results.final(case.variant, metric)
+            if not set(labels) <= set(values.index):
+                continue
+            errors = results.final(case.variant, f"{metric}_se").reindex(labels, columns=values.columns)
+            found = gap(*values.loc[labels].to_numpy(), *errors.to_numpy(), results.replicates)
+            if found.sure:
+                lines.append(
+                    f"ALARM: {place_in_words(results, case.variant)}{METRICS[metric].title} of {labels[0]} is "
+                    f"{number(found.mean, 4, sign=True)} +- {number(found.half, 4)} from that of the logger "
+                    f"({labels[1]}). On a uniformly random log random must equal the logger: {reason}, and the values "
+                    "of other policies are off by as much or more."
+                )
+    return lines
 
 
 def interval_in_words(results: Results) -> str:
@@ -867,7 +913,8 @@ def _leaders(rows: Sequence[Sequence[str]]) -> set[str]:
 def to_terminal(board: Board, bold: bool | None = None) -> str:
     """Aligned text; the leaders (those that may be first) in bold on a terminal unless NO_COLOR is set."""
     bold = _bold_is_wanted() if bold is None else bold
-    lines = [board.results.title]
+    alarm = [textwrap.fill(line, 118, subsequent_indent="  ") for line in missing(board.results)]
+    lines = [board.results.title, *alarm]
     for variant, kind in board.tables:
         head, rows = cells(board, variant, kind)
         leaders = _leaders(rows) if bold else set()
@@ -880,13 +927,13 @@ def to_terminal(board: Board, bold: bool | None = None) -> str:
             ]
             line = "  ".join(aligned).rstrip()
             lines.append(f"\033[1m{line}\033[0m" if row[1] in leaders else line)
-    below = [f"Warning: {line}" for line in board.warnings] + legend(board)
+    below = [f"Warning: {line}" for line in board.warnings if line not in missing(board.results)] + legend(board)
     return "\n".join([*lines, "", *(textwrap.fill(line, 118, subsequent_indent="  ") for line in below)])
 
 
 def to_markdown(board: Board) -> str:
     """One Markdown table a variant, the leaders in bold, then warnings and the legend as a list."""
-    lines: list[str] = []
+    lines = [f"> **{line}**\n" for line in missing(board.results)]
     for variant, kind in board.tables:
         head, rows = cells(board, variant, kind)
         lines += [line for head_line in headings(board, variant, kind) for line in (f"**{head_line}**", "")]
@@ -894,7 +941,7 @@ def to_markdown(board: Board) -> str:
         leaders = _leaders(rows)
         lines += [markdown_row([row[0], f"**{row[1]}**", *row[2:]] if row[1] in leaders else row) for row in rows]
         lines.append("")
-    lines += [f"> **Warning:** {line}\n" for line in board.warnings]
+    lines += [f"> **Warning:** {line}\n" for line in board.warnings if line not in missing(board.results)]
     return "\n".join([*lines, *(f"* {line}" for line in legend(board))]) + "\n"
 
 
@@ -924,6 +971,8 @@ def to_json(board: Board) -> str:
         "better": board.metric.better,
         "baseline": board.baseline,
         "replicates": board.results.replicates,
+        "unfinished": board.results.meta.get("unfinished", []),
+        "failed": board.results.meta.get("failed", []),
         "warnings": board.warnings,
         "legend": legend(board),
         "regimes": {kind: REGIMES.get(kind, "") for _, kind in board.tables},

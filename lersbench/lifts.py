@@ -139,6 +139,7 @@ MEASURES = (  # protocol, metric of the two click rates, short name; from the fa
     ("logged", "{}", "logged-click re-ranking", False),
     ("logged", "pbm_ips", "PBM-IPS of these slates", False),
     ("logged", "ubm_ips", "UBM-IPS of these slates", False),
+    ("logged", "iips", "IIPS of these slates", False),
     ("logged", "expected_{}", "true value of these slates", True),
     ("simulated", "{}", "simulated users", False),
     ("simulated", "expected_{}", "true value with simulated users", True),
@@ -250,7 +251,7 @@ def verdict(comparison: Comparison) -> str:
         says[measure.short] = {p: lift_in_words(*comparison.lift(measure, p)) for p in rows["policy"]}
     best, other = tops[first.short], tops[reference.short]
     told = f"{comparison.place}: {first.short} puts {best} first, with a lift over {base} of {says[first.short][best]}"
-    between = [m for m in comparison.measures[1:-1] if m.metric.startswith(("pbm", "ubm", "expected"))]
+    between = [m for m in comparison.measures[1:-1] if m.metric.startswith(("pbm", "ubm", "iips", "expected"))]
     told += "".join(f", {m.short} says {says[m.short][best]}" for m in between if best in says[m.short])
     own = says[reference.short].get(best, "nothing")
     told += f"; by the {reference.short} " if reference.truth else f"; by {reference.short} "

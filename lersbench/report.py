@@ -25,6 +25,7 @@ from lersbench.leaderboard import (
     headings,
     interval_in_words,
     legend,
+    missing,
     number,
     place_in_words,
     scale,
@@ -63,7 +64,7 @@ def write(results: Results, folder: str | Path | None = None, figures: Sequence[
 def document(results: Results, figures: Sequence[Path]) -> list[Block]:
     """The whole report as blocks; `figures` are the files that `draw_all` returned."""
     ranking = board(results)
-    blocks: list[Block] = [Heading(1, results.title), *in_short(ranking)]
+    blocks: list[Block] = [Heading(1, results.title), *map(Text, missing(results)), *in_short(ranking)]
     if results.scenario.get("description"):
         blocks.append(Text(results.scenario["description"]))
     blocks += [Heading(2, "What was run"), *_protocol(results), Heading(2, "Leaderboard"), *main_tables(ranking)]

@@ -157,7 +157,9 @@ class Entry:
 
     @property
     def params(self) -> dict[str, Any]:
-        return asdict(self.policy)  # type: ignore[call-overload]
+        """The hyper-parameters as JSON has them: a path is its text."""
+        told = asdict(self.policy)  # type: ignore[call-overload]
+        return {key: str(value) if isinstance(value, Path) else value for key, value in told.items()}
 
 
 @dataclass(frozen=True)

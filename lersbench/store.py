@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lersbench.errors import DataError
+from lersbench.exchange import recover, take_the_place
 
 
 def digest(content: Any) -> str:
@@ -38,16 +38,18 @@ def file_digest(paths: list[Path]) -> str:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path`, which takes its place when the block ends well, and is removed when not."""
+    """A temporary name beside `path`, which takes its place when the block ends well, and is removed when not.
+
+    What was at `path` is there until then.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    recover(path)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
         yield temporary
-        if path.is_dir():
-            shutil.rmtree(path)
-        os.replace(temporary, path)
+        take_the_place(temporary, path)
     finally:
-        if temporary.is_dir():
+        if temporary.is_dir() and not temporary.is_symlink():
             shutil.rmtree(temporary)
         else:
             temporary.unlink(missing_ok=True)
@@ -81,7 +83,9 @@ class Store:
 
     def put(self, key: str, curve: Curve) -> None:
         columns = {"round": curve.rounds, **dict(zip(curve.metrics, curve.values.T, strict=True))}
-        table = pa.table(columns).replace_schema_metadata({"about": json.dumps(curve.about)})
+        about = json.dumps(curve.about)
+        table = pa.table(columns)
+        table = table.replace_schema_metadata({"about": about, "sum": _sum(table, about.encode())})
         with replacing(self.path(key)) as temporary:
             pq.write_table(table, temporary)
 
@@ -89,7 +93,10 @@ class Store:
         path = self.path(key)
         try:
             table = pq.read_table(path)
-            about = json.loads(table.schema.metadata[b"about"])
+            told = table.schema.metadata
+            about = json.loads(told[b"about"])
+            if told[b"sum"].decode() != _sum(table, told[b"about"]):
+                raise ValueError("its sum does not match")
         except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
             raise DataError(
                 f"{path} is damaged ({error}); delete it and run again: only that contender is replayed."
@@ -97,3 +104,11 @@ class Store:
         names = tuple(name for name in table.column_names if name != "round")
         values = np.column_stack([table.column(name).to_numpy() for name in names])
         return Curve(table.column("round").to_numpy(), names, values, about)
+
+
+def _sum(table: pa.Table, about: bytes) -> str:
+    """sha256 over all that a file of a contender says: names and values of its columns, and what is told about them."""
+    total = hashlib.sha256(json.dumps(table.column_names).encode() + about)
+    for column in table.columns:
+        total.update(np.ascontiguousarray(column.to_numpy()).tobytes())
+    return total.hexdigest()

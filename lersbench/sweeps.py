@@ -64,6 +64,7 @@ MARKS: dict[str, dict[str, Any]] = {  # how a measure looks; truth is filled and
     "logged-click re-ranking": {"marker": "o", "color": HUES[1]},
     "PBM-IPS of these slates": {"marker": "^", "color": HUES[0]},
     "UBM-IPS of these slates": {"marker": "v", "color": HUES[2]},
+    "IIPS of these slates": {"marker": "P", "color": HUES[3]},
     "true value of these slates": {"marker": "D", "color": "0.35"},
     "simulated users": {"marker": "s", "color": HUES[4]},
     "true value with simulated users": {"marker": "D", "color": "0"},

@@ -1,4 +1,4 @@
-"""Columns out of scale: named before a run, standardised by rounds that are not replayed, never silently wrong."""
+"""Columns out of scale: said before a run, standardised on request by rounds kept for fitting, never silently wrong."""
 
 from __future__ import annotations
 
