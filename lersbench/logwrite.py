@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from lersbench.checksums import checksum
 from lersbench.errors import ConfigError, DataError
 from lersbench.exchange import recover, take_the_place
+from lersbench.files import naming
 from lersbench.logcheck import Checks, Report
 from lersbench.logformat import (
     CHECKSUMS,
@@ -332,7 +333,7 @@ def _staged(fs: pafs.FileSystem, target: str) -> Iterator[Path]:
     parent = Path(target).parent if local else None
     if parent:
         parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".lersbench-", dir=parent) as folder:
+    with naming(target), tempfile.TemporaryDirectory(prefix=".lersbench-", dir=parent) as folder:
         stage = Path(folder) / "log"
         stage.mkdir()
         yield stage

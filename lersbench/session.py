@@ -340,6 +340,8 @@ def _failure(job: Job, error: Exception) -> Failure:
         return Failure(
             job, "does not compile: " + "\n    ".join(takewhile(lambda x: not x.startswith("During"), lines))
         )
+    if isinstance(error, OSError) and error.filename:
+        return Failure(job, f"{error.filename}: {error.strerror or error}")
     last = traceback.extract_tb(error.__traceback__)[-1]
     return Failure(job, f"{type(error).__name__}: {what} ({last.filename}, line {last.lineno}: {last.line})")
 

@@ -21,6 +21,8 @@ import pyarrow.parquet as pq
 
 from lersbench.errors import DataError
 from lersbench.exchange import recover, take_the_place
+from lersbench.files import naming
+from lersbench.unpack import read_table
 
 
 def digest(content: Any) -> str:
@@ -46,7 +48,8 @@ def replacing(path: Path) -> Iterator[Path]:
     recover(path)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
-        yield temporary
+        with naming(path):
+            yield temporary
         take_the_place(temporary, path)
     finally:
         if temporary.is_dir() and not temporary.is_symlink():
@@ -92,7 +95,7 @@ class Store:
     def get(self, key: str) -> Curve:
         path = self.path(key)
         try:
-            table = pq.read_table(path)
+            table = read_table(path, str(path))
             told = table.schema.metadata
             about = json.loads(told[b"about"])
             if told[b"sum"].decode() != _sum(table, told[b"about"]):
