@@ -409,7 +409,7 @@ def test_a_run_that_was_killed_says_what_it_lacks_until_it_is_finished(tmp_path:
     )
     command = [sys.executable, "-m", "lersbench", "bench", "small.toml", "--no-plots", "--threads", "1"]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not (tmp_path / "results/small" / lastrun.FILE).exists():
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.01)
