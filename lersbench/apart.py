@@ -12,12 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from lersbench import scenario, store
+from lersbench import inputs, scenario, store
 from lersbench.log import Log
 from lersbench.policy import Policy, find, make
 from lersbench.replay import Known
 from lersbench.session import Clock, Failure, Job, Session
 from lersbench.workers import Pool, Task
+
+CHANGED = (
+    "not played: the log, its source, or a file it reads was changed while the run went on, which has begun with the "
+    "old ones; run again."
+)
 
 
 def wanted(policy: Policy) -> bool:
@@ -40,7 +45,17 @@ def play(session: Session, jobs: list[Job], kept: store.Store, pool: Pool) -> li
 
 def _told(job: Job) -> tuple[str, str, int, str, dict[str, Any]]:
     """A job as another process can take it: a policy from a user's file cannot be sent, but can be found again."""
-    return job.key, job.variant, job.seed, job.entry.name, {"label": job.entry.label, "params": job.entry.params}
+    return (
+        job.key,
+        job.variant,
+        job.seed,
+        job.entry.name,
+        {
+            "label": job.entry.label,
+            "params": job.entry.params,
+            "basis": job.basis,
+        },
+    )
 
 
 class _Bar:
@@ -75,6 +90,8 @@ def _play(
     key, variant, seed, name, more = told
     policy = make(find(name), more["params"])
     entry = scenario.Entry(more["label"], name, policy, (case.feedback,))
+    if more["basis"] and more["basis"] != inputs.basis(Log(path), inputs.engine(), inputs.inputs_of(policy)):
+        return CHANGED
     same = int(key[:8], 16)  # a policy that draws from a global generator does so anew in each run
     random.seed(same)
     np.random.seed(same)  # noqa: NPY002 the global generator is what is meant

@@ -19,8 +19,16 @@ FOLDER = Path("click-models")
 @click.option(
     "--filtered/--not-filtered",
     default=None,
-    help="Whether records without a click were removed from the log; by default where every record has one.",
+    help="Whether records without a click were removed; by default what the log's provenance says, or else a test.",
 )
+@click.option(
+    "--smoothing",
+    type=click.FloatRange(0),
+    default=1.0,
+    show_default=True,
+    help="Displays, of the mean attraction, by which every item's are added to; 0 for none.",
+)
+@click.option("--held-out/--no-held-out", default=True, show_default=True, help="Fit five times more, to foresee.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
@@ -29,29 +37,41 @@ FOLDER = Path("click-models")
 @click.option("--plots/--no-plots", default=True, show_default=True, help="Draw the figure.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 def click_model(
-    log: str, model: str, rows: int | None, filtered: bool | None, out: Path | None, plots: bool, as_json: bool
+    log: str,
+    model: str,
+    rows: int | None,
+    filtered: bool | None,
+    smoothing: float,
+    held_out: bool,
+    out: Path | None,
+    plots: bool,
+    as_json: bool,
 ) -> None:
     """Fit click models to the ranked lists in LOG: how far down do users look?
 
     LOG is the folder of a log with slates and clicks. The position-based model (pbm) has one examination weight a
     position, the user browsing model (ubm) one for each position and position of the last click above.
     """
-    from lersbench import clickfacts, clickfit
+    from lersbench import clickfacts, clickfit, heldout
     from lersbench.errors import ConfigError
     from lersbench.log import Log
 
     opened = Log(log)
     if rows is not None and rows > opened.info.rounds:
         raise ConfigError(f"--rows {rows}: {log} has {opened.info.rounds} rows.")
-    counts = clickfit.count(opened, 0, rows, filtered)
+    counts = clickfit.settled(clickfit.count(opened, 0, rows, filtered))
     names = clickfit.MODELS if model == "both" else (model,)
-    told = clickfacts.summary(opened.info, counts, [clickfit.fit_counts(counts, name) for name in names])
-    click.echo(json.dumps(told, indent=2, allow_nan=False) if as_json else clickfacts.text(told))
+    fits = [clickfit.fit_counts(counts, name, smoothing=smoothing) for name in names]
+    stop, foreseen = rows or opened.info.rounds, None
+    if held_out:
+        foreseen = heldout.perplexities(opened, names, 0, stop, bool(counts.filtered), smoothing)
+    facts = clickfacts.summary(opened.info, counts, fits, foreseen)
+    click.echo(json.dumps(facts, indent=2, allow_nan=False) if as_json else clickfacts.text(facts))
     if plots:
         from lersbench import clickfigure
         from lersbench.drawing import save
 
         folder = out or FOLDER / opened.info.name
         folder.mkdir(parents=True, exist_ok=True)
-        for path in save(clickfigure.figure(told), folder, "click-model"):
+        for path in save(clickfigure.figure(facts), folder, "click-model"):
             click.echo(f"figure: {path}", err=True)

@@ -6,13 +6,14 @@ counts costs the same however long the log was.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 from lersbench.errors import ConfigError, DataError
 from lersbench.jit import kernel
-from lersbench.log import Log
+from lersbench.log import Chunk, Log
 
 
 class Counts(NamedTuple):
@@ -24,6 +25,8 @@ class Counts(NamedTuple):
     unseen: np.ndarray  # (2, L) int64 displays not examined, in all records and in those with a click; or (2, 0)
     slates: np.ndarray  # (n, L) int32 the items of each record where all have a click, or (0, L)
     first: np.ndarray  # (n,) int64 position of the first click of those records
+    filtered: bool | None = False  # whether clickless records were removed; None where that is left to be settled
+    why: str = ""  # how that is known, in words, where every record has a click
 
     @property
     def length(self) -> int:
@@ -79,10 +82,10 @@ class _Counting:
         else:
             self.lists.append((items, first))
 
-    def counts(self, where: str) -> Counts:
+    def counts(self, where: str, why: str = "as asked") -> Counts:
         if self.filtered and self.last[0]:
-            told = f"{self.last[0]:,} of its {self.last.sum():,} records have no click"
-            raise ConfigError(f"{where}: filtered says that clickless records were removed, but {told}")
+            some = f"{self.last[0]:,} of its {self.last.sum():,} records have no click"
+            raise ConfigError(f"{where}: {why}, clickless records were removed, but {some}")
         if not self.last.sum():
             raise DataError(f"{where}: there are no records to fit a click model on. Fix: give other rows")
         if not self.clicks.any():
@@ -90,16 +93,25 @@ class _Counting:
         length = len(self.last) - 1
         slates = np.concatenate([s for s, _ in self.lists]) if self.lists else np.empty((0, length), np.int32)
         first = np.concatenate([f for _, f in self.lists]) if self.lists else np.empty(0, np.int64)
-        return Counts(self.displays, self.clicks, self.last, self.unseen, slates, first)
+        filtered, known = (False, "") if self.last[0] else (self.filtered, why if self.filtered is not None else "")
+        return Counts(self.displays, self.clicks, self.last, self.unseen, slates, first, filtered, known)
 
 
-def count(log: Log, start: int = 0, stop: int | None = None, filtered: bool | None = None) -> Counts:
+def count(
+    log: Log,
+    start: int = 0,
+    stop: int | None = None,
+    filtered: bool | None = None,
+    but: tuple[int, int] | None = None,
+) -> Counts:
     """Read rows `start` to `stop` (default: to the end) of a log of ranked lists, once, in bounded chunks.
 
-    The lists themselves are kept (4 bytes a position) as long as every record has a click, because the fit for
-    logs without clickless records needs them; `filtered` = False keeps none. Raises a ConfigError for a log without
-    slates and clicks, for rows outside the log, and where `filtered` is True although a record has no click; a
-    DataError where no click is there at all, and as `Log.read` does.
+    `filtered`: whether records without a click were removed from the log; None asks the provenance of its log.json for
+    `filtered`, true or false, and leaves it to `clickfit.settled` where that says nothing. The lists themselves are
+    kept (4 bytes a position) as long as every record has a click and they may be needed for it. `but` = (f, n) leaves
+    out every n-th row, from row f on. Raises a ConfigError for a log without slates and clicks, for rows outside the
+    log, and where a record has no click although it is said that those were removed; a DataError where no click is
+    there at all, and as `Log.read` does.
     """
     info = log.info
     if not {"slate", "clicks"} <= set(info.columns):
@@ -110,15 +122,37 @@ def count(log: Log, start: int = 0, stop: int | None = None, filtered: bool | No
     stop = info.rounds if stop is None else stop
     if not 0 <= start < stop <= info.rounds:
         raise ConfigError(f"{log.path}: rows {start} to {stop} are asked for, but the log has rows 0 to {info.rounds}")
+    why, declared = "as asked", info.provenance.get("filtered")
+    if filtered is None and isinstance(declared, bool):
+        why, filtered = "as the provenance in its log.json says", declared
     counting = _Counting(info.items, info.L, filtered, "examined" in info.columns)
-    for chunk in log.read(columns=("slate", "clicks", "candidates", "examined")):
+    for at, chunk in _rows(log, start, stop):
+        kept = np.ones(len(at), bool) if but is None else at % but[1] != but[0]
+        own = chunk.candidates if len(chunk.candidates) == 1 else chunk.candidates[kept]
+        examined = chunk.examined[kept] if len(chunk.examined) else chunk.examined
+        counting.add(own, chunk.slate[kept], chunk.clicks[kept], examined)
+    return counting.counts(log.path, why)
+
+
+def _rows(log: Log, start: int, stop: int) -> Iterator[tuple[np.ndarray, Chunk]]:
+    """Rows `start` to `stop` of a log, in chunks that hold no others, each with the numbers (n,) of its rows."""
+    columns = ("slate", "clicks", "candidates", "examined")
+    for chunk in log.read(columns=columns):
         rows = slice(max(start - chunk.start, 0), max(min(stop - chunk.start, len(chunk.slate)), 0))
-        own = chunk.candidates if len(chunk.candidates) == 1 else chunk.candidates[rows]
         if rows.start < rows.stop:
-            counting.add(own, chunk.slate[rows], chunk.clicks[rows], chunk.examined[rows])
+            several = {name: values for name in columns if len(values := getattr(chunk, name)) == len(chunk.slate)}
+            cut = chunk._replace(**{name: values[rows] for name, values in several.items()})
+            yield chunk.start + np.arange(rows.start, rows.stop), cut
         if chunk.start + len(chunk.slate) >= stop:
             break
-    return counting.counts(log.path)
+
+
+def lists(log: Log, start: int, stop: int, part: tuple[int, int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Items and clicks, both (n, L), of every n-th of the rows `start` to `stop`, from row f on: `part` = (f, n)."""
+    for at, chunk in _rows(log, start, stop):
+        kept = at % part[1] == part[0]
+        offered = np.broadcast_to(chunk.candidates, (len(at), chunk.candidates.shape[1]))
+        yield np.take_along_axis(offered[kept], chunk.slate[kept], axis=1), chunk.clicks[kept]
 
 
 def count_arrays(slate: np.ndarray, clicks: np.ndarray, n_items: int, filtered: bool | None = None) -> Counts:

@@ -34,7 +34,6 @@ class Problem(NamedTuple):
     none: np.ndarray  # (L,) int64: the cell of position k after no click
     slates: np.ndarray  # (n, L) int32 where clickless records were removed, else (0, L)
     removed: np.ndarray  # (n_items, L) float64 scratch: expected displays in removed records
-    prior: float
 
 
 @kernel
@@ -60,21 +59,16 @@ def restore(
 
 @kernel
 def step(problem: Problem, weights: np.ndarray, attraction: np.ndarray, better: np.ndarray, nicer: np.ndarray) -> float:
-    """One EM step: fill `better` (cells,) and `nicer` (n_items,); returns the log-likelihood of the old values.
-
-    With a prior of s > 0 each parameter t has a Beta(1 + s, 1 + s) prior, the M-step is that of the posterior mode,
-    and s log t (1 - t) is part of what is returned.
-    """
-    prior = problem.prior
+    """One EM step: fill `better` (cells,) and `nicer` (n_items,); returns the log-likelihood of the old values."""
     total = 0.0
     if problem.slates.shape[0] > 0:
         total -= restore(problem.slates, weights, problem.none, attraction, problem.removed)
     cells = weights.shape[0]
-    shown = np.full(cells, 2.0 * prior)
-    better[:] = prior
+    shown = np.zeros(cells)
+    better[:] = 0.0
     for i in range(attraction.shape[0]):
         a = attraction[i]
-        above, below = prior, 2.0 * prior
+        above, below = 0.0, 0.0
         for c in range(cells):
             clicks = problem.clicks[i, c]
             silent = float(problem.displays[i, c] - clicks)
@@ -92,13 +86,41 @@ def step(problem: Problem, weights: np.ndarray, attraction: np.ndarray, better: 
                 below += clicks + silent
                 shown[c] += clicks + silent
         nicer[i] = min(above / below, HIGHEST) if below > 0.0 else a
-        if prior > 0.0:
-            total += prior * (math.log(a) + math.log(1.0 - a))
     for c in range(cells):
-        if prior > 0.0:
-            total += prior * (math.log(weights[c]) + math.log(1.0 - weights[c]))
         better[c] = min(better[c] / shown[c], HIGHEST) if shown[c] > 0.0 else weights[c]
     return total
+
+
+@kernel
+def smooth(problem: Problem, weights: np.ndarray, attraction: np.ndarray, more: float) -> None:
+    """Estimate each attraction (n_items,) anew, in place, as if the item had had `more` displays, and usual ones.
+
+    A usual display is surely examined, and attracts with the mean attraction over all displays. The weights stay. The
+    log-likelihood of one item is concave, so its slope has one root, found by halving.
+    """
+    items, cells = problem.displays.shape
+    whole, share = 0.0, 0.0
+    for i in range(items):
+        shown = problem.displays[i].sum()
+        whole += shown
+        share += shown * attraction[i]
+    usual = share / whole
+    for i in range(items):
+        low, high = 0.0, HIGHEST
+        clicks = problem.clicks[i].sum() + more * usual
+        while high - low > 1e-15 + 1e-12 * high:
+            a = 0.5 * (low + high)
+            slope = clicks / a - more * (1.0 - usual) / (1.0 - a)
+            for c in range(cells):
+                silent = float(problem.displays[i, c] - problem.clicks[i, c])
+                if problem.after[c] >= 0:
+                    silent += problem.removed[i, problem.after[c]]
+                slope -= silent * weights[c] / (1.0 - weights[c] * a)
+            if slope > 0.0:
+                low = a
+            else:
+                high = a
+        attraction[i] = 0.5 * (low + high)
 
 
 def climb(problem: Problem, tolerance: float, limit: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, int, bool]:

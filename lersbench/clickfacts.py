@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from lersbench.clickfit import Counts, Fit
 from lersbench.clickmodel import parse
+from lersbench.heldout import FOLDS, Perplexity
 from lersbench.log import LogInfo
 
 NAMES = {"pbm": "position-based model", "ubm": "user browsing model"}
 
 
 # Facts ----------------------------------------------------------------------------------------------------------------
-def summary(info: LogInfo, counts: Counts, fits: list[Fit]) -> dict[str, Any]:
-    """Everything the report tells, as JSON values. Positions are 1-based, shares are in [0, 1]."""
+def summary(
+    info: LogInfo, counts: Counts, fits: list[Fit], held_out: Mapping[str, Perplexity] | None = None
+) -> dict[str, Any]:
+    """Everything the report says, as JSON values. Positions are 1-based, shares are in [0, 1].
+
+    None for what does not exist: the weight of a cell nobody saw, a perplexity that is not finite or not measured.
+    """
     return {
         "log": info.name,
         "records": counts.records,
@@ -29,7 +36,7 @@ def summary(info: LogInfo, counts: Counts, fits: list[Fit]) -> dict[str, Any]:
         "unexamined": unexamined(counts),
         "unexamined_by_position": _shares(counts.unseen[0], counts.records),
         "true_weights": true_weights(info, counts),
-        "models": {fit.name: _told(fit) for fit in fits},
+        "models": {fit.name: _facts(fit, (held_out or {}).get(fit.name)) for fit in fits},
     }
 
 
@@ -71,14 +78,20 @@ def _shares(parts: np.ndarray, whole: int) -> list[float] | None:
     return (parts / whole).tolist() if len(parts) else None
 
 
-def _told(fit: Fit) -> dict[str, Any]:
+def _numbers(values: np.ndarray) -> Any:
+    """Nested lists, None for what is not finite."""
+    return np.where(np.isfinite(values), values, None).tolist()
+
+
+def _facts(fit: Fit, held_out: Perplexity | None) -> dict[str, Any]:
     return {
-        "weights": fit.weights.tolist(),
+        "weights": _numbers(fit.weights),
         "displays": fit.displays.tolist(),
         "effective_displays": fit.effective.tolist(),
         "components": len(fit.components),
         "log_likelihood": fit.log_likelihood,
-        "perplexity": fit.perplexity.tolist(),
+        "perplexity_of_the_fitted": {"conditional": _numbers(fit.perplexity)},
+        "perplexity_held_out": {kind: _numbers(x) for kind, x in held_out._asdict().items()} if held_out else None,
         "mean_attraction": float(np.average(fit.attraction, weights=fit.shown)),
         "filtered": fit.filtered,
         "removed": fit.removed,
@@ -90,10 +103,11 @@ def _told(fit: Fit) -> dict[str, Any]:
 
 # Words ----------------------------------------------------------------------------------------------------------------
 def text(told: dict[str, Any]) -> str:
-    """The summary as plain text: a table over positions, the user browsing weights, fit quality, what to know."""
-    blocks = [_head(told), _positions(told)]
+    """The summary as plain text: tables over positions, the user browsing weights, fit quality, what to know."""
+    blocks = [_head(told), _aligned(columns(told))]
     if "ubm" in told["models"]:
         blocks.append(_browsing(told["models"]["ubm"]["weights"]))
+    blocks += [f"{title}\n{_aligned(cells)}" for title, cells in foreseen(told).items()]
     blocks += [_quality(name, model) for name, model in told["models"].items()]
     return "\n\n".join(blocks)
 
@@ -121,7 +135,7 @@ def exposure(told: dict[str, Any]) -> list[str]:
 
 
 def columns(told: dict[str, Any]) -> dict[str, list[str]]:
-    """Cells by heading, one a position: clicks, last clicks, weights, perplexity."""
+    """Cells by heading, one a position: clicks, last clicks, weights."""
     found: dict[str, list[str]] = {
         "position": [str(k + 1) for k in range(told["positions"])],
         "CTR": [f"{x:.2%}" for x in told["clicks_per_display"]],
@@ -133,24 +147,47 @@ def columns(told: dict[str, Any]) -> dict[str, list[str]]:
         found["true w(k,0)"] = [f"{row[0]:.3f}" for row in told["true_weights"]]
     for name, model in told["models"].items():
         first = [row[0] for row in model["weights"]] if name == "ubm" else model["weights"]
-        found[f"{name} w(k,0)" if name == "ubm" else f"{name} w(k)"] = [f"{x:.3f}" for x in first]
-        found[f"{name} perplexity"] = [f"{x:.4f}" for x in model["perplexity"]]
+        found[f"{name} w(k,0)" if name == "ubm" else f"{name} w(k)"] = [_cell(x, 3) for x in first]
     return found
 
 
-def _positions(told: dict[str, Any]) -> str:
-    cells = columns(told)
+def foreseen(facts: dict[str, Any]) -> dict[str, dict[str, list[str]]]:
+    """Held-out perplexity by its kind, in words: cells by heading, one a position, and the mean. Empty if not measured.
+
+    A table a kind: marginal and conditional perplexity are not to be compared.
+    """
+    words = {"marginal": "from the list alone", "conditional": "given the clicks above"}
+    models = {name: own["perplexity_held_out"] for name, own in facts["models"].items() if own["perplexity_held_out"]}
+    tables = {}
+    for kind in words if models else ():
+        cells = {"position": [*(str(k + 1) for k in range(facts["positions"])), "mean"]}
+        for name, own in models.items():
+            known = [x for x in own[kind] if x is not None]
+            mean = float(np.mean(known)) if len(known) == len(own[kind]) else None
+            cells[name] = [_cell(x, 4) for x in (*own[kind], mean)]
+        tables[f"Held-out perplexity ({FOLDS} folds), {kind}: of a click {words[kind]}"] = cells
+    return tables
+
+
+def _cell(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _aligned(cells: dict[str, list[str]]) -> str:
     wide = {name: max(len(name), *map(len, own)) for name, own in cells.items()}
     lines = ["  ".join(name.rjust(wide[name]) for name in cells)]
-    lines += ["  ".join(cells[name][k].rjust(wide[name]) for name in cells) for k in range(told["positions"])]
+    lines += ["  ".join(own[k].rjust(wide[name]) for name, own in cells.items()) for k in range(len(cells["position"]))]
     return "\n".join(lines)
 
 
-def _browsing(weights: list[list[float]]) -> str:
+def _browsing(weights: list[list[float | None]]) -> str:
     """The triangle of user browsing weights."""
     head = "last click   none" + "".join(f"{j:>6}" for j in range(1, len(weights)))
-    lines = [f"position {k + 1:<2}" + "".join(f"{x:6.2f}" for x in row[: k + 1]) for k, row in enumerate(weights)]
-    return "\n".join(["Weights of the user browsing model, w(k, last click above)", head, *lines])
+    lines = [
+        f"position {k + 1:<2}" + "".join(f"{_cell(x, 2):>6}" for x in row[: k + 1]) for k, row in enumerate(weights)
+    ]
+    title = "Weights of the user browsing model, w(k, last click above); -: nobody saw it"
+    return "\n".join([title, head, *lines])
 
 
 def _quality(name: str, model: dict[str, Any]) -> str:
@@ -162,7 +199,7 @@ def quality(name: str, model: dict[str, Any]) -> str:
     groups = model["components"]
     return (
         f"{NAMES[name].capitalize()}: log-likelihood {model['log_likelihood']:.1f}, "
-        f"mean perplexity {np.mean(model['perplexity']):.4f}, mean attraction {model['mean_attraction']:.4f}, "
+        f"mean attraction {model['mean_attraction']:.4f}, "
         f"{model['iterations']} EM steps, "
         + ("all cells connected by shared items" if groups == 1 else f"{groups} unconnected groups of cells")
     )

@@ -45,7 +45,7 @@ def _examination(ax: Axes, told: dict[str, Any]) -> None:
         if seen[0] > 0:
             ax.plot(at, seen / seen[0], color=GREY, lw=1.2, ls=(0, (1.2, 1.2)), label="share truly examined")
     for hue, marker, (name, model) in zip(HUES, "os", told["models"].items(), strict=False):
-        weights = np.array(model["weights"])
+        weights = np.array(model["weights"], dtype=float)  # None, of a cell nobody saw, becomes NaN
         ax.plot(at, weights if name == "pbm" else weights[:, 0], marker + "-", ms=4, color=hue, label=LABELS[name])
     ax.set_ylim(0, max(1.05, ax.get_ylim()[1]))
     ax.set(xlabel="Position", ylabel="Examination (first position = 1)")
@@ -58,15 +58,16 @@ def _examination(ax: Axes, told: dict[str, Any]) -> None:
 def _heat(ax: Axes, told: dict[str, Any]) -> None:
     """The triangle of user browsing weights, in numbers where they have room."""
     length = told["positions"]
-    weights = np.array(told["models"]["ubm"]["weights"])[:, :length]
+    weights = np.array(told["models"]["ubm"]["weights"], dtype=float)[:, :length]
     shown = np.where(np.tri(length, length, dtype=bool), weights, np.nan)
     top = np.nanmax(shown)
     ax.imshow(shown, cmap="cividis", vmin=0.0, vmax=top, aspect="auto", interpolation="nearest")
     if length <= WIDE:
         for k in range(length):
             for j in range(k + 1):
-                ink = "black" if weights[k, j] > 0.55 * top else "white"
-                ax.text(j, k, f"{weights[k, j]:.2f}", ha="center", va="center", fontsize=6, color=ink)
+                dark = weights[k, j] <= 0.55 * top
+                words = "-" if np.isnan(weights[k, j]) else f"{weights[k, j]:.2f}"
+                ax.text(j, k, words, ha="center", va="center", fontsize=6, color="white" if dark else "black")
     step = 1 if length <= WIDE else -(-length // 10)
     ax.set_xticks(range(0, length, step), ["none", *map(str, range(1, length))][::step])
     ax.set_yticks(range(0, length, step), [str(k + 1) for k in range(0, length, step)])

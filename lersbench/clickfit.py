@@ -8,8 +8,9 @@ from functools import cached_property
 
 import numpy as np
 
+from lersbench.clickcells import filled
 from lersbench.clickcounts import Counts, count, count_arrays
-from lersbench.clickem import Problem, climb
+from lersbench.clickem import Problem, climb, restore, smooth
 from lersbench.clickmodel import ClickModel, ubm
 from lersbench.clickmodel import pbm as position_based
 from lersbench.errors import ConfigError, DataError
@@ -17,10 +18,11 @@ from lersbench.jit import kernel
 from lersbench.log import Log
 
 MODELS = ("pbm", "ubm")
-SPARSE = 20.0  # displays that a user browsing cell needs to count as much as the weight after no click
+SMOOTHING = 1.0  # displays by which every item's are added to, by default
+SURELY = 1e-3  # by chance a whole log would have to lack clickless records less often, to be taken as a filtered one
 FEW = 100.0  # effective displays of a position below which a fit says so
 
-__all__ = ["MODELS", "Counts", "Fit", "count", "count_arrays", "fit", "fit_both", "fit_counts"]
+__all__ = ["MODELS", "SMOOTHING", "Counts", "Fit", "count", "count_arrays", "fit", "fit_both", "fit_counts", "settled"]
 
 
 @kernel
@@ -62,10 +64,15 @@ class Fit:
     often a position is examined relative to the first, and the attraction of an item is its click probability at
     the first position when nothing above is clicked. A weight above 1 is not an error; `model` turns weights into
     probabilities.
+
+    A user browsing cell that nobody saw has no weight: NaN in `weights`, for a reader to see. What is handed on, to
+    policies and to estimates by propensity, is `filled` and `model`: finite everywhere, with the weight that the cells
+    around it suggest (`clickcells.filled`).
     """
 
     name: str  # "pbm" or "ubm"
-    weights: np.ndarray  # pbm (L,), weights[0] = 1; ubm (L, L + 1), weights[0, 0] = 1 and 0 in columns j > k
+    weights: np.ndarray  # pbm (L,), weights[0] = 1; ubm (L, L + 1), weights[0, 0] = 1, 0 in columns j > k, NaN unseen
+    filled: np.ndarray  # the same without NaN
     attraction: np.ndarray  # (n_items,) in [0, 1]; items never shown get the mean over displays
     displays: np.ndarray  # in the shape of weights: displays in each cell
     effective: np.ndarray  # in the shape of weights: displays that a comparison with the other cells rests on
@@ -73,10 +80,11 @@ class Fit:
     shown: np.ndarray  # (n_items,) displays of each item
     last: np.ndarray  # (L + 1,) records by their last click: column 0 none, column k position k (1-based)
     filtered: bool  # whether clickless records were taken as removed
+    why: str  # how that is known, in words, where every record has a click
     removed: float  # how many were, as far as the model can tell
-    trace: np.ndarray  # log-likelihood (with the prior's part) after each accepted step, never decreasing
+    trace: np.ndarray  # log-likelihood after each accepted step, never decreasing
     log_likelihood: float  # of the clicks, given those above and (filtered) that there is one
-    perplexity: np.ndarray  # (L,) 2 ** (mean bits a click needs) at each position; 1 is perfect, 2 a fair coin
+    perplexity: np.ndarray  # (L,) 2 ** (mean bits a click needs given those above it), of the records fitted
     iterations: int  # EM steps
     converged: bool
 
@@ -90,10 +98,10 @@ class Fit:
 
     @property
     def table(self) -> np.ndarray:
-        """The weights as (L, L + 1), whichever the model."""
+        """The weights as (L, L + 1), whichever the model, finite."""
         if self.name == "ubm":
-            return self.weights
-        return np.tril(np.repeat(self.weights[:, None], self.length + 1, axis=1))
+            return self.filled
+        return np.tril(np.repeat(self.filled[:, None], self.length + 1, axis=1))
 
     @property
     def cells(self) -> np.ndarray:
@@ -103,52 +111,58 @@ class Fit:
     @property
     def scale(self) -> float:
         """The largest weight. Weights divided by it are probabilities; attraction times it stays in [0, 1]."""
-        return float(self.weights.max())
+        return float(self.filled.max())
 
     @cached_property
     def model(self) -> ClickModel:
         """The click model whose weights are at most 1; it goes with `attraction` times `scale`."""
-        return ubm(self.weights / self.scale) if self.name == "ubm" else position_based(self.weights / self.scale)
+        return ubm(self.filled / self.scale) if self.name == "ubm" else position_based(self.filled / self.scale)
 
     @property
     def notes(self) -> list[str]:
         """What a reader of the fit has to know, a sentence each."""
-        return [told for told in (self._told_filter(), *self._told_weights(), *self._told_links()) if told]
+        return [self._about_filter(), *self._about_weights(), *self._about_links()]
 
-    def _told_filter(self) -> str:
-        if self.filtered:
-            share = self.removed / (self.removed + self.records)
-            return f"Every record has a click: fitted as a log of which {share:.1%}, without a click, were removed."
-        return f"{self.last[0] / self.records:.1%} of the records have no click."
+    def _about_filter(self) -> str:
+        share = self.last[0] / self.records
+        if share:
+            return f"{share:.1%} of the records have no click."
+        if not self.filtered:
+            return f"Every record has a click. Fitted as a whole log, {self.why}."
+        share = self.removed / (self.removed + self.records)
+        return f"Every record has a click. Fitted as a log of which {share:.1%}, without one, were removed, {self.why}."
 
-    def _told_weights(self) -> list[str]:
-        told = []
+    def _about_weights(self) -> list[str]:
+        notes = []
         if not self.converged:
-            told.append(f"The fit did not converge in {self.iterations} steps: allow more iterations.")
+            notes.append(f"The fit did not converge in {self.iterations} steps: allow more iterations.")
         if self.scale > 1.0:
-            k = int(np.unravel_index(self.weights.argmax(), self.weights.shape)[0])
-            told.append(
+            k = int(np.unravel_index(self.filled.argmax(), self.filled.shape)[0])
+            notes.append(
                 f"Position {k + 1} is examined {self.scale:.3f} times as often as the first: "
                 "weights are relative to the first position, not probabilities."
             )
         empty = int((self.displays[self.cells] == 0).sum())
         if empty:
-            told.append(f"{empty} of {self.cells.sum()} cells were never seen: they have the weight after no click.")
+            notes.append(
+                f"{empty} of {self.cells.sum()} cells were never seen: they have no estimate (policies are given what "
+                "the cells around them suggest)."
+            )
         if unseen := int((self.shown == 0).sum()):
-            told.append(f"{unseen} of {len(self.shown)} items were never shown: they have the mean attraction.")
-        return told
+            notes.append(f"{unseen} of {len(self.shown)} items were never shown: they have the mean attraction.")
+        return notes
 
-    def _told_links(self) -> list[str]:
-        told = []
+    def _about_links(self) -> list[str]:
+        notes = []
         if len(self.components) > 1:
-            told.append(
+            notes.append(
                 f"Items connect the positions only in {len(self.components)} groups: weights of different groups "
                 "cannot be compared."
             )
         by_position = self.effective if self.name == "pbm" else self.effective.sum(axis=1)
         if self.length > 1 and (weak := [k + 1 for k in range(self.length) if by_position[k] < FEW]):
-            told.append(f"Few items of positions {weak} are also shown elsewhere: their weights are uncertain.")
-        return told
+            notes.append(f"Few items of positions {weak} are also shown elsewhere: their weights are uncertain.")
+        return notes
 
 
 def fit(
@@ -159,12 +173,12 @@ def fit(
     filtered: bool | None = None,
     tolerance: float = 1e-10,
     iterations: int = 10_000,
-    smoothing: float = 0.0,
+    smoothing: float = SMOOTHING,
 ) -> Fit:
     """Fit the click model "pbm" or "ubm" to rows `start` to `stop` of a log of ranked lists.
 
-    filtered: whether records without a click were removed from the log; None takes it that they were where every
-    record has a click. tolerance, iterations, smoothing: see `fit_counts`. Raises as `count` and `fit_counts` do.
+    filtered: whether records without a click were removed from the log; None asks the log, see `count` and `settled`.
+    tolerance, iterations, smoothing: see `fit_counts`. Raises as `count` and `fit_counts` do.
     """
     _check_model(model)
     return fit_counts(count(log, start, stop, filtered), model, tolerance, iterations, smoothing)
@@ -174,32 +188,35 @@ def fit_both(
     log: Log, start: int = 0, stop: int | None = None, filtered: bool | None = None, **settings: float
 ) -> tuple[Fit, Fit]:
     """The position-based and the user browsing model of the same rows, which are read once; as `fit`."""
-    counts = count(log, start, stop, filtered)
+    counts = settled(count(log, start, stop, filtered))
     return fit_counts(counts, "pbm", **settings), fit_counts(counts, "ubm", **settings)  # type: ignore[arg-type]
 
 
-def fit_counts(
-    counts: Counts, model: str, tolerance: float = 1e-10, iterations: int = 10_000, smoothing: float = 0.0
-) -> Fit:
-    """Fit a click model to counts, as clickless records removed where the counts hold lists.
+def settled(counts: Counts) -> Counts:
+    """The counts with it settled whether clickless records were removed, where that was left open.
 
-    EM until the log-likelihood grows by less than `tolerance`, relative, in a cycle of three steps, at most
-    `iterations` steps. (At 1e-7 a million lists would still be several units of log-likelihood below the best, and
-    weights percents away from it; 1e-10 takes twice the steps.) `smoothing` s gives every weight and attraction a
-    Beta(1 + s, 1 + s) prior, as if s clicks and s non-clicks had been seen; the posterior is what never decreases
-    then. 0, the default, is maximum likelihood: a prior would pull rare items toward 1/2, far above what most have.
-    A user browsing weight w[k, j] of a cell with n displays is given out as (n w[k, j] + 20 w[k, 0]) / (n + 20).
-    Raises a ConfigError for settings that make no sense, and a DataError where the first position has no click: the
-    weights are relative to it.
+    It is open where every record has a click and nobody says why. Then a position-based model is fitted as if the log
+    were whole. By it a whole log would lack clickless records with probability p = prod (1 - q), q the chance of each
+    record to have no click: they were removed where p is below 1/1000, and were not where p is above, as where all
+    items are always clicked. (A log whose users must click once looks filtered by this test: say that it is not.)
     """
-    _check_model(model)
-    if not (tolerance > 0 and iterations >= 1 and smoothing >= 0):
-        raise ConfigError("a fit takes tolerance > 0, iterations >= 1 and smoothing >= 0")
-    if not counts.clicks[:, 0].any():
-        raise DataError("no record has a click at position 1, and weights are relative to it. Fix: give more records")
-    length, filtered = counts.length, len(counts.slates) > 0
-    if filtered and length == 1:
-        raise ConfigError("every record has one position and a click at it, so nothing can be told about attraction")
+    if counts.filtered is not None:
+        return counts
+    length, alone = counts.length, len(counts.displays)
+    problem = _problem(counts, "pbm", False)
+    weights, attraction = climb(problem, 1e-7, 1000)[:2]
+    quiet = np.empty((alone, length))
+    chance = math.exp(restore(counts.slates, weights, np.arange(length), attraction, quiet))
+    said = f"since by chance a whole log would have a click in every record with p = {chance:.2g}"
+    if chance < SURELY:
+        return counts._replace(filtered=True, why=said)
+    nothing = np.empty((0, length), np.int32)
+    return counts._replace(filtered=False, why=said, slates=nothing, first=np.empty(0, np.int64))
+
+
+def _problem(counts: Counts, model: str, filtered: bool) -> Problem:
+    """What EM works on."""
+    length = counts.length
     row, column = np.tril_indices(length)
     none = np.arange(length) * np.arange(1, length + 1) // 2
     displays, clicks, after = counts.displays, counts.clicks, np.where(column == 0, row, -1)
@@ -208,16 +225,41 @@ def fit_counts(
         after = none = np.arange(length)
     if not filtered:
         after = np.full(len(after), -1)
-    removed = np.zeros((len(displays), length))
-    problem = Problem(displays, clicks, after, none, counts.slates, removed, float(smoothing))
+    slates = counts.slates if filtered else np.empty((0, length), np.int32)
+    return Problem(displays, clicks, after, none, slates, np.zeros((len(displays), length)))
+
+
+def fit_counts(
+    counts: Counts, model: str, tolerance: float = 1e-10, iterations: int = 10_000, smoothing: float = SMOOTHING
+) -> Fit:
+    """Fit a click model to counts, with clickless records removed where these say so; left open, it is `settled`.
+
+    EM until the log-likelihood grows by less than `tolerance`, relative, in a cycle of three steps, at most
+    `iterations` steps. (At 1e-7 a million lists would still be several units of log-likelihood below the best, and
+    weights percents away from it; 1e-10 takes twice the steps.) Then, with the weights found, every item is given
+    `smoothing` displays more, of the mean attraction, so that a rare one comes out near a usual one and not as 0 or 1;
+    0 leaves it at maximum likelihood. User browsing weights of cells with few displays lean on their neighbours, see
+    `clickcells.filled`. Raises a ConfigError for settings that make no sense, and a DataError where the first position
+    has no click: the weights are relative to it.
+    """
+    _check_model(model)
+    if not (tolerance > 0 and iterations >= 1 and smoothing >= 0):
+        raise ConfigError("a fit takes tolerance > 0, iterations >= 1 and smoothing >= 0")
+    if not counts.clicks[:, 0].any():
+        raise DataError("no record has a click at position 1, and weights are relative to it. Fix: give more records")
+    counts = settled(counts)
+    length, filtered = counts.length, bool(counts.filtered)
+    if filtered and length == 1:
+        raise ConfigError("every record has one position and a click at it, so nothing can be said about attraction")
+    row, column = np.tril_indices(length)
+    problem = _problem(counts, model, filtered)
+    displays = problem.displays
     raw, attraction, trace, steps, converged = climb(problem, tolerance, iterations)
+    if smoothing > 0:
+        smooth(problem, raw, attraction, smoothing)
     raw, attraction = raw / raw[0], attraction * raw[0]
     in_cell, shown = displays.sum(axis=0), displays.sum(axis=1)
-    if model == "ubm":
-        raw = (in_cell * raw + SPARSE * raw[none][row]) / (in_cell + SPARSE)
     attraction[shown == 0] = np.average(attraction, weights=shown)
-    likelihood = np.empty(length)
-    _position_likelihood(counts, raw if model == "ubm" else raw[row], attraction, likelihood)
 
     def laid_out(cells: np.ndarray) -> np.ndarray:
         if model == "pbm":
@@ -226,10 +268,15 @@ def fit_counts(
         table[row, column] = cells
         return table
 
+    table = laid_out(raw)
+    finite = filled(table, laid_out(in_cell)) if model == "ubm" else table
+    likelihood = np.empty(length)
+    _position_likelihood(counts, finite[row, column] if model == "ubm" else raw[row], attraction, likelihood)
     places = np.arange(length) if model == "pbm" else row * (length + 1) + column
     return Fit(
         name=model,
-        weights=laid_out(raw),
+        weights=np.where(laid_out(in_cell == 0), np.nan, finite),
+        filled=finite,
         attraction=attraction,
         displays=laid_out(in_cell),
         effective=laid_out(_effective(displays)),
@@ -237,6 +284,7 @@ def fit_counts(
         shown=shown,
         last=counts.last,
         filtered=filtered,
+        why=counts.why,
         removed=float(problem.removed[:, 0].sum()),
         trace=trace,
         log_likelihood=float(likelihood.sum()),

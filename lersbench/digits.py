@@ -1,9 +1,9 @@
 """Has an inverse that is kept by recursive updates lost its digits?
 
-A^-1 starts at I / ridge. An observation x takes almost all of what it has along x, and leaves what rounding leaves: some
-2e-16 x'x / ridge of x'A^-1 x, which should be below 1. With columns of 1e8 nothing is left, and nothing shows it: the
-quadratic form may still look sane. So each inverse carries a witness. For a fixed vector p, the *probe*, its *image* A p
-grows by x (x'p) with every observation, without a difference and so without a loss; and as (A^-1 x)'A p = x'p, the
+A^-1 starts at I / ridge. An observation x takes almost all of what it has along x, and leaves an error of some 2e-16
+x'x / ridge in x'A^-1 x, which should be below 1. With columns of 1e8 nothing is left, and nothing shows it: the
+quadratic form may still look sane. So each inverse carries a witness. For a fixed vector p, the *probe*, its *image*
+A p grows by x (x'p) with every observation, without a difference and so without a loss; and as (A^-1 x)'A p = x'p, the
 vector v = A^-1 x that every observation needs anyway must give v'image = x'p. What it is off by, relative to what x'p
 has been lately, is about how far an estimate of rewards of at most 1 is off. That costs two dot products.
 

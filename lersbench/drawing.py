@@ -28,12 +28,11 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from lersbench.leaderboard import Case, Results, data_in_words, own_baseline, regime_label, settings
+from lersbench.leaderboard import Case, Results, data_in_words, missing, own_baseline, regime_label, settings
 from lersbench.metrics import METRICS, Metric
 from lersbench.statistics import LEVEL
 
 DPI = 200
-RESAMPLES = 1000  # of the bands; tables use more
 EARLY = 0.05  # share of the rounds in which running means still jump; it hardly sets the limits of the y axis
 FILLED = 0.75  # share of a panel's height above which a band says no more than a note does, and is left out
 BANDED = 4  # policies whose bands are drawn, beside the baseline's: more of them make mud
@@ -246,11 +245,17 @@ def grid(
     where the figure has a legend of its own (`outside` is False).
     """
     columns = min(columns, panels)
+    if results.mixed:
+        title += f": {' and '.join(dict.fromkeys(kind for _, kind in results.boards))} feedback"
     rows = math.ceil(panels / columns)
     said = run_in_words(results)
-    width = max(columns * panel[0] + beside, min(0.2 + 0.068 * len(said), PAGE))
+    width = max(columns * panel[0] + beside, min(0.2 + 0.068 * len(said), PAGE), 0.2 + 0.092 * len(title))
     said_lines = textwrap.wrap(said, int((width - 0.2) / 0.068) + 1, break_on_hyphens=False)
-    foot = [line for note in notes for line in textwrap.wrap(note, int(width * 18.7), break_on_hyphens=False)]
+    foot = [
+        line
+        for note in [*missing(results), *notes]
+        for line in textwrap.wrap(note, int(width * 18.7), break_on_hyphens=False)
+    ]
     above, below = 0.52 + 0.16 * (len(said_lines) - 1), 0.16 + 0.135 * len(foot)
     aside = beside if outside and crowded(results) else 0.0
     height = max(rows * panel[1], tallest(results) if aside else 0.0) + above + below

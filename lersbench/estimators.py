@@ -31,6 +31,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lersbench import ips
 from lersbench.clickmodel import ClickModel, expected
 from lersbench.errors import ConfigError, DataError
 from lersbench.jit import kernel
@@ -41,56 +42,47 @@ RESAMPLES = 2000
 @kernel
 def ips_value(
     slate: np.ndarray, examined: np.ndarray, exposure: np.ndarray, logged: np.ndarray, clicks: np.ndarray, clip: float
-) -> tuple[float, float, float, int]:
+) -> tuple[float, float, float, int, int]:
     """The value of one slate from one logged slate: PBM-IPS or UBM-IPS, whichever model made the two exposures.
 
     v = sum over logged positions l of clicks[l] * w_l, where w_l = min(examined[k] / exposure[a], clip) if the logged
-    item a = logged[l] is at position k of `slate`, else 0 (Li et al., KDD 2018; He et al., RecSys 2020).
+    item a = logged[l] is at position k of `slate`, else 0 (Li et al., KDD 2018; He et al., RecSys 2020). The arithmetic
+    is that of `ips.add`, by which a replay counts.
 
     `slate` (K,) indices into the candidates; `examined` (K,) P(position k of it is examined), from
     `clickmodel.expected` with the shown (estimated) attraction: for the position-based model simply the examination of
     the first K positions; `exposure` (C,) of the logging policy, from `propensity.exposures`; `logged` (L,) indices,
     K <= L, and their `clicks` (L,); `clip` > 0, infinity for none. Nothing is changed.
 
-    Returns v, the sum of w_l, the sum of w_l^2, and the number of weights cut. Add up over the rounds: their number n,
-    v, v * v, and the three others; `summarise` reads these sums. An item of exposure 0, which no click can be told
-    about, gets weight 0 and counts as cut.
+    Returns v, the sum of w_l, the sum of w_l^2, the number of weights cut, and that of unsupported items: shown where
+    they are examined, but of exposure 0, so without a weight. Add up over the rounds: their number n, v, v * v, and the
+    others; `summarise` reads these sums.
     """
-    value, total, squares, cut = 0.0, 0.0, 0.0, 0
+    of_candidate, sums = np.full(exposure.shape[0], np.nan), np.zeros(ips.SUMS)
     for position in range(logged.shape[0]):
-        item, ratio = logged[position], 0.0
-        for k in range(slate.shape[0]):
-            if slate[k] == item and examined[k] > 0.0:
-                if exposure[item] > 0.0:
-                    ratio = examined[k] / exposure[item]
-                else:
-                    cut += 1
-        if ratio > clip:
-            ratio = clip
-            cut += 1
-        value += ratio * clicks[position]
-        total += ratio
-        squares += ratio * ratio
-    return value, total, squares, cut
+        of_candidate[logged[position]] = clicks[position]
+    ips.add(sums, slate, examined, exposure, of_candidate, clip)
+    return sums[ips.VALUE], sums[ips.WEIGHTS], sums[ips.WEIGHTS2], int(sums[ips.CUT]), int(sums[ips.UNSUPPORTED])
 
 
 class Summary(NamedTuple):
-    value: float  # estimated clicks per slate
-    error: float  # its standard error; NaN for fewer than two slates
+    value: float  # estimated clicks per slate; NaN where nothing had a weight
+    error: float  # its standard error; NaN for fewer than two slates, and where all are worth the same
     ess_share: float  # effective sample size over the n K positions of the policy's slates, 0..1
+    unsupported: float  # share of these positions whose item the logging policy can never have had examined
 
 
-def summarise(n: int, sum_v: float, sum_v2: float, sum_w: float, sum_w2: float, positions: int) -> Summary:
-    """Value, standard error and share of the effective sample size from the sums of `ips_value` over n slates.
+def summarise(
+    n: int, sum_v: float, sum_v2: float, sum_w: float, sum_w2: float, positions: int, unsupported: int = 0
+) -> Summary:
+    """What the sums of `ips_value` over n slates of K = `positions` come to, by `ips.summarise`.
 
     ESS = (sum w)^2 / (sum w^2) counts equally weighted positions that would say as much; of the n K positions of the
-    policy's slates (K = `positions`) it is at most all, where each item shown was logged and all weights are equal.
+    policy's slates it is at most all, where each item shown was logged and all weights are equal.
     """
-    if n == 0:
-        return Summary(math.nan, math.nan, math.nan)
-    value = sum_v / n
-    error = math.sqrt(max(0.0, sum_v2 / n - value * value) / (n - 1)) if n > 1 else math.nan
-    return Summary(value, error, sum_w * sum_w / sum_w2 / (n * positions) if sum_w2 > 0 else 0.0)
+    out = np.empty(4)
+    ips.summarise(np.array([n, sum_v, sum_v2, sum_w, sum_w2, 0.0, unsupported]), float(n * positions), out)
+    return Summary(*map(float, out))
 
 
 @dataclass(frozen=True)
@@ -105,6 +97,7 @@ class Estimate:
     controls: np.ndarray  # (n, G) with mean about 1
     weights: np.ndarray  # (n, L) or (n, 1), as used
     clipped: int  # weights cut
+    unsupported: int = 0  # (slate, candidate) pairs that the target has examined and the logging policy never
 
     @property
     def values(self) -> np.ndarray:
@@ -166,7 +159,7 @@ def sips(clicks: np.ndarray, target: np.ndarray, logging: np.ndarray, clip: floa
     assumption on users; right for any reward of the slate: `first_clicks` for the share of slates with a click.
     """
     clicks = np.asarray(clicks, dtype=np.float64)
-    weights, cut = _weights(np.asarray(target)[:, None], np.asarray(logging)[:, None], clip, (len(clicks), 1))
+    weights, cut, _ = _weights(np.asarray(target)[:, None], np.asarray(logging)[:, None], clip, (len(clicks), 1))
     return Estimate(weights * clicks.sum(axis=1, keepdims=True), weights, weights, int(cut.sum()))
 
 
@@ -307,7 +300,7 @@ def by_candidate(values: np.ndarray, logged: np.ndarray, candidates: int) -> np.
 def _by_position(clicks: np.ndarray, target: np.ndarray, logging: np.ndarray, clip: float) -> Estimate:
     """A weight a position, normalised by the mean of its position."""
     clicks = np.asarray(clicks, dtype=np.float64)
-    weights, cut = _weights(target, logging, clip, clicks.shape)
+    weights, cut, _ = _weights(target, logging, clip, clicks.shape)
     return Estimate(weights * clicks, weights, weights, int(cut.sum()))
 
 
@@ -318,27 +311,32 @@ def _by_exposure(
     clicks, target = np.asarray(clicks, dtype=np.float64), np.asarray(target, dtype=np.float64)
     examination = np.broadcast_to(np.asarray(examination, dtype=np.float64), clicks.shape)
     shown = (examination > 0) | (clicks > 0)
-    weights, cut = _weights(target, logging, clip, clicks.shape)
+    weights, cut, lost = _weights(target, logging, clip, clicks.shape, shown)
     weights = weights * shown
     goal = np.broadcast_to(target, clicks.shape).sum(axis=1).mean()
     controls = (examination * weights).sum(axis=1, keepdims=True) / goal
-    return Estimate((weights * clicks).sum(axis=1, keepdims=True), controls, weights, int((cut & shown).sum()))
+    return Estimate((weights * clicks).sum(axis=1, keepdims=True), controls, weights, int((cut & shown).sum()), lost)
 
 
 def _weights(
-    target: np.ndarray, logging: np.ndarray, clip: float, shape: tuple[int, ...]
-) -> tuple[np.ndarray, np.ndarray]:
-    """target / logging cut at `clip`, of the shape of the clicks, and which were cut."""
+    target: np.ndarray, logging: np.ndarray, clip: float, shape: tuple[int, ...], shown: np.ndarray | bool = True
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """target / logging cut at `clip`, of the shape of the clicks, which were cut, and how many lack support.
+
+    A probability of 0 under the logging policy is wrong data where the log shows the item (`shown`, of the same shape).
+    Elsewhere the weight is 0, and lacks support where the target's probability is above 0: as in `ips`.
+    """
     if not clip > 0:
         raise ConfigError(f"weights are clipped at {clip}, but must be clipped above 0 (infinity: not at all).")
     numerator, denominator = (np.broadcast_to(np.asarray(a, dtype=np.float64), shape) for a in (target, logging))
-    bad = np.argwhere(~(denominator > 0) | ~(numerator >= 0))
+    never = (denominator == 0) & ~np.broadcast_to(np.asarray(shown), shape)
+    bad = np.argwhere(~((denominator > 0) | never) | ~(numerator >= 0))
     if bad.size:
         row, column = map(int, bad[0])
         raise DataError(
             f"row {row}, column {column}: the logging policy has probability {denominator[row, column]} and the target "
-            f"policy {numerator[row, column]}; the first must be above 0 and the second not negative "
-            f"(cells affected: {len(bad)})."
+            f"policy {numerator[row, column]}; the first must be above 0 for what was shown, and the second not "
+            f"negative (cells affected: {len(bad)})."
         )
-    ratio = numerator / denominator
-    return np.minimum(ratio, clip), ratio > clip
+    ratio = np.divide(numerator, denominator, out=np.zeros(shape), where=~never)
+    return np.minimum(ratio, clip), ratio > clip, int((never & (numerator > 0)).sum())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ import numba
 import numpy as np
 import pandas as pd
 
-from lersbench import apart, bounds, leftovers, scaling, scenario, store
+from lersbench import apart, bounds, inputs, leftovers, scaling, scenario, store
 from lersbench.datasets import build, size_of
 from lersbench.datasets.transactions import describe
 from lersbench.errors import ConfigError, RunError
@@ -23,9 +23,8 @@ from lersbench.histories import NEEDS, arrays_for
 from lersbench.log import Log
 from lersbench.policy import KernelPolicy
 from lersbench.progress import Bar, Tell, silent
-from lersbench.runs import assemble
+from lersbench.runs import assemble, files_read, remove_unfinished
 from lersbench.session import Clock, Failure, Job, Session, spec_of, tell
-from lersbench.sources import closure
 from lersbench.workers import Pool
 
 SLOW = 1000
@@ -73,6 +72,8 @@ def bench(
     _check_size(chosen, [size for size in foreseen if size], at_once, folder, say if all(foreseen) else None)
     kept = store.Store(folder)
     entries = scenario.entries(chosen)
+    core = inputs.engine()  # as it was loaded: the data may take minutes
+    drawn = {entry.label: inputs.inputs_of(entry.policy) for entry in entries}
     logs: dict[str, Log] = {}
     jobs: list[Job] = []
     with clock("data"):
@@ -88,17 +89,22 @@ def bench(
         raise ConfigError(f"The folder of the results, {folder}, cannot be made ({error.strerror}).") from error
     for used in (folder, kept.folder):
         leftovers.sweep(used)
-    core = store.file_digest(closure("lersbench.session"))
     cases = scenario.cases(chosen)
+    with clock("verify"):
+        _know(list(logs.values()), say)
     past = {label: _past(log, entries) for label, log in logs.items()}
     for case in cases:
         _check(chosen, logs[case.log], case, entries)
-        jobs += _jobs(chosen, case, logs[case.log], entries, core, past[case.log])
+        jobs += _jobs(chosen, case, logs[case.log], entries, core, past[case.log], drawn)
     missing = [job for job in jobs if fresh or not kept.has(job.key)]
+    _tell_changed(missing, files_read(folder), say)
     say(f"{chosen.name}: {len(jobs)} contenders, {len(jobs) - len(missing)} of them already in {folder}")
     with clock("fit"):
-        told = chosen.replay
-        fitted = {label: Fitted(log, told.fit, told.clip, told.scale) for label, log in logs.items()}
+        asked = chosen.replay
+        fitted = {label: Fitted(log, asked.fit, asked.clip, asked.scale) for label, log in logs.items()}
+        for limit in dict.fromkeys(fitted[case.log].limit for case in cases if case.feedback == "logged"):
+            if limit:
+                say(f"Note: {limit}")
         known = {label: found.known for label, found in fitted.items()}
     if missing:
         for log in logs.values():
@@ -115,20 +121,22 @@ def bench(
                 together = [job for job in own if not apart.wanted(job.entry.policy)]
                 if together:
                     failures.extend(session.play(together, kept))
+                    failures.extend(_changed_meanwhile(_without(together, [one.job for one in failures]), kept))
                 if len(own) > len(together):
                     others = [job for job in own if apart.wanted(job.entry.policy)]
                     failures.extend(apart.play(session, others, kept, pool))
 
     def put_together(wanted: list[Job]) -> Path:
+        failed = [failure.job for failure in failures]
+        lacking = {"unfinished": _without(jobs, [*wanted, *failed]), "failed": failed}
         new = {job.key for job in missing} & {job.key for job in wanted}
         told_of = {case.label: (logs[case.log], fitted[case.log].facts) for case in cases}
-        return assemble(chosen, folder, wanted, kept, told_of, clock.seconds, new, at_once)
+        return assemble(chosen, folder, wanted, kept, told_of, clock.seconds, new, at_once, lacking)
 
     later = [job for job in missing if not isinstance(job.entry.policy, KernelPolicy)]
     weights = {job: SLOW if job in later else 1 for job in missing}
     total = sum((logs[job.case.log].info.rounds - chosen.replay.fit) * weight for job, weight in weights.items())
     form = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}" if later else None
-    partial = None
     with (
         Bar(progress, total=total, unit=" rounds", unit_scale=True, leave=False, bar_format=form) as bar,
         Pool(at_once, timeout) as pool,
@@ -136,8 +144,7 @@ def bench(
         play([job for job in missing if job not in later])
         sooner = _without(jobs, [*later, *(failure.job for failure in failures)])
         if later and sooner and len(later) < len(missing):  # else there is nothing new to show
-            partial = put_together(sooner)
-            halfway(partial)
+            halfway(put_together(sooner))
         bar.weight = SLOW
         play(later)
     told = f"{len(failures)} of {len(jobs)} contenders failed.\n{tell(failures)}" if failures else ""
@@ -146,8 +153,7 @@ def bench(
         raise RunError(told)
     with clock("write"):
         run = put_together(done)
-        if partial and partial != run:
-            shutil.rmtree(partial)
+        remove_unfinished(folder, run)
     new = {job.key for job in missing} & {job.key for job in done}
     return Run(run, len(new), len(done) - len(new), dict(clock.seconds), told)
 
@@ -180,6 +186,32 @@ def _check_size(
     if say:
         say(f"{chosen.name}: {found}")
     bounds.check(chosen.name, found, folder, chosen.large)
+
+
+def _know(logs: list[Log], say: Callable[[str], None]) -> None:
+    """Read the logs that carry no checksums once, whole, to know what they hold; the others say it in log.json."""
+    for log in logs:
+        start = time.perf_counter()
+        if log.identity and not log.info.sums:
+            told = f"log '{log.info.name}' carries no checksums, so it was read once more, to know what it holds"
+            say(f"{told} ({time.perf_counter() - start:.1f} s); importing it again with this version spares that")
+
+
+def _tell_changed(missing: list[Job], before: dict[str, dict[str, str]], say: Callable[[str], None]) -> None:
+    """Say which contenders are played anew since a file they read is another than in the last run."""
+    for label, read in {job.entry.label: job.basis[-1] for job in missing}.items():
+        for name in inputs.changed_files(before.get(label, {}), read):
+            say(f"{label} is played anew: {name}, which it reads, has changed since the last run")
+
+
+def _changed_meanwhile(jobs: list[Job], kept: store.Store) -> list[Failure]:
+    """The contenders whose files were changed while they were played; what they came to is thrown away."""
+    reads = {job.entry.label: job for job in jobs if job.basis[-1].files}
+    changed = [label for label, job in reads.items() if inputs.inputs_of(job.entry.policy).files != job.basis[-1].files]
+    spoilt = [job for job in jobs if job.entry.label in changed]
+    for job in spoilt:
+        kept.path(job.key).unlink()
+    return [Failure(job, "a file it reads was changed while it was played; run again") for job in spoilt]
 
 
 def _without(jobs: list[Job], some: list[Job]) -> list[Job]:
@@ -241,6 +273,13 @@ def _check(chosen: scenario.Scenario, log: Log, case: scenario.Case, entries: li
         raise ConfigError(
             f"{chosen.name}: feedback = '{feedback}' needs what was shown, but log '{info.name}' has no 'slate' "
             "and 'clicks' columns; use feedback = 'bandit'."
+        )
+    if feedback in ("logged", "simulated") and info.L == 1:
+        raise ConfigError(
+            f"{chosen.name}: the lists of log '{info.name}' hold one item each. Under feedback = '{feedback}' the "
+            "logged items are the candidates, so every policy would show that item and all would come to one value. "
+            "Fix: give the log all items that were on offer (import impressions --candidates all) with the "
+            "propensity of what was shown, and use feedback = 'replay'."
         )
     if told.replicates == "shuffle" and info.order == "time":
         raise ConfigError(
@@ -320,6 +359,7 @@ def _jobs(
     entries: list[scenario.Entry],
     core: str,
     past: dict[str, str],
+    drawn: dict[str, inputs.Inputs],
 ) -> list[Job]:
     """Every contender of one case, with the key of all its result depends on; `past` as of `_past`."""
     told = chosen.replay.model_dump()
@@ -329,8 +369,7 @@ def _jobs(
         core,
         chosen.name,
         chosen.seed,
-        log.info.digest,
-        log.info.propensities,
+        log.identity,
         case.log,
         case.feedback,
         case.slate,
@@ -342,7 +381,7 @@ def _jobs(
     for entry in entries:
         if case.feedback not in entry.feedback:
             continue
-        own = [store.file_digest(closure(type(entry.policy).__module__)), type(entry.policy).__qualname__, entry.params]
+        own = [*drawn[entry.label], type(entry.policy).__qualname__, entry.params]
         own += [past[need] for need in NEEDS if need in entry.policy.needs]
         seeds = chosen.replay.seeds
         if entry.policy.apart:
@@ -351,5 +390,6 @@ def _jobs(
             own.append(torch_in_words())
             seeds = min(seeds, chosen.replay.neural_seeds or seeds)
         for seed in range(seeds):
-            found.append(Job(store.digest([common, own, seed]), case.label, entry, case, seed))
+            basis = inputs.basis(log, core, drawn[entry.label])
+            found.append(Job(store.digest([common, own, seed]), case.label, entry, case, seed, basis))
     return found

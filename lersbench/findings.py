@@ -207,8 +207,8 @@ def _click_models(results: Results) -> list[Block]:
         return []
     told = (
         "How often a position is examined, relative to the first: w(k) of the position-based model, and w(k,0) of the "
-        "user browsing model where nothing above was clicked. Perplexity tells how well a model foresees the clicks at "
-        "a position: 1 is perfect, 2 is a fair coin. Policies that need position weights were given these."
+        "user browsing model where nothing above was clicked. Policies that need position weights were given these. "
+        "How well a model foresees clicks is what `lersbench click-model` says (held-out perplexity)."
     )
     blocks: list[Block] = [Heading(2, "Click models"), Text(told)]
     for case, facts in fitted:

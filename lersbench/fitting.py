@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from lersbench.clickfacts import summary
-from lersbench.clickfit import Counts, Fit, count, fit_counts
+from lersbench.clickfit import Counts, Fit, count, fit_counts, settled
 from lersbench.clickmodel import parse
 from lersbench.log import Log
+from lersbench.propensity import MOST
 from lersbench.replay import Known, Logger, known_of
 from lersbench.scaling import standard, standard_items
 
@@ -38,30 +39,51 @@ class Fitted:
             found = found._replace(scales=standard(self.log, self.scaled))
         if self.log.info.click_model:
             found = found._replace(model=parse(self.log.info.click_model))
-        uniform = self.log.info.propensities == "uniform" and self.log.info.C == self.log.info.L
-        found = found._replace(uniform=uniform)
+        info = self.log.info
+        # of a longer ranking of which only a part is shown, scores do not tell the order of the part
+        ranks_all = info.C == info.L <= MOST and info.propensities in ("logged", "estimated")
+        found = found._replace(uniform=info.propensities == "uniform", scored=ranks_all)
+        found = found._replace(logger=found.logger._replace(clip=self.clip))
         if not self.rounds:
             return found
         by_position, after_clicks = self._fits
         return found._replace(
-            logger=self._logger, examination=by_position.weights, examination_after=after_clicks.weights
+            logger=self._logger, examination=by_position.weights, examination_after=after_clicks.filled
         )
 
     @cached_property
     def _counts(self) -> Counts:
-        return count(self.log, 0, self.rounds)
+        return settled(count(self.log, 0, self.rounds))
 
     @cached_property
     def _fits(self) -> tuple[Fit, Fit]:
         return fit_counts(self._counts, "pbm"), fit_counts(self._counts, "ubm")
+
+    @property
+    def limit(self) -> str:
+        """Why a log with scores gets no estimates by inverse propensity, in a sentence; "" where it gets them."""
+        info = self.log.info
+        if "scores" not in info.columns or info.propensities not in ("logged", "estimated"):
+            return ""
+        if info.C > info.L:
+            why = f"its lists show {info.L} of {info.C} candidates, and scores tell only the order of all"
+        elif info.C > MOST:
+            why = f"exact propensities of a ranker by scores are limited to {MOST} candidates, and it ranks {info.C}"
+        else:
+            return ""
+        return f"log '{info.name}' gets no PBM-IPS, UBM-IPS and IIPS: {why}. A uniformly random log has no such limit."
 
     @cached_property
     def _logger(self) -> Logger:
         by_position, after_clicks = self._fits
         attraction = after_clicks.attraction * after_clicks.scale
         nothing = np.zeros((2, 0, self.log.info.L))
-        return Logger(
-            by_position.model.weights[:, 0].copy(), after_clicks.model.weights, attraction, nothing, self.clip
+        return known_of(self.log.items, self.log.info.items).logger._replace(
+            examination=by_position.model.weights[:, 0].copy(),
+            after=after_clicks.model.weights,
+            attraction=attraction,
+            exposure=nothing,
+            clip=self.clip,
         )
 
     @cached_property

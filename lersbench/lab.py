@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lersbench import labfile, leftovers, projections, store
-from lersbench.datasets import sentence_package, sequences
-from lersbench.errors import ConfigError, LersbenchError, RunError
+from lersbench import labfile, lastrun, leftovers, projections, store
+from lersbench.datasets import sentence_package, sequences, stamp
+from lersbench.errors import ConfigError, DataError, LersbenchError, RunError
 from lersbench.jit import cache_root
 from lersbench.labrules import RULES, with_orders
 from lersbench.labwork import WORKS, states_of
@@ -33,6 +33,8 @@ from lersbench.sources import closure
 from lersbench.workers import Pool, Step, Task
 
 PACKAGES = ("lersbench", "numpy", "pandas", "torch", "scikit-learn", "umap-learn")
+
+DIGESTS = 2  # how `data_of` makes the digest of its arrays: with their types and shapes
 
 TRAINED = ("streamer", "basket", "code")  # works whose tables are curves over epochs
 
@@ -113,6 +115,7 @@ def bench(
     done = [job for job in jobs if kept.has(job.key(root)) and job.key(root) not in failed]
     if not any(job.work in TRAINED for job in done):
         raise RunError(_told(failed, distinct, root))
+    notes += [f"UNFINISHED: {job.work} {job.label}, seed {job.seed}, failed" for job in jobs if job.key(root) in failed]
     run = _assemble(chosen, results / chosen.name, done, root, kept, folder, about, seconds, notes, bool(missing))
     return Run(run, len(missing) - len(failed), reused, seconds, _told(failed, distinct, root))
 
@@ -177,26 +180,39 @@ def data_of(data: labfile.Data) -> tuple[Path, dict[str, Any]]:
     """The folder with the arrays of the customers' sequences, made now or before, and what is known of them."""
     options = sequences.known_options(data.dataset, data.options)
     files = [Path(options["text_path"]).expanduser()] if options["text_path"] else []
-    stamps = [(str(p), p.stat().st_mtime_ns) for top in files for p in sorted(top.rglob("*")) if p.is_file()]
+    stamps = [stamp(p) for top in files for p in sorted(top.rglob("*")) if p.is_file()]
     sources = store.file_digest(closure("lersbench.datasets.sequences"))
-    key = store.digest([options, stamps, sources, *sentence_package(options)])
+    key = store.digest([DIGESTS, options, stamps, sources, *sentence_package(options)])
     folder = cache_root() / "sequences" / f"{data.dataset}-{key}"
     if not (folder / "about.json").is_file():
         leftovers.sweep(folder.parent)
         made = sequences.read(data.dataset, options)
         with store.replacing(folder) as temporary:
             temporary.mkdir(parents=True)
-            total = hashlib.sha256()
-            for name, values in sorted(made.arrays.items()):
+            for name, values in made.arrays.items():
                 np.save(temporary / f"{name}.npy", values)
-                total.update(name.encode() + values.tobytes())
-            about = {**made.about, "digest": total.hexdigest()}
+            about = {**made.about, "digest": _digest(made.arrays)}
             (temporary / "about.json").write_text(json.dumps(about, default=str), encoding="utf-8")
     return folder, json.loads((folder / "about.json").read_text(encoding="utf-8"))
 
 
 def arrays_in(folder: Path) -> dict[str, np.ndarray]:
-    return {path.stem: np.load(path) for path in sorted(folder.glob("*.npy"))}
+    """The arrays that `data_of` has kept. Raises a DataError where they are not those of their digest."""
+    try:
+        found = {path.stem: np.load(path) for path in sorted(folder.glob("*.npy"))}
+        promised = json.loads((folder / "about.json").read_text(encoding="utf-8"))["digest"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{folder} is damaged ({error}). Fix: delete it and run again") from error
+    if _digest(found) != promised:
+        raise DataError(f"{folder} is damaged: its arrays are not those of about.json. Fix: delete it and run again")
+    return found
+
+
+def _digest(arrays: dict[str, np.ndarray]) -> str:
+    total = hashlib.sha256()
+    for name, values in sorted(arrays.items()):
+        total.update(f"{name} {values.dtype.str} {values.shape}".encode() + values.tobytes())
+    return total.hexdigest()
 
 
 # Work -----------------------------------------------------------------------------------------------------------------
@@ -266,7 +282,7 @@ def _assemble(
     name = store.digest([*sorted(job.key(root) for job in jobs), told, notes])[:8]
     for same in sorted(folder.glob(f"*-{name}"), reverse=True):
         if not new and (same / "run.json").is_file():
-            (same / "run.json").touch()  # the last run is the one whose run.json is newest
+            lastrun.remember(same)
             return same
     run = folder / f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}-{name}"
     tables = [(job, kept.get(job.key(root))) for job in jobs]
@@ -290,7 +306,9 @@ def _assemble(
             "work_seconds": {job.key(root): curve.about["seconds"] for job, curve in tables},
             "notes": notes,
         }
+        facts["tables"] = {path.name: store.file_digest([path]) for path in sorted(temporary.glob("*.parquet"))}
         (temporary / "run.json").write_text(json.dumps(facts, indent=1, default=str) + "\n", encoding="utf-8")
+    lastrun.remember(run)
     return run
 
 
@@ -323,7 +341,7 @@ def _rules(
 
 
 def _rules_of(data: dict[str, np.ndarray], jobs: Sequence[Job], split: float) -> dict[str, dict[str, float]]:
-    """What the simple rules come to on the customers that each setting's encoders are tested on, mean over the seeds."""
+    """What the simple rules come to on the customers that a setting's encoders are tested on; mean over seeds."""
     found: dict[str, list[dict[str, float]]] = {}
     for job in jobs:
         values = RULES[job.work](data, job.params["length"], job.params["least"], split, job.seed)

@@ -13,6 +13,7 @@ import pandas as pd
 
 from lersbench.errors import DataError
 from lersbench.statistics import Interval, interval
+from lersbench.store import file_digest
 
 SOURCE = "doi 10.6814/NCCU202201098"
 CELLS = {  # test accuracy in % at length 5
@@ -104,6 +105,9 @@ def load(run: str | Path) -> LabResults:
         meta = json.loads((run / "run.json").read_text(encoding="utf-8"))
         curves = pd.read_parquet(run / "curves.parquet")
         drawn = (run / "points.parquet").is_file()
+        for file, content in meta.get("tables", {}).items():
+            if file_digest([run / file]) != content:
+                raise ValueError(f"{file} is not what run.json says")
         points = pd.read_parquet(run / "points.parquet") if drawn else pd.DataFrame(columns=["label", "method"])
     except (OSError, ValueError) as error:  # pyarrow's errors are both of these
         raise DataError(f"{run} does not hold a whole run ({error}); run the experiment again.") from error

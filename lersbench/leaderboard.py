@@ -9,7 +9,7 @@ import os
 import re
 import sys
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,21 +19,41 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
+from lersbench import stability
+from lersbench.alarms import ESTIMATES, gap
 from lersbench.errors import ConfigError, DataError
+from lersbench.extent import bounds, resolution
+from lersbench.lastrun import last_of
 from lersbench.metrics import METRICS, Metric
-from lersbench.statistics import LEVEL, Interval, half_width, interval, paired, rank_ranges
+from lersbench.statistics import (
+    LEVEL,
+    RESAMPLES,
+    Interval,
+    compare_pairs,
+    flat,
+    half_width,
+    interval,
+    paired,
+    rank_ranges,
+    separated,
+)
+from lersbench.store import file_digest
 
 SUMMARY = ("variant", "policy", "name", "params", "feedback", "seed", "metric", "value")
 CURVES = (*SUMMARY, "round")
 FURTHER = ("ctr_sum", "misses", "hr@20", "coverage", "diversity", "matches")  # beside the metric ranked by
-FURTHER_LISTS = ("ctr_sum", "ctr_set", "expected_ctr_sum", "expected_ctr_set", "pbm_ips", "ubm_ips", "similarity")
-RATES = ("ctr", "ctr_sum", "ctr_set", "expected_ctr_sum", "expected_ctr_set", "pbm_ips", "ubm_ips")  # lifts make sense
+FURTHER_LISTS = ("ctr_sum", "ctr_set", "expected_ctr_sum", "expected_ctr_set", *ESTIMATES, "similarity")
+RATES = ("ctr", "ctr_sum", "ctr_set", "expected_ctr_sum", "expected_ctr_set", *ESTIMATES)  # lifts make sense
 PROTOCOL = {"slate": 1, "batch": 1}  # what goes without saying in a heading; so does bandit feedback
 PROTOCOLS = {"logged": "logged-click re-ranking", "simulated": "simulated users"}  # of ranked lists, in words
+CURVE_RESAMPLES = 1000  # of the bands of curves; tables use more
 MISSING = "-"  # shown for a number that does not exist; never a zero
-REGIMES = {
-    "full": "learns from the whole reward row of every round",
+SAME = "same in every seed"  # instead of an interval, of a contender that draws nothing
+SAME_ROUNDS = ("bandit", "full")  # regimes that score the same quantity on the same rounds
+LEARN_NOTHING = ("random", "ltr", "first", "past-popular", "past-bought", "past-streamer")  # so no regime helps them
+REGIMES = {  # each has a ranking of its own, in this order: what can be deployed comes first
     "bandit": "learns only from the items it showed",
+    "full": "learns from the whole reward row of every round, which no shop knows",
     "logged": "logged-click re-ranking: chooses among the items of the logged slate, and an item's reward is its "
     "logged click wherever it is placed",
     "simulated": "simulated users: its slate is shown to a user of the world, who looks and clicks anew",
@@ -178,6 +198,75 @@ class Results:
         rows = self.summary[self.summary["variant"] == variant]
         return rows.drop_duplicates("policy").set_index("policy")["feedback"]
 
+    @cached_property
+    def boards(self) -> list[tuple[str, str]]:
+        """Variant and regime of every ranking: regimes do not compare, so each has its own."""
+        found = []
+        for variant in self.variants:
+            kinds = set(self.feedback(variant))
+            known = [kind for kind in REGIMES if kind in kinds]
+            found += [(variant, kind) for kind in [*known, *sorted(kinds - set(known))]]
+        return found
+
+    def baseline_label(self, variant: str, feedback: str, wanted: str | None = None) -> str | None:
+        """The label of the baseline (the scenario's, or `wanted`) for contenders of one regime; None where it has none.
+
+        It is its run under that regime. One that learns nothing is the same under `bandit` and `full`, which score the
+        same rounds, so its run under either serves both; any other is no measure across regimes.
+        """
+        wanted, regimes = wanted or self.scenario.get("baseline") or "", self.feedback(variant)
+        labels = [label for label in (wanted, *(regime_label(wanted, k) for k in REGIMES)) if label in regimes]
+        names = self.contenders.set_index("policy")["name"]
+        own = [label for label in labels if regimes[label] == feedback]
+        other = [
+            label
+            for label in labels
+            if feedback in SAME_ROUNDS and regimes[label] in SAME_ROUNDS and names[label] in LEARN_NOTHING
+        ]
+        return next(iter([*own, *other]), None)
+
+    # What an interval may claim
+    def bounds(self, variant: str, metric: Metric) -> tuple[float, float]:
+        """The least and the most that the final value of `metric` can be."""
+        return bounds(metric, self.rounds[variant], self.case(variant).slate)
+
+    def floor(self, variant: str, policies: Iterable[str], metric: Metric, rounds: float | None = None) -> float:
+        """The least standard deviation over seeds that is believed of `metric` (after `rounds`; by default at the end).
+
+        0 where all `policies` draw nothing: that their seeds agree is then no accident, and no interval is given.
+        """
+        if set(policies) <= self.steady[variant]:
+            return 0.0
+        return resolution(metric, self.rounds[variant] if rounds is None else rounds)
+
+    def interval(
+        self, variant: str, policy: str, metric: Metric, values: np.ndarray, rounds: np.ndarray | None = None
+    ) -> Interval:
+        """Mean and interval of `values` (seeds,), or of a curve (seeds, points) at `rounds` (points,)."""
+        if rounds is None:
+            floor: Any = self.floor(variant, [policy], metric)
+        else:
+            floor = np.array([self.floor(variant, [policy], metric, float(at)) for at in rounds])
+        resamples = RESAMPLES if rounds is None else CURVE_RESAMPLES
+        ends = self.bounds(variant, metric)
+        return interval(values, self.replicates, resamples=resamples, bounds=ends, floor=floor)
+
+    @cached_property
+    def rounds(self) -> dict[str, float]:
+        """The rounds of each variant, where its curves end: those of its log but for the ones that were fitted on."""
+        fit = self.scenario.get("replay", {}).get("fit", 0)
+        return {v: float((self.log(v).get("rounds") or math.inf) - fit) for v in self.variants}
+
+    @cached_property
+    def steady(self) -> dict[str, set[str]]:
+        """The policies of each variant that come to the same in every seed, by all metrics: they draw nothing."""
+        found: dict[str, set[str]] = {variant: set() for variant in self.variants}
+        for (variant, policy), part in self.summary.groupby(["variant", "policy"], sort=False):
+            values = part.pivot(index="seed", columns="metric", values="value").dropna(axis=1)
+            if len(values) > 1 and flat(values.to_numpy()).all():
+                found[str(variant)].add(str(policy))
+        return found
+
 
 def load(run_dir: str | Path) -> Results:
     """Read the results of one run. A missing folder is a ConfigError; a missing or broken file in it is a DataError."""
@@ -191,7 +280,11 @@ def load(run_dir: str | Path) -> Results:
     if len(twice):
         first = ", ".join(f"{column} {twice.iloc[0][column]!r}" for column in key)
         raise DataError(f"{run_dir / 'summary.parquet'} holds two values for {first}; run the scenario again.")
-    return Results(run_dir, summary, _read_meta(run_dir / "run.json"))
+    meta = _read_meta(run_dir / "run.json")
+    for file, content in meta.get("tables", {}).items():
+        if file_digest([run_dir / file]) != content:
+            raise DataError(f"{run_dir / file} is damaged: it is not what run.json says. Fix: run the scenario again.")
+    return Results(run_dir, summary, meta)
 
 
 def regime_label(policy: str, feedback: str) -> str:
@@ -253,12 +346,12 @@ def _read_meta(path: Path) -> dict[str, Any]:
 
 
 def latest(results_dir: str | Path, scenario: str, asked: str = "") -> Path:
-    """The folder of the newest finished run of `scenario` under `results_dir`; `bench` makes one when `asked` so."""
+    """The folder of the last run of `scenario` under `results_dir`; `bench` makes one when `asked` so."""
     results_dir = Path(results_dir)
     finished = sorted(path.parent for path in results_dir.glob("*/*/run.json") if not path.parent.name.startswith("."))
     runs = [run for run in finished if run.parent.name == scenario]
     if runs:
-        return max(runs, key=lambda run: ((run / "run.json").stat().st_mtime_ns, run.name))
+        return last_of(runs)
     names = sorted({run.parent.name for run in finished})
     if not names:
         raise ConfigError(f"{results_dir} holds no finished run yet; start with: lersbench bench {asked or scenario}")
@@ -286,7 +379,7 @@ def known_metric(results: Results, name: str) -> Metric:
 # The table ------------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Board:
-    """A ranking and all that is needed to read it: `frame` has one row a variant and policy, best first."""
+    """A ranking and all that is needed to read it: `frame` has one row a variant, regime and policy, best first."""
 
     results: Results
     metric: Metric
@@ -294,14 +387,24 @@ class Board:
     baseline: str | None
     frame: pd.DataFrame
 
+    def rows(self, variant: str, feedback: str) -> pd.DataFrame:
+        """The ranking of one regime of a variant."""
+        return self.frame[(self.frame["variant"] == variant) & (self.frame["feedback"] == feedback)]
+
+    @property
+    def tables(self) -> list[tuple[str, str]]:
+        """Variant and regime of every ranking that has rows."""
+        return [place for place in self.results.boards if len(self.rows(*place))]
+
     @property
     def warnings(self) -> list[str]:
-        found = [*mixed_feedback(self.results), *unfinished(self.results), *undefined(self.results, self.metric)]
+        found = [*missing(self.results), *unfinished(self.results), *undefined(self.results, self.metric)]
         found += unmeasured(self.results, self.metric)
+        found += alarms(self.results)
         told = self.results.scenario.get("baseline")
         if self.baseline is None and told:
             found.append(f"The scenario's baseline {told!r} was not run, so there are no differences to it.")
-        return found
+        return [*found, *without_baseline(self.results, self.baseline)]
 
 
 def board(
@@ -321,7 +424,7 @@ def board(
         metrics = [name for name in usual if name in results.metrics and name not in said]
     further = [known_metric(results, name) for name in metrics]
     baseline = _baseline(results, baseline)
-    sections = [_section(results, variant, by, further, baseline) for variant in results.variants]
+    sections = [_section(results, *place, by, further, baseline) for place in results.boards]
     return Board(results, by, further, baseline, pd.concat(sections, ignore_index=True))
 
 
@@ -330,9 +433,12 @@ def table(
 ) -> pd.DataFrame:
     """The ranking alone, in fractions and counts; see `board`.
 
-    Columns: variant, rank ("1-3"), policy, feedback, mean, low, high, with a baseline difference, difference_low and
-    difference_high (policy minus baseline, seed by seed), where ranked lists were scored by a click rate also lift,
-    lift_low and lift_high (policy / baseline - 1, seed by seed), one mean per further metric, seeds.
+    Columns: variant, rank ("1-3", among the contenders of its regime; "-" where the seeds support none), policy,
+    feedback, mean, low, high, with a baseline difference, difference_low and difference_high (policy minus baseline,
+    seed by seed), where ranked lists were scored by a click rate also lift, lift_low and lift_high (policy / baseline
+    - 1, seed by seed), one mean per further metric, seeds, rank_together (ranges that are right all at once),
+    better_than_next (was the row shown to be better than the next of its regime, in the same sense?) and
+    same_in_every_seed (the contender draws nothing, so it has no interval over seeds).
     """
     return board(results, metric, metrics, baseline).frame
 
@@ -361,39 +467,60 @@ def own_baseline(baseline: str | None, feedback: str, policies: Iterable[str]) -
 
 
 def _section(
-    results: Results, variant: str, by: Metric, further: Sequence[Metric], baseline: str | None
+    results: Results, variant: str, kind: str, by: Metric, further: Sequence[Metric], baseline: str | None
 ) -> pd.DataFrame:
-    """The ranking of one variant."""
-    values = results.final(variant, by.name)
-    own = results.finals(variant, by.name)
+    """The ranking of one regime of a variant."""
+    every, feedback = results.final(variant, by.name), results.feedback(variant)
+    own = {policy: x for policy, x in results.finals(variant, by.name).items() if feedback[policy] == kind}
     others = {m.name: {p: x.mean() for p, x in results.finals(variant, m.name).items()} for m in further}
-    ranges = rank_ranges(values.to_numpy(), by.better == "higher", results.replicates)
-    feedback = results.feedback(variant)
+    base = results.baseline_label(variant, kind, baseline) if baseline else None
+    order = sorted(own, key=_best_first(own, by))
+    values, higher = every.loc[order].to_numpy(), by.better == "higher"
+    floor = results.floor(variant, own, by) or resolution(by, results.rounds[variant])
+    ranges, all_at_once = (
+        rank_ranges(values, higher, results.replicates, floor=floor, together=together) for together in (False, True)
+    )
+    apart = separated(compare_pairs(values, results.replicates, floor)[0], together=True)
     rows = []
-    for policy, (first, last) in zip(values.index, ranges, strict=True):
-        found = interval(own[policy], results.replicates, bounds=by.bounds)
+    for i, policy in enumerate(order):
+        found = results.interval(variant, policy, by, own[policy])
         row = {
             "variant": variant,
-            "rank": str(first) if first == last else f"{first}-{last}",
+            "rank": _rank_in_words(ranges[i]),
             "policy": policy,
-            "feedback": feedback[policy],
+            "feedback": kind,
             "mean": float(found.mean),
             "low": float(found.low),
             "high": float(found.high),
         }
         if baseline:
-            own_base = own_baseline(baseline, feedback[policy], values.index)
-            row |= _compared("difference", values, policy, own_base, results.replicates)
+            row |= _compared("difference", results, variant, by, every, policy, base)
             if results.lists and by.name in RATES:
-                row |= _compared("lift", values, policy, own_base, results.replicates)
+                row |= _compared("lift", results, variant, by, every, policy, base)
         row |= {name: means.get(policy, math.nan) for name, means in others.items()}
         row["seeds"] = len(own[policy])
+        row["rank_together"] = _rank_in_words(all_at_once[i])
+        row["better_than_next"] = bool(apart[i, i + 1]) if i + 1 < len(order) else None
+        row["same_in_every_seed"] = policy in results.steady[variant]
         rows.append(row)
-    frame = pd.DataFrame(rows)
-    return frame.sort_values("mean", ascending=by.better == "lower", na_position="last", kind="stable")
+    return pd.DataFrame(rows)
 
 
-def _compared(kind: str, values: pd.DataFrame, policy: str, baseline: str | None, replicates: str) -> dict[str, float]:
+def _best_first(own: dict[str, np.ndarray], by: Metric) -> Callable[[str], tuple[bool, float]]:
+    sign = -1 if by.better == "higher" else 1
+    means = {policy: sign * float(values.mean()) for policy, values in own.items()}
+    return lambda policy: (math.isnan(means[policy]), means[policy])
+
+
+def _rank_in_words(found: tuple[int, int] | None) -> str:
+    if found is None:
+        return MISSING
+    return str(found[0]) if found[0] == found[1] else f"{found[0]}-{found[1]}"
+
+
+def _compared(
+    kind: str, results: Results, variant: str, by: Metric, values: pd.DataFrame, policy: str, baseline: str | None
+) -> dict[str, float]:
     """The "difference" to, or the "lift" over, the baseline on the seeds both have; NaN for the baseline itself and
     where it was not run."""
     nothing = dict.fromkeys((kind, f"{kind}_low", f"{kind}_high"), math.nan)
@@ -402,17 +529,21 @@ def _compared(kind: str, values: pd.DataFrame, policy: str, baseline: str | None
     both = values.loc[[policy, baseline]].dropna(axis=1).to_numpy()
     if both.shape[1] == 0:
         return nothing
-    found = paired(both[0], both[1], replicates) if kind == "difference" else lift(both[0], both[1], replicates)
+    floor = results.floor(variant, [policy, baseline], by)
+    if kind == "difference":
+        found = paired(both[0], both[1], results.replicates, bounds=results.bounds(variant, by), floor=floor)
+    else:
+        found = lift(both[0], both[1], results.replicates, floor)
     return dict(zip(nothing, map(float, found), strict=True))
 
 
-def lift(values: np.ndarray, baseline: np.ndarray, replicates: str) -> Interval:
-    """By what share `values` exceed `baseline`, both (seeds, ...): value / baseline - 1, seed by seed.
+def lift(values: np.ndarray, baseline: np.ndarray, replicates: str, floor: float = 0.0) -> Interval:
+    """By what share `values` exceed `baseline`, both (seeds,): value / baseline - 1, seed by seed; at least -1.
 
-    NaN where a baseline is 0, of which nothing is a multiple.
+    NaN where a baseline is 0, of which nothing is a multiple. `floor` is the resolution of a value.
     """
     below = np.where(np.asarray(baseline) > 0, baseline, np.nan)
-    return interval(np.asarray(values) / below - 1, replicates)
+    return interval(np.asarray(values) / below - 1, replicates, bounds=(-1.0, math.inf), floor=floor / below.mean())
 
 
 # Words ----------------------------------------------------------------------------------------------------------------
@@ -422,23 +553,50 @@ def _few(names: Iterable[str], most: int = 4) -> str:
     return ", ".join(told) if len(told) <= most else f"{len(told)} policies"
 
 
-def mixed_feedback(results: Results) -> list[str]:
-    """A warning for every variant that ranks policies of different feedback regimes together."""
-    warnings = []
-    for variant in results.variants:
-        feedback = results.feedback(variant)
-        if feedback.nunique() > 1:
-            groups = "; ".join(
-                f"{kind}: {_few(label.removesuffix(f' ({kind})') for label in names.index)}"
-                for kind, names in feedback.groupby(feedback)
-            )
-            words = results.case(variant).in_words()
-            place = f" ({words})" if words else ""
-            warnings.append(
-                f"This ranking{place} mixes feedback regimes ({groups}). Policies that were told more per round are "
-                "ahead for that reason alone: compare within a regime."
-            )
-    return warnings
+def regime_in_words(kind: str) -> str:
+    """ "bandit feedback: learns only from the items it showed", the heading of a ranking."""
+    return f"{kind} feedback: {REGIMES[kind]}" if kind in REGIMES else f"{kind} feedback"
+
+
+def without_baseline(results: Results, baseline: str | None) -> list[str]:
+    """A warning for every ranking that the baseline is no measure for, since it played under another regime."""
+    if baseline is None:
+        return []
+    return [
+        f"{place_in_words(results, variant)}{baseline} was not run under {kind} feedback, so these contenders have no "
+        "difference to it: it learns, and under another regime from other facts."
+        for variant, kind in results.boards
+        if results.baseline_label(variant, kind, baseline) is None
+    ]
+
+
+def borrowed_baseline(results: Results, baseline: str | None) -> list[str]:
+    """What is to be said where the baseline of a ranking played under another regime."""
+    kinds = dict.fromkeys(
+        (kind, results.feedback(variant)[label])
+        for variant, kind in results.boards
+        if baseline and (label := results.baseline_label(variant, kind, baseline))
+    )
+    return [
+        f"Under {kind} feedback the difference is to {baseline} as it played under {played}: it learns nothing, and "
+        "both regimes score the same rounds."
+        for kind, played in kinds
+        if kind != played
+    ]
+
+
+def missing(results: Results) -> list[str]:
+    """A warning for a run that lacks contenders: it was cut short, still goes on, or some of them failed."""
+    name = results.scenario["name"]
+    ends = {
+        "unfinished": f"the run was cut short, or goes on still; the same `lersbench bench {name}` finishes it",
+        "failed": f"they failed, and `lersbench bench {name}` tries them again",
+    }
+    return [
+        f"UNFINISHED: without {', '.join(results.meta[why])}: {told}."
+        for why, told in ends.items()
+        if results.meta.get(why)
+    ]
 
 
 def unfinished(results: Results) -> list[str]:
@@ -472,6 +630,30 @@ def unmeasured(results: Results, metric: Metric) -> list[str]:
             place = place_in_words(results, variant)
             warnings.append(f"{place}{metric.name} has no value for {', '.join(names)}, which this ranking leaves out.")
     return warnings
+
+
+def alarms(results: Results) -> list[str]:
+    """A line for every estimate by propensity by which, on a uniformly random log, random is not the logger's equal."""
+    lines = []
+    for case in results.cases:
+        if case.protocol != "logged" or results.log(case.variant).get("propensities") != "uniform":
+            continue
+        rows = results.summary[results.summary["variant"] == case.variant].drop_duplicates("policy")
+        labels = [rows.loc[rows["name"] == name, "policy"].min() for name in ("random", "ltr")]
+        for metric, reason in ESTIMATES.items():
+            values = results.final(case.variant, metric)
+            if not set(labels) <= set(values.index):
+                continue
+            errors = results.final(case.variant, f"{metric}_se").reindex(labels, columns=values.columns)
+            found = gap(*values.loc[labels].to_numpy(), *errors.to_numpy(), results.replicates)
+            if found.sure:
+                lines.append(
+                    f"ALARM: {place_in_words(results, case.variant)}{METRICS[metric].title} of {labels[0]} is "
+                    f"{number(found.mean, 4, sign=True)} +- {number(found.half, 4)} from that of the logger "
+                    f"({labels[1]}). On a uniformly random log random must equal the logger: {reason}, and the values "
+                    "of other policies are off by as much or more."
+                )
+    return lines
 
 
 def interval_in_words(results: Results) -> str:
@@ -545,30 +727,65 @@ def legend(board: Board) -> list[str]:
         lines.append(
             f"Difference: policy minus {board.baseline}{points}, paired by seed, with the interval of its mean."
         )
+    lines += borrowed_baseline(results, board.baseline)
     lines.append(
-        "Rank: the best and the worst place that the data allow: behind all that were shown to be better, before all "
-        f"that were shown to be worse (paired t tests, Holm's correction for all pairs, "
-        f"{100 * (1 - LEVEL):.0f} %). Disjoint intervals can go with overlapping ranks, and the other way round: an "
-        "interval is of one contender alone, ranks rest on differences paired by seed and corrected for all pairs."
+        "Rank: the best and the worst place among the contenders of its regime that the data allow: behind all that "
+        "were shown to be better, before all that were shown to be worse (paired t tests; a contender's own range is "
+        f"right with {100 * LEVEL:.0f} %, by Holm's correction over its pairs). Disjoint intervals can go with "
+        "overlapping ranks, and the other way round: an interval is of one contender alone, ranks rest on differences "
+        "paired by seed and corrected for all pairs of the contender. Policies that lock in early break the level at "
+        "10 seeds."
     )
-    kinds = sorted(set(results.summary["feedback"]))
+    kinds = list(dict.fromkeys(kind for _, kind in results.boards))
     lines.append(
         "Feedback: " + "; ".join(f"{kind} {REGIMES[kind]}" if kind in REGIMES else kind for kind in kinds) + "."
     )
-    return lines
+    if results.mixed:
+        lines.append(
+            "Regimes are ranked apart: a policy that is told more per round is ahead for that reason alone, so compare "
+            "within a table."
+        )
+    return [*lines, *stable_in_words(board)]
+
+
+def stable_in_words(board: Board) -> list[str]:
+    """What of the ranking may change with other seeds or on another machine."""
+    results, rows = board.results, board.frame
+    found = []
+    for variant, kind in board.tables:
+        if told := stability.order_in_words(board.rows(variant, kind)):
+            found.append(f"Order, {table_in_words(results, variant, kind)}: {told}.")
+    steady = list(rows.loc[rows["same_in_every_seed"], "policy"])
+    if steady:
+        found.append(
+            f"{SAME[0].upper()}{SAME[1:]}: {stability.named(steady)}. Nothing is drawn, so the seeds tell nothing of "
+            "how sure the value is; another log would change it."
+        )
+    found += stability.unranked(rows, MISSING) + stability.few_seeds(rows)
+    return found + stability.of_torch(rows, results.meta.get("torch_policies", []))
+
+
+def table_in_words(results: Results, variant: str, kind: str) -> str:
+    """The name of one ranking of a run: what its variant and its regime are called."""
+    words = results.case(variant).in_words()
+    return ", ".join(filter(None, [words, f"{kind} feedback" if results.mixed or not words else ""]))
 
 
 def conclusion(board: Board, variants: Sequence[str] | None = None) -> list[str]:
-    """What the ranking comes to, a few sentences for each of `variants` (all by default).
+    """What each ranking comes to, a few sentences for each regime of `variants` (all by default), bandits first.
 
-    Who can be told apart from the leader follows from the ranges: its worst place leaves below it exactly those shown
-    to be worse, and nobody was shown to be better than a contender whose best place is the first.
+    Who can be told apart from the leader follows from the ranges that are right all at once: its worst place leaves
+    below it exactly those shown to be worse, and nobody was shown to be better than a contender whose best place is
+    the first.
     """
     found = []
-    for variant in board.results.variants if variants is None else variants:
-        rows = board.frame[board.frame["variant"] == variant]
-        if math.isfinite(rows.iloc[0]["mean"]):
+    for variant, kind in board.tables:
+        rows = board.rows(variant, kind)
+        if (variants is None or variant in variants) and math.isfinite(rows.iloc[0]["mean"]):
             place = place_in_words(board.results, variant)
+            if board.results.mixed:
+                words = table_in_words(board.results, variant, kind)
+                place = f"{words[:1].upper()}{words[1:]}: "
             found.append(f"{place}{_lead(board, rows)} {_apart(rows)}")
     return found
 
@@ -578,7 +795,8 @@ def _lead(board: Board, rows: pd.DataFrame) -> str:
     leader, metric, times = rows.iloc[0], board.metric, scale(board.metric)
     digits = decimals((leader["high"] - leader["low"]) / 2 * times, metric)
     unit, points = (" %", " percentage points") if metric.unit == "%" else ("", "")
-    verb = "comes first" if int(leader["rank"].split("-")[-1]) == len(rows) else "leads"
+    together = leader["rank_together"]
+    verb = "comes first" if together == MISSING or int(together.split("-")[-1]) == len(rows) else "leads"
     title = metric.title if metric.title[:2].isupper() else metric.title[:1].lower() + metric.title[1:]
     mean = number(leader["mean"] * times, digits)
     told = f"{leader['policy']} {verb} with {f'{mean}{unit} {title}' if unit else f'{title} {mean}'}"
@@ -603,10 +821,13 @@ def lift_in_words(mean: float, low: float, high: float) -> str:
 
 def _apart(rows: pd.DataFrame) -> str:
     """Which of the other contenders the leader (the first of `rows`) was shown to be better than."""
-    ranges = [tuple(map(int, (first, last or first))) for first, _, last in rows["rank"].str.partition("-").to_numpy()]
-    others, close = len(rows) - 1, ranges[0][1] - 1  # `close`: not shown to be worse than the leader
+    others = len(rows) - 1
     if others == 0:
         return "It ran alone."
+    everyone = f"1-{len(rows)}"  # of a contender without a rank nothing is known
+    told = rows["rank_together"].where(rows["rank_together"] != MISSING, everyone)
+    ranges = [tuple(map(int, (first, last or first))) for first, _, last in told.str.partition("-").to_numpy()]
+    close = ranges[0][1] - 1  # not shown to be worse than the leader
     if close == 0:
         return "It is surely better than every other contender."
     if close == others:
@@ -654,32 +875,45 @@ def _spread(widths: Iterable[float]) -> float:
     return float(np.median(known)) if known else math.nan
 
 
-def cells(board: Board, variant: str) -> tuple[list[str], list[list[str]]]:
-    """The head and the rows of the table of one variant, as text."""
-    rows = board.frame[board.frame["variant"] == variant]
+def cells(board: Board, variant: str, feedback: str) -> tuple[list[str], list[list[str]]]:
+    """The head and the rows of the table of one regime of a variant, as text."""
+    rows = board.rows(variant, feedback)
     times = scale(board.metric)
     digits = decimals(_spread((rows["high"] - rows["low"]) * times / 2), board.metric)
     shown = f"{100 * LEVEL:.0f} % interval"
+    between = [
+        SAME if same and not math.isfinite(low) else _range(low * times, high * times, digits)
+        for low, high, same in zip(rows["low"], rows["high"], rows["same_in_every_seed"], strict=True)
+    ]
     columns: dict[str, list[str]] = {
         "rank": list(rows["rank"]),
         "policy": list(rows["policy"]),
         "feedback": list(rows["feedback"]),
         heading(board.metric): [number(x * times, digits) for x in rows["mean"]],
-        shown: [_range(low * times, high * times, digits) for low, high in zip(rows["low"], rows["high"], strict=True)],
+        shown: between,
     }
-    if board.baseline and "lift" in rows:
+    has_baseline = board.baseline and board.results.baseline_label(variant, feedback, board.baseline)
+    if has_baseline and "lift" in rows:
         parts = rows[["lift", "lift_low", "lift_high"]] * 100
         columns[f"lift over {board.baseline} %"] = _gains(parts, decimals(_spread(_half(parts)), METRICS["ctr"]))
-    elif board.baseline:
+    elif has_baseline:
         parts = rows[["difference", "difference_low", "difference_high"]] * times
         columns[f"minus {board.baseline}{' (points)' if board.metric.unit == '%' else ''}"] = _gains(parts, digits)
     for metric in board.further:
-        finals = board.results.finals(variant, metric.name).values()
-        found = [interval(x, board.results.replicates, bounds=metric.bounds) for x in finals]
+        finals = board.results.finals(variant, metric.name)
+        found = [board.results.interval(variant, p, metric, finals[p]) for p in rows["policy"] if p in finals]
         digits = decimals(_spread(float(half_width(one)) * scale(metric) for one in found), metric)
         columns[heading(metric)] = [number(x * scale(metric), digits) for x in rows[metric.name]]
     columns["seeds"] = [str(count) for count in rows["seeds"]]
     return list(columns), [list(row) for row in zip(*columns.values(), strict=True)]
+
+
+def headings(board: Board, variant: str, feedback: str) -> list[str]:
+    """What stands above a table: the case and its data (above its first table), the regime where there are several."""
+    results = board.results
+    kinds = [kind for one, kind in board.tables if one == variant]
+    about = [f"{place_in_words(results, variant)}{data_in_words(results, variant)}"] if feedback == kinds[0] else []
+    return [*about, *([regime_in_words(feedback)] if len(kinds) > 1 else [])]
 
 
 def _half(parts: pd.DataFrame) -> pd.Series:
@@ -701,18 +935,19 @@ def _bold_is_wanted() -> bool:
 
 def _leaders(rows: Sequence[Sequence[str]]) -> set[str]:
     """The policies that may be first; none where that can be said of everyone."""
-    first = {row[1] for row in rows if row[0].split("-")[0] == "1"}
+    first = {row[1] for row in rows if row[0] == MISSING or row[0].split("-")[0] == "1"}
     return first if len(first) < len(rows) else set()
 
 
 def to_terminal(board: Board, bold: bool | None = None) -> str:
     """Aligned text; the leaders (those that may be first) in bold on a terminal unless NO_COLOR is set."""
     bold = _bold_is_wanted() if bold is None else bold
-    lines = [board.results.title]
-    for variant in board.results.variants:
-        head, rows = cells(board, variant)
+    alarm = [textwrap.fill(line, 118, subsequent_indent="  ") for line in missing(board.results)]
+    lines = [board.results.title, *alarm]
+    for variant, kind in board.tables:
+        head, rows = cells(board, variant, kind)
         leaders = _leaders(rows) if bold else set()
-        lines += ["", f"{place_in_words(board.results, variant)}{data_in_words(board.results, variant)}"]
+        lines += ["", *headings(board, variant, kind)]
         widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
         for row in [head, *rows]:
             aligned = [
@@ -721,21 +956,21 @@ def to_terminal(board: Board, bold: bool | None = None) -> str:
             ]
             line = "  ".join(aligned).rstrip()
             lines.append(f"\033[1m{line}\033[0m" if row[1] in leaders else line)
-    below = [f"Warning: {line}" for line in board.warnings] + legend(board)
+    below = [f"Warning: {line}" for line in board.warnings if line not in missing(board.results)] + legend(board)
     return "\n".join([*lines, "", *(textwrap.fill(line, 118, subsequent_indent="  ") for line in below)])
 
 
 def to_markdown(board: Board) -> str:
     """One Markdown table a variant, the leaders in bold, then warnings and the legend as a list."""
-    lines: list[str] = []
-    for variant in board.results.variants:
-        head, rows = cells(board, variant)
-        lines += [f"**{place_in_words(board.results, variant)}{data_in_words(board.results, variant)}**", ""]
+    lines = [f"> **{line}**\n" for line in missing(board.results)]
+    for variant, kind in board.tables:
+        head, rows = cells(board, variant, kind)
+        lines += [line for head_line in headings(board, variant, kind) for line in (f"**{head_line}**", "")]
         lines += [markdown_row(head), markdown_row(["---"] * 3 + ["---:"] * (len(head) - 3))]
         leaders = _leaders(rows)
         lines += [markdown_row([row[0], f"**{row[1]}**", *row[2:]] if row[1] in leaders else row) for row in rows]
         lines.append("")
-    lines += [f"> **Warning:** {line}\n" for line in board.warnings]
+    lines += [f"> **Warning:** {line}\n" for line in board.warnings if line not in missing(board.results)]
     return "\n".join([*lines, *(f"* {line}" for line in legend(board))]) + "\n"
 
 
@@ -765,8 +1000,11 @@ def to_json(board: Board) -> str:
         "better": board.metric.better,
         "baseline": board.baseline,
         "replicates": board.results.replicates,
+        "unfinished": board.results.meta.get("unfinished", []),
+        "failed": board.results.meta.get("failed", []),
         "warnings": board.warnings,
         "legend": legend(board),
+        "regimes": {kind: REGIMES.get(kind, "") for _, kind in board.tables},
         "rows": rows,
     }
     return json.dumps(document, indent=2, ensure_ascii=False)

@@ -36,7 +36,6 @@ from lersbench.drawing import (
 )
 from lersbench.leaderboard import Results, scale
 from lersbench.metrics import METRICS, TOPS
-from lersbench.statistics import interval
 
 VARIANTS = {
     "lers": "lers",
@@ -198,12 +197,12 @@ def _band(results: Results, name: str, policy: str) -> Band | None:
     values = rows.pivot(index="round", columns="seed", values="value")
     if values.isna().all(axis=None):
         return None
-    return Band(
-        values.index.to_numpy(), *interval(values.to_numpy().T, results.replicates, bounds=METRICS[name].bounds)
-    )
+    (variant,) = results.variants
+    at = values.index.to_numpy()
+    return Band(at, *results.interval(variant, policy, METRICS[name], values.to_numpy().T, at))
 
 
 def _over_tops(results: Results, policy: str) -> Band:
     (variant,) = results.variants
     found = [results.finals(variant, f"hr@{top}").get(policy, np.array([math.nan])) for top in TOPS]
-    return Band(np.array(TOPS), *interval(np.stack(found, axis=1), results.replicates, bounds=(0.0, 1.0)))
+    return Band(np.array(TOPS), *results.interval(variant, policy, METRICS["hr@20"], np.stack(found, axis=1)))

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from lersbench.leaderboard import Case, Results, lift, lift_in_words, own_baseline
+from lersbench.extent import resolution
+from lersbench.leaderboard import Case, Results, lift, lift_in_words
 from lersbench.metrics import METRICS
-from lersbench.statistics import LEVEL, Interval, interval, p_value
+from lersbench.statistics import LEVEL, Interval, compare_pairs, interval, separated
 
 LIFTED = ("ctr_sum", "ctr_set", "expected_ctr_sum", "expected_ctr_set")
 SIZES = 3  # slate sizes, or values of a parameter, from which on they are a sweep
@@ -25,11 +26,9 @@ PERCENT = 100
 
 # Lifts ----------------------------------------------------------------------------------------------------------------
 def baseline_of(results: Results, variant: str) -> str | None:
-    """The label of the baseline in `variant`, None where it was not run."""
-    feedback = results.feedback(variant)
-    known = set(feedback.index)
-    found = {own_baseline(results.scenario.get("baseline"), kind, known) for kind in set(feedback)}
-    return next((label for label in sorted(filter(None, found)) if label in known), None)
+    """The label of the baseline in `variant`, of its first regime that has one; None where it was not run."""
+    labels = (results.baseline_label(variant, kind) for one, kind in results.boards if one == variant)
+    return next(filter(None, labels), None)
 
 
 def lifts(results: Results, variant: str, metric: str) -> pd.DataFrame:
@@ -37,20 +36,25 @@ def lifts(results: Results, variant: str, metric: str) -> pd.DataFrame:
 
     Value / baseline - 1, paired seed by seed, and the interval of its mean over seeds. The estimates by inverse
     propensity have one more error, which all seeds share, that of the log's records: it is added from their standard
-    errors as if policy and baseline were independent, which is wider than it need be. Empty where there is no baseline
-    or it was never clicked.
+    errors as if policy and baseline were independent, which is wider than it need be. The baseline is that of the
+    policy's own regime. Empty where there is no baseline or it was never clicked.
     """
-    values, baseline = results.final(variant, metric), baseline_of(results, variant)
+    values, regimes = results.final(variant, metric), results.feedback(variant)
     rows = []
-    for policy in values.index if baseline in values.index else ():
+    for policy in values.index:
+        baseline = results.baseline_label(variant, regimes[policy])
+        if baseline not in values.index:
+            continue
         both = values.loc[[policy, baseline]].dropna(axis=1).to_numpy()
         if not both.shape[1]:
             continue
-        found = lift(both[0], both[1], results.replicates) if policy != baseline else Interval(*np.zeros((3, 1)))
+        floor = results.floor(variant, [policy, str(baseline)], METRICS[metric])
+        found = lift(both[0], both[1], results.replicates, floor) if policy != baseline else Interval(*np.zeros((3, 1)))
         mean, low, high = (PERCENT * float(np.squeeze(end)) for end in found)
         if policy != baseline and results.replicates != "subsample" and f"{metric}_se" in results.metrics:
             wider = _record_error(results, variant, metric, policy, str(baseline))
-            low, high = (mean + math.copysign(math.hypot(end - mean, wider), end - mean) for end in (low, high))
+            low, high = (mean + side * math.hypot(end - mean, wider) for side, end in ((-1, low), (1, high)))
+            low = max(low, -PERCENT)
         if math.isfinite(mean):
             rows.append({"policy": policy, "lift": mean, "low": low, "high": high})
     frame = pd.DataFrame(rows, columns=["policy", "lift", "low", "high"])
@@ -135,6 +139,7 @@ MEASURES = (  # protocol, metric of the two click rates, short name; from the fa
     ("logged", "{}", "logged-click re-ranking", False),
     ("logged", "pbm_ips", "PBM-IPS of these slates", False),
     ("logged", "ubm_ips", "UBM-IPS of these slates", False),
+    ("logged", "iips", "IIPS of these slates", False),
     ("logged", "expected_{}", "true value of these slates", True),
     ("simulated", "{}", "simulated users", False),
     ("simulated", "expected_{}", "true value with simulated users", True),
@@ -167,25 +172,13 @@ def kendall(first: Sequence[float], second: Sequence[float]) -> float:
     return float((a * b).sum()) / norm if norm else math.nan
 
 
-def orderings(values: np.ndarray, replicates: str, level: float = LEVEL) -> np.ndarray:
+def orderings(values: np.ndarray, replicates: str, level: float = LEVEL, floor: float = 0.0) -> np.ndarray:
     """Which pairs the data tell apart: (n, n) of +1 where the row is surely higher than the column, -1 lower, else 0.
 
-    `values` is (n, seeds). Paired t tests with Holm's correction over all pairs, as for the ranges of ranks.
+    `values` is (n, seeds), of the resolution `floor`. Paired t tests with Holm's correction over all pairs.
     """
-    n = len(values)
-    found = np.zeros((n, n), dtype=int)
-    pairs = []
-    for a in range(n):
-        for b in range(a + 1, n):
-            difference = values[a] - values[b]
-            difference = difference[np.isfinite(difference)]
-            pairs.append((p_value(difference, replicates), a, b, difference))
-    for tested, (p, a, b, difference) in enumerate(sorted(pairs, key=lambda pair: pair[:3])):
-        if p > (1 - level) / (len(pairs) - tested):
-            break
-        found[a, b] = 1 if difference.mean() > 0 else -1
-        found[b, a] = -found[a, b]
-    return found
+    p, mean = compare_pairs(values, replicates, floor)
+    return np.where(separated(p, together=True, level=level), np.sign(mean), 0).astype(int)
 
 
 def agreements(comparison: Comparison) -> pd.DataFrame:
@@ -235,7 +228,9 @@ def _signs(comparison: Comparison) -> dict[str, np.ndarray]:
     results = comparison.results
     return {
         m.short: orderings(
-            results.final(m.variant, m.metric).reindex(comparison.policies).to_numpy(), results.replicates
+            results.final(m.variant, m.metric).reindex(comparison.policies).to_numpy(),
+            results.replicates,
+            floor=resolution(METRICS[m.metric], results.rounds[m.variant]),
         )
         for m in comparison.measures
     }
@@ -256,7 +251,7 @@ def verdict(comparison: Comparison) -> str:
         says[measure.short] = {p: lift_in_words(*comparison.lift(measure, p)) for p in rows["policy"]}
     best, other = tops[first.short], tops[reference.short]
     told = f"{comparison.place}: {first.short} puts {best} first, with a lift over {base} of {says[first.short][best]}"
-    between = [m for m in comparison.measures[1:-1] if m.metric.startswith(("pbm", "ubm", "expected"))]
+    between = [m for m in comparison.measures[1:-1] if m.metric.startswith(("pbm", "ubm", "iips", "expected"))]
     told += "".join(f", {m.short} says {says[m.short][best]}" for m in between if best in says[m.short])
     own = says[reference.short].get(best, "nothing")
     told += f"; by the {reference.short} " if reference.truth else f"; by {reference.short} "
@@ -359,7 +354,7 @@ def slopes(results: Results) -> pd.DataFrame:
         values = part.pivot(index="round", columns="seed", values="value").dropna()
         if len(values) < SIZES:
             continue
-        found = interval(slope(values.index.to_numpy(), values.to_numpy()), results.replicates)
+        found = interval(slope(values.index.to_numpy(), values.to_numpy()), results.replicates, bounds=(0.0, math.inf))
         if np.isfinite(found.mean):
             row = {"slope": float(found.mean), "low": float(found.low), "high": float(found.high)}
             rows.append({"variant": variant, "policy": policy, **row})

@@ -2,10 +2,12 @@
 
 A log is a folder. `rounds.parquet` (or `rounds/part-*.parquet`, in the order of their names) holds one row a
 round, `items.parquet` one row an item, the optional `users.parquet` one row a user, and `log.json` the sizes,
-the provenance and the licence. List columns have one fixed width in every row. Without a column `candidates` all items
-are on offer, in the order of their numbers: number them by nothing that knows the rewards. `published_rank` of
-items.parquet, where there is one, orders equal scores in the published hit ratios, and nothing else. `write` makes a
-log, `Log.read` streams it, `validate` looks at all of it and tells everything that is wrong.
+the provenance and the licence. rounds.parquet carries a checksum of each block and column, log.json the sha256 of all
+of them, of the tables, and of itself (`seal`): reading compares what it reads. A log without them, as other tools
+write, may leave `sums`, `seal` and `files` out. List columns have one fixed width in every row. Without a column
+`candidates` all items are on offer, in the order of their numbers: number them by nothing that knows the rewards.
+`published_rank` of items.parquet, where there is one, orders equal scores in the published hit ratios, and nothing
+else. `write` makes a log, `Log.read` streams it, `validate` looks at all of it and tells everything that is wrong.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ SCHEMA = 1
 ORDERS = ("time", "exchangeable")
 PROPENSITIES = ("uniform", "logged", "estimated", "none")
 UNIFORM_TOLERANCE = 1e-6  # by which a propensity of a uniform log may miss 1/C, relative
-CHECKSUMS = b"lersbench.checksums"  # key in the metadata of rounds.parquet
+CHECKSUMS = b"lersbench.sums"  # key in the metadata of rounds.parquet; before: lersbench.checksums, blind to order
 BATCH_BYTES = 2 << 20  # decoded at a time: small enough to stay near the processor
 
 
@@ -47,6 +47,8 @@ class LogInfo:
     columns: tuple[str, ...]  # the columns of the rounds
     files: dict[str, str] = field(default_factory=dict)  # sha256 of items.parquet and users.parquet
     block: int = 0  # rows behind each checksum, 0 where the rounds carry none
+    sums: str = ""  # sha256 of the checksums in the rounds; "" in logs of other tools and of earlier versions
+    seal: str = ""  # sha256 of all the rest of log.json; "" likewise, and where a person has changed it on purpose
     click_model: dict[str, Any] = field(default_factory=dict)  # the world's own: weights, goes_on, fade; {} if unknown
 
 
@@ -120,8 +122,36 @@ def read_info(fs: pafs.FileSystem, root: str) -> LogInfo:
     if data["items"] == 0:
         raise DataError(f"{file}: the log has no items. Fix: write at least one item")
     info = LogInfo(**{**data, "columns": tuple(data["columns"])})
+    if info.seal and info.seal != _seal(data):
+        fix = "get or write the log again; or remove the key 'seal', if the change was made on purpose"
+        raise DataError(f"{file}: the seal does not match what the file says: it was changed or damaged. Fix: {fix}")
     _check_sizes(file, info)
     return info
+
+
+def sealed(info: LogInfo) -> str:
+    """The content of `log.json`, with its seal. Raises ConfigError where a value cannot be written as JSON."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, np.generic | np.ndarray):
+            return value.tolist()
+        raise TypeError(f"{value!r} is a {type(value).__name__}")
+
+    try:
+        content = json.loads(json.dumps(asdict(info), allow_nan=False, default=plain))
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"provenance cannot be written as JSON: {error}") from error
+    return json.dumps({**content, "seal": _seal(content)}, indent=2) + "\n"
+
+
+def _seal(content: dict[str, Any]) -> str:
+    rest = {key: value for key, value in content.items() if key != "seal"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
+def seal_of_sums(told: list[bytes]) -> str:
+    """What `LogInfo.sums` is: sha256 of the checksums of all parts of the rounds, as their metadata hold them."""
+    return hashlib.sha256(b"\n".join(told)).hexdigest()
 
 
 def _check_sizes(file: str, info: LogInfo) -> None:
@@ -132,6 +162,8 @@ def _check_sizes(file: str, info: LogInfo) -> None:
     if info.propensities != "none" and "propensities" not in has:
         told = f"propensities is '{info.propensities}', but there is no column propensities"
         raise DataError(f"{file}: {told}. Fix: set it to 'none', or write the log again with the column")
+    if info.sums and not info.block:
+        raise DataError(f"{file}: sums of blocks of 0 rows. Fix: write the log again")
     lists = has & {"slate", "clicks", "propensities", "examined"}
     if has & {"examined", "scores"} and "slate" not in has:
         raise DataError(f"{file}: {min(has & {'examined', 'scores'})} without a slate. Fix: write the log again")
@@ -158,18 +190,6 @@ def _check_key(file: str, name: str, value: Any, annotation: Any) -> None:
         raise DataError(f"{file}: {name} is {value!r}. Fix: one of {', '.join(_CHOICES[name])}")
     if name == "columns" and (not set(map(str, value)) <= set(COLUMNS) or len(set(map(str, value))) < len(value)):
         raise DataError(f"{file}: columns are {value}. Fix: only {', '.join(COLUMNS)}")
-
-
-def checksum(values: np.ndarray) -> int:
-    """The sum of the bytes of a C-contiguous array as 64-bit words, modulo 2^64: one pass at memory speed.
-
-    Finds every single flipped bit, and other accidents with a probability of about 1 - 2^-64; no defence
-    against intent.
-    """
-    data = values.reshape(-1).view(np.uint8)
-    whole = data.size // 8 * 8
-    total = int(data[:whole].view(np.uint64).sum(dtype=np.uint64)) if whole else 0
-    return (total + int.from_bytes(data[whole:].tobytes(), "little")) % 2**64
 
 
 class RoundsDigest:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +16,9 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
+from lersbench.checksums import checksum
 from lersbench.errors import ConfigError, DataError
+from lersbench.exchange import recover
 from lersbench.logcheck import Checks, Report
 from lersbench.logformat import (
     BATCH_BYTES,
@@ -23,10 +26,10 @@ from lersbench.logformat import (
     COLUMNS,
     RoundsDigest,
     block_rows,
-    checksum,
     locate,
     log_digest,
     read_info,
+    seal_of_sums,
 )
 
 LOCAL_BUFFER = 1 << 16  # bytes read ahead in each column: as fast as a memory map, without its resident pages
@@ -60,7 +63,10 @@ class Log:
     def __init__(self, path: str | Path) -> None:
         self.path = str(path)
         self._fs, self._root = locate(path)
+        if isinstance(self._fs, pafs.LocalFileSystem):
+            recover(Path(self._root))
         self.info = read_info(self._fs, self._root)
+        self._compared = False
         self._parts = self._find_parts()
         self.items = self._item_features()
 
@@ -94,8 +100,12 @@ class Log:
         (user -1, context (n, 0), the rest as where the log has none). Candidates are always decoded: a slate
         and the features mean nothing without them. The arrays are the caller's own.
 
+        Every block is compared with its checksum as it is read, and the checksums with log.json. A log that has none
+        but a digest, as those of earlier versions, is compared with that first: one more pass.
+
         Raises a DataError that tells all problems of the first chunk that has any.
         """
+        self._compare_whole()
         report = Report(self.path)
         for chunk in self._stream(self._wanted(columns), chunk_bytes, multiple, report):
             report.raise_if_any()
@@ -108,11 +118,23 @@ class Log:
         for _ in self._stream(list(self.info.columns), 4 * BATCH_BYTES, 1, report, digest):
             pass
         if report.ok and self.info.digest and log_digest(digest, self.item_table()) != self.info.digest:
-            told = "the rounds or items are not those of the digest in log.json"
-            report.add(f"{self._root}/log.json", "digest", told, "write the log again")
+            report.add(f"{self._root}/log.json", "digest", _OTHER_DIGEST, "write the log again")
+
+    @cached_property
+    def identity(self) -> str:
+        """A name for all in the log that any result depends on: what reading compares the rounds and items with.
+
+        Of a log that carries its checksums this is a matter of log.json alone. Any other is read once, whole.
+        """
+        i = self.info
+        sizes = [i.rounds, i.items, i.users, i.d, i.m, i.p, i.C, i.L, i.order, i.propensities, i.click_model]
+        rounds = i.sums or self._whole_digest()
+        content = json.dumps([sizes, sorted(i.columns), self.sha256_of("items.parquet"), rounds], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()
 
     def prepare(self) -> None:
         """Compile what reading needs, or load it from disk: a third of a second that is not reading."""
+        checksum(np.zeros(1))
         if "slate" in self.info.columns:
             Checks(self.info, Report(self.path)).prepare()
 
@@ -120,6 +142,30 @@ class Log:
         """Decoded bytes of one round in a Chunk."""
         wanted = [name for name in self._wanted(columns) if name != "time"]
         return 8 + sum(8 * self._width(name) for name in wanted if name != "user")
+
+    def _compare_whole(self) -> None:
+        """Compare a log without checksums with its digest, if it has one; once."""
+        if self.info.digest and not self.info.sums and not self._compared:
+            self._whole_digest()
+
+    def _whole_digest(self) -> str:
+        """The digest of the rounds and items as they are; a DataError where log.json has another, or they are wrong."""
+        report, digest = Report(self.path), RoundsDigest(self.info.columns)
+        for _ in self._stream(list(self.info.columns), 4 * BATCH_BYTES, 1, report, digest):
+            report.raise_if_any()
+        found = log_digest(digest, self.item_table())
+        if self.info.digest and found != self.info.digest:
+            raise DataError(f"{self._root}/log.json: {_OTHER_DIGEST}. Fix: get or write the log again")
+        self._compared = True
+        return found
+
+    def sha256_of(self, name: str) -> str:
+        """sha256 of items.parquet or users.parquet, "" where there is none: of log.json, or else of the file."""
+        path = f"{self._root}/{name}"
+        if name in self.info.files or self._fs.get_file_info(path).type == pafs.FileType.NotFound:
+            return self.info.files.get(name, "")
+        with _damage_is_told(path), self._fs.open_input_stream(path) as stream:
+            return hashlib.sha256(stream.read()).hexdigest()
 
     def _width(self, name: str) -> int:
         width = COLUMNS[name].width
@@ -144,14 +190,18 @@ class Log:
             parts = sorted(found)
         if not parts:
             raise DataError(f"{single}: no such file. Fix: write the log again")
-        rows = 0
+        rows, sums = 0, []
         for part in parts:
             with self._parquet(part) as file:
                 self._check_schema(part, file.schema_arrow)
                 rows += file.metadata.num_rows
+                sums.append(_sums_in(file))
         if rows != self.info.rounds:
             told = f"{rows} rows, but log.json says {self.info.rounds} rounds"
             raise DataError(f"{parts[0]}: {told}. Fix: the file was cut or exchanged; write the log again")
+        if self.info.sums and seal_of_sums(sums) != self.info.sums:
+            raise DataError(f"{parts[0]}: {_DAMAGED.format('the rounds are not those that log.json was written with')}")
+        self._sums = dict(zip(parts, sums, strict=True))
         return parts
 
     def _check_schema(self, part: str, schema: pa.Schema) -> None:
@@ -207,11 +257,13 @@ class Log:
 
     def _checksums(self, part: str, file: pq.ParquetFile) -> dict[str, Iterator[int]] | None:
         """The checksums of a part: column -> a number for each block, in order; None where the log has none."""
-        if not self.info.block:
+        if not self.info.sums:
             return None
+        if _sums_in(file) != self._sums[part]:
+            raise DataError(f"{part}: the file was exchanged since the log was opened. Fix: run the command again")
         blocks = -(-file.metadata.num_rows // self.info.block)
         try:
-            sums = json.loads((file.metadata.metadata or {})[CHECKSUMS])
+            sums = json.loads(_sums_in(file))
             if all(len(sums[name]) == blocks for name in self.info.columns):
                 return {name: iter(sums[name]) for name in self.info.columns}
         except (KeyError, ValueError, TypeError) as error:
@@ -344,6 +396,7 @@ class Log:
         return result
 
 
+_OTHER_DIGEST = "the rounds or items are not those of the digest in log.json"
 _DAMAGED = "{}. Fix: the log is damaged or was changed by hand; get or write it again"
 
 
@@ -357,6 +410,11 @@ def _damage_is_told(path: str) -> Iterator[None]:
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         told = " ".join(str(error).split())
         raise DataError(f"{path}: cannot be decoded ({told}). Fix: the file is cut or damaged; get it again") from error
+
+
+def _sums_in(file: pq.ParquetFile) -> bytes:
+    """The checksums that a file of the rounds carries, as it has them; empty where it has none."""
+    return (file.metadata.metadata or {}).get(CHECKSUMS, b"")
 
 
 class _Batch(NamedTuple):

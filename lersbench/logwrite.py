@@ -20,7 +20,9 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from lersbench import leftovers
+from lersbench.checksums import checksum
 from lersbench.errors import ConfigError, DataError
+from lersbench.exchange import recover, take_the_place
 from lersbench.logcheck import Checks, Report
 from lersbench.logformat import (
     CHECKSUMS,
@@ -31,9 +33,10 @@ from lersbench.logformat import (
     LogInfo,
     RoundsDigest,
     block_rows,
-    checksum,
     locate,
     log_digest,
+    seal_of_sums,
+    sealed,
     stored_dtype,
 )
 from lersbench.logread import Log
@@ -75,6 +78,8 @@ def write(
     for option, value, choices in (("order", order, ORDERS), ("propensities", propensities, PROPENSITIES)):
         if value not in choices:
             raise ConfigError(f"{option} is {value!r}; choose one of {', '.join(choices)}")
+    if isinstance(fs, pafs.LocalFileSystem):
+        recover(Path(target))
     if fs.get_file_info(target).type != pafs.FileType.NotFound:
         if not overwrite:
             told = "exists already. Choose another folder, or replace it with --overwrite (overwrite=True in Python)"
@@ -104,7 +109,7 @@ def write(
                 files[file] = hashlib.sha256((stage / file).read_bytes()).hexdigest()
         stored_items = pq.read_table(stage / "items.parquet").to_pandas()
         info = dataclasses.replace(info, files=files, digest=log_digest(digest, stored_items))
-        (stage / "log.json").write_text(_to_json(info))
+        (stage / "log.json").write_text(sealed(info), encoding="utf-8")
     return Log(path)
 
 
@@ -122,7 +127,7 @@ def _write_rounds(
             rounds.add(chunk)
     if not rounds.rows:
         raise DataError(f"{file}: the log is empty. Fix: write at least one round")
-    return rounds.digest, dataclasses.replace(info, rounds=rounds.rows, block=rounds.block)
+    return rounds.digest, dataclasses.replace(info, rounds=rounds.rows, block=rounds.block, sums=rounds.seal)
 
 
 def _sizes(chunk: Mapping[str, Any], info: LogInfo, file: str) -> LogInfo:
@@ -156,7 +161,7 @@ class _Rounds:
     """rounds.parquet while it grows: whole row groups are written as soon as they are full."""
 
     def __init__(self, stage: Path, file: str, info: LogInfo) -> None:
-        self.info, self.file, self.rows = info, file, 0
+        self.info, self.file, self.rows, self.seal = info, file, 0, ""
         self.digest = RoundsDigest(info.columns)
         widths = {c: _width(c, info) for c in info.columns}
         row_bytes = sum(stored_dtype(c).itemsize * (1 if w is None else w) for c, w in widths.items())
@@ -250,7 +255,9 @@ class _Rounds:
             if kind is None:
                 if self._waiting_rows:
                     self._flush(self._waiting_rows)
-                self._writer.add_key_value_metadata({CHECKSUMS: json.dumps(self._sums).encode()})
+                sums = json.dumps(self._sums).encode()
+                self.seal = seal_of_sums([sums])
+                self._writer.add_key_value_metadata({CHECKSUMS: sums})
 
 
 def _as_array(values: Any, where: str) -> np.ndarray:
@@ -274,18 +281,6 @@ def _to_arrow(values: np.ndarray, kind: pa.DataType) -> pa.Array:
     if pa.types.is_fixed_size_list(kind):
         return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), type=kind)
     return pa.array(values).view(kind)
-
-
-def _to_json(info: LogInfo) -> str:
-    def plain(value: Any) -> Any:
-        if isinstance(value, np.generic | np.ndarray):
-            return value.tolist()
-        raise TypeError(f"{value!r} is a {type(value).__name__}")
-
-    try:
-        return json.dumps(dataclasses.asdict(info), indent=2, allow_nan=False, default=plain) + "\n"
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"provenance cannot be written as JSON: {error}") from error
 
 
 def _side_table(table: pd.DataFrame | int, key: str, file: str) -> pa.Table:
@@ -333,7 +328,7 @@ def _list_width(items: pa.Table) -> int:
 
 @contextmanager
 def _staged(fs: pafs.FileSystem, target: str) -> Iterator[Path]:
-    """A temporary folder that becomes `target` when all went well, and vanishes when not."""
+    """A temporary folder that becomes `target` when all went well, and vanishes when not; then what was there stays."""
     local = isinstance(fs, pafs.LocalFileSystem)
     parent = Path(target).parent if local else None
     if parent:
@@ -344,17 +339,33 @@ def _staged(fs: pafs.FileSystem, target: str) -> Iterator[Path]:
         stage.mkdir()
         yield stage
         if local:
-            if Path(target).exists():
-                Path(target).rename(Path(folder) / "old")
-            stage.rename(target)
+            take_the_place(stage, Path(target))
         else:
             _upload(stage, fs, target)
 
 
 def _upload(stage: Path, fs: pafs.FileSystem, target: str) -> None:
-    """Copy a log to a store, log.json last: without it there is no log."""
-    if fs.get_file_info(target).type != pafs.FileType.NotFound:
+    """Copy a log to a store, log.json last: without it there is no log.
+
+    A store cannot exchange folders. So a log that is there stays until the new one is whole beside it, under `.new`.
+    """
+    if fs.get_file_info(target).type == pafs.FileType.NotFound:
+        _copy_in(stage, fs, target)
+        return
+    beside = f"{target}.new"
+    if fs.get_file_info(beside).type != pafs.FileType.NotFound:
+        fs.delete_dir(beside)
+    _copy_in(stage, fs, beside)
+    try:
         fs.delete_dir(target)
+        _copy_in(stage, fs, target)
+    except BaseException as error:
+        told = f"{target} could not be replaced ({error}). The new log lies whole at {beside}"
+        raise DataError(f"{told}. Fix: move it to {target}, or run the same command again") from error
+    fs.delete_dir(beside)
+
+
+def _copy_in(stage: Path, fs: pafs.FileSystem, target: str) -> None:
     fs.create_dir(target, recursive=True)
     for source in sorted(stage.iterdir(), key=lambda file: file.name == "log.json"):
         with source.open("rb") as data, fs.open_output_stream(f"{target}/{source.name}") as out:

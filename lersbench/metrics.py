@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lersbench import ips
 from lersbench.jit import inlined, kernel
 
 TOPS = tuple(range(10, 101, 10))  # the shares of a ranking, in percent, at which HR is read
@@ -23,12 +24,6 @@ class Metric:
     unit: str  # "%" (stored as a share, shown as percent), "share" (shown as it is) or "count"
     better: str  # "higher", "lower" or "neither"
     source: str  # what it is, in one sentence
-
-    @property
-    def bounds(self) -> tuple[float, float]:
-        """The least and the most the metric can be."""
-        bounded = self.unit == "%" or self.name in ("entropy", "gini")
-        return 0.0, 1.0 if bounded else math.inf
 
 
 def _registry() -> dict[str, Metric]:
@@ -121,9 +116,10 @@ def _registry() -> dict[str, Metric]:
             "Mean cosine between the joint features of two items of a slate: low is diverse.",
         ),
     ]
-    for name, title, model in (
-        ("pbm_ips", "PBM-IPS", "position-based model"),
-        ("ubm_ips", "UBM-IPS", "user browsing model"),
+    for name, title, rests in (
+        ("pbm_ips", "PBM-IPS", "propensities under a fitted position-based model"),
+        ("ubm_ips", "UBM-IPS", "propensities under a fitted user browsing model"),
+        ("iips", "IIPS", "the propensities of items at positions (no click model; a click depends on both alone)"),
     ):
         found += [
             Metric(
@@ -131,14 +127,14 @@ def _registry() -> dict[str, Metric]:
                 f"{title} of CTR_sum",
                 "share",
                 "higher",
-                f"Clicks per round of the slates, by logged clicks and propensities under a fitted {model}.",
+                f"Clicks per round of the slates, by logged clicks and {rests}.",
             ),
             Metric(
                 f"{name}_se",
                 f"{title}, standard error",
                 "share",
                 "neither",
-                f"Of {name}, over the records.",
+                f"Of {name}, over the records; undefined while all are worth the same.",
             ),
             Metric(
                 f"{name}_ess",
@@ -146,6 +142,13 @@ def _registry() -> dict[str, Metric]:
                 "%",
                 "neither",
                 f"Effective sample size of {name}: (sum w)^2 / (n sum w^2) over the shown items.",
+            ),
+            Metric(
+                f"{name}_unsupported",
+                f"{title}, without support",
+                "%",
+                "neither",
+                f"Shown items that the logging policy can never have had examined: {name} leaves out what they earn.",
             ),
         ]
     found += [
@@ -212,16 +215,16 @@ NAMES = tuple(METRICS)
 # Running sums.
 ROUNDS, REVEALED, CLICKS, SETS, REGRET, FALSE, LIKES, TOP20, TOP20_PUBLISHED, DISTINCT, HITS = range(11)
 EXPECTED, EXPECTED_SET, REGRET_SET, SIMILARITY = range(11, 15)
-PBM, UBM = 15, 19  # each: sum of the values of the slates, of their squares, of the weights, of their squares
-RECOMMENDED, TOP_LIKED = 23, 24  # rounds with a recommendation, right or wrong; with a liked first item
-SUMS = 25
+PBM, UBM, IIPS = 15, 15 + ips.SUMS, 15 + 2 * ips.SUMS  # the sums of `ips` for each of the estimators
+RECOMMENDED, TOP_LIKED = 15 + 3 * ips.SUMS, 16 + 3 * ips.SUMS  # rounds with a recommendation; with a liked first item
+SUMS = 17 + 3 * ips.SUMS
 # Columns of the curve, in the order of NAMES; the two HR families follow.
 (CTR, CTR_SUM, CTR_SET, MISSES, REGRET_AT, REGRET_PUB, COVERAGE, DIVERSITY, ENTROPY, GINI, HR20, HR20_PUB, MATCHES) = (
     range(13)
 )
-EXPECTED_SUM_AT, EXPECTED_SET_AT, REGRET_SET_AT, SIMILARITY_AT, PBM_AT, UBM_AT = 13, 14, 15, 16, 17, 20
-RECOMMEND_AT = 23  # ratio, accuracy, precision, recall
-HR, HR_PUB = 27, 27 + len(TOPS)
+EXPECTED_SUM_AT, EXPECTED_SET_AT, REGRET_SET_AT, SIMILARITY_AT, PBM_AT, UBM_AT, IIPS_AT = 13, 14, 15, 16, 17, 21, 25
+RECOMMEND_AT = 29  # ratio, accuracy, precision, recall
+HR, HR_PUB = 33, 33 + len(TOPS)
 
 
 class Meter(NamedTuple):
@@ -378,19 +381,8 @@ def count_ips(
     exposure: np.ndarray,
     clip: float,
 ) -> None:
-    """Add the inverse-propensity value of a slate to the four sums from `first` on (PBM or UBM).
-
-    A candidate's weight is P(examined) at the place the policy gives it, `examined` (K,), over P(examined) under the
-    logging policy, `exposure` (C,), at most `clip`; `clicks` (C,) are the logged ones.
-    """
-    value = 0.0
-    for k in range(slate.shape[0]):
-        weight = min(examined[k] / exposure[slate[k]], clip)
-        value += weight * clicks[slate[k]]
-        meter.sums[first + 2] += weight
-        meter.sums[first + 3] += weight * weight
-    meter.sums[first] += value
-    meter.sums[first + 1] += value * value
+    """Add the inverse-propensity value of a slate to the sums from `first` on (PBM, UBM or IIPS); see `ips.add`."""
+    ips.add(meter.sums[first : first + ips.SUMS], slate, examined, exposure, clicks, clip)
 
 
 @kernel
@@ -547,8 +539,9 @@ def _read(meter: Meter, out: np.ndarray, ranked: bool, known: bool, replayed: bo
         out[REGRET_SET_AT] = sums[REGRET_SET]
     if sums[SIMILARITY] != 0.0:
         out[SIMILARITY_AT] = sums[SIMILARITY] / rounds
-    _read_ips(sums[PBM : PBM + 4], rounds, sums[REVEALED], out[PBM_AT : PBM_AT + 3])
-    _read_ips(sums[UBM : UBM + 4], rounds, sums[REVEALED], out[UBM_AT : UBM_AT + 3])
+    ips.summarise(sums[PBM : PBM + ips.SUMS], sums[REVEALED], out[PBM_AT : PBM_AT + 4])
+    ips.summarise(sums[UBM : UBM + ips.SUMS], sums[REVEALED], out[UBM_AT : UBM_AT + 4])
+    ips.summarise(sums[IIPS : IIPS + ips.SUMS], sums[REVEALED], out[IIPS_AT : IIPS_AT + 4])
     if silent:
         _read_recommendations(sums, out[RECOMMEND_AT : RECOMMEND_AT + 4])
     out[DIVERSITY] = sums[DISTINCT] / meter.shown.shape[0]
@@ -574,16 +567,6 @@ def _read_recommendations(sums: np.ndarray, out: np.ndarray) -> None:
         out[2] = right / sums[RECOMMENDED]
     if sums[TOP_LIKED] > 0:
         out[3] = right / sums[TOP_LIKED]
-
-
-@kernel
-def _read_ips(sums: np.ndarray, rounds: float, shown: float, out: np.ndarray) -> None:
-    """Value, standard error and effective share of a sample from the four sums; nothing where nothing was weighed."""
-    if sums[3] == 0.0:
-        return
-    out[0] = sums[0] / rounds
-    out[1] = math.sqrt(max(0.0, sums[1] / rounds - out[0] * out[0]) / rounds)
-    out[2] = sums[2] * sums[2] / sums[3] / shown
 
 
 @kernel

@@ -20,9 +20,7 @@ from matplotlib.lines import Line2D
 
 from lersbench import crowds, lersfigures, logfigures, sweeps
 from lersbench.drawing import (
-    FULL,
     LESS,
-    RESAMPLES,
     STYLE,
     Band,
     Bands,
@@ -50,7 +48,17 @@ from lersbench.drawing import (
     typical,
 )
 from lersbench.errors import ConfigError
-from lersbench.leaderboard import Results, board, decimals, known_metric, number, own_baseline, scale, suggestion
+from lersbench.leaderboard import (
+    CURVE_RESAMPLES,
+    MISSING,
+    Results,
+    board,
+    decimals,
+    known_metric,
+    number,
+    scale,
+    suggestion,
+)
 from lersbench.lifts import representatives
 from lersbench.metrics import METRICS, Metric
 from lersbench.statistics import interval
@@ -93,9 +101,9 @@ def curve_bands(results: Results, metrics: Iterable[str], policies: Sequence[str
                 continue
             if len(values) > POINTS:
                 values = values.iloc[np.unique(np.linspace(0, len(values) - 1, POINTS).round().astype(int))]
-            bounds = METRICS[metric].bounds
-            band = interval(values.to_numpy().T, results.replicates, resamples=RESAMPLES, bounds=bounds)
-            found.setdefault((str(variant), metric), {})[str(policy)] = Band(values.index.to_numpy(), *band)
+            at = values.index.to_numpy()
+            band = results.interval(str(variant), str(policy), METRICS[metric], values.to_numpy().T, at)
+            found.setdefault((str(variant), metric), {})[str(policy)] = Band(at, *band)
     return dict(found)
 
 
@@ -108,7 +116,7 @@ def regret_less_baseline(results: Results, policies: Sequence[str]) -> dict[tupl
         feedback, known = results.feedback(str(variant)), set(part["policy"])
         bands = {}
         for policy in (policy for policy in policies if policy in known):
-            base = own_baseline(results.scenario.get("baseline"), feedback[policy], known)
+            base = results.baseline_label(str(variant), feedback[policy])
             if base not in known:
                 continue
             gain = pd.DataFrame(values[policy] - values[base]).dropna(axis=1, how="all")
@@ -116,9 +124,9 @@ def regret_less_baseline(results: Results, policies: Sequence[str]) -> dict[tupl
                 continue
             if len(gain) > POINTS:
                 gain = gain.iloc[np.unique(np.linspace(0, len(gain) - 1, POINTS).round().astype(int))]
-            bands[policy] = Band(
-                gain.index.to_numpy(), *interval(gain.to_numpy().T, results.replicates, resamples=RESAMPLES)
-            )
+            floor = results.floor(str(variant), [policy, str(base)], LESS)
+            band = interval(gain.to_numpy().T, results.replicates, resamples=CURVE_RESAMPLES, floor=floor)
+            bands[policy] = Band(gain.index.to_numpy(), *band)
         if bands:
             found[str(variant), LESS.name] = bands
     return found
@@ -140,8 +148,7 @@ def hit_bands(results: Results, family: str, variant: str, policies: Sequence[st
     for policy in policies:
         if all(policy in tables[top] and not np.isnan(tables[top][policy]).all() for top in tops):
             values = np.stack([tables[top][policy] for top in tops], axis=1)
-            band = interval(values, results.replicates, resamples=RESAMPLES, bounds=(0.0, 1.0))
-            found[policy] = Band(np.array(tops), *band)
+            found[policy] = Band(np.array(tops), *results.interval(variant, policy, METRICS["hr@20"], values))
     return found
 
 
@@ -262,50 +269,55 @@ def hit_ratio(results: Results, policies: Sequence[str]) -> Figure:
 
 
 def forest(results: Results, name: str, policies: Sequence[str]) -> Figure:
-    """Final values of the metric `name` with their intervals, best on top, and the rank range of each policy."""
+    """Final values of the metric `name` with their intervals, a panel a ranking, best on top, with the rank ranges."""
     metric = known_metric(results, name)
     frame = board(results, name, [], None).frame if metric.better != "neither" else _unranked(results, metric)
-    cases = drawn_cases(results)
-    frame = frame[frame["policy"].isin(policies) & frame["variant"].isin([case.variant for case in cases])]
-    counts = frame.groupby("variant")["policy"].size()
+    frame = frame[frame["policy"].isin(policies)]
+    cases = {case.variant: case for case in drawn_cases(results)}
+    panels = {
+        (variant, kind): rows
+        for variant, kind in results.boards
+        if variant in cases and len(rows := frame[(frame["variant"] == variant) & (frame["feedback"] == kind)])
+    }
     look = looks(results)
-    hollow = any(look[policy]["linestyle"] == FULL for policy in frame["policy"])
-    size = (4.6 if len(counts) == 1 else 3.4, 0.75 + 0.235 * counts.max())
-    figure, axes = grid(
-        len(counts),
-        _columns(len(counts), [name]),
-        size,
-        f"{metric.title}, final values",
-        results,
-        [*(["Open circles: full feedback."] if hollow else []), *foot(results), *_rank_note(metric)],
-        0.4,
-    )
-    for ax, case in zip(axes, cases, strict=True):
-        rows = frame[frame["variant"] == case.variant]
+    size = (4.6 if len(panels) == 1 else 3.4, 0.75 + 0.235 * max(map(len, panels.values())))
+    notes = [*foot(results), *_rank_note(metric), *_same_note(frame)]
+    columns = _columns(len(panels), [name])
+    figure, axes = grid(len(panels), columns, size, f"{metric.title}, final values", results, notes, 0.4)
+    for ax, ((variant, kind), rows) in zip(axes, panels.items(), strict=True):
         shown = (rows[["mean", "low", "high"]] * scale(metric)).to_numpy()
         for y, (policy, rank, (mean, low, high)) in enumerate(zip(rows["policy"], rows["rank"], shown, strict=True)):
             colour = look[policy]["color"]
             ax.plot([low, high], [y, y], color=colour, lw=1.8, solid_capstyle="butt")
-            ax.plot(mean, y, "o", color=colour, mfc="white" if look[policy]["linestyle"] == FULL else colour, ms=5)
+            ax.plot(mean, y, "o", color=colour, ms=5)
             ax.text(1.02, y, rank, transform=ax.get_yaxis_transform(), va="center", fontsize=9, color="0.3")
-        ax.set_yticks(range(len(rows)), [label(results, policy) for policy in rows["policy"]])
+        names = [label(results, policy).removesuffix(f" ({kind})") for policy in rows["policy"]]
+        ax.set_yticks(range(len(rows)), names)
         ax.set_ylim(len(rows) - 0.4, -0.6)
         ax.tick_params(axis="y", length=0)
         ax.grid(axis="x", color="0.92", lw=0.8)
         ax.set_axisbelow(True)
         ax.set_xlabel(axis_title(metric))
-        ax.set_title(case.in_words(), loc="right", fontsize=9)  # narrow axes: at the left is the room of the labels
-        if metric.better != "neither" and len(counts) == 1:
+        head = [cases[variant].in_words(), f"{kind} feedback" if results.mixed else ""]
+        # at the right, for narrow axes: at the left is the room of the labels
+        ax.set_title(", ".join(filter(None, head)), loc="right", fontsize=9)
+        if metric.better != "neither" and len(panels) == 1:
             ax.text(1.02, -0.75, "rank", transform=ax.get_yaxis_transform(), va="bottom", fontsize=9, color="0.3")
     return figure
 
 
 def _rank_note(metric: Metric) -> list[str]:
-    return (
-        []
-        if metric.better == "neither"
-        else ["At the right the best and the worst rank that the data allow (paired t tests, Holm's correction, 5 %)."]
-    )
+    if metric.better == "neither":
+        return []
+    return [
+        "At the right the best and the worst rank within its regime that the data allow a contender (paired t tests, "
+        f"Holm's correction over its pairs, 5 %; {MISSING}: too few seeds to say)."
+    ]
+
+
+def _same_note(frame: pd.DataFrame) -> list[str]:
+    told = "Without a bar: the same in every seed, since nothing is drawn."
+    return [told] if frame["same_in_every_seed"].any() else []
 
 
 def _unranked(results: Results, metric: Metric) -> pd.DataFrame:
@@ -315,7 +327,9 @@ def _unranked(results: Results, metric: Metric) -> pd.DataFrame:
             "variant": variant,
             "policy": policy,
             "rank": "",
-            **interval(values, results.replicates, bounds=metric.bounds)._asdict(),
+            "feedback": results.feedback(variant)[policy],
+            "same_in_every_seed": policy in results.steady[variant],
+            **results.interval(variant, policy, metric, values)._asdict(),
         }
         for variant in results.variants
         for policy, values in results.finals(variant, metric.name).items()

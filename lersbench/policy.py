@@ -81,6 +81,12 @@ class Policy:
     """A round whose top score is below this counts as "nothing recommended" in `regret_published` and the
     recommend metrics."""
 
+    files: ClassVar[tuple[str, ...]] = ()
+    """Files (or folders) that the policy reads, by the names it opens them with or as they lie beside its module. Their
+    content is part of what its result is known by, so a changed file is played anew. Files that a hyper-parameter
+    names are found without being declared here; what else is read (an address, the environment) is not watched.
+    """
+
     apart: ClassVar[bool] = False
     """Contenders of this policy play in processes of their own: their libraries share one badly. Those of policies from
     outside the package do so in any case."""
@@ -263,5 +269,7 @@ def _typed(owner: str, key: str, value: Any, kind: Any) -> Any:
         return value
     if isinstance(value, bool) and bool in kinds:
         return value
+    if isinstance(value, str) and Path in kinds:
+        return Path(value)
     names = " or ".join(getattr(k, "__name__", str(k)) for k in kinds)
     raise ConfigError(f"{owner}: '{key}' takes {names}, not {value!r}.")

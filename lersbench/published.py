@@ -22,7 +22,7 @@ import pandas as pd
 from lersbench.leaderboard import MISSING, Results, decimals, number, place_in_words, regime_label, scale
 from lersbench.metrics import METRICS, TOPS
 from lersbench.pages import Block, Heading, Items, Table, Text
-from lersbench.statistics import LEVEL, interval, p_value
+from lersbench.statistics import LEVEL, p_value
 
 SOUND = {  # the same question asked without the flaw of the published metric
     "regret_published": "misses",
@@ -67,8 +67,8 @@ class Pair(NamedTuple):
     second: str
     published: float
     here: float  # mean over the seeds that both have
-    p: float  # of the two-sided paired t test, not corrected for the number of pairs
-    verdict: str  # "undecided" where p is above 5 %, or else "same" or "reversed"
+    p: float  # of the two-sided paired t test, not corrected for the number of pairs; NaN where there is none
+    verdict: str  # "undecided" where p is above 5 % or there is none, or else "same" or "reversed"
 
 
 class Order(NamedTuple):
@@ -152,7 +152,7 @@ def _beside(results: Results) -> list[Beside]:
         measure, finals = METRICS[protocol.metric], results.finals(variant, protocol.metric)
         for policy, value, feedback, label in _rows(results, variant, metric, protocol):
             own = finals.get(label, np.empty(0))
-            ends = interval(own, results.replicates, bounds=measure.bounds)
+            ends = results.interval(variant, label, measure, own)
             mean, low, high = (float(end) * scale(measure) for end in ends)
             head = (variant, metric, policy, value, protocol.title, measure.name, feedback)
             found.append(Beside(*head, mean, low, high, len(own)))
@@ -169,8 +169,9 @@ def _pairs(results: Results) -> list[Pair]:
             difference = (values.loc[a] - values.loc[b]).dropna().to_numpy()
             if more == less or not difference.size:
                 continue
-            p, here = p_value(difference, results.replicates), float(difference.mean())
-            verdict = "undecided" if p > 1 - LEVEL else "same" if here > 0 else "reversed"
+            floor = results.floor(variant, [a, b], measure)
+            p, here = p_value(difference, results.replicates, floor), float(difference.mean())
+            verdict = "undecided" if not p <= 1 - LEVEL else "same" if here > 0 else "reversed"
             head = (variant, metric, protocol.title, first, second, more - less)
             found.append(Pair(*head, here * scale(measure), p, verdict))
     return found

@@ -46,6 +46,7 @@ class Logger(NamedTuple):
         np.ndarray
     )  # (2, n, C) P(the candidate is examined) under the logging policy, by PBM and UBM; or (2, 0, C)
     clip: float  # the largest weight of a record
+    placed: np.ndarray  # (n, C) P(the candidate is logged where it was) under the logging policy, or (0, C)
 
 
 class Rows(NamedTuple):
@@ -211,17 +212,28 @@ def weigh(
     row: int,
     candidates: np.ndarray,
     clicks: np.ndarray,
+    logged: np.ndarray,
     slate: np.ndarray,
     own: bool,
     visit: Visit,
 ) -> None:
-    """Add what the logged `clicks` (C,) and propensities say of a slate, by both click models.
+    """Add what the logged `clicks` (C,) and propensities say of a slate: by position, and by click models if fitted.
+
+    `logged` (L,) is the candidate at each position of the log.
 
     Where the slate is the logged one (`own`) it depends on what was logged, and only its clicks as they are can speak.
     """
+    fitted = logger.exposure.shape[1] > 0
     if own:
-        metrics.count_ips(meter, metrics.PBM, slate, clicks, visit.ones, visit.ones, 1.0)
-        metrics.count_ips(meter, metrics.UBM, slate, clicks, visit.ones, visit.ones, 1.0)
+        metrics.count_ips(meter, metrics.IIPS, slate, clicks, visit.ones, visit.ones, 1.0)
+        if fitted:
+            metrics.count_ips(meter, metrics.PBM, slate, clicks, visit.ones, visit.ones, 1.0)
+            metrics.count_ips(meter, metrics.UBM, slate, clicks, visit.ones, visit.ones, 1.0)
+        return
+    for k in range(slate.shape[0]):
+        visit.examined[k] = 1.0 if slate[k] == logged[k] else 0.0
+    metrics.count_ips(meter, metrics.IIPS, slate, clicks, visit.examined, logger.placed[row], logger.clip)
+    if not fitted:
         return
     metrics.count_ips(meter, metrics.PBM, slate, clicks, logger.examination, logger.exposure[0, row], logger.clip)
     for k in range(slate.shape[0]):
@@ -257,7 +269,17 @@ def count(
         for k in range(slate.shape[0]):
             rewards[k] = rows.rewards[row, k if protocol.replay else slate[k]]
     if protocol.weighed:
-        weigh(meter, rows.logger, row, round.candidates, rows.rewards[row], slate, protocol.own, scratch.visit)
+        weigh(
+            meter,
+            rows.logger,
+            row,
+            round.candidates,
+            rows.rewards[row],
+            rows.slate[row],
+            slate,
+            protocol.own,
+            scratch.visit,
+        )
     if protocol.similar:
         metrics.count_similarity(meter, round.features, slate, scratch.visit.total)
     first, last = rows.liked_from[row], rows.liked_from[row + 1]
@@ -590,8 +612,9 @@ class Known(NamedTuple):
     logger: Logger  # the fitted click models; exposures are filled in chunk by chunk
     examination: np.ndarray  # (L,) what policies are told of them, see policy.Spec; or (0,)
     examination_after: np.ndarray  # (L, L + 1), or (0, 0)
-    uniform: bool = False  # the logged list is a uniformly random order of all candidates
+    uniform: bool = False  # the logged list is a uniformly random order of its items
     scales: Scales = PLAIN  # what context and joint features are standardised by
+    scored: bool = True  # scores, where the log has them, tell the probability of every order of the candidates
 
 
 def known_of(items: np.ndarray, n_items: int, family: np.ndarray | None = None) -> Known:
@@ -599,7 +622,7 @@ def known_of(items: np.ndarray, n_items: int, family: np.ndarray | None = None) 
     none = np.zeros(0)
     alone = np.arange(n_items) if family is None else family
     model = ClickModel(np.zeros((0, 1)), none, 1.0)
-    logger = Logger(none, np.zeros((0, 0)), none, np.zeros((2, 0, 0)), np.inf)
+    logger = Logger(none, np.zeros((0, 0)), none, np.zeros((2, 0, 0)), np.inf, np.zeros((0, 0)))
     return Known(items, alone, model, logger, none, np.zeros((0, 0)))
 
 
@@ -651,7 +674,7 @@ def rows_of(
         *_liked(rewards if likes else rewards[:0], n),
         np.empty(0, np.int32),
         _users(known, attraction, candidates, slate),
-        _logger(known, scores, candidates, n),
+        _logger(known, feedback, scores, candidates, shown),
     )
 
 
@@ -661,6 +684,7 @@ def as_logged(rows: Rows) -> Rows:
     rewards, exposure = _pick(rows.rewards, order, n), rows.logger.exposure
     if exposure.shape[1]:
         exposure = np.stack([_pick(one, order, n) for one in exposure])
+    placed = _pick(rows.logger.placed, order, n)
     liked_from, liked = _liked(rewards if rows.liked.size else rewards[:0], n)
     return rows._replace(
         candidates=_pick(rows.candidates, order, n),
@@ -671,7 +695,7 @@ def as_logged(rows: Rows) -> Rows:
         users=rows.users._replace(attraction=_pick(rows.users.attraction, order, n)),
         liked_from=liked_from,
         liked=liked,
-        logger=rows.logger._replace(exposure=exposure),
+        logger=rows.logger._replace(exposure=exposure, placed=placed),
     )
 
 
@@ -745,17 +769,29 @@ def best_values(
         out[row, 0], out[row, 1] = expected(weights, goes_on, shown, reached, examined)
 
 
-def _logger(known: Known, scores: np.ndarray, candidates: np.ndarray, n: int) -> Logger:
-    """The fitted click model with the exposures of a chunk; `scores` (n, C) are the logging policy's."""
-    told = known.logger
+def _logger(known: Known, feedback: str, scores: np.ndarray, candidates: np.ndarray, logged: np.ndarray) -> Logger:
+    """The fitted click models with the propensities of a chunk, which only re-ranked logged lists are weighed by.
+
+    `scores` (n, C) are the logging policy's; `logged` (n, L) is the candidate at each position of the log.
+    """
+    shape, fitted = (len(logged), candidates.shape[1]), known.logger
+    logger = fitted._replace(exposure=np.zeros((2, 0, shape[1])), placed=np.zeros((0, shape[1])))
+    if feedback != "logged":
+        return logger
     if known.uniform:
-        scores = np.zeros((n, candidates.shape[1]))
-    if not scores.shape[0] or not told.examination.shape[0]:
-        return told._replace(exposure=np.zeros((2, 0, candidates.shape[1])))
-    attraction = told.attraction[np.broadcast_to(candidates, scores.shape)]
-    by_position = propensity.exposures(pbm(told.examination), scores)
-    after_clicks = propensity.exposures(ubm(told.after), scores, attraction)
-    return told._replace(exposure=np.stack([by_position, after_clicks]))
+        logger = logger._replace(placed=np.full(shape, 1.0 / shape[1]))
+    elif scores.shape[0] and known.scored:
+        at = np.argsort(logged, axis=1)[:, :, None]  # the position of each candidate
+        logger = logger._replace(placed=np.take_along_axis(propensity.placements(scores), at, axis=2)[:, :, 0])
+    if not logger.placed.shape[0] or not fitted.examination.shape[0]:
+        return logger
+    models = pbm(fitted.examination), ubm(fitted.after)
+    attraction = fitted.attraction[np.broadcast_to(candidates, shape)]
+    if known.uniform:
+        both = [propensity.uniform_exposures(model, attraction) for model in models]
+    else:
+        both = [propensity.exposures(model, scores, attraction) for model in models]
+    return logger._replace(exposure=np.stack(both))
 
 
 def _best(value: np.ndarray, slate: int) -> np.ndarray:

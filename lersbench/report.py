@@ -21,10 +21,11 @@ from lersbench.leaderboard import (
     board,
     cells,
     conclusion,
-    data_in_words,
     decimals,
+    headings,
     interval_in_words,
     legend,
+    missing,
     number,
     place_in_words,
     scale,
@@ -63,7 +64,7 @@ def write(results: Results, folder: str | Path | None = None, figures: Sequence[
 def document(results: Results, figures: Sequence[Path]) -> list[Block]:
     """The whole report as blocks; `figures` are the files that `draw_all` returned."""
     ranking = board(results)
-    blocks: list[Block] = [Heading(1, results.title), *in_short(ranking)]
+    blocks: list[Block] = [Heading(1, results.title), *map(Text, missing(results)), *in_short(ranking)]
     if results.scenario.get("description"):
         blocks.append(Text(results.scenario["description"]))
     blocks += [Heading(2, "What was run"), *_protocol(results), Heading(2, "Leaderboard"), *main_tables(ranking)]
@@ -78,7 +79,7 @@ def document(results: Results, figures: Sequence[Path]) -> list[Block]:
 
 
 def in_short(ranking: Board) -> list[Block]:
-    """What the run comes to: a sentence or two a case, and one for every comparison of protocols."""
+    """What the run comes to: a sentence or two a ranking, bandits first, and one for every comparison of protocols."""
     results = ranking.results
     found = conclusion(ranking, [case.variant for case in drawn_cases(results)])
     found += [*findings.verdicts(results), *published.verdict(results)]
@@ -86,9 +87,10 @@ def in_short(ranking: Board) -> list[Block]:
         return []
     if results.mixed:
         found.append(
-            "Feedback regimes are mixed here, so a lead may be owed to what a policy was told: see the warning below."
+            "Feedback regimes are ranked apart: a policy that is told more is ahead for that reason alone. What can be "
+            "deployed is a bandit."
         )
-    return [Text(" ".join(found)) if len(results.variants) == 1 else Items(found)]
+    return [Text(" ".join(found)) if len(results.boards) == 1 else Items(found)]
 
 
 def _protocol(results: Results) -> list[Block]:
@@ -149,10 +151,12 @@ def main_tables(ranking: Board) -> list[Block]:
     cases = drawn_cases(results)
     if len(cases) < len(results.variants):
         blocks.append(Text(f"Of {len(results.slates)} slate sizes two are shown; `lersbench leaderboard` has all."))
-    for variant in (case.variant for case in cases):
-        head, rows = cells(ranking, variant)
-        blocks += [Text(f"{place_in_words(results, variant)}{data_in_words(results, variant)}.")]
-        blocks += [Table(head, rows, words=3)]
+    drawn = {case.variant for case in cases}
+    for variant, kind in ranking.tables:
+        if variant in drawn:
+            head, rows = cells(ranking, variant, kind)
+            blocks += [Text(f"{line}.") for line in headings(ranking, variant, kind)]
+            blocks += [Table(head, rows, words=3)]
     return [*blocks, Items([*(f"Warning: {line}" for line in ranking.warnings), *legend(ranking)])]
 
 
@@ -207,10 +211,10 @@ def _few_seeds(results: Results) -> list[str]:
 
 
 def _wide_intervals(ranking: Board) -> list[str]:
-    """For every variant whose best policy is known to no better than WIDE: the interval and what would narrow it."""
+    """For every ranking whose best policy is known to no better than WIDE: the interval and what would narrow it."""
     results, metric, lines = ranking.results, ranking.metric, []
-    for variant in results.variants:
-        best = ranking.frame[ranking.frame["variant"] == variant].iloc[0]
+    for variant, kind in ranking.tables:
+        best = ranking.rows(variant, kind).iloc[0]
         half = (best["high"] - best["low"]) / 2
         if not math.isfinite(half) or half <= WIDE * abs(best["mean"]):
             continue

@@ -6,7 +6,9 @@ import datetime
 import json
 import os
 import platform
-from collections import defaultdict
+import shutil
+from collections import Counter, defaultdict
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lersbench import scenario, store
+from lersbench import lastrun, scenario, store
 from lersbench.log import Log
 from lersbench.session import Job
 from lersbench.sources import closure
@@ -33,6 +35,8 @@ CURVES = pa.schema(
     }
 )
 SUMMARY = CURVES.remove(CURVES.get_field_index("round"))
+TABLES = ("curves.parquet", "summary.parquet")
+
 Speed = dict[tuple[str, str], list[tuple[int, float]]]  # rounds and seconds of each replicate, by policy and feedback
 
 
@@ -45,24 +49,58 @@ def assemble(
     seconds: dict[str, float],
     new: set[str],
     threads: int,
+    lacking: dict[str, list[Job]],
 ) -> Path:
     """Put the contenders together as one run; an earlier run where nothing has changed since and it is whole.
 
     `new` are the keys of the jobs that were played just now, in `seconds`; `logs` the log of each case and what was
-    found in it.
+    found in it; `lacking` the jobs that are not among them, by why: "unfinished", "failed".
     """
-    name = store.digest([*sorted(job.key for job in jobs), scenario.as_json(chosen)])[:8]
+    missing = {why: _by_label(some) for why, some in lacking.items() if some}
+    name = store.digest([*sorted(job.key for job in jobs), scenario.as_json(chosen), *([missing] if missing else [])])
+    name = name[:8]
     for same in sorted(folder.glob(f"*-{name}"), reverse=True):
         if not new and _is_whole(same):
-            (same / "run.json").touch()  # the last run is the one whose run.json is newest
+            lastrun.remember(same)
             return same
     run = folder / f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}-{name}"
     with store.replacing(run) as temporary:
         temporary.mkdir(parents=True)
         speed = _write(jobs, kept, temporary)
-        about = _about(chosen, jobs, logs, seconds, new, threads, speed)
+        about = _about(chosen, jobs, logs, seconds, new, threads, speed) | missing
+        about["tables"] = {file: store.file_digest([temporary / file]) for file in TABLES}
         (temporary / "run.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    lastrun.remember(run)
     return run
+
+
+def remove_unfinished(folder: Path, but: Path) -> None:
+    """Remove the runs of a scenario that were shown halfway; one that has all contenders has come after them."""
+    for path in folder.glob("*/run.json"):
+        if path.parent != but and not path.parent.name.startswith(".") and _said(path).get("unfinished"):
+            with suppress(FileNotFoundError):  # another process has done it
+                shutil.rmtree(path.parent)
+
+
+def files_read(folder: Path) -> dict[str, dict[str, str]]:
+    """The files that the policies of the last run of a scenario read: label -> name -> sha256; {} where it has none."""
+    runs = [path.parent for path in folder.glob("*/run.json") if not path.parent.name.startswith(".")]
+    return _said(lastrun.last_of(runs) / "run.json").get("files", {}) if runs else {}
+
+
+def _said(path: Path) -> dict[str, Any]:
+    """What a run.json says; {} where it is damaged, which whoever shows the run tells."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _by_label(jobs: list[Job]) -> list[str]:
+    """The contenders in words, a policy each: "neural-ucb (3 seeds)"."""
+    seeds = Counter(" ".join(filter(None, [job.entry.label, job.variant])) for job in jobs)
+    return [f"{label} ({count} seed{'s' * (count > 1)})" for label, count in seeds.items()]
 
 
 def _write(jobs: list[Job], kept: store.Store, folder: Path) -> Speed:
@@ -158,6 +196,8 @@ def _about(
             "BLAS": _blas(),
         },
         "sources": {job.entry.label: store.file_digest(closure(type(job.entry.policy).__module__)) for job in jobs},
+        "torch_policies": sorted({job.entry.label for job in jobs if job.entry.policy.apart}),
+        "files": {job.entry.label: dict(job.basis[-1].files) for job in jobs if job.basis and job.basis[-1].files},
         "contenders": {job.key: [job.variant, job.entry.label, job.feedback, job.seed] for job in jobs},
         "seconds": {name: round(value, 6) for name, value in seconds.items()},
         "rounds_per_second": _rate(jobs, new, speed, seconds),

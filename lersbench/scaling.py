@@ -20,7 +20,10 @@ RANGE = 1e6  # a column this many times as large as another: the same ridge cann
 LOOK_BYTES = 8 << 20  # of a log, to look at its columns before it is played
 READ_BYTES = 8 << 20
 
-FIX = 'Fix: leave out a column that only numbers things, bring columns to a size near 1, or set [replay] scale = "standard"'
+FIX = (
+    "Fix: leave out a column that only numbers things, bring columns to a size near 1, or set [replay] scale = "
+    '"standard"'
+)
 
 
 class Columns(NamedTuple):
@@ -117,7 +120,7 @@ def _sizes(context: np.ndarray, features: np.ndarray, items: np.ndarray) -> Iter
 
 
 def _named(log: Log, column: str) -> str:
-    """A column such as "context[2]", with the name it had in the file that the log was made from, where that is known."""
+    """A column such as "context[2]", with its name in the file that the log was made from, where that is known."""
     kind, _, number = column.rstrip("]").partition("[")
     names = log.info.provenance.get(kind)
     known = isinstance(names, list) and int(number) < len(names)
@@ -135,9 +138,12 @@ def warning(log: Log, items: np.ndarray) -> str:
         return ""
     (small, least), (large, most) = found[0], found[-1]
     if most > LARGE:
-        what = f"{_named(log, large)} reaches {most:.3g}: linear policies lose the digits of their estimates at about that size"
+        what = (
+            f"{_named(log, large)} reaches {most:.3g}: at such sizes linear policies lose the digits of their estimates"
+        )
     elif most > RANGE * least:
-        what = f"{_named(log, large)} reaches {most:.3g} and {_named(log, small)} only {least:.3g}: one ridge cannot suit both"
+        sizes = f"{_named(log, large)} reaches {most:.3g} and {_named(log, small)} only {least:.3g}"
+        what = f"{sizes}: one ridge cannot suit both"
     else:
         return ""
     return f"Warning: in log '{log.info.name}' {what}. {FIX}"

@@ -82,8 +82,8 @@ class Replay(_Strict):
     def _scaled_by_the_past(self) -> Replay:
         if self.scale == "standard" and self.fit < 2:
             raise ValueError(
-                f"scale = 'standard' takes means and deviations from the first rounds, which are not replayed, but fit = "
-                f"{self.fit}; set [replay] fit to some of the log, such as a tenth"
+                "scale = 'standard' takes means and deviations from the first rounds, which are not replayed, but "
+                f"fit = {self.fit}; set [replay] fit to some of the log, such as a tenth"
             )
         return self
 
@@ -159,7 +159,9 @@ class Entry:
 
     @property
     def params(self) -> dict[str, Any]:
-        return asdict(self.policy)  # type: ignore[call-overload]
+        """The hyper-parameters as JSON has them: a path is its text."""
+        told = asdict(self.policy)  # type: ignore[call-overload]
+        return {key: str(value) if isinstance(value, Path) else value for key, value in told.items()}
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ class Job:
     entry: scenario.Entry
     case: scenario.Case
     seed: int
+    basis: tuple[Any, ...] = ()  # engine, log and `inputs.Inputs` that the key was made of
 
     @property
     def feedback(self) -> str:
@@ -267,7 +268,7 @@ class Session:
         told = self.chosen.replay
         users, items = told.interactions if told.interactions and composed else (-1, -1)
         truth = self.feedback in scenario.PROTOCOLS and self.known.model.weights.shape[0] > 0
-        logged, propensities = self.feedback == "logged", self.known.uniform or "scores" in self.log.info.columns
+        scored = self.known.scored and "scores" in self.log.info.columns
         return replay.Protocol(
             self.case.slate,
             told.batch,
@@ -281,7 +282,7 @@ class Session:
             int(random_numbers(self.chosen, "ties", seed).generate_state(1)[0]),
             simulated=self.feedback == "simulated",
             truth=truth,
-            weighed=logged and self.known.logger.examination.shape[0] > 0 and propensities,
+            weighed=self.feedback == "logged" and (self.known.uniform or scored),
             similar=self.case.slate > 1 and self.spec.m > 0 and (composed or not told.interactions),
             draws=int(random_numbers(self.chosen, "clicks", seed).generate_state(1)[0]),
         )

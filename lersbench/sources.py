@@ -1,4 +1,5 @@
-"""Which source files a result depends on: a module's own, and whatever it imports that is not installed for good."""
+"""What code a result depends on: a module's own file, whatever it imports that is not installed for good, and the
+versions of what is."""
 
 from __future__ import annotations
 
@@ -8,31 +9,74 @@ import sys
 import sysconfig
 from collections.abc import Iterator
 from functools import cache
+from importlib import metadata
 from pathlib import Path
+
+BY_NAME = ("import_module", "__import__", "load", "find")  # calls that take a module, or a policy of ours, by name
+INSTALLED = ("site-packages", "dist-packages")  # folders of packages, also of another environment than this one
 
 
 def closure(module: str) -> list[Path]:
     """The files of `module` (imported already) and of all it draws on, sorted.
 
-    Followed through the import statements, wherever in a file they stand. Modules of lersbench, of the module's
-    own package and of a user's folders count; the standard library and other installed packages do not.
+    Followed through the import statements, wherever in a file they stand, and through `importlib.import_module` and
+    `policy.load` where they are given a text. Modules of lersbench, of the module's own package and of a user's
+    folders count; the standard library and other installed packages do not: `packages` has their versions.
     """
+    return sorted(path for path in _walk(module)[0].values() if path)
+
+
+def packages(module: str) -> list[str]:
+    """The installed packages that a user's module and all it draws on import, with their versions: "scipy 1.16.0".
+
+    Python's own version stands for the standard library. Of what lersbench itself imports nothing is told.
+    """
+    mine = {name for name in _walk(module)[1] if name != "lersbench"}
+    found = {f"{name} {_version(name)}" for name in mine if name not in sys.stdlib_module_names and _file_of(name)}
+    return sorted({*found, f"python {sys.version_info[0]}.{sys.version_info[1]}"})
+
+
+def _walk(module: str) -> tuple[dict[str, Path | None], set[str]]:
+    """Every module that `module` draws on with its file, and the top names of the installed ones that users' import."""
     own = module.partition(".")[0]
     found: dict[str, Path | None] = {}
-    waiting = [module]
+    installed: set[str] = set()
+    waiting = [(module, own)]
     while waiting:
-        name = waiting.pop()
+        name, importer = waiting.pop()
         top = name.partition(".")[0]
-        if name in found or (top not in ("lersbench", own) and _is_installed(top)):
+        if top not in ("lersbench", own) and _is_installed(top):
+            if importer != "lersbench":
+                installed.add(top)
+            continue
+        if name in found:
             continue
         path = found[name] = _file(name)
-        if path is not None:
-            waiting += _imports(name, path, path.stat().st_mtime_ns)
-    return sorted(path for path in found.values() if path)
+        if path is not None and path.suffix == ".py":
+            waiting += [(other, top) for other in _imports(name, path, path.read_bytes())]
+    return found, installed
+
+
+@cache
+def _version(package: str) -> str:
+    """The version of the distribution that brings a package; "?" where none says so."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        brought = metadata.packages_distributions().get(package, [])
+        return "+".join(sorted(metadata.version(name) for name in set(brought))) or "?"
+
+
+def _file_of(package: str) -> bool:
+    """Is there such a package at all? Code may name one that is missing."""
+    try:
+        return package in sys.modules or importlib.util.find_spec(package) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def _file(module: str) -> Path | None:
-    """The Python file of a module, without importing it; None where there is none."""
+    """The file of a module, Python or compiled, without importing it; None where there is none."""
     loaded = sys.modules.get(module)
     parent = sys.modules.get(module.rpartition(".")[0])
     if loaded is None and parent is not None and not hasattr(parent, "__path__"):
@@ -45,19 +89,19 @@ def _file(module: str) -> Path | None:
         except (ImportError, ValueError):
             return None
         origin = spec.origin if spec else None
-    return Path(origin) if origin and origin.endswith(".py") else None
+    return Path(origin) if origin and Path(origin).is_file() else None
 
 
 @cache
-def _imports(module: str, path: Path, changed: int) -> list[str]:
-    """Every name that may be a module in the import statements of a file, as it was when `changed`."""
-    return list(_names(module, path))
+def _imports(module: str, path: Path, content: bytes) -> list[str]:
+    """Every name that may be a module in the import statements of a file with this content."""
+    return list(_names(module, path, content))
 
 
-def _names(module: str, path: Path) -> Iterator[str]:
+def _names(module: str, path: Path, content: bytes) -> Iterator[str]:
     is_package = path.name == "__init__.py"
     package = module if is_package else module.rpartition(".")[0]
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    for node in ast.walk(ast.parse(content)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -66,11 +110,39 @@ def _names(module: str, path: Path) -> Iterator[str]:
                 base = ".".join(filter(None, [*package.split(".")[: len(package.split(".")) - node.level + 1], base]))
             yield base
             yield from (f"{base}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and _called(node) in BY_NAME:
+            yield from _named(node)
+
+
+def _called(node: ast.Call) -> str:
+    return getattr(node.func, "attr", getattr(node.func, "id", ""))
+
+
+def _named(node: ast.Call) -> Iterator[str]:
+    """The module, or the policy of lersbench, in `import_module("x")` and `load("linucb")`."""
+    given = node.args[0] if node.args else None
+    if isinstance(given, ast.Constant) and isinstance(given.value, str):
+        name = given.value.partition(":")[0]
+        if all(part.isidentifier() for part in name.split(".")):
+            yield name
+        if _called(node) in ("load", "find"):
+            yield f"lersbench.policies.{name.replace('-', '_')}"
 
 
 @cache
 def _is_installed(package: str) -> bool:
     """Is this package part of Python, or installed for good?"""
-    path = None if package in sys.stdlib_module_names else _file(package)
+    path = None if package in sys.stdlib_module_names else _file(package) or _folder(package)
+    if path is None or set(INSTALLED) & set(path.resolve().parts):
+        return True
     installed = {Path(sysconfig.get_path(key)).resolve() for key in ("stdlib", "purelib", "platlib")}
-    return path is None or any(folder in path.resolve().parents for folder in installed)
+    return any(folder in path.resolve().parents for folder in installed)
+
+
+def _folder(package: str) -> Path | None:
+    """The folder of a package without a file of its own (a namespace package); None where there is no such package."""
+    try:
+        spec = importlib.util.find_spec(package)
+    except (ImportError, ValueError):
+        return None
+    return Path(next(iter(spec.submodule_search_locations))) if spec and spec.submodule_search_locations else None

@@ -25,6 +25,9 @@ The first axis of `values` is always the replicate (seed). What an interval mean
   sampling error of the log, the 1/m what m halves leave unaveraged. It never shrinks to zero as m grows. Measured
   coverage for the click rate of a log: 95.2 % at m = 5, 95.4 % at 10, 94.0 % at 20.
 
+Certainty is not made from nothing: no interval has width 0, no p value is 0, no end lies outside what the metric can
+be, and nobody has a rank from fewer than three different values (see `floor`, `bounds` and `p_value`).
+
 A value that is NaN in one replicate makes its mean and interval NaN: nothing is dropped behind the reader's back.
 """
 
@@ -42,6 +45,9 @@ from lersbench.errors import ConfigError
 LEVEL = 0.95
 RESAMPLES = 2000
 BLOCK = 1 << 22  # resampled means held at a time: 32 MB
+ROUNDING = 1e-9  # values that differ by a smaller share are the same
+DISTINCT = 3  # different values of a difference that a test needs: two tell nothing of their spread
+LEAST_P = float(np.finfo(np.float64).eps)  # no p value is smaller: t_within is not known better
 
 
 class Interval(NamedTuple):
@@ -84,13 +90,16 @@ def interval(
     resamples: int = RESAMPLES,
     seed: int = 0,
     bounds: tuple[float, float] = (-math.inf, math.inf),
+    floor: np.ndarray | float = 0.0,
 ) -> Interval:
     """Mean and interval of `values` (seeds, ...) over its first axis; see the head of this file for the two kinds.
 
     `replicates` is "shuffle", "subsample" or "none". All points of a curve share the resampled seeds, and the same
-    `seed` gives the same interval. Ends are cut at `bounds`, the least and the most a value can be. Where nothing is
-    known of the spread they are NaN: for fewer than two replicates, and for halves of a log that all agree (such as
-    those that hold no click at all), which would make an interval of no width.
+    `seed` gives the same interval. Ends are cut at `bounds`, the least and the most a value can be. `floor`, of the
+    shape of one replicate or a number, is the least standard deviation over replicates that is believed: the
+    resolution of the values. No interval has width 0. Where nothing is known of the spread the ends are NaN: for
+    fewer than two replicates, where all agree and no floor is given, and for halves of a log that all agree (such as
+    those that hold no click at all).
     """
     values = np.asarray(values, dtype=np.float64)
     mean = values.mean(axis=0) if len(values) else np.full(values.shape[1:], np.nan)
@@ -98,20 +107,35 @@ def interval(
         raise ConfigError(f"replicates are {replicates!r}, but should be 'shuffle', 'subsample' or 'none'.")
     if len(values) < 2:
         return Interval(mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan))
+    least = np.broadcast_to(np.asarray(floor, dtype=np.float64), mean.shape)
+    least = np.where(flat(values), 0.0 if replicates == "subsample" else least, np.maximum(least, 0.0))
+    half = t_quantile(level, len(values) - 1) * least * _share(len(values), replicates)
     if replicates == "subsample":
-        error = standard_error(values, replicates)
-        half = t_quantile(level, len(values) - 1) * np.where(error > 0, error, np.nan)
-        return Interval(mean, np.clip(mean - half, *bounds), np.clip(mean + half, *bounds))
-    low, high = _percentiles(values.reshape(len(values), -1), level, resamples, seed)
-    stretch = _stretch(len(values), level)
-    ends = [mean + stretch * (end.reshape(mean.shape) - mean) for end in (low, high)]
-    return Interval(mean, *(np.clip(end, *bounds) for end in ends))
+        half = np.maximum(half, t_quantile(level, len(values) - 1) * standard_error(values, replicates))
+        low, high = mean - half, mean + half
+    else:
+        stretch = _stretch(len(values), level)
+        ends = _percentiles(values.reshape(len(values), -1), level, resamples, seed)
+        low, high = (mean + stretch * (end.reshape(mean.shape) - mean) for end in ends)
+        low, high = np.minimum(low, mean - half), np.maximum(high, mean + half)
+    known = ~(flat(values) & (least <= 0))  # NaN values are not flat, and stay NaN
+    low, high = np.where(known, low, np.nan), np.where(known, high, np.nan)
+    return Interval(mean, np.maximum(low, np.minimum(bounds[0], mean)), np.minimum(high, np.maximum(bounds[1], mean)))
+
+
+def flat(values: np.ndarray) -> np.ndarray:
+    """Where all of `values` (seeds >= 1, ...) are the same but for rounding."""
+    return np.ptp(values, axis=0) <= ROUNDING * np.abs(values).max(axis=0)
 
 
 def standard_error(values: np.ndarray, replicates: str) -> np.ndarray:
     """Standard error of the mean of `values` (seeds >= 2, ...); of half samples, the error of their whole log."""
-    n = len(values)
-    return values.std(axis=0, ddof=1) * math.sqrt(1 + 1 / n if replicates == "subsample" else 1 / n)
+    return values.std(axis=0, ddof=1) * _share(len(values), replicates)
+
+
+def _share(n: int, replicates: str) -> float:
+    """What the standard deviation over `n` replicates is multiplied with to become the error of their mean."""
+    return math.sqrt(1 + 1 / n if replicates == "subsample" else 1 / n)
 
 
 def _stretch(n: int, level: float) -> float:
@@ -145,50 +169,111 @@ def paired(
     level: float = LEVEL,
     resamples: int = RESAMPLES,
     seed: int = 0,
+    bounds: tuple[float, float] = (-math.inf, math.inf),
+    floor: np.ndarray | float = 0.0,
 ) -> Interval:
     """Interval of the difference `values` - `baseline`, both (seeds, ...), taken seed by seed.
 
-    Equal seeds see the same rounds (common random numbers), so what a lucky order adds to both cancels.
+    Equal seeds see the same rounds (common random numbers), so what a lucky order adds to both cancels. `bounds` and
+    `floor` are those of a value: a difference lies within the width of the bounds, on either side of 0.
     """
-    return interval(np.asarray(values) - np.asarray(baseline), replicates, level, resamples, seed)
+    width = bounds[1] - bounds[0]
+    return interval(
+        np.asarray(values) - np.asarray(baseline), replicates, level, resamples, seed, (-width, width), floor
+    )
 
 
-def p_value(differences: np.ndarray, replicates: str) -> float:
-    """Two-sided p of the paired t test that `differences` (seeds,) have mean zero; 1 with fewer than two of them."""
-    if len(differences) < 2:
-        return 1.0
-    mean, error = abs(differences.mean()), float(standard_error(differences, replicates))
-    if error <= 1e-12 * mean:  # every seed shows the same difference
-        return 0.0 if mean > 0 else 1.0
-    return 1 - t_within(mean / error, len(differences) - 1)
+def p_value(differences: np.ndarray, replicates: str, floor: float = 0.0) -> float:
+    """Two-sided p of the paired t test that `differences` (seeds,) have mean zero; never 0.
+
+    NaN where they have fewer than DISTINCT different values: two seeds, or two values taken by many seeds, tell
+    nothing of their spread. `floor` is the resolution of a value, and the least standard deviation believed.
+    """
+    ordered = np.sort(np.asarray(differences, dtype=np.float64))
+    steps = np.diff(ordered) > max(1e-12, 1e-6 * floor)  # what is left of equal values is rounding
+    if len(ordered) < DISTINCT or 1 + int(steps.sum()) < DISTINCT:
+        return math.nan
+    n = len(ordered)
+    error = max(float(standard_error(ordered, replicates)), floor * _share(n, replicates))
+    return max(1 - t_within(abs(float(ordered.mean())) / error, n - 1), LEAST_P)
 
 
-def rank_ranges(
-    values: np.ndarray, higher_is_better: bool, replicates: str, level: float = LEVEL
-) -> list[tuple[int, int]]:
-    """The best and the worst rank the data allow each contender; `values` is (contenders, seeds), NaN where missing.
+def compare_pairs(values: np.ndarray, replicates: str, floor: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """p values and mean differences (row - column) of all pairs of `values` (contenders, seeds), both (n, n).
 
-    Every pair is compared by its paired differences on the seeds both have. A contender's best rank is one more than
-    the number of contenders shown to be better than it, its worst rank leaves below it only those shown to be worse;
-    contenders that cannot be told apart therefore share ranks. The p values of all pairs are corrected with Holm's
-    method (1979), so the chance that the table separates even one pair that is equal is at most 1 - level. The tests
-    are t tests because a bootstrap of ten seeds cannot resolve a tail of 0.05 / 78. Such ranges are the confidence
-    sets for ranks of Mogstad, Romano, Shaikh and Wilhelm (2024, Review of Economic Studies 91(1)); unlike groups around
-    a leader they never put a contender behind one it was not shown to be worse than.
+    A pair is compared by its paired differences on the seeds both have (NaN where missing). p is NaN where these tell
+    nothing, see `p_value`, and on the diagonal.
     """
     values = np.asarray(values, dtype=np.float64)
     n = len(values)
-    pairs = []
+    p, mean = np.full((n, n), np.nan), np.zeros((n, n))
     for a in range(n):
         for b in range(a + 1, n):
             difference = values[a] - values[b]
             difference = difference[np.isfinite(difference)]
-            pairs.append((p_value(difference, replicates), a, b, difference))
-    best, worst = [1] * n, [n] * n
-    for tested, (p, a, b, difference) in enumerate(sorted(pairs, key=lambda pair: pair[:3])):
-        if p > (1 - level) / (len(pairs) - tested):
-            break  # Holm: the first pair that fails ends the procedure
-        winner, loser = (a, b) if (difference.mean() > 0) == higher_is_better else (b, a)
-        best[loser] += 1
-        worst[winner] -= 1
-    return list(zip(best, worst, strict=True))
+            p[a, b] = p[b, a] = p_value(difference, replicates, floor)
+            mean[a, b] = difference.mean() if difference.size else 0.0
+            mean[b, a] = -mean[a, b]
+    return p, mean
+
+
+def rejected(p: np.ndarray, level: float = LEVEL) -> np.ndarray:
+    """Which of the tests with the values `p` (tests,) hold by Holm's method (1979); NaN never does, but counts."""
+    found = np.zeros(len(p), dtype=bool)
+    for tested, i in enumerate(np.argsort(p, kind="stable")):  # NaN comes last
+        if not p[i] <= (1 - level) / (len(p) - tested):
+            break  # the first that fails ends the procedure
+        found[i] = True
+    return found
+
+
+def separated(p: np.ndarray, together: bool, level: float = LEVEL) -> np.ndarray:
+    """Which pairs differ, (n, n) bool, from the p values (n, n) of all pairs.
+
+    `together`: one correction over all n(n - 1)/2 pairs, so that the chance of separating any pair that is equal is at
+    most 1 - level. Else a row has its own correction, over the n - 1 pairs of its contender: what a row says is right
+    with probability `level`, row by row, and the matrix need not be symmetric.
+    """
+    n = len(p)
+    found = np.zeros((n, n), dtype=bool)
+    if together:
+        upper = np.triu_indices(n, 1)
+        found[upper] = rejected(p[upper], level)
+        return found | found.T
+    for i in range(n):
+        others = np.arange(n) != i
+        found[i, others] = rejected(p[i, others], level)
+    return found
+
+
+def rank_ranges(
+    values: np.ndarray,
+    higher_is_better: bool,
+    replicates: str,
+    level: float = LEVEL,
+    floor: float = 0.0,
+    together: bool = False,
+) -> list[tuple[int, int] | None]:
+    """The best and the worst rank the data allow each contender; `values` is (contenders, seeds), NaN where missing.
+
+    A contender's best rank is one more than the number of contenders shown to be better than it, its worst rank leaves
+    below it only those shown to be worse; contenders that cannot be told apart therefore share ranks. None where no
+    pair of a contender can be tested, see `p_value`: with two seeds nobody has a rank.
+
+    The tests are paired t tests, since a bootstrap of ten seeds cannot resolve a tail of 0.05 / 12. By default each
+    contender's p values are corrected over its own n - 1 pairs: its range is right with probability `level`, and a
+    contender of three seeds does not raise the bar of pairs that it has no part in. `together`: all ranges are right
+    at once with that probability, which is wider. Both are confidence sets for ranks of Mogstad, Romano, Shaikh and
+    Wilhelm (2024, Review of Economic Studies 91(1)), marginal and simultaneous; unlike groups around a leader they
+    never put a contender behind one it was not shown to be worse than.
+
+    `level` is kept where differences are nearly normal. With policies that lock in it is not: at 10 seeds of real
+    shapes some false separation by `together` occurred in 14.8 % of the tables, not 5 %, at 100 seeds in 3.7 %.
+    """
+    p, mean = compare_pairs(values, replicates, floor)
+    n = len(p)
+    apart = separated(p, together, level)
+    above = apart & ((mean > 0) == higher_is_better)  # the row is better than the column
+    best, worst = 1 + (apart & ~above).sum(axis=1), n - above.sum(axis=1)
+    tested = np.isfinite(p).any(axis=1) | (n == 1)
+    return [(int(b), int(w)) if ok else None for b, w, ok in zip(best, worst, tested, strict=True)]

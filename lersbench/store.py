@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ import pyarrow.parquet as pq
 
 from lersbench import leftovers
 from lersbench.errors import DataError
+from lersbench.exchange import recover, take_the_place
 
 
 def digest(content: Any) -> str:
@@ -32,22 +32,25 @@ def file_digest(paths: list[Path]) -> str:
     """A name for the content of some files."""
     total = hashlib.sha256()
     for path in paths:
-        total.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
+        with path.open("rb") as file:
+            total.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
     return total.hexdigest()[:20]
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path`, which takes its place when the block ends well, and is removed when not."""
+    """A temporary name beside `path`, which takes its place when the block ends well, and is removed when not.
+
+    What was at `path` is there until then.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    recover(path)
     temporary = path.with_name(leftovers.name_for(path.name))
     try:
         yield temporary
-        if path.is_dir():
-            shutil.rmtree(path)
-        os.replace(temporary, path)
+        take_the_place(temporary, path)
     finally:
-        if temporary.is_dir():
+        if temporary.is_dir() and not temporary.is_symlink():
             shutil.rmtree(temporary)
         else:
             temporary.unlink(missing_ok=True)
@@ -81,7 +84,9 @@ class Store:
 
     def put(self, key: str, curve: Curve) -> None:
         columns = {"round": curve.rounds, **dict(zip(curve.metrics, curve.values.T, strict=True))}
-        table = pa.table(columns).replace_schema_metadata({"about": json.dumps(curve.about)})
+        about = json.dumps(curve.about)
+        table = pa.table(columns)
+        table = table.replace_schema_metadata({"about": about, "sum": _sum(table, about.encode())})
         with replacing(self.path(key)) as temporary:
             pq.write_table(table, temporary, use_dictionary=False, write_statistics=False)  # half the time, no larger
 
@@ -89,7 +94,10 @@ class Store:
         path = self.path(key)
         try:
             table = pq.ParquetFile(path).read(use_threads=False)
-            about = json.loads(table.schema.metadata[b"about"])
+            told = table.schema.metadata
+            about = json.loads(told[b"about"])
+            if told[b"sum"].decode() != _sum(table, told[b"about"]):
+                raise ValueError("its sum does not match")
         except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
             raise DataError(
                 f"{path} is damaged ({error}); delete it and run again: only that contender is replayed."
@@ -97,3 +105,11 @@ class Store:
         names = tuple(name for name in table.column_names if name != "round")
         values = np.column_stack([table.column(name).to_numpy() for name in names])
         return Curve(table.column("round").to_numpy(), names, values, about)
+
+
+def _sum(table: pa.Table, about: bytes) -> str:
+    """sha256 over all that a file of a contender says: names and values of its columns, and what is told about them."""
+    total = hashlib.sha256(json.dumps(table.column_names).encode() + about)
+    for column in table.columns:
+        total.update(np.ascontiguousarray(column.to_numpy()).tobytes())
+    return total.hexdigest()

@@ -8,7 +8,7 @@ from pathlib import Path
 from lersbench import findings, labplots, labreport
 from lersbench.errors import ConfigError
 from lersbench.labresults import LabResults
-from lersbench.leaderboard import Results, board
+from lersbench.leaderboard import Results, board, missing
 from lersbench.pages import Block, Heading, Items, Text, pictures, write_pages
 from lersbench.plots import draw_all
 from lersbench.report import caveats, in_short, main_tables
@@ -56,7 +56,7 @@ def _drawn(part: Results | LabResults, folder: Path) -> list[Path]:
 
 def _part(part: Results, figures: Sequence[Path]) -> list[Block]:
     ranking = board(part)
-    blocks: list[Block] = [Heading(2, part.title), *in_short(ranking)]
+    blocks: list[Block] = [Heading(2, part.title), *map(Text, missing(part)), *in_short(ranking)]
     if part.scenario.get("description"):
         blocks.append(Text(part.scenario["description"]))
     blocks += [Heading(3, "Leaderboard"), *main_tables(ranking), *_lower(findings.sections(part))]

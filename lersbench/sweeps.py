@@ -51,7 +51,7 @@ from lersbench.lifts import (
     slopes,
 )
 from lersbench.metrics import METRICS
-from lersbench.statistics import interval
+from lersbench.statistics import Interval
 
 TITLES = {
     "slates": "Lift over the baseline by slate size",
@@ -64,6 +64,7 @@ MARKS: dict[str, dict[str, Any]] = {  # how a measure looks; truth is filled and
     "logged-click re-ranking": {"marker": "o", "color": HUES[1]},
     "PBM-IPS of these slates": {"marker": "^", "color": HUES[0]},
     "UBM-IPS of these slates": {"marker": "v", "color": HUES[2]},
+    "IIPS of these slates": {"marker": "P", "color": HUES[3]},
     "true value of these slates": {"marker": "D", "color": "0.35"},
     "simulated users": {"marker": "s", "color": HUES[4]},
     "true value with simulated users": {"marker": "D", "color": "0"},
@@ -130,10 +131,10 @@ def parameter(results: Results, sweep: Sweep) -> Figure:
     for i, (ax, (case, name)) in enumerate(zip(axes, panels, strict=True)):
         metric, finals = METRICS[name], results.finals(case.variant, name)
         for line, points in sweep.lines.items():
-            own = [(value, finals[policy]) for value, policy in points if policy in finals]
-            band = interval(np.stack([x for _, x in own], axis=1), results.replicates, bounds=metric.bounds)
-            at = np.array([value for value, _ in own])
-            low, mean, high = (end * scale(metric) for end in (band.low, band.mean, band.high))
+            own = [(value, policy, finals[policy]) for value, policy in points if policy in finals]
+            ends = [results.interval(case.variant, policy, metric, x) for _, policy, x in own]
+            at = np.array([value for value, *_ in own])
+            mean, low, high = (np.array(end) * scale(metric) for end in zip(*ends, strict=True))
             ax.fill_between(at, low, high, color=hue[line], alpha=0.15, lw=0)
             ax.plot(at, mean, color=hue[line], ls=dash[line], marker="o", ms=3)
         for policy in level[0]:
@@ -295,7 +296,9 @@ def regret_growth(results: Results, growth: pd.DataFrame, policies: Sequence[str
         bands = {}
         for policy, own in part.groupby("policy", sort=False):
             wide = own.pivot(index="round", columns="seed", values="value").dropna()
-            bands[str(policy)] = Band(wide.index.to_numpy(), *interval(wide.to_numpy().T, results.replicates))
+            at = wide.index.to_numpy()
+            band = results.interval(case.variant, str(policy), metric, wide.to_numpy().T, at)
+            bands[str(policy)] = Band(at, *band)
         finals = {policy: float(band.mean[-1]) for policy, band in bands.items()}
         best = outstanding(finals, metric, look) if many else set(finals)
         draw(ax, bands, 1, look, best, pale=many)
@@ -364,8 +367,8 @@ def similarity(results: Results, policies: Sequence[str]) -> Figure:
         both = [policy for policy in policies if policy in clicks and policy in alike]
         points = {}
         for policy in both:
-            y = interval(clicks[policy] * scale(metric), results.replicates)
-            x = interval(alike[policy], results.replicates)
+            y = Interval(*(e * scale(metric) for e in results.interval(case.variant, policy, metric, clicks[policy])))
+            x = results.interval(case.variant, policy, METRICS["similarity"], alike[policy])
             if math.isfinite(x.mean) and math.isfinite(y.mean):
                 ax.vlines(x.mean, y.low, y.high, color=look[policy]["color"], lw=0.9)
                 ax.hlines(y.mean, x.low, x.high, color=look[policy]["color"], lw=0.9)

@@ -49,7 +49,7 @@ def warm_bank(bank: Bank, spec: Spec, warm: float) -> None:
     theta = np.zeros((spec.n_items, spec.d))
     _estimate(past["bought_start"], past["bought"], past["bought_rate"], x, weight, inverse(shared, 0), theta)
     for item in np.flatnonzero(~np.isnan(past["past_rate"])):
-        _take_over(bank, item, shared, theta[item])
+        _take_over(bank, int(item), shared, theta[item])
 
 
 def _take_over(bank: Bank, arm: int, other: Bank, theta: np.ndarray) -> None:
@@ -58,6 +58,7 @@ def _take_over(bank: Bank, arm: int, other: Bank, theta: np.ndarray) -> None:
     bank.packed[row] = other.packed[0]
     bank.inverse[row * blocks : (row + 1) * blocks] = other.inverse[:blocks]
     bank.trace[arm], bank.spread[arm] = other.trace[0], other.spread[0]
+    bank.image[arm], bank.reach[arm] = other.image[0], other.reach[0]
     bank.theta[arm // LANES, arm % LANES :: LANES] = theta
     bank.row[arm], bank.arm[row] = row, arm
     bank.used[DENSE] += 1

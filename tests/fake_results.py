@@ -182,7 +182,7 @@ def list_curves(
         "diversity": np.minimum(1.0, at / total + 0.4),
     }
     if protocol == "logged":
-        for name, share in (("pbm_ips", 0.35), ("ubm_ips", 0.1)):
+        for name, share in (("pbm_ips", 0.35), ("ubm_ips", 0.1), ("iips", 0.2)):
             value = true * (1 + share * bias * left)
             found |= {name: value, f"{name}_se": 0.8 / np.sqrt(at), f"{name}_ess": np.full(at.size, 0.4)}
     return found

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from lersbench import clickcounts, clickem
+from lersbench.clickcells import filled
 from lersbench.clickfit import Counts, Fit, count, count_arrays, fit, fit_both, fit_counts
 from lersbench.clickmodel import expected
 from lersbench.errors import ConfigError, DataError
@@ -109,11 +110,10 @@ def test_only_the_truncated_fit_stands_the_removal_of_clickless_records(model: s
 
 @pytest.mark.parametrize("model", ["pbm", "ubm"])
 @pytest.mark.parametrize("filtered", [False, True])
-@pytest.mark.parametrize("smoothing", [0.0, 1.0])
-def test_the_likelihood_never_falls(model: str, filtered: bool, smoothing: float) -> None:
+def test_the_likelihood_never_falls(model: str, filtered: bool) -> None:
     for seed in range(8):
         w = world(flat(PBM), 300, seed=seed) if seed % 2 else world(UBM, 300, seed=seed, high=1.0)
-        found = fitted(kept(w) if filtered else w, model, filtered, smoothing=smoothing, tolerance=1e-13)
+        found = fitted(kept(w) if filtered else w, model, filtered, tolerance=1e-13)
         assert len(found.trace) > 3
         assert (np.diff(found.trace) >= -1e-9 * np.abs(found.trace[1:])).all()
 
@@ -156,15 +156,16 @@ def test_a_step_on_counts_is_a_step_on_records(model: str, filtered: bool) -> No
     w = world(UBM, 200, seed=5)
     w = kept(w) if filtered else w
     weights, attraction, trace = naive_em(w, model, filtered, 2)
-    found = fitted(w, model, filtered, iterations=2)  # the first two steps are plain EM
+    found = fitted(w, model, filtered, iterations=2, smoothing=0.0)  # the first two steps are plain EM
     np.testing.assert_allclose(found.trace[:2], trace)
     np.testing.assert_allclose(found.attraction, attraction * weights[0, 0])
     if model == "pbm":
         np.testing.assert_allclose(found.weights, weights[:, 0] / weights[0, 0])
     else:
-        n = found.displays
-        smooth = (n * weights + 20 * weights[:, :1]) / (n + 20) / weights[0, 0]
-        np.testing.assert_allclose(found.weights, np.tril(smooth))
+        smooth = filled(np.tril(weights / weights[0, 0]), found.displays)
+        unseen = (found.displays == 0) & np.tri(*weights.shape, dtype=bool)
+        np.testing.assert_allclose(found.weights, np.where(unseen, np.nan, smooth))
+        np.testing.assert_allclose(found.filled, smooth)
 
 
 @pytest.mark.parametrize("model", ["pbm", "ubm"])
@@ -172,7 +173,7 @@ def test_a_step_on_counts_is_a_step_on_records(model: str, filtered: bool) -> No
 def test_likelihood_and_perplexity_are_those_of_the_records(model: str, filtered: bool) -> None:
     w = world(UBM, 400, seed=6)
     w = kept(w) if filtered else w
-    found = fitted(w, model, filtered)
+    found = fitted(w, model, filtered, smoothing=0.0)
     bits = np.zeros(LENGTH)
     for slate, clicks in zip(w.slate, w.clicks, strict=True):
         last = 0
@@ -192,7 +193,7 @@ def test_likelihood_and_perplexity_are_those_of_the_records(model: str, filtered
 def test_the_fit_is_the_best_there_is() -> None:
     """No small change of the parameters has a higher likelihood."""
     w = kept(world(flat(PBM), 3000))
-    found = fitted(w, "pbm", tolerance=1e-14, iterations=20_000)
+    found = fitted(w, "pbm", tolerance=1e-14, iterations=20_000, smoothing=0.0)
     counts = count_arrays(w.slate, w.clicks, ITEMS)
 
     def likelihood(weights: np.ndarray, attraction: np.ndarray) -> float:
@@ -249,23 +250,49 @@ def test_positions_that_share_no_items_are_told_apart() -> None:
     assert {len(group) for group in browsing.components} == {3}  # (1; none), (2; none), (2; 1) and the three cells of 3
 
 
-def test_empty_cells_take_the_weight_after_no_click() -> None:
+def test_cells_nobody_saw_have_no_estimate_but_policies_get_a_finite_one() -> None:
     w = world(flat(PBM), 3000)
     clicks = w.clicks.copy()
     clicks[:, 1] = 0  # so no last click is at position 2
     clicks[0, 3:] = 0
     found = fitted(w._replace(clicks=clicks), "ubm")
     assert (found.displays[2:, 2] == 0).all()
-    np.testing.assert_allclose(found.weights[2:, 2], found.weights[2:, 0], rtol=1e-12)
+    assert np.isnan(found.weights[2:, 2]).all()
+    assert np.isnan(found.weights).sum() == 4
+    assert np.isfinite(found.filled).all() and np.isfinite(found.model.weights).all()
+    near = found.weights[2:, [1, 3]]  # of the same position, after a click nearer and farther
+    assert ((found.filled[2:, 2] > 0.6 * np.nanmin(near, axis=1)) & (found.filled[2:, 2] < 1.2)).all()
     assert any("4 of 21 cells were never seen" in note for note in found.notes)
 
 
-def test_a_prior_pulls_to_one_half_and_is_overwhelmed_by_data() -> None:
-    w = world(flat(PBM), 20_000)
-    plain, weak, strong = (fitted(w, "pbm", smoothing=s) for s in (0.0, 1.0, 1e6))
-    assert np.abs(weak.weights - plain.weights).max() < 0.01
-    np.testing.assert_allclose(strong.weights, 1, atol=0.05)
-    np.testing.assert_allclose(strong.attraction, 0.25, atol=0.02)
+def test_smoothing_makes_a_rare_item_a_usual_one_and_is_overwhelmed_by_data() -> None:
+    w = world(flat(0.2 * PBM), 20_000)
+    plain, weak, strong = (fitted(w, "pbm", smoothing=s) for s in (0.0, 1.0, 1e7))
+    np.testing.assert_array_equal(weak.weights, plain.weights)
+    np.testing.assert_allclose(weak.attraction, plain.attraction, atol=1e-4)
+    np.testing.assert_allclose(fitted(w, "pbm", smoothing=1e-9).attraction, plain.attraction, rtol=1e-3)
+    mean = np.average(plain.attraction, weights=plain.shown)
+    np.testing.assert_allclose(strong.attraction, mean, rtol=0.01)
+    rare = w._replace(attraction=np.append(w.attraction, 0.0), slate=w.slate.copy())
+    rare.slate[:3, 0], rare.clicks[:3, 0] = ITEMS, 0  # an item that is shown three times and never clicked
+    usual = fitted(rare, "pbm").attraction
+    assert fitted(rare, "pbm", smoothing=0.0).attraction[-1] < 1e-3
+    assert 0.1 < usual[-1] / usual.mean() < 0.6  # a quarter of its four displays are usual ones
+
+
+def test_smoothing_is_the_best_attraction_with_the_displays_added() -> None:
+    """Of one item, at each position, by a fine search over the log-likelihood written out."""
+    displays, clicks = np.array([[7, 3], [5, 5]]), np.array([[2, 1], [0, 1]])
+    weights, attraction, nothing = np.array([0.9, 0.4]), np.array([0.5, 0.2]), np.empty((0, 2), np.int32)
+    problem = clickem.Problem(displays, clicks, np.full(2, -1), np.arange(2), nothing, np.zeros((2, 2)))
+    found = attraction.copy()
+    clickem.smooth(problem, weights, found, 1.5)
+    a, usual = np.linspace(1e-6, 1 - 1e-6, 1_000_001), 0.35
+    for i in range(2):
+        value = 1.5 * (usual * np.log(a) + (1 - usual) * np.log(1 - a))
+        for c in range(2):
+            value += clicks[i, c] * np.log(a) + (displays - clicks)[i, c] * np.log(1 - weights[c] * a)
+        assert found[i] == pytest.approx(a[value.argmax()], abs=2e-6)
 
 
 def folder(tmp_path: Path, w: World, **more: np.ndarray) -> Any:
@@ -328,7 +355,7 @@ def test_plain_python_counts_and_steps_like_the_compiled_kernels() -> None:
         row, column = np.tril_indices(LENGTH)
         none = np.arange(LENGTH) * np.arange(1, LENGTH + 1) // 2
         problem = clickem.Problem(
-            tables[0], tables[1], np.where(column == 0, row, -1), none, items, np.zeros((ITEMS, LENGTH)), 0.5
+            tables[0], tables[1], np.where(column == 0, row, -1), none, items, np.zeros((ITEMS, LENGTH))
         )
         better, nicer = np.empty(cells), np.empty(ITEMS)
         value = call(clickem.step)(problem, np.full(cells, 0.4), np.full(ITEMS, 0.3), better, nicer)
@@ -356,7 +383,7 @@ def test_what_cannot_be_fitted_is_told(tmp_path: Path) -> None:
         (lambda: count_arrays(pair, nothing[:, :1], 2), ConfigError, "both"),
         (lambda: count_arrays(pair, nothing, 1), DataError, "items 0 to 1"),
         (lambda: fit_counts(count_arrays(pair, low, 2), "pbm"), DataError, "no record has a click at position 1"),
-        (lambda: fit_counts(count_arrays(pair[:, :1], low[:, 1:], 2), "pbm"), ConfigError, "one position"),
+        (lambda: fit_counts(count_arrays(pair[:, :1], low[:, 1:], 2, True), "pbm"), ConfigError, "one position"),
     ):
         with pytest.raises(kind, match=words):
             wrong()

@@ -410,9 +410,10 @@ TRUTH = np.array([[1, 0, 0, 1], [0, 1, 0, 0], [0, 0, 0, 1]])
 def test_every_user_sees_every_video_and_unlisted_pairs_are_negatives(tmp_path: Path) -> None:
     log = kuairec.build(tmp_path / "log", path=str(small_kuairec(tmp_path / "data")), context=2, visits=2)
     rounds = whole(log)
-    np.testing.assert_array_equal(rounds.rewards, np.tile(TRUTH, (2, 1)))
-    np.testing.assert_array_equal(rounds.user, [0, 1, 2, 0, 1, 2])
-    assert log.item_table()["id"].tolist() == [100, 101, 102, 103]
+    who = log.user_table()["id"].to_numpy()[rounds.user] // 10 - 1
+    np.testing.assert_array_equal(rounds.rewards, TRUTH[np.ix_(who, log.item_table()["id"] - 100)])
+    assert np.bincount(who).tolist() == [2, 2, 2]
+    assert sorted(log.item_table()["id"]) == [100, 101, 102, 103]
     assert log.info.d == 2 and log.info.licence == "CC BY-SA 4.0"
 
 
@@ -440,11 +441,13 @@ def test_drawn_slates_have_the_stated_propensities_and_the_true_clicks(
     log = kuairec.build(tmp_path / "log", path=folder, feedback=feedback, L=1, visits=20_000, temperature=2, context=2)
     rounds = whole(log)
     assert log.info.propensities == made and rounds.rewards.shape == (0, 4)
-    np.testing.assert_array_equal(rounds.clicks[:, 0], TRUTH[rounds.user, rounds.slate[:, 0]])
+    who, what = (np.argsort(np.argsort(table["id"])) for table in (log.user_table(), log.item_table()))  # by id
+    shown = what[rounds.slate[:, 0]]
+    np.testing.assert_array_equal(rounds.clicks[:, 0], TRUTH[who[rounds.user], shown])
     expected = np.sqrt([0.5, 2.5, 0.5, 0.5]) if feedback == "popularity" else np.ones(4)
     expected = expected / expected.sum()
-    np.testing.assert_allclose(rounds.propensities[:, 0], expected[rounds.slate[:, 0]])
-    np.testing.assert_allclose(np.bincount(rounds.slate[:, 0]) / log.info.rounds, expected, atol=0.011)
+    np.testing.assert_allclose(rounds.propensities[:, 0], expected[shown])
+    np.testing.assert_allclose(np.bincount(shown) / log.info.rounds, expected, atol=0.011)
 
 
 def test_a_folder_that_is_not_kuairec_says_what_to_get_and_where(tmp_path: Path) -> None:

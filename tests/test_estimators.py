@@ -319,7 +319,7 @@ def test_replay_of_non_uniform_logging_converges_to_the_tilted_value() -> None:
 
 
 def online(w: World, slate: np.ndarray, clip: float = math.inf) -> np.ndarray:
-    """(n, 4) what `ips_value` says of every outcome of a world."""
+    """(n, 5) what `ips_value` says of every outcome of a world."""
     examined, exposure = np.empty(len(slate)), w.exposures(w.logging)
     clickmodel.expected(w.model.weights, w.model.goes_on, w.attraction[slate], np.empty(len(slate) + 1), examined)
     rows = zip(w.slates, w.clicks.astype(float), strict=True)
@@ -347,6 +347,7 @@ def test_one_round_is_the_offline_estimator() -> None:
         np.testing.assert_allclose(found[:, 1], offline.weights.sum(1), rtol=1e-12)
         np.testing.assert_allclose(found[:, 2], (offline.weights**2).sum(1), rtol=1e-12)
         assert found[:, 3].sum() == offline.clipped
+        assert found[:, 4].sum() == offline.unsupported == 0
         summary = est.summarise(len(found), *found[:, 0:1].sum(0), (found[:, 0] ** 2).sum(), *found[:, 1:3].sum(0), 3)
         assert summary.value == pytest.approx(offline.value())
         assert summary.error == pytest.approx(offline.standard_error())
@@ -368,19 +369,20 @@ def test_one_round_by_hand() -> None:
     """Items 2 and 0 shown; 0 was logged first with a click (0.5 / 0.25), 2 last with a click (1 / 0.2, cut at 4)."""
     slate, logged = np.array([2, 0]), np.array([0, 1, 2])
     args = slate, np.array([1.0, 0.5]), np.array([0.25, 0.3, 0.2]), logged, np.array([1.0, 1.0, 1.0])
-    assert est.ips_value(*args, math.inf) == (7.0, 7.0, 29.0, 0)
-    assert est.ips_value(*args, 4.0) == (6.0, 6.0, 20.0, 1)
+    assert est.ips_value(*args, math.inf) == (7.0, 7.0, 29.0, 0, 0)
+    assert est.ips_value(*args, 4.0) == (6.0, 6.0, 20.0, 1, 0)
 
 
-def test_an_item_never_examined_by_the_logging_policy_counts_as_cut() -> None:
+def test_an_item_never_examined_by_the_logging_policy_is_unsupported() -> None:
     found = est.ips_value(np.array([0]), np.array([0.5]), np.array([0.0]), np.array([0]), np.array([0.0]), 10.0)
-    assert found == (0.0, 0.0, 0.0, 1)
+    assert found == (0.0, 0.0, 0.0, 0, 1)
 
 
 def test_summary_of_nothing_and_of_one() -> None:
     assert np.isnan(est.summarise(0, 0, 0, 0, 0, 3)).all()
     assert math.isnan(est.summarise(1, 2.0, 4.0, 1.0, 1.0, 3).error)
-    assert est.summarise(2, 0.0, 0.0, 0.0, 0.0, 3) == (0.0, 0.0, 0.0)
+    nothing = est.summarise(2, 0.0, 0.0, 0.0, 0.0, 3, unsupported=3)
+    assert np.isnan(nothing[:2]).all() and nothing[2:] == (0.0, 0.5)
     assert est.summarise(5, 5.0, 9.0, 30.0, 60.0, 3).ess_share == 1.0  # 15 weights of 2
 
 

@@ -437,7 +437,7 @@ def test_replay_refuses_a_log_that_is_not_uniform_unless_told(tmp_path: Path) ->
     with pytest.raises(DataError, match=r"row 17 \(value 0.3\)"):
         log_of("false", "uniform", uneven)
     hidden = tmp_path / "logged" / "log.json"
-    hidden.write_text(hidden.read_text().replace('"propensities": "logged"', '"propensities": "uniform"'))
+    hidden.write_text(json.dumps(json.loads(hidden.read_text()) | {"propensities": "uniform", "seal": ""}))
     with pytest.raises(DataError, match=r"row 17 \(value 0.3\)"):
         bench(chosen(logged), tmp_path)
     honest = bench(chosen(log_of("uniform", "uniform", np.full((200, 1), 0.25))), tmp_path)

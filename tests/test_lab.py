@@ -31,6 +31,7 @@ from lersbench.cli import main
 from lersbench.datasets import build, livestream, sequences
 from lersbench.datasets.tables import Tables
 from lersbench.errors import ConfigError, DataError, RunError
+from lersbench.halves import halves
 
 CELLS = """
 title = "Cells of a toy"
@@ -287,25 +288,30 @@ def test_simple_rules_by_hand() -> None:
         "orders": np.ones((4, 4, 1)),
         "baskets": np.array([[[1.0], [2.0], [3.0], [4.0]]] * 4),
     }
-    assert labrules.streamer_rules(data, 3, 4) == {
-        "most frequent streamer": 0.25,  # before the last order: 0 five times, 1 three, 2 four
-        "customer's last": 0.5,
-        "customer's most frequent of 3": 0.25,  # 1, 2, 0, and of three equal ones the latest, 2
+    train, test = halves(4, 0.5, 0)
+    right = {"last": np.array([1, 0, 1, 0]), "most": np.array([1, 0, 0, 0])}  # customers; guesses 1 2 2 2 and 1 2 0 2
+    most = np.bincount(data["order_streamers"][train].ravel()).argmax()
+    assert labrules.streamer_rules(data, 3, 4, 0.5, 0) == {
+        "most frequent streamer": (data["order_streamers"][test, -1] == most).mean(),
+        "customer's last": right["last"][test].mean(),
+        "customer's most frequent of 3": right["most"][test].mean(),
     }
-    assert labrules.streamer_rules(data, 2, 4)["customer's most frequent of 2"] == 0.5  # 1, 2, 2, 2
-    assert labrules.basket_rules(data, 2, 4) == {
+    assert labrules.basket_rules(data, 2, 4, 0.5, 0) == {
         "mean of all baskets": 1.5**2,
         "customer's last basket": 1.0,
         "mean of the customer's last 2": 1.5**2,
         "mean of all, drawn to the customer's last 2": 1.5**2,
     }
-    # the customers' means are 10.5 and 14.5, of all 12.5, and the last baskets 12 and 13: drawn a quarter of the way
-    apart = {"orders": data["orders"][:2], "baskets": np.array([[10.0, 10, 11, 12], [10, 14, 15, 13]])[:, :, None]}
-    assert labrules.basket_rules(apart, 2, 3) == {
-        "mean of all baskets": 0.25,
-        "customer's last basket": 2.5,
-        "mean of the customer's last 2": 2.25,
-        "mean of all, drawn to the customer's last 2": 0.0,
+    # 2 of 3 are trained on, with means 10.5 and 14.5, of all 12.5, and last baskets 12 and 13: drawn a quarter of the
+    # way. The third is tested on, with a mean of 16.5 and a last basket of 11; its own values fit nothing.
+    order = np.argsort(np.concatenate(halves(3, 0.67, 1)))
+    baskets = np.array([[10.0, 10, 11, 12], [10, 14, 15, 13], [0, 16, 17, 11]])[order, :, None]
+    apart = {"orders": np.ones((3, 4, 1)), "baskets": baskets}
+    assert labrules.basket_rules(apart, 2, 3, 0.67, 1) == {
+        "mean of all baskets": 1.5**2,
+        "customer's last basket": 36.0,
+        "mean of the customer's last 2": 5.5**2,
+        "mean of all, drawn to the customer's last 2": 2.5**2,
     }
 
 

@@ -12,15 +12,16 @@ import lersbench
 ROOT = Path(lersbench.__file__).parent
 LAYERS = [  # each may import from those above it, and from its own line
     ("errors",),
-    ("jit", "sources", "progress", "workers", "leftovers", "ending"),
-    ("borrow", "simd", "packed", "linalg", "digits", "metrics", "likes", "ranges", "bounds"),
+    ("jit", "sources", "progress", "exchange", "workers", "leftovers", "ending"),
+    ("borrow", "simd", "packed", "linalg", "digits", "ips", "metrics", "likes", "ranges", "checksums", "bounds"),
+    ("extent",),
     ("clickmodel", "propensity", "estimators"),
     ("logformat", "logcheck", "logread", "logwrite", "log"),
     ("ridge", "positions", "shared_ridge", "pbm", "ranked"),
-    ("clickcounts", "clickem", "clickfit", "clickfacts", "histories", "halves"),
+    ("clickcells", "clickcounts", "clickem", "clickfit", "heldout", "clickfacts", "histories", "halves"),
     ("bayes", "nets", "confidence", "codes", "sequence", "recommenders"),
-    ("policy", "warm", "neural", "gradient_bandit", "contexts", "lers", "policies", "datasets", "statistics"),
-    ("replay", "scaling", "scenario", "store", "leaderboard", "lifts"),
+    ("policy", "warm", "neural", "gradient_bandit", "contexts", "lers", "policies", "datasets", "statistics", "alarms"),
+    ("replay", "scaling", "scenario", "store", "inputs", "lastrun", "stability", "leaderboard", "lifts"),
     ("study", "fitting", "drawing", "projections", "labrules", "labfile", "labresults"),
     (
         "session",

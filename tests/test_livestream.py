@@ -73,9 +73,9 @@ def test_the_next_streamer_can_be_told_but_not_by_the_simplest_rules(shop: LiveS
 
 def test_the_next_basket_can_be_told_a_little(shop: LiveShop, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a customer bought says something of what follows, far from everything; one basket says too little."""
-    monkeypatch.setattr(liveshop, "simulate", lambda scale, seed: shop)
+    monkeypatch.setattr(liveshop, "simulate", lambda scale, seed, explained: shop)
     history = sequences.read("livestream", {"scale": SCALE, "seed": 3}).arrays
-    overall, last, own, drawn = labrules.basket_rules(history, length=10, least=11).values()
+    overall, last, own, drawn = labrules.basket_rules(history, 10, 11, 0.67, 0).values()
     assert 0.5 * overall < drawn < 0.93 * overall
     assert own < overall < last
 
@@ -85,7 +85,7 @@ def test_an_encoder_learns_what_follows_and_no_rule_of_thumb_is_far_ahead() -> N
     """With the published settings."""
     contexts = pytest.importorskip("lersbench.contexts", exc_type=ImportError)
     history = labrules.with_orders(sequences.read("livestream", {}).arrays, 11)
-    overall, _, own, _ = labrules.basket_rules(history, length=10, least=11).values()
+    overall, _, own, _ = labrules.basket_rules(history, 10, 11, 0.67, 0).values()
     loss = contexts.train_basket(history)["test_loss"].iloc[-1]
     assert 0.5 * overall < loss < 0.95 * overall
     assert loss < 1.03 * own
@@ -154,7 +154,7 @@ def test_nothing_is_sold_before_it_rolls_out() -> None:
         liveshop._live(SMOKE),
         liveshop._profile(np.random.default_rng([0, 9])),
     )
-    goods = liveshop._goods(rng, SMOKE, pause, live, profile)
+    goods = liveshop._explained(rng, liveshop._goods(rng, SMOKE, pause, live, profile), 0.5)
     offers = liveshop._offers(rng, goods, pause, live)
     streamer, day = np.divmod(np.repeat(np.arange(len(offers.begin) - 1), np.diff(offers.begin)), liveshop.DAYS)
     assert (day >= goods.first[offers.product]).all()

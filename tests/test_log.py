@@ -60,13 +60,13 @@ def bare(path: Path, data: dict[str, Any] | None = None, change: Callable[[pa.Ta
     columns = {k: pa.array(v.reshape(len(v), -1).tolist() if v.ndim > 1 else v) for k, v in data.items()}
     table = pa.table(columns)
     pq.write_table(change(table) if change else table, path / "rounds.parquet")
-    edit(path, block=0, digest="")
+    edit(path, block=0, sums="", digest="")
     return path
 
 
 def edit(path: Path, **changes: Any) -> None:
     info = json.loads((path / "log.json").read_text())
-    (path / "log.json").write_text(json.dumps(info | changes))
+    (path / "log.json").write_text(json.dumps(info | {"seal": ""} | changes))
 
 
 def column(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
@@ -409,7 +409,7 @@ def test_an_exchanged_log_is_noticed(tmp_path: Path) -> None:
     data["context"] = data["context"] + 1.0
     save(tmp_path / "other", data)
     shutil.copy(tmp_path / "other/rounds.parquet", tmp_path / "log/rounds.parquet")
-    assert "not those of the digest" in str(validate(tmp_path / "log"))
+    assert "the rounds are not those that log.json was written with" in str(validate(tmp_path / "log"))
 
 
 # ---- writing

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lersbench.errors import DataError
+from lersbench import experiment, scenario
+from lersbench.errors import ConfigError, DataError
 from lersbench.log import Chunk, Log, validate, write
 
 COMMON = {"deadline": None, "derandomize": True, "suppress_health_check": list(HealthCheck)}
@@ -188,3 +194,133 @@ def test_a_flipped_bit_in_a_value_is_told(
         folder_path = damaged(path, "rounds.parquet", bytes(content), folder)
         with pytest.raises(DataError, match=r"column context, rows .*checksum does not match"):
             list(Log(folder_path).read())
+
+
+# ---- the whole way: `validate` and `bench` of mutated logs
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, pd.DataFrame]:
+    """A log whose values lie bare in its file, another of the same sizes, and what `bench` makes of the first."""
+    folder = tmp_path_factory.mktemp("played")
+    for seed, name in enumerate(["log", "other"]):
+        rng = np.random.default_rng(seed)
+        data = {
+            "user": rng.integers(40, size=6000),
+            "context": rng.standard_normal((6000, 8)),
+            "rewards": (rng.random((6000, 4)) < 0.3).astype(float),
+        }
+        items = pd.DataFrame({"features": list(rng.standard_normal((4, 2)))})
+        write(folder / name, [data], name="x", items=items, users=40, provenance={"seed": seed})
+    return folder / "log", folder / "other", curves_of(folder / "log", folder / "results")
+
+
+def curves_of(log: Path, results: Path) -> pd.DataFrame:
+    """What a minimal `bench` comes to."""
+    content = {
+        "name": "fuzz",
+        "title": "Fuzz",
+        "data": {"log": str(log)},
+        "replay": {"seeds": 1, "checkpoints": 3, "replicates": "none"},
+        "policies": [{"name": "linucb"}],
+    }
+    run = experiment.bench(scenario.parse(content, "fuzz"), results, threads=1, say=lambda _: None)
+    assert not run.failures
+    return pd.read_parquet(run.folder / "curves.parquet")
+
+
+def mutate(log: Path, other: Path, rng: np.random.Generator) -> str:
+    """Change a log in one of many ways; the way."""
+    files = ["rounds.parquet", "items.parquet", "log.json"]
+    way = str(rng.choice(["bytes", "sectors", "cut", "file", "key", "values", "values and sums", "pages", "repeated"]))
+    path = log / str(rng.choice(files, p=[0.6, 0.2, 0.2]))
+    content = bytearray(path.read_bytes())
+    if way == "bytes":
+        for _ in range(rng.integers(1, 4)):
+            content[rng.integers(len(content))] = rng.integers(256)
+    elif way in ("sectors", "pages", "repeated"):
+        path, size = log / "rounds.parquet", int({"sectors": 4096, "pages": 512, "repeated": 64}[way])
+        content = bytearray(path.read_bytes())
+        for _ in range(rng.integers(1, 5)):
+            one, to = (int(x) * 8 for x in rng.integers((len(content) - size) // 8, size=2))
+            first, second = content[one : one + size], content[to : to + size]
+            content[to : to + size] = first
+            if way != "repeated":
+                content[one : one + size] = second
+    elif way == "cut":
+        content = content[: rng.integers(len(content))]
+    elif way == "file":
+        content = bytearray((other / path.name).read_bytes())
+    if way == "key":
+        path = log / "log.json"
+        content = bytearray(json.dumps(other_json(json.loads(path.read_text()), rng)).encode())
+    elif way.startswith("values"):
+        path = log / "rounds.parquet"
+        table, column = pq.read_table(path), str(rng.choice(["user", "context", "rewards"]))
+        sums = pq.ParquetFile(path).metadata.metadata if way == "values and sums" else {}
+        place, rows = table.schema.get_field_index(column), rng.permutation(table.num_rows)
+        moved = table.column(place).take(pa.array(rows)) if rng.random() < 0.5 else table.column(place).slice(1)
+        moved = pa.chunked_array([*moved.chunks, *table.column(place)[: table.num_rows - len(moved)].chunks])
+        table = table.set_column(place, table.schema.field(place), moved)
+        pq.write_table(table.replace_schema_metadata(sums), path)
+        return way
+    path.write_bytes(bytes(content))
+    return way
+
+
+def other_json(said: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
+    """log.json with one key changed, renamed, dropped or added; its seal is left as it was."""
+    key = str(rng.choice([name for name in said if name != "seal"]))
+    value = said[key]
+    ways = {
+        int: lambda: value + int(rng.integers(-2, 3)),
+        str: lambda: rng.choice(["", value[::-1], value + "x", "time", "uniform"]).item(),
+        list: lambda: value[::-1] if rng.random() < 0.5 else value[:-1],
+        dict: lambda: {**value, "seed": int(rng.integers(9)), "weights": [[1.0]]},
+    }
+    what = rng.random()
+    rest = {name: x for name, x in said.items() if name != key}
+    if what < 0.1:
+        return rest
+    if what < 0.2:
+        return rest | {key + "s": value}
+    junk = [None, [], {}, -1, 1e300, "junk", True]
+    return said | {key: ways[type(value)]() if what < 0.8 else junk[rng.integers(len(junk))]}
+
+
+def fuzz(played: tuple[Path, Path, pd.DataFrame], folder: Path, times: int, seed: int) -> Counter[str]:
+    """Mutate a log so many times; how each ended. Fails at a traceback and at a number that is silently other."""
+    log, other, truth = played
+    rng, ends = np.random.default_rng(seed), Counter[str]()
+    for number in range(times):
+        state = rng.bit_generator.state
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(log, folder / "log")
+        way = mutate(folder / "log", other, rng)
+        told = f"mutation {number} ({way}) after the state {state}"
+        same = all((folder / "log" / file.name).read_bytes() == file.read_bytes() for file in log.iterdir())
+        report = validate(folder / "log")  # raises nothing, whatever the log is
+        try:
+            found = curves_of(folder / "log", folder / "results")
+        except (DataError, ConfigError) as error:
+            assert str(error), told
+            assert not report.ok, told
+            ends[f"{way}: told"] += 1
+            continue
+        pd.testing.assert_frame_equal(found, truth, obj=told)
+        ends[f"{way}: {'nothing changed' if same else 'told by validate' if not report.ok else 'right'}"] += 1
+    return ends
+
+
+def test_mutated_logs_are_told_or_come_to_the_same(played: tuple[Path, Path, pd.DataFrame], tmp_path: Path) -> None:
+    ends = fuzz(played, tmp_path / "fuzz", 60, 0)
+    assert sum(ends.values()) == 60 and sum(count for end, count in ends.items() if end.endswith("told")) > 40
+
+
+@pytest.mark.slow
+def test_ten_thousand_mutated_logs(played: tuple[Path, Path, pd.DataFrame], tmp_path: Path) -> None:
+    """LERSBENCH_MUTATIONS and LERSBENCH_MUTATION_SEED make it another number of them, and others."""
+    times, seed = (int(os.environ.get(f"LERSBENCH_MUTATION{end}", no)) for end, no in (("S", 10_000), ("_SEED", 1)))
+    ends = fuzz(played, tmp_path / "fuzz", times, seed)
+    print("\n".join(f"{count:6,} {end}" for end, count in sorted(ends.items())))
+    assert sum(ends.values()) == times

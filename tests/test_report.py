@@ -100,9 +100,8 @@ def test_caveats_follow_from_the_results(tmp_path: Path) -> None:
     assert "with fewer than 10" in caveats(tmp_path / "a", seeds=3)
     assert "There is one seed" in caveats(tmp_path / "b", seeds=1)
     mixed = caveats(tmp_path / "c", policies={**FEW, "lers": ("lers", {}, "full", 0.9)})
-    assert "mixes feedback regimes" in mixed
     plain = caveats(tmp_path / "d", metrics={"hr@20", "misses"})
-    for words in ("mixes feedback", "fewer than 10", "one seed", "as published"):
+    for words in ("fewer than 10", "one seed", "as published"):
         assert words not in plain
     assert "the published regret counts a miss only where" in mixed
     assert "breaks ties by the order of the file" in mixed

@@ -1,4 +1,4 @@
-"""Columns out of scale: said before a run, standardised on request by rounds that are not replayed, never silently wrong."""
+"""Columns out of scale: said before a run, standardised on request by rounds kept for fitting, never silently wrong."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_columns_of_unlike_size_are_told_apart_by_name(tmp_path: Path) -> None:
 
 def test_rewards_without_lists_can_be_scaled_but_not_click_modelled(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    chunk = {"context": rng.normal(size=(400, 2)) * [1, 1e9], "rewards": rng.random((400, 3)) < 0.3}
+    chunk = {"context": rng.normal(size=(400, 2)) * [1, 1e9], "rewards": (rng.random((400, 3)) < 0.3).astype(float)}
     log = write(tmp_path / "log", [chunk], name="plain", items=3)
     run = bench(log, tmp_path / "run", feedback="bandit", fit=100, scale="standard")
     assert not run.failures

@@ -141,7 +141,7 @@ def test_inverse_propensities_are_the_plain_sums() -> None:
         weight = np.minimum(examination[:2] / examination.mean(), 1.2)
         values.append(weight @ chunk.clicks[t, slate])
     assert final(run, "pbm_ips") == pytest.approx(np.mean(values))
-    assert final(run, "pbm_ips_se") == pytest.approx(np.std(values) / np.sqrt(ROUNDS))
+    assert final(run, "pbm_ips_se") == pytest.approx(np.std(values, ddof=1) / np.sqrt(ROUNDS))
     assert 0 < final(run, "pbm_ips_ess") <= 1
     assert final(run, "ubm_ips") > 0
 

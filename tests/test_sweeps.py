@@ -103,7 +103,7 @@ def test_the_lift_is_a_ratio_paired_by_seed(both: Results) -> None:
 
 
 def test_the_leaderboard_shows_the_lift_in_percent(both: Results) -> None:
-    head, rows = cells(board(both), "logged K=3")
+    head, rows = cells(board(both), "logged K=3", "logged")
     column = head.index("lift over ltr %")
     assert re.fullmatch(r"\+1[45]\.\d+ \[\+1[45]\.\d+, \+1[56]\.\d+\]", rows[0][column])
     assert rows[[row[1] for row in rows].index("ltr")][column] == "-"

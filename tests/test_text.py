@@ -70,17 +70,18 @@ def test_products_of_sparse_matrices_are_those_of_dense_ones() -> None:
 
 
 def test_components_are_the_leading_right_singular_vectors_with_fixed_signs() -> None:
-    """Exactly, where the terms are as few as the columns of the random start; nearly, where they are many."""
+    """Also where the terms are many more than the columns of the random start, and the spectrum is flat."""
     few = [name.replace(" ", "\n") for name in catalogue(200)["name"]]
-    for texts, width, tolerance in ((few, 10, 1e-9), (catalogue(200)["name"].tolist(), 5, 2e-2)):
-        matrix = tf_idf(texts, np.ones(200, bool))
+    many = [f"w{i} w{i + 1} w{(i * i) % 701} w{(i * 7) % 13}" for i in range(900)]
+    for texts, width in ((few, 10), (catalogue(200)["name"].tolist(), 5), (many, 24)):
+        matrix = tf_idf(texts, np.ones(len(texts), bool))
         _, strength, exact = np.linalg.svd(dense(matrix), full_matrices=False)
         found, share = leading_components(matrix, width)
-        assert share == pytest.approx((strength[:width] ** 2).sum() / (strength**2).sum(), rel=tolerance)
+        assert share == pytest.approx((strength[:width] ** 2).sum() / (strength**2).sum(), rel=1e-9)
         np.testing.assert_allclose(found.T @ found, np.eye(width), atol=1e-9)
         assert (found[np.abs(found).argmax(axis=0), range(width)] > 0).all()
-        if texts is few:
-            np.testing.assert_allclose(np.abs((exact[:width] * found.T).sum(axis=1)), 1)
+        cosines = np.linalg.svd(exact[:width] @ found, compute_uv=False)
+        np.testing.assert_allclose(cosines, 1, atol=1e-6)
 
 
 def test_vectors_have_length_one_and_near_products_are_near() -> None:

@@ -85,10 +85,10 @@ def test_a_like_is_a_purchase_in_the_window_of_a_product_sold_on_the_day(like_da
         columns=["customer", "product", "time", "amount", "quantity"],
     )
     table = table.assign(seller=0, order=range(6), time=pd.to_datetime(table["time"]))
-    tables, returns = transactions._without_returns(Tables(table))
+    tables, left_out = transactions.purchases(Tables(table))
     history = History(tables, pd.Timestamp(CUT))
     pairs, on_sale = transactions.likes(tables, history, pd.Timestamp(CUT), like_days)
-    assert returns == 1
+    assert left_out["returns_dropped"] == 1
     assert {(history.customers[c], int(history.products[p])) for c, p in pairs} == expected
     assert history.products[on_sale].tolist() == [1]
 
@@ -96,7 +96,7 @@ def test_a_like_is_a_purchase_in_the_window_of_a_product_sold_on_the_day(like_da
 def naive(tables: Tables, like_days: int) -> tuple[dict[str, int], dict[int, int], set[tuple[str, int]]]:
     """Likes of each customer and product on sale, and the liked pairs, by plain loops over the rows."""
     day = pd.Timestamp(CUT)
-    bought = [r for r in tables.transactions.itertuples() if r.quantity > 0 and r.amount > 0]
+    bought = [r for r in tables.transactions.itertuples() if r.quantity > 0 and r.amount >= 0]
     on_sale = {r.product for r in bought if r.time.normalize() == day}
     end = day + pd.Timedelta(days=like_days)
     pairs = {(r.customer, r.product) for r in bought if day <= r.time < end and r.product in on_sale}
@@ -238,7 +238,7 @@ def test_of_a_new_product_the_offer_tells_streamer_and_text_alone(tmp_path: Path
         assert row["streamer"] == -1
         sides.append(row["product_side"])
         features.append(row["features"])
-    bought, _ = transactions._without_returns(dataclasses.replace(tables, transactions=table))
+    bought, _ = transactions.purchases(dataclasses.replace(tables, transactions=table))
     history = History(bought, pd.Timestamp(CUT))
     streamers = streamer_features(history).values
     s = streamers.shape[1]
@@ -303,10 +303,10 @@ def test_a_log_holds_arrays_for_policies(tmp_path: Path) -> None:
     a, s, p = len(facts["static"]), len(facts["streamer_features"]), facts["text"]["width"]
     assert (s, p) == (17, 8)
     shapes = {"static": (30, a), "orders": (30, 16, s), "order_streamers": (30, 16), "baskets": (30, 16, p)}
-    assert {key: value.shape for key, value in arrays.items()} == {**shapes, "products": (12, s + p)}
+    assert {key: value.shape for key, value in arrays.items()} == {**shapes, "products": (12, s + 3 + p)}
     assert {str(value.dtype) for key, value in arrays.items() if key != "order_streamers"} == {"float32"}
     assert arrays["order_streamers"].dtype == np.int64
-    bought, _ = transactions._without_returns(tables)
+    bought, _ = transactions.purchases(tables)
     history = History(bought, pd.Timestamp(CUT))
     streamers = streamer_features(history)
     users = history.customers.get_indexer(log.user_table()["id"])
@@ -321,7 +321,7 @@ def test_a_log_holds_arrays_for_policies(tmp_path: Path) -> None:
 
 def test_describe_stands_beside_the_published_figures(tmp_path: Path) -> None:
     log = transactions.build(shop(), tmp_path / "log", scenario="active", cut=CUT, customers=9, products=5)
-    lines = {line.split()[0]: line.split()[1:] for line in describe(log).splitlines()[1:]}
+    lines = {line.split()[0]: line.split()[1:] for line in describe(log).split("\n\n")[0].splitlines()[1:]}
     assert lines["customers"] == ["9", "1,000"]
     assert lines["likes"] == [f"{int(rewards(log).sum())}", "6,652"]
     assert lines["density"] == [f"{rewards(log).mean():.2%}", "3.30%"]
@@ -331,7 +331,7 @@ def test_describe_stands_beside_the_published_figures(tmp_path: Path) -> None:
     ]
     simulated = dataclasses.replace(shop(), facts={"calibration": rows})
     log = transactions.build(simulated, tmp_path / "world", scenario="active", cut=CUT, customers=9, products=5)
-    below = describe(log).splitlines()[7:]
+    below = describe(log).split("\n\n")[-1].splitlines()
     assert [line.split()[-2:] for line in below] == [["here", "published"], ["9", "1,234,567"], ["68.25", "67.6"]]
     assert len({len(line) for line in below}) == 1
 
@@ -342,7 +342,7 @@ def test_a_small_shop_is_taken_whole_and_the_log_says_so(tmp_path: Path) -> None
     facts = log.info.provenance
     assert (facts["customers"], facts["products"]) == (len(customers), len(products)) == (log.info.rounds, log.info.C)
     assert facts["all_there_are"] == ["customers", "products"]
-    told = {line.split()[0]: line for line in describe(log).splitlines()[1:]}
+    told = {line.split()[0]: line for line in describe(log).split("\n\n")[0].splitlines()[1:]}
     assert told["customers"].endswith("1,000  (all there are)")
     assert "all there are" not in told["rounds"]
     part = transactions.build(shop(), tmp_path / "part", scenario="active", cut=CUT, customers=9)

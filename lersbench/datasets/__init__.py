@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 from lersbench import leftovers
 from lersbench.bounds import Size
 from lersbench.datasets.options import Option, checked, options_of, suggestion
-from lersbench.errors import ConfigError
+from lersbench.errors import ConfigError, DataError
 from lersbench.jit import cache_root
+from lersbench.progress import say
 from lersbench.sources import closure
 
 if TYPE_CHECKING:
@@ -72,9 +73,10 @@ DATASETS: dict[str, Dataset] = {
 def build(name: str, **options: Any) -> Log:
     """The log of a data source for these options: from the cache, or made now and kept there.
 
-    A log is known by its options, by the sources of this package that made it, and by the size and time of the files
+    A log is known by its options, by the sources of this package that made it, and by the sizes and times of the files
     in the folder given as `path`. It is made under a temporary name and renamed, so a process that is killed leaves
-    nothing half-written, and of two that make the same log at once both get the one that is finished first.
+    nothing half-written, and of two that make the same log at once both get the one that is finished first. One that
+    was kept and cannot be opened any more is made anew.
 
     Raises ConfigError for an unknown data source or option, and what the source raises (DataError, ConfigError).
     """
@@ -85,7 +87,7 @@ def build(name: str, **options: Any) -> Log:
     dataset = DATASETS[name]
     full = checked(f"data set {name}", dataset.options, options)
     target = cache_root() / "logs" / f"{name}-{_key(dataset.module, full)}"
-    if not target.exists():
+    if not _opens(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         leftovers.sweep(target.parent)
         workshop = Path(tempfile.mkdtemp(prefix=leftovers.prefix(target.name), dir=target.parent))
@@ -110,11 +112,26 @@ def size_of(name: str, options: Mapping[str, Any]) -> Size | None:
     return size(**full)
 
 
+def _opens(target: Path) -> bool:
+    """Is the log there, and what it says of itself right? One that is damaged is removed."""
+    from lersbench.log import Log
+
+    if not target.exists():
+        return False
+    try:
+        Log(target)
+    except DataError as error:
+        say(f"The log of this data set that was kept is damaged, so it is made anew. {error}")
+        shutil.rmtree(target)
+        return False
+    return True
+
+
 def _move(finished: Path, target: Path) -> None:
     try:
         finished.rename(target)
     except OSError:  # another process finished the same log first
-        if not target.exists():
+        if not _opens(target):
             raise
 
 
@@ -129,8 +146,14 @@ def _key(module: str, options: dict[str, Any]) -> str:
             continue
         folder = Path(options[name]).expanduser().resolve()
         for file in sorted(file for file in folder.rglob("*") if file.is_file()):
-            digest.update(f"{file} {file.stat().st_size} {file.stat().st_mtime_ns}".encode())
+            digest.update(stamp(file).encode())
     return digest.hexdigest()[:16]
+
+
+def stamp(file: Path) -> str:
+    """A name for a file as it is now, without reading it: writing changes its ctime, which nobody can set."""
+    told = file.stat()
+    return f"{file} {told.st_size} {told.st_mtime_ns} {told.st_ctime_ns} {told.st_ino}"
 
 
 def sentence_package(options: Mapping[str, Any]) -> list[str]:

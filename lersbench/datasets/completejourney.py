@@ -2,11 +2,12 @@
 
 A shopping day stands for a live day, seven groups of stores stand for the streamers (a single store has 3 % of the
 trade at most), a coupon redemption stands for a comment. Times are UTC in the source and become New York time before
-days are cut; gasoline (department FUEL, quantities in the thousands) and returns are left out.
+days are cut; gasoline (department FUEL, quantities in the thousands) and lines of quantity 0 are left out; free goods
+(amount 0) are purchases.
 
 With the products sold on 2017-07-01 and likes counted within 7 days, that day included, the scenario active comes out
-as 1,000 x 200 with 6,656 likes, 3.33 %: as published. Normal comes near the published 0.46 % with `like_days=14`:
-1,668 households x 3,233 products, 26,267 likes, 0.49 %. For repeat, the ten products with most likes already do: 20
+as 1,000 x 200 with 6,684 likes, 3.34 %: as published. Normal comes near the published 0.46 % with `like_days=14`:
+1,668 households x 3,236 products, 26,336 likes, 0.49 %. For repeat, the ten products with most likes already do: 20
 households like exactly five of them within 7 days, 258 within the half year to the end of the data (`like_days=184`).
 """
 

@@ -47,8 +47,8 @@ def bought(history: History, customers: np.ndarray, products: np.ndarray, like_d
     windows = np.bincount(visits["customer"], minlength=len(history.customers))
     rate = table["windows"].to_numpy() / np.maximum(windows[table["customer"]], 1)
     cuts = np.cumsum(np.bincount(table["user"], minlength=len(customers)))[:-1]
-    parts = (table["item"].to_numpy(np.int32), table["orders"].to_numpy(np.int32), rate)
-    return Past(*(np.split(values, cuts) for values in parts), windows[customers], item_rate)
+    item, orders = table["item"].to_numpy(np.int32), table["orders"].to_numpy(np.int32)
+    return Past(np.split(item, cuts), np.split(orders, cuts), np.split(rate, cuts), windows[customers], item_rate)
 
 
 def _places(size: int, chosen: np.ndarray) -> np.ndarray:

@@ -15,9 +15,9 @@ click model (`log.info.click_model`).
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal, NamedTuple
@@ -45,6 +45,7 @@ from lersbench.datasets.options import at_least
 from lersbench.datasets.shop import GROUPS, C, Linear, Shop, Visits, World
 from lersbench.errors import ConfigError, RunError
 from lersbench.log import Log, write
+from lersbench.logformat import sealed
 
 TITLE = "Taobao-like: a simulated mobile shop with lists of 12, examination and attraction known"
 LICENCE = "Apache-2.0"
@@ -304,10 +305,8 @@ class Tally:
 
 def _remember(out: Path, log: Log, measured: dict[str, Any]) -> Log:
     """Add what is known only after the last record to the provenance in log.json, and open the log again."""
-    file = Path(out) / "log.json"
-    known = json.loads(file.read_text())
-    known["provenance"] |= measured
-    file.write_text(json.dumps(known, indent=2, allow_nan=False) + "\n")
+    known = replace(log.info, provenance={**log.info.provenance, **measured})
+    (Path(out) / "log.json").write_text(sealed(known), encoding="utf-8")
     return Log(log.path)
 
 

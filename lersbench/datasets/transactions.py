@@ -240,6 +240,13 @@ def _past_in_words(facts: dict[str, Any]) -> str:
     if facts["likes_explained"]:
         told = ", ".join(f"{name} {share:.2f}" for name, share in facts["likes_explained"].items())
         said.append(f"Share of log likes that can be told from products (cross-validated R^2): {told}.")
+        real = facts.get("likes_explained_on_real_purchases")
+        if real:
+            told = ", ".join(f"{name} {share:.2f}" for name, share in real.items())
+            said.append(
+                f"The same on real purchases (completejourney, normal): {told}; there most products were sold before, "
+                "and numbers include past popularity."
+            )
     return "\n".join(said)
 
 
@@ -504,6 +511,11 @@ def _users(history: History, chosen: Selection, known: Known, context: np.ndarra
     lists = {"static": static, **sequences}
     flat = {key: values.reshape(len(taken), -1) for key, values in lists.items()}
     table = pd.DataFrame({"user": np.arange(len(taken)), "id": history.customers[taken]})
+    table["known"], table["past_windows"] = list(context[taken]), known.past.windows
     past = {"bought": known.past.item, "bought_orders": known.past.orders, "bought_rate": known.past.rate}
-    lists = {key: list(values) for key, values in flat.items() if values.shape[1]}
-    return table.assign(known=list(context[taken]), past_windows=known.past.windows, **past, **lists)
+    for name, of_users in past.items():
+        table[name] = pd.Series(of_users, dtype=object)
+    for name, values in flat.items():
+        if values.shape[1]:
+            table[name] = list(values)
+    return table

@@ -1,0 +1,37 @@
+"""What a metric can be at the end of a run, and how finely it is resolved: limits of what an interval may claim."""
+
+from __future__ import annotations
+
+import math
+
+from lersbench.metrics import Metric
+
+SHARES = ("entropy", "gini")  # of the unit "share", those that lie in [0, 1]
+CLICKS = ("ctr_sum", "expected_ctr_sum")  # clicks per round: at most one an item shown
+ITEMS = ("regret",)  # sums over rounds of at most a reward an item shown
+ROUNDS = ("regret_set", "matches")  # sums over rounds of at most 1
+
+
+def bounds(metric: Metric, rounds: float = math.inf, slate: float = math.inf) -> tuple[float, float]:
+    """The least and the most that `metric` can be after `rounds` rounds of `slate` items; rewards lie in [0, 1].
+
+    Estimates by propensities have no upper bound, since their weights have none.
+    """
+    if metric.unit == "%" or metric.name in SHARES:
+        return 0.0, 1.0
+    if metric.name == "similarity":
+        return -1.0, 1.0  # a mean of cosines
+    if metric.name in CLICKS:
+        return 0.0, float(slate)
+    if metric.name in ITEMS:
+        return 0.0, float(rounds) * slate
+    return 0.0, float(rounds) if metric.name in ROUNDS else math.inf
+
+
+def resolution(metric: Metric, rounds: float) -> float:
+    """The step in which `metric` changes with one outcome: 1 for a count, 1/rounds for a mean over rounds.
+
+    It is the least standard deviation over seeds that is believed: values that agree to the last outcome agree by
+    chance, or because nothing was drawn.
+    """
+    return 1.0 if metric.unit == "count" else 1.0 / max(rounds, 1.0)

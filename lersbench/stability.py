@@ -1,0 +1,67 @@
+"""What of a ranking would stay if it were made anew, and what may turn: from its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+
+FEW_SEEDS = 10  # with fewer the order moves a good deal from one set of seeds to the next
+NAMED = 6  # contenders that are named; of more their number is told
+
+
+def named(policies: Iterable[str]) -> str:
+    """The names, or how many they are."""
+    told = list(dict.fromkeys(policies))
+    return ", ".join(told) if len(told) <= NAMED else f"{len(told)} contenders"
+
+
+def order_in_words(rows: pd.DataFrame) -> str:
+    """How many neighbours of a ranking cannot be told apart; "" where it has no two rows."""
+    pairs = len(rows) - 1
+    if pairs < 1:
+        return ""
+    open_ = int((rows["better_than_next"].iloc[:-1] != True).sum())  # noqa: E712 - the column holds None too
+    if not open_:
+        return "each row was shown to be better than the next"
+    which = (
+        "the two cannot be told apart" if pairs == 1 else f"{open_} of {pairs} pairs of neighbours cannot be told apart"
+    )
+    return f"{which}, so their order is that of their means and may turn with other seeds"
+
+
+def few_seeds(rows: pd.DataFrame) -> list[str]:
+    """A note where contenders have run too few seeds for their place to be steady."""
+    short = rows[(rows["seeds"] < FEW_SEEDS) & ~rows["same_in_every_seed"]]
+    if short.empty:
+        return []
+    return [
+        f"Fewer than {FEW_SEEDS} seeds: {named(short['policy'])}; their values and places may change a good deal with "
+        "other seeds."
+    ]
+
+
+def unranked(rows: pd.DataFrame, missing: str) -> list[str]:
+    """Why contenders have no rank."""
+    without = rows[rows["rank"] == missing]
+    if without.empty:
+        return []
+    return [
+        f"Rank {missing}: {named(without['policy'])}. A test needs three seeds or more that both contenders of a pair "
+        "have, and three different values of their difference."
+    ]
+
+
+def of_torch(rows: pd.DataFrame, labels: Sequence[str]) -> list[str]:
+    """Which rows depend on processor and torch version; `labels` are those of the policies in PyTorch."""
+    own = [
+        policy
+        for policy, kind in zip(rows["policy"], rows["feedback"], strict=True)
+        if policy.removesuffix(f" ({kind})") in labels
+    ]
+    if not own:
+        return []
+    return [
+        f"In PyTorch: {named(own)}; their values depend on the processor and on the version of torch. Those of "
+        "compiled policies do not."
+    ]
