@@ -6,21 +6,25 @@ Exit codes: 0 ok, 1 a run failed, 2 usage or configuration, 3 bad data, 130 inte
 from __future__ import annotations
 
 import difflib
+import errno
+import io
 import json
 import os
 import sys
 import time
-import tomllib
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from lersbench import __version__, click_commands, import_commands
+from lersbench import __version__, click_commands, import_commands, streams
+from lersbench.arguments import LOCAL
 from lersbench.ending import end
 from lersbench.errors import ConfigError, LersbenchError, RunError
+from lersbench.files import parse_toml
+from lersbench.words import check, shown
 
 if TYPE_CHECKING:
     from lersbench.labresults import LabResults
@@ -29,7 +33,7 @@ if TYPE_CHECKING:
 
 RESULTS = click.option(
     "--results",
-    type=click.Path(path_type=Path),
+    type=LOCAL,
     default=Path("results"),
     show_default=True,
     help="Folder of the results.",
@@ -80,9 +84,10 @@ def _changes(settings: tuple[str, ...]) -> dict[str, Any]:
         if not equals or not key:
             raise ConfigError(f"--set takes key=value, such as replay.seeds=3, not '{setting}'.")
         try:
-            found[key.strip()] = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
+            found[key.strip()] = parse_toml(f"value = {text}", f"--set {key}")["value"]
+        except ConfigError:  # no value of TOML, so a text
             found[key.strip()] = text
+    check(found, "--set")
     return found
 
 
@@ -205,7 +210,7 @@ def _bench(
     def halfway(folder: Path) -> None:
         say("The compiled policies are done; the others follow, and the leaderboard of all.")
         if not as_json:
-            _show(boards.load(folder), False)
+            say(boards.to_terminal(boards.board(boards.load(folder)), bold=False))
 
     run = experiment.bench(chosen, results, threads, fresh, say, halfway, tell, timeout)
     times = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in run.seconds.items())
@@ -278,7 +283,7 @@ def _study_page_of(scenario: str, dataset: str | None, quick: bool, results: Pat
     from lersbench import scenario as scenarios
     from lersbench import study as studies
 
-    if scenario in scenarios.available():
+    if scenario in scenarios.available() or scenario.endswith(".toml"):
         study, parts = studies.read(scenario, {}, quick, dataset)
         if study:
             _study_page(study, parts, results)
@@ -313,7 +318,7 @@ def _runs(scenario: str | None, dataset: str | None, quick: bool, results: Path)
         return [_last(name, results) for name in names]
     if (Path(scenario) / "run.json").is_file():
         return [_loaded(Path(scenario))]
-    if scenario in scenarios.available():
+    if scenario in scenarios.available() or scenario.endswith(".toml"):
         asked = " ".join([scenario, *(["--dataset", dataset] if dataset else []), *(["--quick"] if quick else [])])
         return [_last(part.name, results, asked) for part in studies.read(scenario, {}, quick, dataset)[1]]
     return [_last(scenario, results)]
@@ -408,7 +413,7 @@ def validate(path: str, as_json: bool) -> None:
     found = check(path)
     problems = [asdict(problem) for problem in found.problems]
     told = {"path": path, "ok": found.ok, "rounds": found.rounds, "problems": problems}
-    click.echo(json.dumps(told, indent=1, default=str) if as_json else str(found))
+    click.echo(json.dumps(told, indent=1, default=str) if as_json else shown(str(found)))
     if not found.ok:
         sys.exit(3)
 
@@ -431,9 +436,7 @@ def doctor(as_json: bool) -> None:
 
 @cli.command(name="new-policy")
 @click.argument("name")
-@click.option(
-    "--folder", type=click.Path(path_type=Path), default=Path(), help="Where to write the file; here by default."
-)
+@click.option("--folder", type=LOCAL, default=Path(), help="Where to write the file; here by default.")
 def new_policy(name: str, folder: Path) -> None:
     """Write a working policy file NAME.py with a marked place for your formula."""
     from lersbench import newpolicy
@@ -462,22 +465,44 @@ def check_policy(names: tuple[str, ...], as_json: bool) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line and end the process with the documented exit code."""
+    os.environ["MPLBACKEND"] = "agg"  # no figure is shown; a backend that is not there would stop the import
+    if argv is None:  # the process is ours
+        streams.outlast_readers()
     try:
         cli.main(args=argv, prog_name="lersbench", standalone_mode=False)
+        sys.stdout.flush()
     except LersbenchError as error:
-        say(f"Error: {error}")
-        end(error.exit_code)
+        _end(str(error), error.exit_code)
     except click.exceptions.Exit as error:
         end(error.exit_code)
     except click.ClickException as error:
-        error.show()
+        usage = io.StringIO()
+        error.show(usage)
+        say(usage.getvalue().rstrip())
         end(2)
     except (KeyboardInterrupt, click.Abort):
         say("Interrupted. Contenders that were finished are kept; the same command goes on from there.")
         end(130)
+    except MemoryError as error:
+        _end(f"The memory does not suffice ({error or 'no more was given'}). Fix: fewer or smaller data at once.", 1)
     except OSError as error:
-        if not isinstance(error, BrokenPipeError):
-            say(f"Error: {error}")
-            end(1)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        end(0)
+        _end(_of_system(error), 1)
+
+
+def _end(problem: str, code: int) -> NoReturn:
+    say(f"Error: {problem}")
+    end(code)
+
+
+def _of_system(error: OSError) -> str:
+    """What the system refused, and of which file."""
+    where = f"{error.filename}: " if error.filename else ""
+    fixes = {
+        errno.ENOSPC: "free some space there, or choose another place; what is finished is kept",
+        errno.EDQUOT: "free some space there, or choose another place; what is finished is kept",
+        errno.EACCES: "give yourself the right, or choose another place",
+        errno.EROFS: "choose a place that can be written",
+        errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    }
+    fix = f" Fix: {fixes[error.errno]}." if error.errno in fixes else ""
+    return f"{where}{error.strerror or error}.{fix}"

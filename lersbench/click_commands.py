@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import click
+
+from lersbench.arguments import LOCAL
+from lersbench.progress import say
 
 FOLDER = Path("click-models")
 
@@ -31,7 +35,7 @@ FOLDER = Path("click-models")
 @click.option("--held-out/--no-held-out", default=True, show_default=True, help="Fit five times more, to foresee.")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=LOCAL,
     help="Folder of the figure; click-models/NAME by default.",
 )
 @click.option("--plots/--no-plots", default=True, show_default=True, help="Draw the figure.")
@@ -71,7 +75,7 @@ def click_model(
         from lersbench import clickfigure
         from lersbench.drawing import save
 
-        folder = out or FOLDER / opened.info.name
+        folder = out or FOLDER / re.sub(r"[^\w.-]+|^[.]+", "-", opened.info.name)[:100]
         folder.mkdir(parents=True, exist_ok=True)
         for path in save(clickfigure.figure(facts), folder, "click-model"):
-            click.echo(f"figure: {path}", err=True)
+            say(f"figure: {path}")

@@ -11,6 +11,7 @@ from lersbench.clickfit import Counts, Fit
 from lersbench.clickmodel import parse
 from lersbench.heldout import FOLDS, Perplexity
 from lersbench.log import LogInfo
+from lersbench.words import one_line
 
 NAMES = {"pbm": "position-based model", "ubm": "user browsing model"}
 
@@ -24,7 +25,7 @@ def summary(
     None for what does not exist: the weight of a cell nobody saw, a perplexity that is not finite or not measured.
     """
     return {
-        "log": info.name,
+        "log": one_line(info.name),
         "records": counts.records,
         "positions": counts.length,
         "items": int((counts.displays.sum(axis=1) > 0).sum()),

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import io
 import math
-import os
 import re
 import textwrap
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -31,6 +30,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from lersbench.leaderboard import Case, Results, data_in_words, missing, own_baseline, regime_label, settings
 from lersbench.metrics import METRICS, Metric
 from lersbench.statistics import LEVEL
+from lersbench.store import replacing
 
 DPI = 200
 EARLY = 0.05  # share of the rounds in which running means still jump; it hardly sets the limits of the y axis
@@ -86,6 +86,7 @@ STYLE = {
     "axes.linewidth": 0.8,
     "lines.linewidth": 1.5,
     "font.sans-serif": ["DejaVu Sans", "Arial", "Helvetica"],
+    "text.parse_math": False,  # names are text: a "$" in one is a dollar
     "svg.fonttype": "none",  # text stays text: searchable, and set in the reader's font
     "svg.hashsalt": "lersbench",  # else every run would name its clip paths anew
 }
@@ -565,8 +566,7 @@ def save(figure: Figure, folder: Path, stem: str) -> list[Path]:
         figure.savefig(content, format=kind, dpi=DPI, metadata=metadata)
         figure.set_layout_engine("none")  # laid out once, by the first of the two
         path = folder / f"{stem}.{kind}"
-        unfinished = path.with_name(f".{path.name}.partial")
-        unfinished.write_bytes(content.getvalue())
-        os.replace(unfinished, path)
+        with replacing(path) as unfinished:
+            unfinished.write_bytes(content.getvalue())
         paths.append(path)
     return paths

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
 import click
 
+from lersbench.arguments import LOCAL
 from lersbench.errors import ConfigError
-
-FILE = click.Path(path_type=Path)
+from lersbench.files import read_toml
+from lersbench.progress import say
 
 
 @click.group(name="import")
@@ -26,7 +26,7 @@ def _shared(command: Any) -> Any:
         click.option("--licence", default="", help="Licence of the data, kept with the log."),
         click.option("--name", help="Name of the log; the table's by default."),
         click.option(
-            "--columns", "columns_file", type=FILE, help='TOML file with OURS = "YOURS" for each column name.'
+            "--columns", "columns_file", type=LOCAL, help='TOML file with OURS = "YOURS" for each column name.'
         ),
         click.option(
             "--column", "columns", multiple=True, metavar="OURS=YOURS", help="One column name; may be repeated."
@@ -41,11 +41,9 @@ def _names(file: Path | None, pairs: tuple[str, ...]) -> dict[str, str]:
     found: dict[str, str] = {}
     if file is not None:
         try:
-            found.update(tomllib.loads(file.read_text(encoding="utf-8")))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise ConfigError(
-                f'--columns {file}: {error}. It takes lines such as customer = "household_id".'
-            ) from error
+            found.update(read_toml(file))
+        except ConfigError as error:
+            raise ConfigError(f'--columns: {error} It takes lines such as customer = "household_id".') from error
         for key, value in found.items():
             if not isinstance(value, str):
                 raise ConfigError(f"--columns {file}: '{key}' is {value!r}; it takes the name of a column.")
@@ -58,13 +56,13 @@ def _names(file: Path | None, pairs: tuple[str, ...]) -> dict[str, str]:
 
 
 def _told(log: Any) -> None:
-    click.echo(f"{log}", err=True)
-    click.echo(f'replay it with [data] log = "{log.path}" in a scenario', err=True)
+    say(f"{log}")
+    say(f'replay it with [data] log = "{log.path}" in a scenario')
 
 
 @group.command()
-@click.argument("table", type=FILE)
-@click.argument("out", type=FILE)
+@click.argument("table", type=LOCAL)
+@click.argument("out")
 @click.option("--scenario", type=click.Choice(["normal", "active", "repeat"]), default="active", show_default=True)
 @click.option("--cut", required=True, metavar="YYYY-MM-DD", help="Contexts are made of times before this day only.")
 @click.option("--day", metavar="YYYY-MM-DD", help="The recommended day; the day of the cut by default.")
@@ -94,10 +92,10 @@ def _told(log: Any) -> None:
 @click.option(
     "--likes-each", type=click.IntRange(1), default=5, show_default=True, help="Likes of each customer of 'repeat'."
 )
-@click.option("--product-table", type=FILE, help="A table of products (product, category, ...).")
-@click.option("--customer-table", type=FILE, help="A table of customers (customer and static columns).")
-@click.option("--comment-table", type=FILE, help="A table of comments (customer, time).")
-@click.option("--streamer-table", type=FILE, help="A table of streamers (streamer and numbers known beforehand).")
+@click.option("--product-table", type=LOCAL, help="A table of products (product, category, ...).")
+@click.option("--customer-table", type=LOCAL, help="A table of customers (customer and static columns).")
+@click.option("--comment-table", type=LOCAL, help="A table of comments (customer, time).")
+@click.option("--streamer-table", type=LOCAL, help="A table of streamers (streamer and numbers known beforehand).")
 @click.option(
     "--text", type=click.IntRange(1), default=64, show_default=True, help="Width of the products' text vectors."
 )
@@ -113,7 +111,7 @@ def _told(log: Any) -> None:
 @_shared
 def transactions(
     table: Path,
-    out: Path,
+    out: str,
     columns: tuple[str, ...],
     columns_file: Path | None,
     product_table: Path | None,
@@ -148,8 +146,8 @@ def transactions(
 
 
 @group.command()
-@click.argument("table", type=FILE)
-@click.argument("out", type=FILE)
+@click.argument("table", type=LOCAL)
+@click.argument("out")
 @click.option(
     "--feature", "features", multiple=True, help="Numeric column that describes the item in the request; repeat."
 )
@@ -168,7 +166,7 @@ def transactions(
 @_shared
 def impressions(
     table: Path,
-    out: Path,
+    out: str,
     columns: tuple[str, ...],
     columns_file: Path | None,
     features: tuple[str, ...],
@@ -182,8 +180,8 @@ def impressions(
 
     log = source.build(table, out, _names(columns_file, columns), features, **options)
     for line in source.describe(log):
-        click.echo(line, err=True)
+        say(line)
     if features:
         advice = "bring them near [0, 1] and give a column of ones"
-        click.echo(f"note: linear policies take the features as they are: {advice}", err=True)
+        say(f"note: linear policies take the features as they are: {advice}")
     _told(log)

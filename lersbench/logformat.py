@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.fs as pafs
 
+from lersbench import logfacts
 from lersbench.errors import ConfigError, DataError
 
 SCHEMA = 1
@@ -90,7 +91,8 @@ def locate(path: str | Path) -> tuple[pafs.FileSystem, str]:
         return pafs.FileSystem.from_uri(text.rstrip("/"))
     except (pa.ArrowException, OSError, ValueError) as error:
         raise ConfigError(
-            f"{text}: no such kind of address ({error}). Give a folder, or a s3:// or gs:// URL"
+            f"{text}: no kind of address that is known, or it cannot be reached ({error}). Give a folder, or a s3:// "
+            "or gs:// URL"
         ) from error
 
 
@@ -126,6 +128,7 @@ def read_info(fs: pafs.FileSystem, root: str) -> LogInfo:
         fix = "get or write the log again; or remove the key 'seal', if the change was made on purpose"
         raise DataError(f"{file}: the seal does not match what the file says: it was changed or damaged. Fix: {fix}")
     _check_sizes(file, info)
+    logfacts.check(file, info.provenance, info.click_model, info.L)
     return info
 
 
@@ -171,6 +174,9 @@ def _check_sizes(file: str, info: LogInfo) -> None:
         if (getattr(info, size) > 0) != bool(columns):
             told = f"{size} is {getattr(info, size)}, but the columns are {sorted(has)}"
             raise DataError(f"{file}: {told}. Fix: write the log again")
+    if info.items < info.C or info.C < info.L:
+        told = f"L is {info.L}, C {info.C} and items {info.items}"
+        raise DataError(f"{file}: {told}. Fix: a slate has at most C items, and candidates are different items")
     if not info.C or ("candidates" not in has and info.items != info.C):
         told = f"C is {info.C} and items {info.items}, but the columns are {sorted(has)}"
         raise DataError(f"{file}: {told}. Fix: without candidates every round offers all items, so C is items")

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
+from lersbench import unpack
 from lersbench.checksums import checksum
 from lersbench.errors import ConfigError, DataError
 from lersbench.exchange import recover
@@ -194,6 +195,7 @@ class Log:
         for part in parts:
             with self._parquet(part) as file:
                 self._check_schema(part, file.schema_arrow)
+                unpack.check_rounds(file.metadata, {name: self._width(name) for name in self.info.columns}, part)
                 rows += file.metadata.num_rows
                 sums.append(_sums_in(file))
         if rows != self.info.rounds:
@@ -361,8 +363,8 @@ class Log:
                 found = hashlib.sha256(stream.read()).hexdigest()
             if found != promised:
                 raise DataError(f"{path}: {_DAMAGED.format('its sha256 is not the one in log.json')}")
-        with self._parquet(path) as file:
-            return file.read()
+        with _damage_is_told(path), self._fs.open_input_file(path) as source:
+            return unpack.read_table(source, path)
 
     def _item_features(self) -> np.ndarray:
         """The static item features, (n_items, p) float64, the item table checked on the way."""

@@ -23,6 +23,7 @@ from lersbench import leftovers
 from lersbench.checksums import checksum
 from lersbench.errors import ConfigError, DataError
 from lersbench.exchange import recover, take_the_place
+from lersbench.files import naming
 from lersbench.logcheck import Checks, Report
 from lersbench.logformat import (
     CHECKSUMS,
@@ -334,7 +335,8 @@ def _staged(fs: pafs.FileSystem, target: str) -> Iterator[Path]:
     if parent:
         parent.mkdir(parents=True, exist_ok=True)
         leftovers.sweep(parent)
-    with tempfile.TemporaryDirectory(prefix=leftovers.prefix("lersbench"), dir=parent) as folder:
+    prefix = leftovers.prefix("lersbench")
+    with naming(target), tempfile.TemporaryDirectory(prefix=prefix, dir=parent) as folder:
         stage = Path(folder) / "log"
         stage.mkdir()
         yield stage

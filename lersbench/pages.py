@@ -12,6 +12,8 @@ from pathlib import Path
 
 from lersbench.leaderboard import markdown_row
 from lersbench.plots import figure_title
+from lersbench.store import replacing
+from lersbench.words import markdown, markdown_cell, one_line
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,8 @@ def write_pages(blocks: Sequence[Block], title: str, folder: Path, stem: str) ->
 
 def write_whole(path: Path, text: str) -> None:
     """Write a text file that appears whole or not at all."""
-    unfinished = path.with_name(f".{path.name}.partial")
-    unfinished.write_text(text, encoding="utf-8")
-    os.replace(unfinished, path)
+    with replacing(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
 
 
 def pictures(figures: Sequence[Path], level: int = 3) -> list[Block]:
@@ -80,16 +81,16 @@ def to_markdown(blocks: Sequence[Block], folder: Path) -> str:
 def _markdown(block: Block, folder: Path) -> str:
     match block:
         case Heading(level, text):
-            return f"{'#' * level} {text}"
+            return f"{'#' * level} {markdown(text)}"
         case Text(text):
-            return text
+            return markdown(text)
         case Items(lines):
-            return "\n".join(f"* {line}" for line in lines)
+            return "\n".join(f"* {markdown(line)}" for line in lines)
         case Table(head, rows, words):
             rule = ["---" if column < words else "---:" for column in range(len(head))]
-            return "\n".join(markdown_row(row) for row in [head, rule, *rows])
+            return "\n".join([markdown_row(head), f"| {' | '.join(rule)} |", *map(markdown_row, rows)])
         case Picture(png, _, title):
-            return f"![{title}]({os.path.relpath(png, folder).replace(os.sep, '/')})"
+            return f"![{markdown_cell(title)}]({os.path.relpath(png, folder).replace(os.sep, '/')})"
 
 
 PAGE = """<!DOCTYPE html>
@@ -111,26 +112,30 @@ li {{ overflow-wrap: anywhere; }}
 
 def to_html(blocks: Sequence[Block], title: str) -> str:
     """The blocks as one HTML page that needs no other file: figures are SVG inside it."""
-    return PAGE.format(title=html.escape(title), body="\n".join(map(_html, blocks)))
+    return PAGE.format(title=_escaped(title), body="\n".join(map(_html, blocks)))
 
 
 def _html(block: Block) -> str:
     match block:
         case Heading(level, text):
-            return f"<h{level}>{html.escape(text)}</h{level}>"
+            return f"<h{level}>{_escaped(text)}</h{level}>"
         case Text(text):
-            return f"<p>{html.escape(text)}</p>"
+            return f"<p>{_escaped(text)}</p>"
         case Items(lines):
-            return "<ul>" + "".join(f"<li>{html.escape(line)}</li>" for line in lines) + "</ul>"
+            return "<ul>" + "".join(f"<li>{_escaped(line)}</li>" for line in lines) + "</ul>"
         case Table(head, rows, words):
             body = [_html_row("th", head, words), *(_html_row("td", row, words) for row in rows)]
             return f'<div class="wide"><table>{"".join(body)}</table></div>'
         case Picture(_, svg, title):
             image = base64.b64encode(re.sub(rb"^<\?xml.*?\?>\s*", b"", svg.read_bytes())).decode()
-            return f'<img alt="{html.escape(title)}" src="data:image/svg+xml;base64,{image}">'
+            return f'<img alt="{_escaped(title)}" src="data:image/svg+xml;base64,{image}">'
 
 
 def _html_row(tag: str, row: Sequence[str], words: int) -> str:
     kinds = [' class="word"' if column < words else "" for column in range(len(row))]
-    cells = [f"<{tag}{kind}>{html.escape(cell)}</{tag}>" for kind, cell in zip(kinds, row, strict=True)]
+    cells = [f"<{tag}{kind}>{_escaped(cell)}</{tag}>" for kind, cell in zip(kinds, row, strict=True)]
     return f"<tr>{''.join(cells)}</tr>"
+
+
+def _escaped(text: str) -> str:
+    return html.escape(one_line(text))

@@ -10,6 +10,8 @@ from typing import Any
 import click
 from tqdm import tqdm
 
+from lersbench.words import shown
+
 Tell = Callable[[float], None]  # is told what share of the work is done, 0 to 1
 
 
@@ -58,4 +60,4 @@ class Whole:
 def say(message: str, err: bool = True) -> None:
     """Print a message, above the bars where there are any."""
     with tqdm.external_write_mode(file=sys.stderr if err else sys.stdout):
-        click.echo(message, err=err)
+        click.echo(shown(message) if err else message, err=err)

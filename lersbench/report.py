@@ -32,6 +32,7 @@ from lersbench.leaderboard import (
 )
 from lersbench.pages import Block, Heading, Items, Table, Text, pictures, write_pages, write_whole
 from lersbench.plots import ONE_RATE, draw_all, one_item_slates
+from lersbench.words import defused
 
 WIDE = 0.1  # an interval of more than this share of its value on either side is called wide
 FEW_SEEDS = 10
@@ -56,7 +57,7 @@ def write(results: Results, folder: str | Path | None = None, figures: Sequence[
     folder.mkdir(parents=True, exist_ok=True)
     figures = draw_all(results, folder / "figures") if figures is None else figures
     for name, frame in (findings.tables(results) | published.tables(results)).items():
-        write_whole(folder / f"{name}.csv", frame.to_csv(index=False))
+        write_whole(folder / f"{name}.csv", defused(frame).to_csv(index=False))
     return write_pages(document(results, figures), results.title, folder, "report")
 
 

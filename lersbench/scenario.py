@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import itertools
 import json
-import tomllib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from lersbench import bounds
 from lersbench.errors import ConfigError, MissingPackage
+from lersbench.files import read_toml
 from lersbench.jit import PACKAGE
 from lersbench.metrics import METRICS
 from lersbench.policy import Policy, find, make
@@ -22,6 +22,8 @@ from lersbench.policy import Policy, find, make
 Replicates = Literal["shuffle", "subsample", "none"]
 Scale = Literal["none", "standard"]
 Feedback = Literal["bandit", "full", "logged", "replay", "simulated"]
+FOLDER = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"  # names that become folders, of at most LONGEST characters
+LONGEST = 100
 PROTOCOLS = ("logged", "simulated")  # ways to score a ranked list: never ranked against each other
 
 
@@ -121,7 +123,7 @@ class Published(_Strict):
 class Scenario(_Strict):
     """A scenario file."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str = Field(pattern=FOLDER, max_length=LONGEST)
     title: str
     description: str = ""
     seed: int = Field(0, ge=0)
@@ -219,10 +221,7 @@ def load(name: str) -> tuple[Path, dict[str, Any]]:
             f"There is no scenario '{name}'{_did_you_mean(name, known)} It is looked for in {where}; "
             f"known: {', '.join(known)}."
         )
-    try:
-        return path, tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}.") from error
+    return path, read_toml(path)
 
 
 def on_dataset(content: dict[str, Any], dataset: str | None, where: str) -> dict[str, Any]:
@@ -348,7 +347,8 @@ def _explain(where: str, problem: Any) -> str:
     if key.startswith("replay.slate"):
         return f"{where}: slate takes a size of 1 or more, or a list of them, not {problem['input']!r}."
     if key == "name":
-        return f"{where}: 'name' is {problem['input']!r}; it names a folder: letters, digits, '.', '_' and '-' only."
+        takes = f"it names a folder: at most {LONGEST} letters, digits, '.', '_' and '-'"
+        return f"{where}: 'name' is {str(problem['input'])[:60]!r}; {takes}."
     if key == "policies":
         return f"{where}: 'policies' takes at least one [[policies]] entry."
     return f"{where}: '{key}': {problem['msg']} (it is {problem['input']!r})."

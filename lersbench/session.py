@@ -364,6 +364,8 @@ def _failure(job: Job, error: BaseException) -> Failure:
         return Failure(
             job, "does not compile: " + "\n    ".join(takewhile(lambda x: not x.startswith("During"), lines))
         )
+    if isinstance(error, OSError) and error.filename:
+        return Failure(job, f"{error.filename}: {error.strerror or error}")
     last = traceback.extract_tb(error.__traceback__)[-1]
     name = f"{type(error).__name__}: {what}" if not isinstance(error, SystemExit) else f"called sys.exit({what})"
     return Failure(job, f"{name} ({last.filename}, line {last.lineno}: {last.line})")

@@ -21,6 +21,8 @@ import pyarrow.parquet as pq
 from lersbench import leftovers
 from lersbench.errors import DataError
 from lersbench.exchange import recover, take_the_place
+from lersbench.files import naming
+from lersbench.unpack import read_table
 
 
 def digest(content: Any) -> str:
@@ -47,7 +49,8 @@ def replacing(path: Path) -> Iterator[Path]:
     recover(path)
     temporary = path.with_name(leftovers.name_for(path.name))
     try:
-        yield temporary
+        with naming(path):
+            yield temporary
         take_the_place(temporary, path)
     finally:
         if temporary.is_dir() and not temporary.is_symlink():
@@ -93,7 +96,7 @@ class Store:
     def get(self, key: str) -> Curve:
         path = self.path(key)
         try:
-            table = pq.ParquetFile(path).read(use_threads=False)
+            table = read_table(path, str(path))
             told = table.schema.metadata
             about = json.loads(told[b"about"])
             if told[b"sum"].decode() != _sum(table, told[b"about"]):

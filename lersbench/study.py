@@ -32,7 +32,7 @@ class Study(BaseModel):
     """A study file."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-    name: str
+    name: str = Field(pattern=scenario.FOLDER, max_length=scenario.LONGEST)
     title: str
     description: str = ""
     scenarios: list[str] = Field(min_length=1)

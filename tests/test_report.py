@@ -37,7 +37,7 @@ def test_markdown_holds_what_was_run_and_links_to_figures_that_exist(written: Pa
         "| 1 | hybrid | bandit |",
         "numpy 2.4",
         "replay 1.4",
-        "* A note <of> the run.",
+        "* A note \\<of> the run.",
         "hybrid leads with",
         "| minus random (points) |",
         "### Misses",

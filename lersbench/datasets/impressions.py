@@ -19,6 +19,7 @@ from lersbench.datasets.places import PARQUET, places
 from lersbench.errors import ConfigError, DataError
 from lersbench.log import Log, write
 from lersbench.logformat import UNIFORM_TOLERANCE
+from lersbench.unpack import check_text, read_table
 
 NEEDED = ("request", "position", "item", "click")
 OPTIONAL = ("propensity", "time", "user")
@@ -165,6 +166,7 @@ def _present(path: Path) -> list[str]:
     with _damage_is_told(path):
         if path.suffix in PARQUET:
             return list(pq.read_schema(path).names)
+        check_text(path)
         with pa.csv.open_csv(path) as stream:
             return list(stream.schema.names)
 
@@ -175,7 +177,7 @@ def _damage_is_told(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file. Fix: give a CSV or Parquet file") from error
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError) as error:
         told = " ".join(str(error).split())
         raise DataError(f"{path}: cannot be read ({told}). Fix: give a CSV or a file that ends in .parquet") from error
 
@@ -191,7 +193,7 @@ def _read(path: Path, names: Mapping[str, str], numbers: Sequence[str]) -> pd.Da
         raise DataError(f"{path}: {told}. Fix: say which column it is: --column request=query_id, or --columns FILE")
     with _damage_is_told(path):
         if path.suffix in PARQUET:
-            arrow = pq.read_table(path, columns=wanted)
+            arrow = read_table(path, str(path), wanted)
             arrow = arrow.cast(pa.schema([f.with_type(pa.string()) if f.name in text else f for f in arrow.schema]))
         else:
             convert = pa.csv.ConvertOptions(

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from lzma import LZMAError
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 
 from lersbench.datasets.options import suggestion
 from lersbench.datasets.places import PARQUET, places
 from lersbench.errors import ConfigError, DataError
+from lersbench.unpack import check_text, read_table
 
 COLUMNS = ("customer", "product", "seller", "order", "time", "amount", "quantity")
 NEEDED = ("customer", "product", "time")
@@ -141,8 +143,10 @@ def _read(path: Path, columns: Mapping[str, str], needed: tuple[str, ...]) -> pd
         raise DataError(f"There is no file {path}.")
     parquet = path.suffix in PARQUET
     try:
-        table = pq.read_table(path).to_pandas() if parquet else pd.read_csv(path)
-    except (OSError, ValueError, pd.errors.ParserError) as error:
+        if not parquet:
+            check_text(path)
+        table = read_table(path, str(path)).to_pandas() if parquet else pd.read_csv(path)
+    except (OSError, EOFError, ValueError, LZMAError, BadZipFile) as error:
         raise DataError(f"{path} cannot be read as {'Parquet' if parquet else 'CSV'}: {error}") from error
     mapped = {own: canonical for canonical, own in columns.items() if own in table}
     hidden = [canonical for own, canonical in mapped.items() if canonical != own and canonical in table]

@@ -96,7 +96,7 @@ class Known(NamedTuple):
 
 def build(
     tables: Tables,
-    out: Path,
+    out: str | Path,
     *,
     name: str = "transactions",
     scenario: Scenario = "active",

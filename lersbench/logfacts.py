@@ -1,0 +1,83 @@
+"""The parts of `log.json` that are free in form, but that something reads: they must be what it reads them as."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from lersbench.errors import DataError
+
+NUMBERS = "numbers by name, such as {'customers': 1000}"
+CALIBRATION = "a list of {'what': a text, 'published': a number, 'here': a number}"
+MODEL = {
+    "weights": "a row of L + 1 probabilities for each of the L positions",
+    "goes_on": "a probability for each of the positions that weights have",
+    "fade": "a probability",
+}
+
+
+def check(file: str, provenance: Mapping[str, Any], click_model: Mapping[str, Any], positions: int) -> None:
+    """Raise a DataError that names the key, its value and the fix for the first part that cannot be read.
+
+    `positions` are those of the slates of the log, L.
+    """
+    for key, value, due in [*_provenance(provenance), *_click_model(click_model, positions)]:
+        shown = repr(value)
+        shown = shown if len(shown) <= 80 else f"{shown[:77]}..."
+        raise DataError(f"{file}: {key} is {shown}; it must be {due}. Fix: write it so, or leave it out")
+
+
+def _provenance(told: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
+    """What `datasets.transactions.describe` would stumble over."""
+    published = told.get("published")
+    if published is None and "published" not in told:
+        return
+    if not isinstance(published, dict) or not all(map(_number, published.values())):
+        yield "provenance.published", published, NUMBERS
+        return
+    for key in published:
+        if not _number(told.get(key)):
+            yield f"provenance.{key}", told.get(key), "a number, since provenance.published has one of that name"
+    there = told.get("all_there_are", [])
+    if not _list(there, lambda name: isinstance(name, str)):
+        yield "provenance.all_there_are", there, "a list of names"
+    rows = told.get("calibration", [])
+    if not _list(rows, _calibrated):
+        yield "provenance.calibration", rows, CALIBRATION
+
+
+def _calibrated(row: Any) -> bool:
+    if not isinstance(row, dict) or not isinstance(row.get("what"), str):
+        return False
+    return _number(row.get("published")) and _number(row.get("here"))
+
+
+def _click_model(told: Mapping[str, Any], positions: int) -> Iterator[tuple[str, Any, str]]:
+    """What `clickmodel.parse` would refuse, or what is too short for the slates."""
+    if not told:
+        return
+    weights, goes_on = told.get("weights"), told.get("goes_on")
+    length = len(weights) if isinstance(weights, list) else 0
+    fine = {
+        "weights": length >= max(positions, 1)
+        and _list(weights, lambda row: _list(row, _probability) and len(row) == length + 1),
+        "goes_on": _list(goes_on, _probability) and len(goes_on or ()) == length,
+        "fade": _probability(told.get("fade")),
+    }
+    for key, due in MODEL.items():
+        if not fine[key]:
+            longer = f", {positions} or more" if key == "weights" else ""
+            yield f"click_model.{key}", told.get(key), due + longer
+
+
+def _list(value: Any, fits: Callable[[Any], bool]) -> bool:
+    return isinstance(value, list) and all(map(fits, value))
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _probability(value: Any) -> bool:
+    return _number(value) and 0 <= value <= 1

@@ -1,0 +1,125 @@
+"""Parquet and packed CSV of anybody's making: what a file unpacks to is found out before it is unpacked.
+
+99 KB can hold 7 GB: run lengths say "this value ten million times", a dictionary has a long text once, compressed
+zeros are hardly there. Sizes of pages and numbers of values stand in the file's footer; texts are read as dictionaries
+and written out only once their length is known.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from lersbench.errors import DataError
+
+MOST = 512 << 20  # decoded bytes that a table may have whatever the size of its file
+RATIO = 1000  # times its file's size that a larger one may have
+TEXT_RATIO = 100  # the same of packed text
+PACKED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+EXCESS = 64 << 20  # decoded bytes of a column above what log.json makes one expect, in a row group
+BYTES = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "INT64": 8, "DOUBLE": 8, "INT96": 12, "BYTE_ARRAY": 4}
+
+
+def read_table(source: str | Path | pa.NativeFile, path: str, columns: Sequence[str] | None = None) -> pa.Table:
+    """A whole table, or some of its columns; `path` is what messages call it.
+
+    Raises a DataError where it unpacks to more than `MOST` bytes and `RATIO` times its file, and pyarrow's errors.
+    """
+    size = source.size() if isinstance(source, pa.NativeFile) else Path(source).stat().st_size
+    most = max(MOST, RATIO * size)
+    with pq.ParquetFile(source, pre_buffer=False) as file:
+        _refuse(_stored(file.metadata), size, most, path)
+        schema, texts = file.schema_arrow, _texts(file)
+    with pq.ParquetFile(source, pre_buffer=False, read_dictionary=texts) as file:
+        table = file.read(columns)
+    _refuse(sum(_length(column) for column in table.columns), size, most, path)
+    return table.cast(pa.schema([schema.field(name) for name in table.column_names], schema.metadata))
+
+
+def check_text(path: Path) -> None:
+    """Raise a DataError where a packed text file unpacks to too much; it is unpacked once for that, and not kept."""
+    size, found = path.stat().st_size, 0
+    most = max(MOST, TEXT_RATIO * size)
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path) as archive:
+            found = sum(member.file_size for member in archive.infolist())
+    elif path.suffix in PACKED:
+        with PACKED[path.suffix](path) as file:
+            while found <= most and (block := file.read(1 << 20)):
+                found += len(block)
+    elif path.suffix == ".zst":
+        with pa.input_stream(str(path)) as stream:
+            while found <= most and (block := stream.read(1 << 20)):
+                found += len(block)
+    _refuse(found, size, most, str(path))
+
+
+def check_rounds(metadata: pq.FileMetaData, widths: Mapping[str, int], path: str) -> None:
+    """Raise a DataError where a column of the rounds cannot be lists of the width that log.json tells."""
+    for column, width in widths.items():
+        values = 0
+        for rows, chunk in _chunks(metadata):
+            if chunk.path_in_schema.partition(".")[0] != column:
+                continue
+            values += chunk.num_values
+            expected = 8 * rows * max(width, 1)
+            if max(8 * chunk.num_values, chunk.total_uncompressed_size // 2) > expected + EXCESS:
+                told = f"{chunk.num_values:,} values in {rows:,} rows, where log.json says {width} a row"
+                raise DataError(f"{path}, column {column}: {told}. Fix: the file was exchanged; write the log again")
+        if width > values:
+            told = f"{values:,} values in all, but log.json says {width:,} in each row"
+            raise DataError(f"{path}, column {column}: {told}. Fix: the file was exchanged; write the log again")
+
+
+def _refuse(bytes_: int, size: int, most: int, path: str) -> None:
+    if bytes_ > most:
+        told = f"{size:,} bytes unpack to {bytes_:,} or more, where {most:,} are the most that is believed"
+        raise DataError(f"{path}: {told}. Fix: it is damaged, or made to exhaust the memory; get or write it again")
+
+
+def _chunks(metadata: pq.FileMetaData) -> list[tuple[int, Any]]:
+    """The rows and the facts of every column of every row group."""
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    return [(group.num_rows, group.column(at)) for group in groups for at in range(group.num_columns)]
+
+
+def _stored(metadata: pq.FileMetaData) -> int:
+    """Bytes of all values, as the footer tells; of texts that are stored once and meant often only where they stand."""
+    return sum(
+        max(chunk.num_values * BYTES.get(chunk.physical_type, 1), chunk.total_uncompressed_size)
+        for _, chunk in _chunks(metadata)
+    )
+
+
+def _texts(file: pq.ParquetFile) -> list[str]:
+    """The columns of texts, as paths."""
+    columns = [file.metadata.schema.column(at) for at in range(file.metadata.num_columns)]
+    return [column.path for column in columns if column.physical_type == "BYTE_ARRAY"]
+
+
+def _length(column: pa.ChunkedArray) -> int:
+    """Bytes of the texts of a column, written out."""
+    return sum(_written_out(chunk) for chunk in column.chunks)
+
+
+def _written_out(array: pa.Array) -> int:
+    kind = array.type
+    if pa.types.is_dictionary(kind) and (pa.types.is_string(kind.value_type) or pa.types.is_binary(kind.value_type)):
+        lengths = pc.binary_length(array.dictionary).to_numpy(zero_copy_only=False)
+        codes = array.indices.drop_null().to_numpy()
+        return int(np.bincount(codes, minlength=len(lengths)) @ np.nan_to_num(lengths)) if len(codes) else 0
+    if pa.types.is_struct(kind):
+        return sum(_written_out(part) for part in array.flatten())
+    if pa.types.is_nested(kind) and hasattr(array, "values"):
+        return _written_out(array.values)
+    return 0
