@@ -34,7 +34,8 @@ def file_digest(paths: list[Path]) -> str:
     """A name for the content of some files."""
     total = hashlib.sha256()
     for path in paths:
-        total.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
+        with path.open("rb") as file:
+            total.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
     return total.hexdigest()[:20]
 
 
