@@ -257,9 +257,9 @@ class Results:
 
     @cached_property
     def rounds(self) -> dict[str, float]:
-        """The rounds of each variant: as far as its curves go, or as many as its log has."""
-        ends = self.curves(sorted(self.metrics)[0]).groupby("variant")["round"].max()
-        return {v: float(ends.get(v, self.log(v).get("rounds") or math.inf)) for v in self.variants}
+        """The rounds of each variant, where its curves end: those of its log but for the ones that were fitted on."""
+        fit = self.scenario.get("replay", {}).get("fit", 0)
+        return {v: float((self.log(v).get("rounds") or math.inf) - fit) for v in self.variants}
 
     @cached_property
     def steady(self) -> dict[str, set[str]]:
