@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -466,32 +467,33 @@ def check_policy(names: tuple[str, ...], as_json: bool) -> None:
 def main(argv: list[str] | None = None) -> None:
     """Run the command line and end the process with the documented exit code."""
     os.environ["MPLBACKEND"] = "agg"  # no figure is shown; a backend that is not there would stop the import
+    leave: Callable[[int], NoReturn] = sys.exit
     if argv is None:  # the process is ours
         streams.outlast_readers()
+        leave = end
     try:
         cli.main(args=argv, prog_name="lersbench", standalone_mode=False)
         sys.stdout.flush()
     except LersbenchError as error:
-        _end(str(error), error.exit_code)
+        say(f"Error: {error}")
+        leave(error.exit_code)
     except click.exceptions.Exit as error:
-        end(error.exit_code)
+        leave(error.exit_code)
     except click.ClickException as error:
         usage = io.StringIO()
         error.show(usage)
         say(usage.getvalue().rstrip())
-        end(2)
+        leave(2)
     except (KeyboardInterrupt, click.Abort):
         say("Interrupted. Contenders that were finished are kept; the same command goes on from there.")
-        end(130)
+        leave(130)
     except MemoryError as error:
-        _end(f"The memory does not suffice ({error or 'no more was given'}). Fix: fewer or smaller data at once.", 1)
+        reason = error or "no more was given"
+        say(f"Error: The memory does not suffice ({reason}). Fix: fewer or smaller data at once.")
+        leave(1)
     except OSError as error:
-        _end(_of_system(error), 1)
-
-
-def _end(problem: str, code: int) -> NoReturn:
-    say(f"Error: {problem}")
-    end(code)
+        say(f"Error: {_of_system(error)}")
+        leave(1)
 
 
 def _of_system(error: OSError) -> str:

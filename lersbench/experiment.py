@@ -121,7 +121,6 @@ def bench(
                 together = [job for job in own if not apart.wanted(job.entry.policy)]
                 if together:
                     failures.extend(session.play(together, kept))
-                    failures.extend(_changed_meanwhile(_without(together, [one.job for one in failures]), kept))
                 if len(own) > len(together):
                     others = [job for job in own if apart.wanted(job.entry.policy)]
                     failures.extend(apart.play(session, others, kept, pool))
@@ -172,16 +171,6 @@ def _tell_changed(missing: list[Job], before: dict[str, dict[str, str]], say: Ca
     for label, read in {job.entry.label: job.basis[-1] for job in missing}.items():
         for name in inputs.changed_files(before.get(label, {}), read):
             say(f"{label} is played anew: {name}, which it reads, has changed since the last run")
-
-
-def _changed_meanwhile(jobs: list[Job], kept: store.Store) -> list[Failure]:
-    """The contenders whose files were changed while they were played; what they came to is thrown away."""
-    reads = {job.entry.label: job for job in jobs if job.basis[-1].files}
-    changed = [label for label, job in reads.items() if inputs.inputs_of(job.entry.policy).files != job.basis[-1].files]
-    spoilt = [job for job in jobs if job.entry.label in changed]
-    for job in spoilt:
-        kept.path(job.key).unlink()
-    return [Failure(job, "a file it reads was changed while it was played; run again") for job in spoilt]
 
 
 def _foreseen(data: scenario.Data) -> bounds.Size | None:

@@ -128,7 +128,8 @@ def test_an_erroring_command_ends_with_its_code_whatever_threads_live(threads: b
     code = (
         "import sys, threading, time\n"
         f"if {threads}: threading.Thread(target=time.sleep, args=(1000,)).start()\n"
-        "from lersbench.cli import main; main(['bench', 'there is none'])"
+        "sys.argv[1:] = ['bench', 'there is none']\n"
+        "from lersbench.cli import main; main()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == 2 and "There is no scenario" in done.stderr

@@ -37,7 +37,7 @@ def of_values(values: dict[str, list[float]], metric: str = "misses", rounds: in
     log = {"variant": "", "name": "made up", "rounds": rounds, "items": 200}
     seeds = list(range(max(map(len, values.values()))))
     about = {"scenario": scenario, "logs": [log], "seeds": seeds, **meta}
-    return Results(Path("made-up"), frame, frame.drop(columns="round"), about)
+    return Results(Path("made-up"), frame.drop(columns="round"), about)
 
 
 # Certainty from nothing -----------------------------------------------------------------------------------------------

@@ -145,7 +145,7 @@ def test_a_file_that_changes_while_it_is_played_spoils_what_was_played(tmp_path:
     (tmp_path / "frozen.py").write_text(FROZEN.replace("        pass\n", f"        {change}\n"))
     np.savetxt(tmp_path / "scores.txt", np.arange(6))
     run = bench(chosen([{"name": "random"}, {"name": "./frozen.py"}]), tmp_path / "results")
-    assert "frozen, seeds 0, 1: a file it reads was changed while it was played" in run.failures
+    assert "a file it reads was changed while it was played" in run.failures and run.failures.startswith("2 of 4")
     kept = [store.Store(run.folder.parent).get(path.stem) for path in (run.folder.parent / "contenders").iterdir()]
     assert [curve.about["policy"] for curve in kept] == ["random", "random"]
 
@@ -220,7 +220,7 @@ def test_items_of_a_log_without_sums_are_part_of_the_key(tmp_path: Path) -> None
 
 
 def test_a_changed_log_json_is_told_unless_its_seal_was_taken_off(tmp_path: Path) -> None:
-    model = {"weights": [[1.0, 1.0], [0.5, 0.5]], "goes_on": [1.0, 1.0], "fade": 0.0}
+    model = {"weights": [[1.0, 1.0]], "goes_on": [1.0], "fade": 0.0}
     slates = {"slate": np.tile([0], (9, 1)), "clicks": np.zeros((9, 1))}
     write(tmp_path / "log", [slates], name="x", items=5, click_model=model)
     before, file = Log(tmp_path / "log").identity, tmp_path / "log" / "log.json"
