@@ -148,17 +148,15 @@ def test_cells_are_trained_kept_and_shown_beside_rules_and_published_values(toy:
     assert len(facts["jobs"]) == len(facts["work_seconds"]) == 6
 
 
-def test_a_second_run_does_nothing_and_an_interrupted_one_goes_on(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_run_does_nothing_and_an_interrupted_one_goes_on(toy: Any) -> None:
     first, found, _ = run(toy(CELLS))
     again, _, _ = run(toy(CELLS))
     assert (again.played, again.reused, again.folder) == (0, 6, first.folder)
     kept = sorted(Path("results/toy/contenders").iterdir())
     kept[2].unlink()
     kept[3].write_bytes(b"cut short")
-    trained = []
-    monkeypatch.setitem(labwork.WORKS, "streamer", lambda *a, _=labwork.streamer, **k: trained.append(k) or _(*a, **k))
     resumed, same, _ = run(toy(CELLS))
-    assert (resumed.played, resumed.reused, len(trained)) == (2, 4, 2)
+    assert (resumed.played, resumed.reused) == (2, 4)
     for label in found.settings:  # and comes to the same
         assert found.curve(label, "test_loss").equals(same.curve(label, "test_loss"))
     more, _, _ = run(toy(CELLS, training_seeds=3))

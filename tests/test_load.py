@@ -93,7 +93,7 @@ def test_without_torch_the_neural_policies_say_what_they_need() -> None:
         "assert 'lersbench[neural]' in rows['lers'] and 'LinUCB' in rows['linucb'], rows\n"
         "told = scenario.read('active')\n"
         "assert {'lers', 'neural-ucb diagonal'} < set(told.left_out), told.left_out\n"
-        "assert [entry.label for entry in scenario.entries(told)][-1] == 'lints v=0.3'\n"
+        "assert [entry.label for entry in scenario.entries(told)][-1] == 'linucb, warm'\n"
         "assert {row.policy for row in told.published.policies} == "
         "{'random', 'ucb1', 'linucb alpha=0.3', 'exp3 gamma=0.2'}\n"
     )

@@ -195,7 +195,7 @@ def test_urls(tmp_path: Path) -> None:
     write(f"file://{tmp_path}/log", [rounds()], name="x", items=ITEMS, users=3)
     assert Log(f"file://{tmp_path}/log/").info == Log(tmp_path / "log").info
     assert validate(f"file://{tmp_path}/log").ok
-    with pytest.raises(ConfigError, match="no such kind of address"):
+    with pytest.raises(ConfigError, match="no kind of address that is known"):
         Log("gopher://hole/log")
 
 

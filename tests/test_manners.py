@@ -182,6 +182,7 @@ def log(tmp_path: Path) -> Path:
 
 def _set(log: Path, key: str, value: Any) -> None:
     told = json.loads((log / "log.json").read_text())
+    told.pop("seal", None)
     *sections, last = key.split(".")
     target = told
     for section in sections:

@@ -45,8 +45,8 @@ def test_markdown_holds_what_was_run_and_links_to_figures_that_exist(written: Pa
         "CTR, CTR_sum and set-CTR are the same number",
     ):
         assert words in text
-    assert text.index("hybrid leads with") < text.index("## What was run") < text.index("A note <of>")
-    assert text.index("A note <of>") < text.index("## Leaderboard")
+    assert text.index("hybrid leads with") < text.index("## What was run") < text.index("A note \\<of>")
+    assert text.index("A note \\<of>") < text.index("## Leaderboard")
     links = re.findall(r"!\[[^]]*\]\(([^)]*)\)", text)
     assert "figures/hit-ratio.png" in links
     assert all((written / link).is_file() for link in links)

@@ -46,7 +46,7 @@ def bench(
             "leaderboard": "ctr",
             "data": {"log": log.path},
             "replay": {"feedback": "replay", "seeds": 1, "replicates": "none", "ranking": False, **told},
-            "policies": [{"name": "random"}, {"name": policy, "alpha": ALPHA}],
+            "policies": [{"name": "random"}, {"name": policy} | ({"alpha": ALPHA} if "linucb" in policy else {})],
         },
         "test",
     )

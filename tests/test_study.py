@@ -103,9 +103,9 @@ def test_the_thesis_can_be_run_on_real_purchases_in_its_short_version_too() -> N
     """Its [quick] makes the simulated platform smaller, which the real data have no option for."""
     for quick in (True, False):
         parts = study.read("thesis", quick=quick, dataset="completejourney")[1]
-        assert [part.data.dataset for part in parts] == ["completejourney"] * 8
+        assert [part.data.dataset for part in parts] == ["completejourney"] * 9
         assert not any("scale" in (part.data.model_extra or {}) for part in parts)
-        for part in parts[:5]:  # the others take the options of sequences
+        for part in parts[:6]:  # the others take the options of sequences
             assert set(part.data.model_extra or {}) <= set(DATASETS["completejourney"].options)
 
 

@@ -13,7 +13,7 @@ import pytest
 from lersbench.checks import make_world
 from lersbench.linalg import FIRST, scramble
 from lersbench.policies import exp3m, lints
-from lersbench.policy import Policy, Round, load
+from lersbench.policy import Policy, Round, Spec, load
 
 WIDE, ITEMS, D, M = 6, 8, 3, 4
 
@@ -362,7 +362,7 @@ def test_lints_draws_have_the_mean_and_covariance_of_the_posterior() -> None:
     rng, v, n = np.random.default_rng(0), 0.5, 6000
     Z = rng.normal(size=(20, 3))
     B, f = np.eye(3) + Z.T @ Z / 10, rng.normal(size=3)
-    state = lints.State(np.linalg.cholesky(B), f, v)
+    state = load("lints", v=v).init(Spec(4, 4, 1, m=3))._replace(L=np.linalg.cholesky(B), f=f)
     draws = np.empty((n, 3))
     for i in range(n):
         lints.sample(state, rng, draws[i])

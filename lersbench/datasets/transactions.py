@@ -218,7 +218,8 @@ def describe(log: Log) -> str:
         form = ".2%" if key == "density" else ","
         told = "  (all there are)" if key in facts.get("all_there_are", ()) else ""
         rows.append(f"{key:<{label}} {format(facts[key], form):>10} {format(published, form):>10}{told}")
-    rows.append(f"\n{_past_in_words(facts)}")
+    if "customers_without_a_past" in facts:
+        rows.append(f"\n{_past_in_words(facts)}")
     calibrated = facts.get("calibration", [])
     wide = max((len(row["what"]) for row in calibrated), default=0)
     if calibrated:

@@ -143,7 +143,7 @@ class LinUCB(KernelPolicy):
     """Observations of before the stream that each item begins with, at least 0; see `warm.warm_bank`."""
 
     needs = ("context",)
-    working = ("bank.xx", "bank.z", "bank.v", "bank.w", "bank.dots")
+    working = ("bank.xx", "bank.z", "bank.v", "bank.w", "bank.dots", "means", "squares")
     kernels = (select, update, wins)
 
     def __post_init__(self) -> None:
