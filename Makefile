@@ -42,7 +42,7 @@ report: $(READY) ## write the report of SCENARIO=... again, or of every run ther
 	@$(BIN)/lersbench report $(NAMED) $(WHICH) $(ARGS)
 
 test: $(READY) ## the test suite (minutes)
-	@$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 test-slow: $(READY) ## the proofs that take long: memory of a 2 GB stream, 200 kills, the wheel in an empty environment
 	@$(BIN)/python -m pytest -m slow $(ARGS)

@@ -314,6 +314,11 @@ def _check(chosen: scenario.Scenario, log: Log, case: scenario.Case, entries: li
         "features": "set [replay] interactions = [U, I] to build them from U values of the context and I of the item",
     }
     for entry in entries:
+        if told.scale != "none" and {"past", "context"} <= set(entry.policy.needs):
+            raise ConfigError(
+                f"{chosen.name}: policy '{entry.label}' starts from contexts of the past, which scale = '{told.scale}' "
+                "does not reach; set warm = 0, or leave 'scale' out."
+            )
         for need in entry.policy.needs:
             if not have[need]:
                 raise ConfigError(

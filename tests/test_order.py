@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from lersbench import replay
-from lersbench.datasets import completejourney, transactions
+from lersbench.datasets import build, transactions
 from lersbench.datasets.hashed import hashed_numbers, hashed_order
 from lersbench.log import Chunk, Log, write
 from lersbench.policies.first import First
@@ -66,13 +66,10 @@ def test_the_order_by_likes_would_be_noticed(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def journey(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Log]:
-    tables, folder = completejourney.tables("2017-07-01"), tmp_path_factory.mktemp("journey")
+def journey() -> dict[str, Log]:
+    """The logs of the stock scenarios, which are kept once they are built."""
     days = {"active": 7, "normal": 14, "repeat": 7}
-    return {
-        name: transactions.build(tables, folder / name, scenario=name, cut="2017-07-01", like_days=days[name])  # type: ignore[arg-type]
-        for name in days
-    }
+    return {name: build("completejourney", scenario=name, like_days=days[name]) for name in days}
 
 
 @pytest.mark.parametrize("scenario", ["active", "normal", "repeat"])

@@ -163,3 +163,23 @@ def test_a_spike_is_named_with_its_round(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"in round 30\d\d of the log.*context\[3\] \(up to 1e\+10\)"):
         run = bench(shop(tmp_path / "log", number), tmp_path / "run")
         raise RunError(run.failures)
+
+
+def test_a_warm_start_is_refused_where_contexts_are_scaled(tmp_path: Path) -> None:
+    """Its contexts of the past are those of the log, another scale than the ones it would meet."""
+    rng = np.random.default_rng(0)
+    chunk = {"context": rng.normal(size=(400, 2)), "rewards": (rng.random((400, 3)) < 0.3).astype(float)}
+    log = write(tmp_path / "log", [chunk], name="plain", items=3)
+    chosen = scenario.parse(
+        {
+            "name": "warm",
+            "title": "Warm",
+            "leaderboard": "misses",
+            "data": {"log": log.path},
+            "replay": {"feedback": "bandit", "seeds": 1, "fit": 100, "scale": "standard"},
+            "policies": [{"name": "linucb", "warm": 5.0}],
+        },
+        "test",
+    )
+    with pytest.raises(ConfigError, match="starts from contexts of the past"):
+        experiment._check(chosen, log, scenario.cases(chosen)[0], scenario.entries(chosen))

@@ -23,8 +23,6 @@ from lersbench.log import Log
 from lersbench.policy import KernelPolicy
 from lersbench.progress import silent
 
-pytestmark = pytest.mark.xdist_group("thesis")  # what is played once is played in one process
-
 SCALE = 0.002  # of the platform: 46 customers and 25 products on the recommended day
 COMPARED = ["active", "normal", "repeat"]  # all policies, beside what was published
 WORLD = ["lers-world"]  # active in a world whose popularity nothing tells; read, not played
