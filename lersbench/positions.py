@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lersbench.digits import STEEP, check, check_scale, new_probe
+from lersbench.digits import FADE, STEEP, TOLERANCE, check, new_probe
+from lersbench.errors import LostDigits
 from lersbench.jit import inlined, kernel
 from lersbench.linalg import best
 from lersbench.shared_ridge import to_lanes
@@ -169,11 +170,15 @@ def regress(learners: Learners, block: int) -> None:
             error[lane] -= y[LANES * i + lane] * theta[LANES * i + lane]
             came[lane] += v[LANES * i + lane] * image[LANES * i + lane]
             seen[lane] += y[LANES * i + lane] * learners.probe[i]
-    steepest = 0.0
+    sound, steep, reach = 0, 0, learners.reach[LANES * block : LANES * (block + 1)]
+    for lane in range(LANES):  # `check` and `check_scale` of all lanes, without branches
+        reach[lane] = max(abs(seen[lane]), FADE * reach[lane])
+        sound += abs(came[lane] - seen[lane]) <= TOLERANCE * reach[lane]
+        sound += (scale[lane] > 1.0 - TOLERANCE) & (scale[lane] < math.inf)
+        steep += scale[lane] > STEEP
+    if sound < 2 * LANES:
+        raise LostDigits("the inverse has lost its digits")
     for lane in range(LANES):
-        check(came[lane], seen[lane], learners.reach, LANES * block + lane)
-        check_scale(scale[lane])
-        steepest = max(steepest, scale[lane])
         error[lane] /= scale[lane]
         scale[lane] = 1.0 / math.sqrt(scale[lane])
     for i in range(m):
@@ -182,7 +187,7 @@ def regress(learners: Learners, block: int) -> None:
             v[LANES * i + lane] *= scale[lane]
             image[LANES * i + lane] += y[LANES * i + lane] * seen[lane]
     triangle_take(learners.triangle, block, v)
-    if steepest > STEEP:
+    if steep > 0:
         look_again(learners, block)
 
 
