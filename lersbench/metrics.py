@@ -277,14 +277,7 @@ def is_new(likes: np.ndarray, candidate: int, liked: np.ndarray, number: np.ndar
 
     `liked` are the liked candidates of the round, ascending, `number` the numbers of these likes in the log.
     """
-    low, high = 0, liked.shape[0]
-    while low < high:
-        middle = (low + high) >> 1
-        if liked[middle] < candidate:
-            low = middle + 1
-        else:
-            high = middle
-    which = number[low]
+    which = number[_below(liked, candidate)]
     bit = 1 << (which & 7)
     if likes[which >> 3] & bit:
         return False
@@ -465,12 +458,12 @@ def _count_many(meter: Meter, candidates: np.ndarray, scores: np.ndarray, slate:
 
 
 @inlined
-def _below(steps: np.ndarray, score: float) -> int:
-    """How many of the ascending `steps` lie below `score`."""
+def _below(steps: np.ndarray, value: float) -> int:
+    """How many of the ascending `steps` lie below `value`."""
     low, high = 0, steps.shape[0]
     while low < high:
         middle = (low + high) >> 1
-        if steps[middle] < score:
+        if steps[middle] < value:
             low = middle + 1
         else:
             high = middle
