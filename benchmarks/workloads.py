@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lersbench import metrics
+from lersbench.chunk import Chunk
 from lersbench.jit import kernel
-from lersbench.log import Chunk
 from lersbench.policies import iba_linucb, linucb
 from lersbench.policy import KernelPolicy, Spec
 from lersbench.replay import Contender, Protocol, Rows

@@ -26,9 +26,9 @@ import numpy as np
 from numba import _helperlib
 
 from lersbench import metrics
+from lersbench.chunk import Chunk
 from lersbench.errors import LersbenchError
 from lersbench.linalg import scramble
-from lersbench.log import Chunk
 from lersbench.policy import KernelPolicy, Policy, Round, Spec, find, make
 from lersbench.replay import Contender, Protocol, batched, compiled, rows_of
 

@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lersbench.chunk import Chunk
 from lersbench.errors import ConfigError, DataError
 from lersbench.jit import kernel
-from lersbench.log import Chunk, Log
+from lersbench.log import Log
 
 
 class Counts(NamedTuple):

@@ -14,7 +14,7 @@ import numba
 import numpy as np
 import pandas as pd
 
-from lersbench import apart, bounds, inputs, leftovers, scaling, scenario, store
+from lersbench import apart, bounds, inputs, leftovers, logscale, scenario, store
 from lersbench.datasets import build, size_of
 from lersbench.datasets.transactions import describe
 from lersbench.errors import ConfigError, RunError
@@ -343,7 +343,7 @@ def _scale_warning(chosen: scenario.Scenario, log: Log, entries: list[scenario.E
     """What is to be said of the scale of a log's columns; "" for nothing, or where no policy reads them as they are."""
     if chosen.replay.scale != "none" or not any({"context", "features"} & set(e.policy.needs) for e in entries):
         return ""
-    return scaling.warning(log, log.items if chosen.replay.interactions else log.items[:0])
+    return logscale.warning(log, log.items if chosen.replay.interactions else log.items[:0])
 
 
 def _jobs(

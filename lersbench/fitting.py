@@ -11,9 +11,10 @@ from lersbench.clickfacts import summary
 from lersbench.clickfit import Counts, Fit, count, fit_counts, settled
 from lersbench.clickmodel import parse
 from lersbench.log import Log
+from lersbench.logscale import standard
 from lersbench.propensity import MOST
 from lersbench.replay import Known, Logger, known_of
-from lersbench.scaling import standard, standard_items
+from lersbench.scaling import standard_items
 
 
 class Fitted:

@@ -15,13 +15,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
+from lersbench.chunk import Chunk
 from lersbench.errors import ConfigError, DataError
 from lersbench.logcheck import Problem, Report
 from lersbench.logformat import SCHEMA, LogInfo
-from lersbench.logread import Chunk, Log
+from lersbench.logread import Log
 from lersbench.logwrite import write
 
-__all__ = ["SCHEMA", "Chunk", "Log", "LogInfo", "Problem", "Report", "read_all", "validate", "write"]
+__all__ = ["SCHEMA", "Log", "LogInfo", "Problem", "Report", "read_all", "validate", "write"]
 
 
 def read_all(log: Log, limit_bytes: int, columns: Collection[str] | None = None) -> Chunk:

@@ -14,11 +14,11 @@ import numpy as np
 
 from lersbench import metrics, propensity
 from lersbench.borrow import borrow
+from lersbench.chunk import Chunk
 from lersbench.clickmodel import ClickModel, best_slate, draw_clicks, expected, pbm, shown_attraction, ubm
 from lersbench.errors import LostDigits, RunError
 from lersbench.jit import inlined, kernel, specialise
 from lersbench.linalg import scramble
-from lersbench.log import Chunk
 from lersbench.policy import KernelPolicy, Policy, Round, Spec
 from lersbench.scaling import PLAIN, Scales, largest
 

@@ -13,12 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lersbench.log import Chunk, Log
-
-LARGE = 1e6  # a column beyond this leaves an inverse about four digits of an estimate
-RANGE = 1e6  # a column this many times as large as another: the same ridge cannot suit both
-LOOK_BYTES = 8 << 20  # of a log, to look at its columns before it is played
-READ_BYTES = 8 << 20
+from lersbench.chunk import Chunk
 
 FIX = (
     "Fix: leave out a column that only numbers things, bring columns to a size near 1, or set [replay] scale = "
@@ -76,19 +71,6 @@ class Moments:
         return Columns(np.where(flat, 0.0, self.first + mean), np.where(flat, 1.0, spread))
 
 
-def standard(log: Log, rounds: int) -> Scales:
-    """The scales of the columns of context and joint features over the first `rounds` rounds of a log."""
-    context, features, left = Moments(), Moments(), rounds
-    for chunk in log.read(READ_BYTES, columns=["context", "features"]):
-        context.add(chunk.context[:left])
-        if chunk.features.shape[2]:
-            features.add(chunk.features[:left].reshape(-1, chunk.features.shape[2]))
-        left -= chunk.user.shape[0]
-        if left <= 0:
-            break
-    return Scales(context.columns(), features.columns())
-
-
 def standard_items(items: np.ndarray) -> np.ndarray:
     """Static item features (n_items, p) standardised over all items: they are known before the first round."""
     moments = Moments()
@@ -103,48 +85,17 @@ def scaled(chunk: Chunk, scales: Scales) -> Chunk:
 
 def largest(context: np.ndarray, features: np.ndarray, items: np.ndarray) -> str:
     """The largest columns in words, and what to do about them."""
-    found = sorted(_sizes(context, features, items), key=lambda told: -told[1])[:3]
+    found = sorted(sizes(context, features, items), key=lambda told: -told[1])[:3]
     if not found:
         return "It has neither context nor features to blame"
     told = ", ".join(f"{name} (up to {size:.3g})" for name, size in found)
     return f"The largest columns are {told}. {FIX}"
 
 
-def _sizes(context: np.ndarray, features: np.ndarray, items: np.ndarray) -> Iterable[tuple[str, float]]:
+def sizes(context: np.ndarray, features: np.ndarray, items: np.ndarray) -> Iterable[tuple[str, float]]:
     """Every column that is not all zeros, by name, with its largest absolute value."""
     for name, values in (("context", context), ("features", features), ("item feature", items)):
         if values.size:
             for j, size in enumerate(np.abs(values).reshape(-1, values.shape[-1]).max(axis=0)):
                 if size > 0.0:
                     yield f"{name}[{j}]", float(size)
-
-
-def _named(log: Log, column: str) -> str:
-    """A column such as "context[2]", with its name in the file that the log was made from, where that is known."""
-    kind, _, number = column.rstrip("]").partition("[")
-    names = log.info.provenance.get(kind)
-    if isinstance(names, list) and int(number) < len(names):
-        return f"{column} '{names[int(number)]}'"
-    return column
-
-
-def warning(log: Log, items: np.ndarray) -> str:
-    """What is to be said of the scale of a log's columns before it is played, by its first rounds; "" for nothing.
-
-    `items` are the static item features that joint features are composed of, without rows where they are not.
-    """
-    chunk = next(iter(log.read(LOOK_BYTES, columns=["context", "features"])))
-    found = sorted(_sizes(chunk.context, chunk.features, items), key=lambda told: told[1])
-    if not found:
-        return ""
-    (small, least), (large, most) = found[0], found[-1]
-    if most > LARGE:
-        what = (
-            f"{_named(log, large)} reaches {most:.3g}: at such sizes linear policies lose the digits of their estimates"
-        )
-    elif most > RANGE * least:
-        sizes = f"{_named(log, large)} reaches {most:.3g} and {_named(log, small)} only {least:.3g}"
-        what = f"{sizes}: one ridge cannot suit both"
-    else:
-        return ""
-    return f"Warning: in log '{log.info.name}' {what}. {FIX}"

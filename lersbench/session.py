@@ -20,10 +20,11 @@ import numpy as np
 from numba.core.errors import NumbaError
 
 from lersbench import metrics, replay, scenario, store
+from lersbench.chunk import Chunk
 from lersbench.errors import LersbenchError, RunError
 from lersbench.histories import NEEDS, arrays_for
 from lersbench.likes import Likes
-from lersbench.log import Chunk, Log, read_all
+from lersbench.log import Log, read_all
 from lersbench.policy import Spec
 from lersbench.scaling import scaled
 from lersbench.workers import OVERTIME

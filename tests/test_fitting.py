@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from lersbench import clickfacts, clickmodel, lifts, metrics, replay
+from lersbench.chunk import Chunk
 from lersbench.clickfit import count, fit
 from lersbench.fitting import Fitted
-from lersbench.log import Chunk, Log, write
+from lersbench.log import Log, write
 from lersbench.policy import Policy, find, make, names
 from lersbench.sources import closure
 from tests.worlds import final, play, protocol, spec_of

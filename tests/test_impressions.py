@@ -10,9 +10,10 @@ import pytest
 from click.testing import CliRunner
 
 from lersbench import import_commands
+from lersbench.chunk import Chunk
 from lersbench.datasets.impressions import build, describe
 from lersbench.errors import ConfigError, DataError
-from lersbench.log import Chunk, Log, validate
+from lersbench.log import Log, validate
 
 NAMES = {"request": "req", "position": "pos", "item": "sku", "click": "clicked"}
 

@@ -19,8 +19,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lersbench import experiment, scenario
+from lersbench.chunk import Chunk
 from lersbench.errors import ConfigError, DataError
-from lersbench.log import Chunk, Log, validate, write
+from lersbench.log import Log, validate, write
 
 COMMON = {"deadline": None, "derandomize": True, "suppress_health_check": list(HealthCheck)}
 

@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 from lersbench import replay
+from lersbench.chunk import Chunk
 from lersbench.datasets import build, transactions
 from lersbench.datasets.hashed import hashed_numbers, hashed_order
-from lersbench.log import Chunk, Log, write
+from lersbench.log import Log, write
 from lersbench.policies.first import First
 from lersbench.policies.ltr import LTR
 from lersbench.policies.random import Random

@@ -11,7 +11,8 @@ import pytest
 from lersbench import experiment, scenario, session
 from lersbench.errors import ConfigError, RunError
 from lersbench.log import Log, write
-from lersbench.scaling import Columns, Moments, standard, standard_items, warning
+from lersbench.logscale import standard, warning
+from lersbench.scaling import Columns, Moments, standard_items
 from tests.test_digits import Factor
 
 ROUNDS, ITEMS, FIT, ALPHA = 6000, 4, 1000, 0.3

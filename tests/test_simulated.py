@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from lersbench import clickmodel, replay, scenario, study
+from lersbench.chunk import Chunk
 from lersbench.clickmodel import ClickModel
 from lersbench.errors import ConfigError
 from lersbench.linalg import scramble
-from lersbench.log import Chunk
 from lersbench.policies.ltr import LTR
 from lersbench.policies.random import Random
 from lersbench.policy import Policy, Round, Spec

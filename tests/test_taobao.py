@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 from lersbench import clickmodel
+from lersbench.chunk import Chunk
 from lersbench.datasets import browsing, encoder, rankers, taobao
 from lersbench.datasets.shop import FEATURES, GROUPS, C, Linear, Shop, recall
 from lersbench.datasets.transactions import describe
 from lersbench.errors import ConfigError, RunError
-from lersbench.log import Chunk, Log, validate
+from lersbench.log import Log, validate
 
 QUICK = {"encoder": "pca", "ranker": "linear"}
 SMALL = {**QUICK, "rounds": 1500, "items": 120, "users": 300}

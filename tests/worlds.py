@@ -8,8 +8,8 @@ import numpy as np
 
 from lersbench import metrics, replay
 from lersbench.checks import made_up_weights
+from lersbench.chunk import Chunk
 from lersbench.linalg import scramble
-from lersbench.log import Chunk
 from lersbench.policy import Policy, Round, Spec
 
 

@@ -1,0 +1,25 @@
+"""Rounds of a log in memory: what reading a log gives and the replay takes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Chunk(NamedTuple):
+    """n consecutive rounds: C-contiguous writable arrays of one dtype each, whatever the log holds."""
+
+    start: int  # number of the first row
+    user: np.ndarray  # (n,) int64, -1 where the log has no users
+    context: np.ndarray  # (n, d) float64
+    candidates: np.ndarray  # (n, C) int64 items, or (1, C) where every round offers all items in order
+    features: np.ndarray  # (n, C, m) float64, or (1, C, 0) where there are none
+    rewards: np.ndarray  # (n, C) float64, or (0, C) where the log has none
+    expected: np.ndarray  # (n, C) float64, or (0, C)
+    slate: np.ndarray  # (n, L) int64 indices into the candidates, or (0, 0)
+    clicks: np.ndarray  # (n, L) float64, or (0, 0)
+    propensities: np.ndarray  # (n, L) float64, or (0, 0)
+    examined: np.ndarray  # (n, L) float64 0 or 1, whether the user saw the position, or (0, 0)
+    attraction: np.ndarray  # (n, C) float64 true P(click | examined), or (0, C)
+    scores: np.ndarray  # (n, C) float64 log-weights of a Plackett-Luce logging policy, or (0, C)
