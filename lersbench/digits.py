@@ -22,6 +22,7 @@ from lersbench.jit import inlined
 
 TOLERANCE = 1e-3  # of an estimate. Measured beside a QR factor: estimates are off by 0.012 at most when it is reached
 FADE = 0.95  # an observation after, what x'p was counts this much: one short x between long ones is no reason
+PIVOT = 4e-15  # of the square of its row, some 18 roundings: a smaller pivot of a Cholesky factor is made of rounding
 STEEP = 1e8  # 1 + x'A^-1 x from which the update itself may lose digits: some 2e-8 of them at this
 
 
@@ -44,3 +45,17 @@ def check_scale(scale: float) -> None:
     """Raise LostDigits where 1 + x'A^-1 x is below 1 by more than rounding, infinite, or not a number."""
     if not (scale > 1.0 - TOLERANCE and scale < math.inf):
         raise LostDigits("the inverse has lost its digits")
+
+
+@inlined
+def check_pivots(factor: np.ndarray) -> None:
+    """Raise LostDigits where the lower Cholesky `factor` (d, d) has a pivot that may be rounding and nothing else.
+
+    A witness along one vector does not see that: the draws of a Thompson sampler go in all directions.
+    """
+    for i in range(factor.shape[0]):
+        square = 0.0
+        for j in range(i + 1):
+            square += factor[i, j] * factor[i, j]
+        if not factor[i, i] * factor[i, i] > PIVOT * square:
+            raise LostDigits("the factor has lost its digits")

@@ -8,7 +8,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from lersbench.digits import STEEP, check, new_probe
+from lersbench.digits import STEEP, check, check_pivots, new_probe
 from lersbench.jit import kernel
 from lersbench.linalg import dot, rank_one_cholesky, solve_lower, solve_lower_transposed, top_k
 from lersbench.policy import KernelPolicy, Round, Spec
@@ -70,6 +70,7 @@ def look_again(state: State, x: np.ndarray, told: float) -> None:
     solve_lower(state.L, v)
     solve_lower_transposed(state.L, v)
     check(dot(v, state.image), told, state.reach, 0)
+    check_pivots(state.L)
 
 
 @dataclass(frozen=True)
