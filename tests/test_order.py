@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,12 +11,13 @@ import pytest
 
 from lersbench import replay
 from lersbench.chunk import Chunk
-from lersbench.datasets import build, transactions
+from lersbench.datasets import build, kuairec, openbandit, taobao, transactions
 from lersbench.datasets.hashed import hashed_numbers, hashed_order
 from lersbench.log import Log, write
 from lersbench.policies.first import First
 from lersbench.policies.ltr import LTR
 from lersbench.policies.random import Random
+from tests.test_taobao import QUICK
 from tests.test_transactions import CUT, rewards, shop
 from tests.worlds import contender, final, play, protocol
 
@@ -199,3 +201,49 @@ def test_ltr_alone_finds_the_logged_order(telling_log: Log) -> None:
     told = protocol("logged", slate=2)
     assert final(play(contender(LTR(), rows, told._replace(own=LTR.shows_the_log)), rows), "ctr_sum") == 1
     assert final(play(contender(First(), rows, told), rows), "ctr_sum") < 0.5
+
+
+# Data sets that come from files or are drawn -------------------------------------------------------------------------
+def by_popularity(folder: Path, users: int = 60, videos: int = 120) -> Path:
+    """KuaiRec's files of a world in which ids and rows stand in the order of popularity: video i is liked by all users
+    but the first i / 2, so early videos and late users have the most likes."""
+    folder.mkdir()
+    user, video = np.nonzero(np.arange(users)[:, None] >= np.arange(videos)[None, :] / 2)
+    likes = pd.DataFrame({"user_id": user, "video_id": video})
+    likes.to_parquet(folder / "small_matrix_positives.parquet")
+    pd.DataFrame({"user_id": np.arange(users)}).to_parquet(folder / "small_matrix_users.parquet")
+    pd.DataFrame({"video_id": np.arange(videos)}).to_parquet(folder / "small_matrix_items.parquet")
+    likes.assign(user_id=user + users).to_parquet(folder / "big_matrix_positives.parquet")
+    tags = pd.DataFrame({"video_id": np.arange(videos), "tags": [[i % 3] for i in range(videos)]})
+    tags.to_parquet(folder / "item_tags.parquet")
+    return folder
+
+
+def test_no_order_of_kuairec_knows_the_likes_though_the_file_does(tmp_path: Path) -> None:
+    log = kuairec.build(tmp_path / "log", path=str(by_popularity(tmp_path / "data")), context=2)
+    for what, likes in all_places(log).items():
+        assert abs(telling(likes)) < FAR, what
+        assert abs(telling(np.sort(likes))) > FAR, f"{what}: the order of the file would be noticed"
+
+
+@pytest.mark.parametrize("campaign", ["all", "men", "women"])
+def test_no_number_of_open_bandit_knows_the_clicks(tmp_path: Path, campaign: str) -> None:
+    rounds = chunk_of(openbandit.build(tmp_path / "log", campaign=campaign))
+    assert rounds.candidates.shape[0] == 1, "every round offers all items, by their numbers"
+    clicks = np.bincount(rounds.slate[:, 0], rounds.clicks[:, 0], rounds.candidates.shape[1])
+    assert abs(telling(clicks)) < FAR
+
+
+@pytest.mark.parametrize("logging", ["ltr", "uniform"])
+def test_neither_number_nor_place_of_a_mobile_shops_items_knows_the_clicks(tmp_path: Path, logging: str) -> None:
+    """In the log candidates come with rising numbers, so family by family; the replay mixes them."""
+    told: dict[str, Any] = {**QUICK, "rounds": 4000, "items": 400, "users": 500}
+    rounds = chunk_of(taobao.build(tmp_path / "log", logging=logging, **told))
+    items = rounds.candidates.ravel()
+    attraction = np.bincount(items, rounds.attraction.ravel(), 400) / np.bincount(items, minlength=400)
+    assert abs(telling(attraction)) < FAR
+    shown = np.take_along_axis(rounds.attraction, rounds.slate, axis=1).mean(axis=0)
+    assert (shown[0] > shown[-1] + 0.01) == (logging == "ltr"), "the ranker's own order does know"
+    rows = replay.rows_of(rounds, np.zeros((400, 0)), "simulated", 1, mix=5)
+    first = rows.users.attraction[:, 0] - rows.users.attraction.mean(axis=1)
+    assert abs(first.mean()) < FAR * first.std() / np.sqrt(len(first))
