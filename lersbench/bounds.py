@@ -49,7 +49,7 @@ class Estimate:
 
     def __str__(self) -> str:
         return (
-            f"up to {self.contenders:,} contenders, {self.rounds:,} rounds in the logs; roughly {_time(self.seconds)}, "
+            f"{self.contenders:,} contenders, {self.rounds:,} rounds in the logs; roughly {_time(self.seconds)}, "
             f"{_bytes(self.memory)} of memory, {_bytes(self.disk)} on disk"
         )
 

@@ -14,7 +14,7 @@ import numba
 import numpy as np
 import pandas as pd
 
-from lersbench import apart, bounds, inputs, leftovers, logscale, scenario, store
+from lersbench import apart, bounds, inputs, leftovers, logscale, requirements, scenario, store
 from lersbench.datasets import build, size_of
 from lersbench.datasets.transactions import describe
 from lersbench.errors import ConfigError, RunError
@@ -94,7 +94,7 @@ def bench(
         _know(list(logs.values()), say)
     past = {label: _past(log, entries) for label, log in logs.items()}
     for case in cases:
-        _check(chosen, logs[case.log], case, entries)
+        requirements.check(chosen, logs[case.log], case, spec_of(chosen, logs[case.log], case), entries)
         jobs += _jobs(chosen, case, logs[case.log], entries, core, past[case.log], drawn)
     missing = [job for job in jobs if fresh or not kept.has(job.key)]
     _tell_changed(missing, files_read(folder), say)
@@ -191,13 +191,15 @@ def _check_size(
     """Tell what the run will take, and raise ConfigError where that is more than it may."""
     if not sizes:
         return
-    entries, number = scenario.entries(chosen), scenario.contenders(chosen)
-    kinds = Counter(
-        "torch" if e.policy.apart else "compiled" if isinstance(e.policy, KernelPolicy) else "python" for e in entries
-    )
-    shares = {kind: max(1, number * own // len(entries)) for kind, own in kinds.items()}
-    told = chosen.replay
-    found = bounds.estimate(sizes, shares, told.checkpoints, at_once, told.replicates == "shuffle")
+    entries, told = scenario.entries(chosen), chosen.replay
+    kinds: Counter[str] = Counter()
+    for case in scenario.cases(chosen):
+        for entry in entries:
+            if case.feedback in entry.feedback:
+                compiled = isinstance(entry.policy, KernelPolicy)
+                kind = "torch" if entry.policy.apart else "compiled" if compiled else "python"
+                kinds[kind] += scenario.seeds_of(chosen, entry)
+    found = bounds.estimate(sizes, kinds, told.checkpoints, at_once, told.replicates == "shuffle")
     if say:
         say(f"{chosen.name}: {found}")
     bounds.check(chosen.name, found, folder, chosen.large)
@@ -231,99 +233,6 @@ def _log(data: scenario.Data) -> Log:
         return Log(data.log)
     assert data.dataset is not None
     return build(data.dataset, **(data.model_extra or {}))
-
-
-def _check(chosen: scenario.Scenario, log: Log, case: scenario.Case, entries: list[scenario.Entry]) -> None:
-    """Raise ConfigError where the protocol or a policy asks for what the log does not have."""
-    info, told, feedback = log.info, chosen.replay, case.feedback
-    spec = spec_of(chosen, log, case)
-    logged = {"slate", "clicks"} <= set(info.columns)
-    if feedback in ("bandit", "full") and "rewards" not in info.columns:
-        raise ConfigError(
-            f"{chosen.name}: feedback = '{feedback}' needs the reward of every candidate, but log '{info.name}' has no "
-            "'rewards' column; use feedback = 'logged' or 'replay'."
-        )
-    if feedback == "simulated" and not (info.click_model and "attraction" in info.columns):
-        raise ConfigError(
-            f"{chosen.name}: feedback = 'simulated' draws the clicks of a world whose click model is known, but log "
-            f"'{info.name}' is not of one (no click_model and attraction); use feedback = 'logged'."
-        )
-    if told.fit and not logged and told.scale == "none":
-        raise ConfigError(
-            f"{chosen.name}: fit = {told.fit} rounds for a click model, but log '{info.name}' has no 'slate' and "
-            "'clicks' columns; leave 'fit' out."
-        )
-    if told.fit >= info.rounds:
-        raise ConfigError(
-            f"{chosen.name}: fit = {told.fit}, but log '{info.name}' has only {info.rounds} rounds; fit the click "
-            "model on a part of them, such as a tenth."
-        )
-    if feedback in ("logged", "replay") and not logged:
-        raise ConfigError(
-            f"{chosen.name}: feedback = '{feedback}' needs what was shown, but log '{info.name}' has no 'slate' "
-            "and 'clicks' columns; use feedback = 'bandit'."
-        )
-    if feedback in ("logged", "simulated") and info.L == 1:
-        raise ConfigError(
-            f"{chosen.name}: the lists of log '{info.name}' hold one item each. Under feedback = '{feedback}' the "
-            "logged items are the candidates, so every policy would show that item and all would come to one value. "
-            "Fix: give the log all items that were on offer (import impressions --candidates all) with the "
-            "propensity of what was shown, and use feedback = 'replay'."
-        )
-    if told.replicates == "shuffle" and info.order == "time":
-        raise ConfigError(
-            f"{chosen.name}: the order of log '{info.name}' is time, so it cannot be shuffled; set replicates = "
-            "'subsample' (each seed keeps half of the rounds) or 'none'."
-        )
-    if case.slate > spec.n_candidates:
-        raise ConfigError(
-            f"{chosen.name}: slate = {case.slate}, but only {spec.n_candidates} candidates are on offer in a round."
-        )
-    if feedback == "replay" and case.slate != info.L:
-        raise ConfigError(
-            f"{chosen.name}: rejection replay compares whole slates: set slate = {info.L}, the length in the log."
-        )
-    if feedback == "replay" and "propensities" not in info.columns and not told.allow_biased:
-        raise ConfigError(
-            f"{chosen.name}: log '{info.name}' holds no propensities, so nothing shows that it is uniformly random. "
-            "Add them (1 / candidates each), or set allow_biased = true."
-        )
-    if feedback == "replay" and info.propensities != "uniform" and not told.allow_biased:
-        raise ConfigError(
-            f"{chosen.name}: rejection replay is unbiased only on a uniformly random log, but the propensities of "
-            f"'{info.name}' are '{info.propensities}'. Set allow_biased = true to see the biased value all the same."
-        )
-    if told.interactions is not None:
-        if info.m:
-            raise ConfigError(f"{chosen.name}: log '{info.name}' brings joint features; leave 'interactions' out.")
-        if told.interactions[0] > info.d or told.interactions[1] > info.p:
-            raise ConfigError(
-                f"{chosen.name}: interactions = {list(told.interactions)}, but the context has {info.d} values "
-                f"and an item {info.p} static features."
-            )
-    have = {
-        "context": spec.d > 0,
-        "features": spec.m > 0,
-        "weights": told.fit > 0 and logged,
-        "history": True,
-        "past": True,
-    }  # see _past
-    fix = {
-        "weights": "set [replay] fit to the number of rounds, from the first on, that a click model is fitted on",
-        "context": "choose a log with a context",
-        "features": "set [replay] interactions = [U, I] to build them from U values of the context and I of the item",
-    }
-    for entry in entries:
-        if told.scale != "none" and {"past", "context"} <= set(entry.policy.needs):
-            raise ConfigError(
-                f"{chosen.name}: policy '{entry.label}' starts from contexts of the past, which scale = '{told.scale}' "
-                "does not reach; set warm = 0, or leave 'scale' out."
-            )
-        for need in entry.policy.needs:
-            if not have[need]:
-                raise ConfigError(
-                    f"{chosen.name}: policy '{entry.label}' needs {need}, which log '{info.name}' lacks: {fix[need]}."
-                )
 
 
 def _past(log: Log, entries: list[scenario.Entry]) -> dict[str, str]:
@@ -377,13 +286,11 @@ def _jobs(
             continue
         own = [*drawn[entry.label], type(entry.policy).__qualname__, entry.params]
         own += [past[need] for need in NEEDS if need in entry.policy.needs]
-        seeds = chosen.replay.seeds
         if entry.policy.apart:
             from lersbench.neural import in_words as torch_in_words
 
             own.append(torch_in_words())
-            seeds = min(seeds, chosen.replay.neural_seeds or seeds)
-        for seed in range(seeds):
+        for seed in range(scenario.seeds_of(chosen, entry)):
             basis = inputs.basis(log, core, drawn[entry.label])
             found.append(Job(store.digest([common, own, seed]), case.label, entry, case, seed, basis))
     return found

@@ -285,6 +285,12 @@ def contenders(scenario: Scenario) -> int:
     return entered * _logs(scenario) * len(scenario.replay.slates) * scenario.replay.seeds
 
 
+def seeds_of(scenario: Scenario, entry: Entry) -> int:
+    """How many seeds a policy plays: those that take long may have fewer."""
+    told = scenario.replay
+    return min(told.seeds, told.neural_seeds or told.seeds) if entry.policy.apart else told.seeds
+
+
 def _logs(scenario: Scenario) -> int:
     return bounds.combinations((scenario.data.model_extra or {}).values())
 

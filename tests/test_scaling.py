@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lersbench import experiment, scenario, session
+from lersbench import experiment, requirements, scenario, session
 from lersbench.errors import ConfigError, RunError
 from lersbench.log import Log, write
 from lersbench.logscale import standard, warning
@@ -182,5 +182,6 @@ def test_a_warm_start_is_refused_where_contexts_are_scaled(tmp_path: Path) -> No
         },
         "test",
     )
+    case = scenario.cases(chosen)[0]
     with pytest.raises(ConfigError, match="starts from contexts of the past"):
-        experiment._check(chosen, log, scenario.cases(chosen)[0], scenario.entries(chosen))
+        requirements.check(chosen, log, case, session.spec_of(chosen, log, case), scenario.entries(chosen))
