@@ -87,12 +87,20 @@ def estimate(sizes: list[Size], contenders: Mapping[str, int], checkpoints: int,
 
 def check(where: str, found: Estimate, folder: Path, large: bool) -> None:
     """Raise ConfigError where a run would take more than it may, or than the machine has."""
+    if large:
+        return
     memory = MEMORY * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    disk = min(DISK, shutil.disk_usage(_there(folder)).free)
-    limits = [("disk", found.disk, disk, _bytes), ("memory", found.memory, memory, _bytes)]
+    limits = [("disk", found.disk, DISK, _bytes), ("memory", found.memory, memory, _bytes)]
     for what, value, limit, words in [*limits, ("time", found.seconds, SECONDS, _time)]:
-        if value > limit and not large:
+        if value > limit:
             raise ConfigError(f"{where} would take {words(value)} of {what}, where the limit is {words(limit)}. {HINT}")
+    there = _there(folder)
+    free = shutil.disk_usage(there).free
+    if found.disk > free:
+        raise ConfigError(
+            f"{where} would take {_bytes(found.disk)} of disk, where {there} has {_bytes(free)} left. Fix: --results "
+            "with a folder on another disk, or --large if you know better: the estimate is rough."
+        )
 
 
 def _there(folder: Path) -> Path:
@@ -112,6 +120,7 @@ def _bytes(value: float) -> str:
 def _time(seconds: float) -> str:
     for unit, size in (("seconds", 60.0), ("minutes", 60.0), ("hours", 48.0)):
         if seconds < size:
-            return f"{max(1, round(seconds))} {unit}"
+            number = max(1, round(seconds))
+            return f"{number} {unit if number > 1 else unit[:-1]}"
         seconds /= 60 if unit != "hours" else 24
     return f"{seconds:,.0f} days"

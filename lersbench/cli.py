@@ -322,6 +322,8 @@ def _runs(scenario: str | None, dataset: str | None, quick: bool, results: Path)
     if scenario in scenarios.available() or scenario.endswith(".toml"):
         asked = " ".join([scenario, *(["--dataset", dataset] if dataset else []), *(["--quick"] if quick else [])])
         return [_last(part.name, results, asked) for part in studies.read(scenario, {}, quick, dataset)[1]]
+    if not any(results.glob("*/*/run.json")):
+        scenarios.load(scenario)  # there is none of this name: it says so
     return [_last(scenario, results)]
 
 

@@ -102,7 +102,7 @@ def read_info(fs: pafs.FileSystem, root: str) -> LogInfo:
     try:
         with fs.open_input_stream(file) as stream:
             data = json.loads(stream.read().decode())
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise DataError(f"{file}: no such file. Fix: give the folder of a log; `lersbench import` makes one") from error
     except (OSError, pa.ArrowException, ValueError, RecursionError) as error:
         raise DataError(f"{file}: cannot be read as JSON ({error}). Fix: write the log again") from error
