@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lersbench.drawing import (
+    BEFOREHAND,
     FULL,
     GREY,
     LESS,
@@ -80,6 +81,7 @@ def hit_ratio(results: Results, bands: Bands, title: str, random: Mapping[str, A
     for i, (ax, (family, own)) in enumerate(zip(axes, groups.items(), strict=True)):
         shown = [policy for policy in [*own, *_base(results, own)] if policy in bands]
         hit_axes(ax, random)
+        ax.set_xticks((0, 20, 60, 100))  # panels are narrow
         _lines(ax, bands, shown, 100, look)
         order = by_value({policy: at_mark[policy] for policy in shown}, metric)
         handles = [
@@ -141,6 +143,8 @@ def _base(results: Results, own: Sequence[str]) -> list[str]:
 
 
 def _head(results: Results, family: str, own: Sequence[str]) -> str:
+    if family == BEFOREHAND:
+        return family  # they learn nothing, under whatever feedback
     told = _regimes(results, own)
     title = "linear" if family == "shared linear" else family  # disjoint policies are of this family too
     return f"{title}, {told[0]} feedback" if len(told) == 1 else title

@@ -57,6 +57,7 @@ PALE = "0.55"  # what is drawn but not compared, such as a random ranking
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.2, 1.2, 1.2)), (0, (8, 3)))
 MARKERS = (None, "o", "s", "^", "D", "v")
 WITHIN = (*(HUES[i] for i in (0, 1, 2, 3, 4, 5, 7)), "#6c3483")  # hues of a family's members; pale pink is no text
+BEFOREHAND = "known beforehand"
 FAMILIES = (  # of policies, by the first pattern that a name fits: its title, and shades of its hue
     ("LERS", r"lers", ("#c2185b", "#7b1e1e", "#ef6f6c", "#a0522d")),
     ("neural", r"(neural|bayes-by-backprop|.*(net|dqn))", ("#ca9161", "#6e4b26", "#e3c29f")),
@@ -72,6 +73,7 @@ FAMILIES = (  # of policies, by the first pattern that a name fits: its title, a
         r".*(lin|hybrid|c2ucb)",
         ("#d55e00", "#7b1e1e", "#f5a15d", "#c2185b", "#a0522d", "#ef6f6c"),
     ),
+    (BEFOREHAND, r"(first|past-)", ("#3b7a57", "#1b4d3e", "#7fb069", "#9c6644")),
     ("context-free", r"", ("#de8f05", "#8a6d00", "#d4b106")),
 )
 STYLE = {
