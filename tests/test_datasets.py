@@ -20,6 +20,7 @@ from lersbench.datasets.draws import distinct, proportional
 from lersbench.datasets.options import checked, options_of
 from lersbench.errors import ConfigError, DataError
 from lersbench.log import Log, validate
+from tests.journey import journey
 
 
 def whole(log: Log) -> Chunk:
@@ -217,8 +218,8 @@ def test_sizes_that_fit_no_log_are_refused(tmp_path: Path, options: dict, said: 
 
 
 @pytest.fixture(scope="module")
-def active(tmp_path_factory: pytest.TempPathFactory) -> Log:
-    return completejourney.build(tmp_path_factory.mktemp("journey") / "log")
+def active() -> Log:
+    return journey("active")
 
 
 def test_active_comes_out_as_published(active: Log) -> None:
@@ -243,7 +244,7 @@ def test_contexts_are_finite_and_of_the_scale_of_standardised_features(active: L
     assert len(np.unique(context, axis=0)) > 900
 
 
-def test_normal_and_repeat_come_out_as_stated(tmp_path: Path) -> None:
+def test_normal_and_repeat_come_out_as_stated() -> None:
     tables = completejourney.tables("2017-07-01")
     store = tables.transactions.groupby("seller")["amount"].sum()
     trade = store.groupby(tables.streamers).sum() / store.sum()
@@ -251,11 +252,9 @@ def test_normal_and_repeat_come_out_as_stated(tmp_path: Path) -> None:
     assert trade.iloc[0] < 0.4 and trade.iloc[5] > 0.05  # seven real groups, not one with everything
     assert tables.transactions["time"].dt.normalize().nunique() == 364
     assert tables.transactions["time"].dt.hour.value_counts().idxmax() == 17
-    build = completejourney.transactions.build
-    normal = build(tables, tmp_path / "normal", scenario="normal", cut="2017-07-01", like_days=14)
+    normal, repeat = journey("normal"), journey("repeat")
     assert (normal.info.rounds, normal.info.C) == (1668, 3236)
     assert normal.info.provenance["likes"] == 26_336
-    repeat = build(tables, tmp_path / "repeat", scenario="repeat", cut="2017-07-01")
     likes = whole(repeat).rewards
     assert likes.shape == (100, 10)
     assert (likes.sum(axis=1) == 5).all()

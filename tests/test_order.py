@@ -11,12 +11,13 @@ import pytest
 
 from lersbench import replay
 from lersbench.chunk import Chunk
-from lersbench.datasets import build, kuairec, openbandit, taobao, transactions
+from lersbench.datasets import kuairec, openbandit, taobao, transactions
 from lersbench.datasets.hashed import hashed_numbers, hashed_order
 from lersbench.log import Log, write
 from lersbench.policies.first import First
 from lersbench.policies.ltr import LTR
 from lersbench.policies.random import Random
+from tests.journey import journey
 from tests.test_taobao import QUICK
 from tests.test_transactions import CUT, rewards, shop
 from tests.worlds import contender, final, play, protocol
@@ -68,16 +69,9 @@ def test_the_order_by_likes_would_be_noticed(tmp_path: Path) -> None:
     assert telling(by_rank) < -FAR
 
 
-@pytest.fixture(scope="module")
-def journey() -> dict[str, Log]:
-    """The logs of the stock scenarios, which are kept once they are built."""
-    days = {"active": 7, "normal": 14, "repeat": 7}
-    return {name: build("completejourney", scenario=name, like_days=days[name]) for name in days}
-
-
 @pytest.mark.parametrize("scenario", ["active", "normal", "repeat"])
-def test_no_order_of_the_real_purchases_knows_the_likes(journey: dict[str, Log], scenario: str) -> None:
-    for what, likes in all_places(journey[scenario]).items():
+def test_no_order_of_the_real_purchases_knows_the_likes(scenario: str) -> None:
+    for what, likes in all_places(journey(scenario)).items():
         assert abs(telling(likes)) < FAR, what
 
 
@@ -88,12 +82,12 @@ def first_and_random(log: Log, metric: str, K: int = 1) -> tuple[float, float]:
     return tuple(final(play(contender(policy, rows, told), rows), metric) for policy in (First(), Random()))  # type: ignore[return-value]
 
 
-def test_first_is_worth_what_random_is_on_the_real_purchases(journey: dict[str, Log]) -> None:
+def test_first_is_worth_what_random_is_on_the_real_purchases() -> None:
     """`first` shows the same K products to everyone, so its error is that of the mean of K of the n products.
 
     By likes, the first 40 of 200 have 46 % of them, and the first one misses 70 %; random 20 and 97 %.
     """
-    log = journey["active"]
+    log = journey("active")
     share = log.item_table()["likes"].to_numpy() / log.info.rounds  # P(liked) of each product
     n = len(share)
     for K in (1, 10, 40):
@@ -105,9 +99,9 @@ def test_first_is_worth_what_random_is_on_the_real_purchases(journey: dict[str, 
     assert abs(hits - 0.2) < 3 * share.std() * np.sqrt(40 * 160 / 199) / share.sum()
 
 
-def test_published_hits_of_random_are_those_of_the_published_file(journey: dict[str, Log]) -> None:
+def test_published_hits_of_random_are_those_of_the_published_file() -> None:
     """All scores equal, ties in the order by likes: 48.5 %, however items are numbered."""
-    log = journey["active"]
+    log = journey("active")
     rows = replay.rows_of(next(iter(log.read(chunk_bytes=1 << 30))), log.items, "bandit", 1)
     goods = log.item_table()
     made = contender(Random(), rows, protocol(ranked=True))
