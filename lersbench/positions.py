@@ -164,12 +164,17 @@ def regress(learners: Learners, block: int) -> None:
     triangle_times(learners.triangle, block, y, v)
     for lane in range(LANES):
         scale[lane], came[lane], seen[lane] = 1.0, 0.0, 0.0
-    for i in range(m):
+    for i in range(m):  # loops with few arrays each: LLVM vectorises none in which too many could overlap
         for lane in range(LANES):
             scale[lane] += y[LANES * i + lane] * v[LANES * i + lane]
             error[lane] -= y[LANES * i + lane] * theta[LANES * i + lane]
+    for i in range(m):
+        for lane in range(LANES):
             came[lane] += v[LANES * i + lane] * image[LANES * i + lane]
-            seen[lane] += y[LANES * i + lane] * learners.probe[i]
+    for i in range(m):
+        p = learners.probe[i]
+        for lane in range(LANES):
+            seen[lane] += y[LANES * i + lane] * p
     sound, steep, reach = 0, 0, learners.reach[LANES * block : LANES * (block + 1)]
     for lane in range(LANES):  # `check` and `check_scale` of all lanes, without branches
         reach[lane] = max(abs(seen[lane]), FADE * reach[lane])
@@ -185,6 +190,8 @@ def regress(learners: Learners, block: int) -> None:
         for lane in range(LANES):
             theta[LANES * i + lane] += v[LANES * i + lane] * error[lane]
             v[LANES * i + lane] *= scale[lane]
+    for i in range(m):
+        for lane in range(LANES):
             image[LANES * i + lane] += y[LANES * i + lane] * seen[lane]
     triangle_take(learners.triangle, block, v)
     if steep > 0:
