@@ -73,7 +73,7 @@ FAMILIES = (  # of policies, by the first pattern that a name fits: its title, a
         r".*(lin|hybrid|c2ucb)",
         ("#d55e00", "#7b1e1e", "#f5a15d", "#c2185b", "#a0522d", "#ef6f6c"),
     ),
-    (BEFOREHAND, r"(first|past-)", ("#3b7a57", "#1b4d3e", "#7fb069", "#9c6644")),
+    (BEFOREHAND, r"(first|past-(popular|bought|streamer))$", ("#3b7a57", "#1b4d3e", "#7fb069", "#9c6644")),
     ("context-free", r"", ("#de8f05", "#8a6d00", "#d4b106")),
 )
 STYLE = {
