@@ -26,7 +26,7 @@ from lersbench import labfile, lastrun, leftovers, projections, store
 from lersbench.datasets import sentence_package, sequences, stamp
 from lersbench.errors import ConfigError, DataError, LersbenchError, RunError
 from lersbench.jit import cache_root
-from lersbench.labrules import RULES, with_orders
+from lersbench.labrules import RULES, linear_rules, with_orders
 from lersbench.labwork import WORKS, states_of
 from lersbench.progress import Bar, Tell, silent
 from lersbench.sources import closure
@@ -335,7 +335,7 @@ def _rules(
     sizes = sorted({0, *(job.params["size"] for job, _ in tables if job.work == "code")})
     return {
         "width": context.shape[1],
-        "linear_error": {str(size): projections.linear_error(context, size) for size in sizes},
+        "linear_error": linear_rules(context, sizes, chosen.training.split, chosen.training.seeds),
         "explained": {label: projections.explained(x).tolist() for label, x in states.items()},
     }
 

@@ -327,8 +327,8 @@ def codes_loss(results: LabResults) -> Figure:
     groups = code_groups(results)
     rules = results.meta["rules"]
     notes = [
-        f"Mean squared error a number of the context ({rules['width']} numbers). Grey line: its variance, the error of "
-        "giving back the mean. A VAE that comes no lower tells nothing of the customer. Noise: weight_eps, the factor "
+        f"Mean squared error a number of the context ({rules['width']} numbers). Grey line: the test error of giving "
+        "back the mean. A VAE that comes no lower tells nothing of the customer. Noise: weight_eps, the factor "
         "of the standard deviation in a VAE's code."
     ]
     figure, axes = _frame(results, "codes-loss", len(groups), 2, (3.9, 2.8), [*notes, *foot(results, False)])
@@ -361,7 +361,7 @@ def codes_size(results: LabResults) -> Figure:
     """Test error after the last epoch by size of the code, beside that of as many principal components."""
     rules = results.meta["rules"]
     linear = {int(size): value for size, value in rules["linear_error"].items() if size != "0"}
-    notes = ["Principal components are fitted to all customers, those tested on included, which favours them."]
+    notes = ["Principal components are fitted to the customers the autoencoders are trained on; mean over the seeds."]
     figure, (ax,) = _frame(results, "codes-size", 1, 1, (4.9, 3.4), [*notes, *foot(results)], 2.2)
     ax.axhline(rules["linear_error"]["0"], color=GREY, lw=1.2, ls=(0, (1, 1.5)), label="mean of all (no code)")
     ax.plot(list(linear), list(linear.values()), "s--", color=GREY, ms=4, lw=1.2, label="principal components")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -51,11 +52,15 @@ def explained(x: np.ndarray, most: int = 3) -> np.ndarray:
     return np.cumsum(power)[:most] / (power.sum() or 1.0)
 
 
-def linear_error(x: np.ndarray, size: int) -> float:
-    """Mean squared error of `x` (n, width) given back from its first `size` principal components: what a linear code
-    of that size attains on the very rows it was fitted to. At size 0 the variance, mean over the columns."""
-    power = np.linalg.svd(x - x.mean(0), compute_uv=False) ** 2
-    return float(power[size:].sum() / x.size)
+def linear_errors(x: np.ndarray, sizes: Sequence[int], train: np.ndarray, test: np.ndarray) -> list[float]:
+    """Mean squared errors of the rows `test` of `x` (n, width) given back from their first principal components, a
+    number for each of the `sizes`. The components, and the mean that size 0 gives back, are those of the rows `train`:
+    a linear code that knows what an autoencoder knows."""
+    mean = x[train].mean(0)
+    _, _, components = np.linalg.svd(x[train] - mean, full_matrices=False)
+    centred = x[test] - mean
+    left = [centred - centred @ components[:size].T @ components[:size] for size in sizes]
+    return [float((rest**2).mean()) for rest in left]
 
 
 def _pca(x: np.ndarray, seed: int) -> np.ndarray:

@@ -324,8 +324,9 @@ def test_explained_variance_and_linear_error() -> None:
     x = rng.normal(size=(500, 3)) * [3.0, 2.0, 1.0] + 5
     eigenvalues = np.sort(np.linalg.eigvalsh(np.cov(x.T, bias=True)))[::-1]
     assert projections.explained(x) == pytest.approx(np.cumsum(eigenvalues) / eigenvalues.sum())
-    assert projections.linear_error(x, 0) == pytest.approx(x.var(0).mean())
-    assert projections.linear_error(x, 1) == pytest.approx(eigenvalues[1:].sum() / 3)
+    everyone = np.arange(500)
+    errors = projections.linear_errors(x, [0, 1, 3], everyone, everyone)
+    assert errors == pytest.approx([x.var(0).mean(), eigenvalues[1:].sum() / 3, 0], abs=1e-12)
     assert projections.explained(np.ones((4, 2))).tolist() == [0, 0, 0]
     assert projections.explained(x[:, :1]).tolist() == [1, 1, 1]
     points = projections.project("pca", x)
@@ -531,3 +532,18 @@ def _two_clouds(points: np.ndarray) -> None:
     assert points.shape == (80, 2) and np.isfinite(points).all()
     apart = ((points[:, None] - points[None]) ** 2).sum(2) + np.diag(np.full(80, np.inf))
     assert ((apart.argmin(1) < 40) == (np.arange(80) < 40)).all()
+
+
+def test_principal_components_know_only_the_customers_trained_on() -> None:
+    x = np.repeat(np.random.default_rng(2).normal(size=(60, 4)), [3, 1, 1, 1] * 15, 0)
+    train, test = halves(len(x), 0.67, 0)
+    mean = x[train].mean(0)
+    axis = np.linalg.eigh(np.cov(x[train].T))[1][:, -1:]
+    by_hand = ((x[test] - mean) @ (np.eye(4) - axis @ axis.T)) ** 2
+    assert labrules.linear_rules(x, [0, 1], 0.67, 1) == pytest.approx(
+        {"0": ((x[test] - mean) ** 2).mean(), "1": by_hand.mean()}
+    )
+    other = x.copy()
+    other[test] += 100.0  # the components stay those of the others
+    moved = labrules.linear_rules(other, [0], 0.67, 1)["0"]
+    assert moved == pytest.approx(((other[test] - mean) ** 2).mean())
