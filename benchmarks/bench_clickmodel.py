@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lersbench.clickfit import Counts, count_arrays, fit_counts
+from lersbench.clicks.fit import Counts, count_arrays, fit_counts
 
 RECORDS, ITEMS, LENGTH = 180_000, 900, 12
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import click
 
-from lersbench import experiment, scenario, store
-from lersbench.leaderboard import load
+from lersbench.bench import replays, scenario, store
+from lersbench.results.tables import load
 
 POLICIES = {  # label: (name, options)
     "lers": ("lers", {}),
@@ -47,7 +47,7 @@ def seconds(which: str, label: str, results: Path) -> float:
     told = told.model_copy(
         update={"name": "x", "policies": [{"name": name, "label": label, "feedback": feedback, **options}]}
     )
-    run = experiment.bench(told, results, threads=1, say=lambda message: None)
+    run = replays.bench(told, results, threads=1, say=lambda message: None)
     (key,) = load(run.folder).meta["contenders"]
     return float(store.Store(results / "x").get(key).about["seconds"])
 

@@ -92,7 +92,7 @@ def run(code: str, *argv: str, cwd: Path) -> str:
 
 def interpreter(folder: Path) -> float:
     """MB of a process that has imported everything `lersbench bench` imports."""
-    imports = "import lersbench.experiment, lersbench.leaderboard, lersbench.report"
+    imports = "import lersbench.experiment, lersbench.results.tables, lersbench.report.run"
     return float(run(MEASURED.replace("main(sys.argv[1:])", imports), cwd=folder)) / 1024
 
 

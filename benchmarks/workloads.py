@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lersbench import metrics
-from lersbench.chunk import Chunk
-from lersbench.jit import kernel
+from lersbench.engine.replay import Contender, Protocol, Rows
+from lersbench.engine.replay import rows_of as replay_rows
+from lersbench.kernels.jit import kernel
+from lersbench.log.chunk import Chunk
 from lersbench.policies import iba_linucb, linucb
 from lersbench.policy import KernelPolicy, Spec
-from lersbench.replay import Contender, Protocol, Rows
-from lersbench.replay import rows_of as replay_rows
 
 from . import numpy_twins, textbook
 

@@ -1,5 +1,5 @@
 """`python -m lersbench` is the command line."""
 
-from lersbench.cli import main
+from lersbench.cli.main import main
 
 main()

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lersbench import ips
-from lersbench.jit import inlined, kernel
+from lersbench.kernels.jit import inlined, kernel
+from lersbench.offpolicy import weights
 
 TOPS = tuple(range(10, 101, 10))  # the shares of a ranking, in percent, at which HR is read
 FEW_LIKES = 64  # up to so many likes of a round are ranked one by one
@@ -215,9 +215,12 @@ NAMES = tuple(METRICS)
 # Running sums.
 ROUNDS, REVEALED, CLICKS, SETS, REGRET, FALSE, LIKES, TOP20, TOP20_PUBLISHED, DISTINCT, HITS = range(11)
 EXPECTED, EXPECTED_SET, REGRET_SET, SIMILARITY = range(11, 15)
-PBM, UBM, IIPS = 15, 15 + ips.SUMS, 15 + 2 * ips.SUMS  # the sums of `ips` for each of the estimators
-RECOMMENDED, TOP_LIKED = 15 + 3 * ips.SUMS, 16 + 3 * ips.SUMS  # rounds with a recommendation; with a liked first item
-SUMS = 17 + 3 * ips.SUMS
+PBM, UBM, IIPS = 15, 15 + weights.SUMS, 15 + 2 * weights.SUMS  # the sums of `ips` for each of the estimators
+RECOMMENDED, TOP_LIKED = (
+    15 + 3 * weights.SUMS,
+    16 + 3 * weights.SUMS,
+)  # rounds with a recommendation; with a liked first item
+SUMS = 17 + 3 * weights.SUMS
 # Columns of the curve, in the order of NAMES; the two HR families follow.
 (CTR, CTR_SUM, CTR_SET, MISSES, REGRET_AT, REGRET_PUB, COVERAGE, DIVERSITY, ENTROPY, GINI, HR20, HR20_PUB, MATCHES) = (
     range(13)
@@ -375,7 +378,7 @@ def count_ips(
     clip: float,
 ) -> None:
     """Add the inverse-propensity value of a slate to the sums from `first` on (PBM, UBM or IIPS); see `ips.add`."""
-    ips.add(meter.sums[first : first + ips.SUMS], slate, examined, exposure, clicks, clip)
+    weights.add(meter.sums[first : first + weights.SUMS], slate, examined, exposure, clicks, clip)
 
 
 @kernel
@@ -532,9 +535,9 @@ def _read(meter: Meter, out: np.ndarray, ranked: bool, known: bool, replayed: bo
         out[REGRET_SET_AT] = sums[REGRET_SET]
     if sums[SIMILARITY] != 0.0:
         out[SIMILARITY_AT] = sums[SIMILARITY] / rounds
-    ips.summarise(sums[PBM : PBM + ips.SUMS], sums[REVEALED], out[PBM_AT : PBM_AT + 4])
-    ips.summarise(sums[UBM : UBM + ips.SUMS], sums[REVEALED], out[UBM_AT : UBM_AT + 4])
-    ips.summarise(sums[IIPS : IIPS + ips.SUMS], sums[REVEALED], out[IIPS_AT : IIPS_AT + 4])
+    weights.summarise(sums[PBM : PBM + weights.SUMS], sums[REVEALED], out[PBM_AT : PBM_AT + 4])
+    weights.summarise(sums[UBM : UBM + weights.SUMS], sums[REVEALED], out[UBM_AT : UBM_AT + 4])
+    weights.summarise(sums[IIPS : IIPS + weights.SUMS], sums[REVEALED], out[IIPS_AT : IIPS_AT + 4])
     if silent:
         _read_recommendations(sums, out[RECOMMEND_AT : RECOMMEND_AT + 4])
     out[DIVERSITY] = sums[DISTINCT] / meter.shown.shape[0]

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 import lersbench.policies
-from lersbench import metrics, replay
+from lersbench import metrics
+from lersbench.engine import replay
 from lersbench.policy import KernelPolicy, find, load
 from tests import worlds
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lersbench.alarms import gap
-from lersbench.leaderboard import alarms, board, load
+from lersbench.results.alarms import gap
+from lersbench.results.tables import alarms, board, load
 from tests.fake_results import make_lists
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from lersbench import experiment, scenario
-from lersbench.workers import KILLED, Pool, Task
+from lersbench.bench import replays, scenario
+from lersbench.system.workers import KILLED, Pool, Task
 from tests import leftovers
 
 POLICY = '''
@@ -93,7 +93,7 @@ def test_an_error_of_a_task_is_its_problem() -> None:
     assert problem.startswith("TypeError: ")
 
 
-def bench(policy: Path, results: Path, timeout: float | None = None) -> experiment.Run:
+def bench(policy: Path, results: Path, timeout: float | None = None) -> replays.Run:
     told = {
         "name": "small",
         "title": "Small",
@@ -101,7 +101,7 @@ def bench(policy: Path, results: Path, timeout: float | None = None) -> experime
         "replay": {"seeds": 2, "checkpoints": 5},
         "policies": [{"name": str(policy)}, {"name": "random"}],
     }
-    return experiment.bench(scenario.parse(told, "test"), results, 2, say=lambda _: None, timeout=timeout)
+    return replays.bench(scenario.parse(told, "test"), results, 2, say=lambda _: None, timeout=timeout)
 
 
 @pytest.mark.parametrize("what", ODD)

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from lersbench import bounds, labfile, scenario
+from lersbench import bounds
+from lersbench.bench import scenario
 from lersbench.datasets import size_of
 from lersbench.errors import ConfigError
+from lersbench.lab import scenario as lab_scenario
 from lersbench.log import Log
 from tests import leftovers
 from tests.test_experiment import scenario_of
@@ -62,7 +64,7 @@ def test_what_is_too_large_is_refused_at_once(tmp_path: Path, case: str) -> None
 
 def test_an_experiment_has_limits_too() -> None:
     with pytest.raises(ConfigError, match=r"contenders would be needed, where the limit is 100,000\. .* --large"):
-        labfile.read("lers-cells", {"replay.seeds": 10**9})
+        lab_scenario.read("lers-cells", {"replay.seeds": 10**9})
 
 
 def test_large_is_the_one_word_that_lifts_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,8 +104,8 @@ def test_the_size_of_a_log_is_foreseen(tmp_path: Path) -> None:
 
 
 def test_temporaries_are_swept_when_their_process_is_gone(tmp_path: Path) -> None:
-    from lersbench import leftovers as names
-    from lersbench.store import replacing
+    from lersbench.bench.store import replacing
+    from lersbench.system import leftovers as names
 
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()

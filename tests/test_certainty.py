@@ -13,11 +13,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lersbench import extent, leaderboard, lifts, plots, report, sweeps
-from lersbench.leaderboard import Results, board, load, table
+from lersbench.figures import curves as curve_figures
+from lersbench.figures import sweeps as sweep_figures
 from lersbench.metrics import METRICS
-from lersbench.pages import Items, Text
-from lersbench.statistics import compare_pairs, interval, p_value, paired, rank_ranges, separated, t_quantile
+from lersbench.report import run as run_report
+from lersbench.report.blocks import Items, Text
+from lersbench.results import comparisons, extent
+from lersbench.results import tables as result_tables
+from lersbench.results.statistics import compare_pairs, interval, p_value, paired, rank_ranges, separated, t_quantile
+from lersbench.results.tables import Results, board, load, table
 from tests import fake_results
 
 FEW = {label: fake_results.POLICIES[label] for label in ("random", "popular", "hybrid", "ucb1")}
@@ -84,9 +88,9 @@ def test_a_rule_that_draws_nothing_is_said_to_be_the_same_in_every_seed() -> Non
     frame = found.frame.set_index("policy")
     assert list(frame["same_in_every_seed"]) == [True, True, False]
     assert frame.loc[["popular", "ucb1"], ["low", "high"]].isna().all(axis=None)
-    _, rows = leaderboard.cells(found, "", "bandit")
+    _, rows = result_tables.cells(found, "", "bandit")
     assert [row[4] for row in rows][:2] == ["same in every seed"] * 2
-    assert "Same in every seed: popular, ucb1." in " ".join(leaderboard.legend(found))
+    assert "Same in every seed: popular, ucb1." in " ".join(result_tables.legend(found))
     # one customer in a thousand does not rank two rules; that both are better than random the seeds do show
     assert list(frame["rank"]) == ["1-2", "1-2", "3"]
     assert list(frame["better_than_next"]) == [False, True, None]
@@ -115,13 +119,13 @@ def test_bars_of_a_cosine_end_at_one(tmp_path: Path) -> None:
     alike = summary["metric"] == "similarity"
     summary.loc[alike, "value"] = np.where(summary.loc[alike, "seed"] == 0, 0.999, 0.7)
     results = replace(results, summary=summary)
-    figure = sweeps.similarity(results, list(fake_results.FEW_LISTS))
+    figure = sweep_figures.similarity(results, list(fake_results.FEW_LISTS))
     drawn = [segment for ax in figure.axes for lines in ax.collections for segment in lines.get_segments()]
     assert drawn and max(segment[:, 0].max() for segment in drawn) <= 1
 
 
 def test_a_lift_is_no_less_than_losing_everything() -> None:
-    found = leaderboard.lift(np.array([0.0, 0.2]), np.array([0.2, 0.21]), "shuffle")
+    found = result_tables.lift(np.array([0.0, 0.2]), np.array([0.2, 0.21]), "shuffle")
     assert found.low == -1
 
 
@@ -162,8 +166,8 @@ def test_what_all_at_once_separates_a_contender_alone_separates_too() -> None:
 def test_orderings_of_protocols_follow_the_same_rule() -> None:
     rng = np.random.default_rng(1)
     values = np.stack([rng.normal(at, 0.1, 10) for at in (0.0, 5.0, 5.0)])
-    assert lifts.orderings(values, "shuffle").tolist() == [[0, -1, -1], [1, 0, 0], [1, 0, 0]]
-    assert not lifts.orderings(values[:, :2], "shuffle").any()
+    assert comparisons.orderings(values, "shuffle").tolist() == [[0, -1, -1], [1, 0, 0], [1, 0, 0]]
+    assert not comparisons.orderings(values[:, :2], "shuffle").any()
 
 
 # Regimes --------------------------------------------------------------------------------------------------------------
@@ -184,12 +188,12 @@ def test_each_regime_has_ranks_of_its_own(mixed: Results) -> None:
 
 def test_every_format_has_one_table_a_regime(mixed: Results) -> None:
     found = board(mixed)
-    for text in (leaderboard.to_terminal(found), leaderboard.to_markdown(found)):
+    for text in (result_tables.to_terminal(found), result_tables.to_markdown(found)):
         bandit, full = text.index("bandit feedback: learns only"), text.index("full feedback: learns from the whole")
         assert bandit < text.index("hybrid") < full < text.index("lers")
-    told = json.loads(leaderboard.to_json(found))
+    told = json.loads(result_tables.to_json(found))
     assert list(told["regimes"]) == ["bandit", "full"]
-    rows = list(csv.DictReader(io.StringIO(leaderboard.to_csv(found))))
+    rows = list(csv.DictReader(io.StringIO(result_tables.to_csv(found))))
     assert (
         [row["feedback"] for row in rows] == [row["feedback"] for row in told["rows"]] == ["bandit"] * 4 + ["full"] * 2
     )
@@ -197,12 +201,12 @@ def test_every_format_has_one_table_a_regime(mixed: Results) -> None:
 
 
 def test_the_first_sentence_is_about_what_can_be_deployed(mixed: Results) -> None:
-    first, second = leaderboard.conclusion(board(mixed))
+    first, second = result_tables.conclusion(board(mixed))
     assert first.startswith("Bandit feedback: hybrid leads with")
     assert second.startswith("Full feedback: lers leads with")
-    (items,) = report.in_short(board(mixed))
+    (items,) = run_report.in_short(board(mixed))
     assert isinstance(items, Items) and items.lines[0] == first
-    texts = [block.text for block in report.main_tables(board(mixed)) if isinstance(block, Text)]
+    texts = [block.text for block in run_report.main_tables(board(mixed)) if isinstance(block, Text)]
     assert [text.partition(":")[0] for text in texts][1:] == ["bandit feedback", "full feedback"]
 
 
@@ -212,7 +216,7 @@ def test_a_baseline_that_learns_nothing_serves_both_regimes_and_it_is_said(mixed
     rows = found.rows("", "full").set_index("policy")
     assert rows["difference"].to_numpy() == pytest.approx(rows["mean"].to_numpy() - random)
     assert "Under full feedback the difference is to random as it played under bandit" in " ".join(
-        leaderboard.legend(found)
+        result_tables.legend(found)
     )
 
 
@@ -221,12 +225,12 @@ def test_a_baseline_that_learns_is_no_measure_for_another_regime(mixed: Results)
     assert found.rows("", "full")["difference"].isna().all()
     assert found.rows("", "bandit")["difference"].notna().sum() == 3
     assert "hybrid was not run under full feedback" in " ".join(found.warnings)
-    head, _ = leaderboard.cells(found, "", "full")
+    head, _ = result_tables.cells(found, "", "full")
     assert not any("minus" in cell for cell in head)
 
 
 def test_the_forest_has_a_panel_a_regime_and_titles_name_the_regimes(mixed: Results) -> None:
-    figure = plots.forest(mixed, "misses", list(MIXED))
+    figure = curve_figures.forest(mixed, "misses", list(MIXED))
     assert [ax.get_title(loc="right") for ax in figure.axes] == ["bandit feedback", "full feedback"]
     shown = [[label.get_text() for label in ax.get_yticklabels()] for ax in figure.axes]
     assert shown == [["hybrid", "popular", "ucb1", "random"], ["lers", "whole"]]
@@ -238,10 +242,10 @@ def test_what_may_change_is_said(mixed: Results) -> None:
     rng = np.random.default_rng(1)
     values = {name: list(0.9 + 0.01 * rng.standard_normal(10)) for name in ("random", "hybrid", "popular")}
     values["ucb1"] = values["random"][:3]
-    said = " ".join(leaderboard.legend(board(of_values(values, torch_policies=["hybrid"]))))
+    said = " ".join(result_tables.legend(board(of_values(values, torch_policies=["hybrid"]))))
     assert "3 of 3 pairs of neighbours cannot be told apart" in said
     assert "Fewer than 10 seeds: ucb1;" in said
     assert "In PyTorch: hybrid; their values depend on the processor" in said
-    quiet = " ".join(leaderboard.legend(board(mixed)))
+    quiet = " ".join(result_tables.legend(board(mixed)))
     assert "each row was shown to be better than the next" in quiet
     assert "Fewer than 10 seeds" not in quiet and "PyTorch" not in quiet

@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from lersbench import checks, newpolicy
+from lersbench.cli import new_policy
 from lersbench.errors import ConfigError
-from lersbench.jit import kernel
-from lersbench.linalg import top_k
+from lersbench.kernels.jit import kernel
+from lersbench.kernels.linalg import top_k
 from lersbench.policy import KernelPolicy, Policy, Round, Spec, load
+from lersbench.testing import checks
 
 
 def failed(policy: Any, **params: Any) -> set[str]:
@@ -262,12 +263,12 @@ def test_leaves_reach_into_any_state() -> None:
 
 
 def test_new_policy_writes_a_file_that_passes(tmp_path: Path) -> None:
-    path = newpolicy.write("my-policy", tmp_path / "made")
+    path = new_policy.write("my-policy", tmp_path / "made")
     assert path == tmp_path / "made" / "my_policy.py"
     assert repr(load(str(path), alpha=0.5)) == "MyPolicy(alpha=0.5)"
     assert failed(str(path)) == set()
     with pytest.raises(ConfigError, match=r"my_policy\.py exists already"):
-        newpolicy.write("my_policy", tmp_path / "made")
+        new_policy.write("my_policy", tmp_path / "made")
 
 
 @pytest.mark.parametrize(
@@ -275,7 +276,7 @@ def test_new_policy_writes_a_file_that_passes(tmp_path: Path) -> None:
 )
 def test_new_policy_refuses_a_bad_name(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError):
-        newpolicy.write(name, tmp_path)
+        new_policy.write(name, tmp_path)
     assert not list(tmp_path.iterdir())
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lersbench.cli import main
+from lersbench.cli.main import main
 from lersbench.log import Log
 
 SCENARIO = """

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from lersbench import clickcounts, clickem
-from lersbench.clickcells import filled
-from lersbench.clickfit import Counts, Fit, count, count_arrays, fit, fit_both, fit_counts
-from lersbench.clickmodel import expected
+from lersbench.clicks import counts as click_counts
+from lersbench.clicks import em as click_em
+from lersbench.clicks.cells import filled
+from lersbench.clicks.fit import Counts, Fit, count, count_arrays, fit, fit_both, fit_counts
+from lersbench.clicks.model import expected
 from lersbench.errors import ConfigError, DataError
 from lersbench.log import write
 
@@ -284,9 +285,9 @@ def test_smoothing_is_the_best_attraction_with_the_displays_added() -> None:
     """Of one item, at each position, by a fine search over the log-likelihood written out."""
     displays, clicks = np.array([[7, 3], [5, 5]]), np.array([[2, 1], [0, 1]])
     weights, attraction, nothing = np.array([0.9, 0.4]), np.array([0.5, 0.2]), np.empty((0, 2), np.int32)
-    problem = clickem.Problem(displays, clicks, np.full(2, -1), np.arange(2), nothing, np.zeros((2, 2)))
+    problem = click_em.Problem(displays, clicks, np.full(2, -1), np.arange(2), nothing, np.zeros((2, 2)))
     found = attraction.copy()
-    clickem.smooth(problem, weights, found, 1.5)
+    click_em.smooth(problem, weights, found, 1.5)
     a, usual = np.linspace(1e-6, 1 - 1e-6, 1_000_001), 0.35
     for i in range(2):
         value = 1.5 * (usual * np.log(a) + (1 - usual) * np.log(1 - a))
@@ -351,14 +352,14 @@ def test_plain_python_counts_and_steps_like_the_compiled_kernels() -> None:
         cells = LENGTH * (LENGTH + 1) // 2
         tables = np.zeros((2, ITEMS, cells), np.int64)
         last, items, first = np.zeros(LENGTH + 1, np.int64), np.empty(w.slate.shape, np.int32), np.empty(60, np.int64)
-        call(clickcounts._add)(np.arange(ITEMS)[None], w.slate, w.clicks, tables[0], tables[1], last, items, first)
+        call(click_counts._add)(np.arange(ITEMS)[None], w.slate, w.clicks, tables[0], tables[1], last, items, first)
         row, column = np.tril_indices(LENGTH)
         none = np.arange(LENGTH) * np.arange(1, LENGTH + 1) // 2
-        problem = clickem.Problem(
+        problem = click_em.Problem(
             tables[0], tables[1], np.where(column == 0, row, -1), none, items, np.zeros((ITEMS, LENGTH))
         )
         better, nicer = np.empty(cells), np.empty(ITEMS)
-        value = call(clickem.step)(problem, np.full(cells, 0.4), np.full(ITEMS, 0.3), better, nicer)
+        value = call(click_em.step)(problem, np.full(cells, 0.4), np.full(ITEMS, 0.3), better, nicer)
         results.append([tables, last, items, first[: len(w.slate)], better, nicer, problem.removed, value])
     for compiled, plain_value in zip(*results, strict=True):
         np.testing.assert_allclose(compiled, plain_value, rtol=1e-12)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lersbench.clickmodel import (
+from lersbench.clicks.model import (
     ClickModel,
     as_told,
     best_slate,

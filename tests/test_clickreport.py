@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from lersbench import clickfigure
-from lersbench.click_commands import click_model
-from lersbench.clickfit import count_arrays, fit_counts
-from lersbench.clickmodel import as_told, ubm
+from lersbench.cli.click_models import click_model
+from lersbench.clicks.fit import count_arrays, fit_counts
+from lersbench.clicks.model import as_told, ubm
 from lersbench.errors import ConfigError, DataError
+from lersbench.figures import click_models as click_figures
 from lersbench.log import Log, write
 
 LENGTH, ITEMS = 4, 8
@@ -98,7 +98,7 @@ def test_the_figure_is_written_where_told(tmp_path: Path, model: str, panels: in
     assert ("User browsing weights" in svg) == (panels == 3)
     assert "truly not examined" in svg
     told = json.loads(run(log.path, "--json", "--no-plots", "--model", model).stdout)
-    assert len(clickfigure.figure(told).axes) == panels
+    assert len(click_figures.figure(told).axes) == panels
 
 
 def test_without_out_the_figure_goes_below_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,7 +110,7 @@ def test_without_out_the_figure_goes_below_the_working_folder(tmp_path: Path, mo
 
 def test_the_curves_are_the_weights(tmp_path: Path) -> None:
     told = json.loads(run(make(tmp_path / "log").path, "--json", "--no-plots").stdout)
-    lines = {line.get_label(): line.get_ydata() for line in clickfigure.figure(told).axes[0].get_lines()}
+    lines = {line.get_label(): line.get_ydata() for line in click_figures.figure(told).axes[0].get_lines()}
     np.testing.assert_allclose(lines["position-based"], told["models"]["pbm"]["weights"])
     np.testing.assert_allclose(lines["true, no click above"], WEIGHTS[:, 0] / 0.9)
     seen = 1 - np.array(told["unexamined_by_position"])

@@ -14,12 +14,12 @@ import pandas as pd
 import pytest
 
 from lersbench import datasets
-from lersbench.chunk import Chunk
 from lersbench.datasets import completejourney, fetch, kuairec, openbandit, synthetic
-from lersbench.datasets.draws import distinct, proportional
+from lersbench.datasets.lists.draws import distinct, proportional
 from lersbench.datasets.options import checked, options_of
 from lersbench.errors import ConfigError, DataError
 from lersbench.log import Log, validate
+from lersbench.log.chunk import Chunk
 from tests.journey import journey
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lersbench import replay
+from lersbench.engine import replay
 from lersbench.errors import RunError
 from lersbench.policy import Policy, load
 from tests import worlds

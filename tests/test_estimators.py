@@ -9,9 +9,10 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from lersbench import clickmodel, propensity
-from lersbench import estimators as est
+from lersbench.clicks import model as click_model
 from lersbench.errors import ConfigError, DataError
+from lersbench.offpolicy import estimators as est
+from lersbench.offpolicy import propensity
 
 ITEMS, SLOTS = 4, 3
 LISTS = np.array(list(permutations(range(ITEMS), SLOTS)))
@@ -22,7 +23,7 @@ UNIFORM = np.full(len(LISTS), 1 / len(LISTS))
 class World(NamedTuple):
     """Every outcome of one slate: its list, its clicks and its probability under the logging policy."""
 
-    model: clickmodel.ClickModel
+    model: click_model.ClickModel
     attraction: np.ndarray  # (4,)
     logging: np.ndarray  # (24,) over LISTS
     target: np.ndarray  # (24,)
@@ -76,7 +77,7 @@ def world_of(kind: str, seed: int, logging: np.ndarray | None = None) -> World:
     rng = np.random.default_rng(seed)
     policies = rng.dirichlet(np.ones(len(LISTS)), size=2)
     logged = policies[0] if logging is None else logging
-    made = clickmodel.pbm(rng.random(SLOTS)) if kind == "pbm" else clickmodel.ubm(rng.random((SLOTS, SLOTS + 1)))
+    made = click_model.pbm(rng.random(SLOTS)) if kind == "pbm" else click_model.ubm(rng.random((SLOTS, SLOTS + 1)))
     which = np.repeat(np.arange(len(LISTS)), len(CLICKS))
     empty = World(made, rng.random(ITEMS), logged, policies[1], which, np.tile(CLICKS, (len(LISTS), 1)), np.empty(0))
     chance = [logged[w] * click_chance(empty, LISTS[w], c) for w, c in zip(which, empty.clicks, strict=True)]
@@ -111,7 +112,7 @@ def test_the_world_itself_agrees_with_the_click_model() -> None:
         w = world_of(kind, 0)
         assert w.chance.sum() == pytest.approx(1, abs=1e-14)
         each = [
-            clickmodel.expected(w.model.weights, w.model.goes_on, w.attraction[a], np.empty(4), np.empty(3))
+            click_model.expected(w.model.weights, w.model.goes_on, w.attraction[a], np.empty(4), np.empty(3))
             for a in LISTS
         ]
         np.testing.assert_allclose(w.truth(), w.target @ np.array(each), rtol=1e-13)
@@ -141,7 +142,7 @@ def test_item_position_and_position_based_weights_are_biased_under_the_user_brow
     off: dict[str, list[float]] = {"iips": [], "pbm": []}
     for seed in SEEDS:
         w = world_of("ubm", seed)
-        averaged = w._replace(model=clickmodel.pbm([row[: k + 1].mean() for k, row in enumerate(w.model.weights)]))
+        averaged = w._replace(model=click_model.pbm([row[: k + 1].mean() for k, row in enumerate(w.model.weights)]))
         off["iips"].append(w.mean(iips(w, w.clicks)) - w.truth()[0])
         off["pbm"].append(w.mean(exposure_ips(averaged, w.clicks)) - w.truth()[0])
     assert_biased(off["iips"])
@@ -294,11 +295,11 @@ def test_agreement_ends_at_the_first_difference() -> None:
 
 
 def test_examination_above_reads_the_last_click() -> None:
-    model = clickmodel.ubm([[0.9, 0, 0, 0], [0.1, 0.2, 0, 0], [0.3, 0.4, 0.5, 0]])
+    model = click_model.ubm([[0.9, 0, 0, 0], [0.1, 0.2, 0, 0], [0.3, 0.4, 0.5, 0]])
     found = est.examination_above(model, np.array([[0, 0, 1], [1, 0, 0], [0, 1, 0], [1, 1, 1]]))
     np.testing.assert_array_equal(found, [[0.9, 0.1, 0.3], [0.9, 0.2, 0.4], [0.9, 0.1, 0.5], [0.9, 0.2, 0.5]])
     with pytest.raises(ConfigError, match="no user leaves"):
-        est.examination_above(clickmodel.cascade(2), np.zeros((1, 2)))
+        est.examination_above(click_model.cascade(2), np.zeros((1, 2)))
 
 
 def test_replay_of_non_uniform_logging_converges_to_the_tilted_value() -> None:
@@ -321,7 +322,7 @@ def test_replay_of_non_uniform_logging_converges_to_the_tilted_value() -> None:
 def online(w: World, slate: np.ndarray, clip: float = math.inf) -> np.ndarray:
     """(n, 5) what `ips_value` says of every outcome of a world."""
     examined, exposure = np.empty(len(slate)), w.exposures(w.logging)
-    clickmodel.expected(w.model.weights, w.model.goes_on, w.attraction[slate], np.empty(len(slate) + 1), examined)
+    click_model.expected(w.model.weights, w.model.goes_on, w.attraction[slate], np.empty(len(slate) + 1), examined)
     rows = zip(w.slates, w.clicks.astype(float), strict=True)
     return np.array([est.ips_value(slate, examined, exposure, a, c, clip) for a, c in rows])
 
@@ -331,7 +332,7 @@ def online(w: World, slate: np.ndarray, clip: float = math.inf) -> np.ndarray:
 def test_one_round_is_unbiased_for_every_slate(kind: str, length: int) -> None:
     w = world_of(kind, 10)
     for slate in LISTS[::5, :length]:
-        truth = clickmodel.expected(
+        truth = click_model.expected(
             w.model.weights, w.model.goes_on, w.attraction[slate], np.empty(length + 1), np.empty(length)
         )
         assert w.chance @ online(w, slate)[:, 0] == pytest.approx(truth[0], abs=1e-12)

@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lersbench import experiment, newpolicy, scenario, session, store
+from lersbench.bench import replays, scenario, session, store
+from lersbench.cli import new_policy
 from lersbench.errors import ConfigError, DataError, RunError
 from lersbench.log import write
 from lersbench.sources import closure
@@ -67,11 +68,11 @@ def scenario_of(policies: list[dict[str, Any]] | None = None, **changes: Any) ->
     )
 
 
-def bench(chosen: scenario.Scenario, results: Path, **more: Any) -> experiment.Run:
-    return experiment.bench(chosen, results, threads=2, say=lambda _: None, **more)
+def bench(chosen: scenario.Scenario, results: Path, **more: Any) -> replays.Run:
+    return replays.bench(chosen, results, threads=2, say=lambda _: None, **more)
 
 
-def curves(run: experiment.Run) -> pd.DataFrame:
+def curves(run: replays.Run) -> pd.DataFrame:
     return pd.read_parquet(run.folder / "curves.parquet")
 
 
@@ -149,7 +150,7 @@ def test_every_formula_of_the_package_is_part_of_the_key() -> None:
     own = {path.name for path in closure("lersbench.policies.linucb")}
     assert {"linucb.py", "ridge.py", "packed.py", "simd.py", "linalg.py", "jit.py"} <= own
     assert "iba_linucb.py" not in own
-    engine = {path.name for path in closure("lersbench.session")}
+    engine = {path.name for path in closure("lersbench.bench.session")}
     assert {"replay.py", "metrics.py", "borrow.py", "logread.py"} <= engine
     assert not engine & {"cli.py", "plots.py", "report.py", "linucb.py"}
 
@@ -194,7 +195,7 @@ def test_an_installed_plugin_is_found_and_its_sources_are_part_of_the_key(tmp_pa
     assert "6 contenders played" in told()
 
 
-def mean_of(run: experiment.Run, policy: str, metric: str = "ctr_sum") -> float:
+def mean_of(run: replays.Run, policy: str, metric: str = "ctr_sum") -> float:
     table = pd.read_parquet(run.folder / "summary.parquet")
     return float(table[(table.policy == policy) & (table.metric == metric)].value.mean())
 
@@ -224,7 +225,7 @@ def test_threads_and_chunks_change_nothing(tmp_path: Path, monkeypatch: pytest.M
         with monkeypatch.context() as patch:
             patch.setattr(session, "WAVE", 4)  # two passes
             patch.setattr(session, "CHUNK_BYTES", 4096)
-            parts = experiment.bench(scenario_of(replay=told), tmp_path / f"parts-{kind}", 1, say=lambda _: None)
+            parts = replays.bench(scenario_of(replay=told), tmp_path / f"parts-{kind}", 1, say=lambda _: None)
         pd.testing.assert_frame_equal(curves(parts), whole)
 
 
@@ -344,7 +345,7 @@ def test_a_policy_cannot_change_the_log_of_the_others(tmp_path: Path, policy_fil
 
 
 def test_a_kernel_that_writes_to_the_log_is_found_out(tmp_path: Path) -> None:
-    path = newpolicy.write("scribbler", tmp_path)
+    path = new_policy.write("scribbler", tmp_path)
     source = path.read_text()
     path.write_text(source.replace("    top_k(round.scores", "    round.context[0] = 0.0\n    top_k(round.scores"))
     assert path.read_text() != source
@@ -392,13 +393,13 @@ def test_expected_results_are_checked(tmp_path: Path) -> None:
     told = {"policy": "random", "metric": "ctr_sum", "value": 0.1, "tolerance": 0.05}
     good = scenario_of(expected=[told])
     run = bench(good, tmp_path)
-    experiment.verify(good, run.folder, lambda _: None)
+    replays.verify(good, run.folder, lambda _: None)
     bad = scenario_of(expected=[{**told, "value": 0.9}])
     with pytest.raises(RunError, match=r"random, ctr_sum: .* expected 0.9"):
-        experiment.verify(bad, run.folder, lambda _: None)
+        replays.verify(bad, run.folder, lambda _: None)
     absent = scenario_of(expected=[{**told, "policy": "nobody"}])
     with pytest.raises(RunError, match="nobody"):
-        experiment.verify(absent, run.folder, lambda _: None)
+        replays.verify(absent, run.folder, lambda _: None)
 
 
 LOGGED = {"feedback": "logged", "L": 1}

@@ -13,12 +13,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lersbench import clickfacts, clickmodel, lifts, metrics, replay
-from lersbench.chunk import Chunk
-from lersbench.clickfit import count, fit
-from lersbench.fitting import Fitted
+from lersbench import metrics
+from lersbench.bench.click_fits import Fitted
+from lersbench.clicks import facts as click_facts
+from lersbench.clicks import model as click_model
+from lersbench.clicks.fit import count, fit
+from lersbench.engine import replay
 from lersbench.log import Log, write
+from lersbench.log.chunk import Chunk
 from lersbench.policy import Policy, find, make, names
+from lersbench.results import comparisons
 from lersbench.sources import closure
 from tests.worlds import final, play, protocol, spec_of
 
@@ -55,7 +59,7 @@ def on_disk(folder: Path, chunk: Chunk) -> Log:
     columns = {"candidates": chunk.candidates, "slate": chunk.candidates, "clicks": chunk.clicks}
     columns |= {"features": chunk.features, "examined": chunk.examined, "attraction": chunk.attraction}
     return write(
-        folder, [columns], name="shop", items=ITEMS, click_model=clickmodel.as_told(clickmodel.ubm(browsing()))
+        folder, [columns], name="shop", items=ITEMS, click_model=click_model.as_told(click_model.ubm(browsing()))
     )
 
 
@@ -65,7 +69,7 @@ def test_the_facts_are_those_of_the_rounds_before_the_replay(tmp_path: Path) -> 
     found = Fitted(log, 2000, 10.0)
     told = json.loads(json.dumps(found.facts, allow_nan=False))["click_models"]
     own = [fit(log, name, 0, 2000) for name in ("pbm", "ubm")]
-    assert told == json.loads(json.dumps(clickfacts.summary(log.info, count(log, 0, 2000), own)))
+    assert told == json.loads(json.dumps(click_facts.summary(log.info, count(log, 0, 2000), own)))
     assert told["records"] == 2000
     assert told["models"]["ubm"]["weights"] == own[1].weights.tolist() == found.known.examination_after.tolist()
     assert found.known.examination.tolist() == own[0].weights.tolist()
@@ -95,7 +99,7 @@ def played(policy: Policy, rows: replay.Rows, told: replay.Protocol, seed: int =
 
 @pytest.fixture(scope="module")
 def simulated() -> replay.Rows:
-    known = replay.known_of(np.zeros((ITEMS, 0)), ITEMS)._replace(model=clickmodel.ubm(browsing()))
+    known = replay.known_of(np.zeros((ITEMS, 0)), ITEMS)._replace(model=click_model.ubm(browsing()))
     return replay.rows_of(linear_world(SLOPED), known, "simulated", SLATE)
 
 
@@ -109,7 +113,7 @@ def test_regret_grows_slower_than_the_rounds_where_attraction_is_linear(
     told = protocol(slate=SLATE)._replace(simulated=True, truth=True, known=False, draws=7)
     meter = played(make(find(name), {} if name == "random" else {"alpha": 0.1}), simulated, told).meter
     regret = meter.curve[:, metrics.NAMES.index("regret")]
-    (found,) = lifts.slope(meter.checkpoints, regret[:, None])
+    (found,) = comparisons.slope(meter.checkpoints, regret[:, None])
     assert low <= found <= high
     assert math.isfinite(found) and regret[-1] > 0
 

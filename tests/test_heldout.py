@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from lersbench.click_commands import click_model
-from lersbench.clickcells import filled
-from lersbench.clickfit import count, count_arrays, fit_counts, settled
-from lersbench.clickmodel import cascade, dcm, pbm, ubm
+from lersbench.cli.click_models import click_model
+from lersbench.clicks.cells import filled
+from lersbench.clicks.fit import count, count_arrays, fit_counts, settled
+from lersbench.clicks.heldout import FOLDS, add_likelihood, perplexities
+from lersbench.clicks.model import cascade, dcm, pbm, ubm
 from lersbench.errors import ConfigError
-from lersbench.heldout import FOLDS, add_likelihood, perplexities
 from lersbench.log import Log, write
 
 LENGTH, ITEMS = 4, 7

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lersbench.datasets.history import SEQUENCE, History
-from lersbench.datasets.streamers import _customers, _trade, streamer_features
-from lersbench.datasets.tables import Tables, read_tables
+from lersbench.datasets.purchases.history import SEQUENCE, History
+from lersbench.datasets.purchases.streamers import _customers, _trade, streamer_features
+from lersbench.datasets.purchases.tables import Tables, read_tables
 from lersbench.errors import DataError
 
 

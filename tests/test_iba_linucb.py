@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from lersbench.errors import ConfigError
+from lersbench.learners.per_position import estimates
 from lersbench.policies.iba_linucb import IBALinUCB
 from lersbench.policy import Round, Spec
-from lersbench.positions import estimates
 
 RNG = np.random.default_rng(0)  # IBA-LinUCB draws nothing
 

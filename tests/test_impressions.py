@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from lersbench import import_commands
-from lersbench.chunk import Chunk
+from lersbench.cli import imports as import_commands
 from lersbench.datasets.impressions import build, describe
 from lersbench.errors import ConfigError, DataError
 from lersbench.log import Log, validate
+from lersbench.log.chunk import Chunk
 
 NAMES = {"request": "req", "position": "pos", "item": "sku", "click": "clicked"}
 

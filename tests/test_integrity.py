@@ -19,24 +19,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lersbench import (
-    checksums,
-    datasets,
-    exchange,
-    experiment,
-    inputs,
-    lab,
-    lastrun,
-    leaderboard,
-    report,
-    scenario,
-    sources,
-    store,
-)
-from lersbench.checksums import checksum
+from lersbench import datasets, sources
+from lersbench.bench import inputs, replays, scenario, store
 from lersbench.errors import ConfigError, DataError
-from lersbench.log import Log, validate, write
-from lersbench.plots import draw_all
+from lersbench.figures.curves import draw_all
+from lersbench.lab import run as lab_run
+from lersbench.log import Log, checksums, validate, write
+from lersbench.log.checksums import checksum
+from lersbench.report import run as run_report
+from lersbench.results import last_run
+from lersbench.results import tables as result_tables
+from lersbench.system import exchange
 
 FROZEN = '''
 from dataclasses import dataclass
@@ -77,11 +70,11 @@ def chosen(policies: list[dict[str, Any]], data: dict[str, Any] | None = None, *
     return scenario.parse(content, "test")
 
 
-def bench(what: scenario.Scenario, results: Path, said: list[str] | None = None, **more: Any) -> experiment.Run:
-    return experiment.bench(what, results, threads=1, say=(lambda line: (said or []).append(line)), **more)
+def bench(what: scenario.Scenario, results: Path, said: list[str] | None = None, **more: Any) -> replays.Run:
+    return replays.bench(what, results, threads=1, say=(lambda line: (said or []).append(line)), **more)
 
 
-def value(run: experiment.Run, policy: str, metric: str = "ctr_sum") -> float:
+def value(run: replays.Run, policy: str, metric: str = "ctr_sum") -> float:
     table = pd.read_parquet(run.folder / "summary.parquet")
     return float(table[(table.policy == policy) & (table.metric == metric)].value.mean())
 
@@ -99,7 +92,7 @@ def test_a_changed_file_that_a_hyper_parameter_names_is_played_anew_and_told(tmp
     np.savetxt(scores, np.arange(6)[::-1])
     os.utime(scores, ns=(old.st_atime_ns, old.st_mtime_ns))  # its time does not tell
     said: list[str] = []
-    again = experiment.bench(what, tmp_path / "results", threads=1, say=said.append)
+    again = replays.bench(what, tmp_path / "results", threads=1, say=said.append)
     assert (again.played, again.reused) == (2, 2)
     assert value(again, "frozen") != value(first, "frozen") and value(again, "random") == value(first, "random")
     assert "frozen is played anew: scores.txt, which it reads, has changed since the last run" in said
@@ -167,7 +160,10 @@ def test_code_that_is_named_by_a_text_or_lies_in_a_namespace_package_is_found(tm
 
 
 def test_the_fit_of_click_models_is_part_of_every_key() -> None:
-    engine = {path.name for path in {*sources.closure("lersbench.session"), *sources.closure("lersbench.fitting")}}
+    engine = {
+        path.name
+        for path in {*sources.closure("lersbench.bench.session"), *sources.closure("lersbench.bench.click_fits")}
+    }
     assert {"clickfit.py", "clickem.py", "clickcounts.py", "fitting.py", "replay.py"} <= engine
     assert inputs.engine() == inputs.engine()
 
@@ -189,7 +185,7 @@ def test_a_log_without_a_digest_is_known_by_what_it_holds(tmp_path: Path) -> Non
     remember_nothing(tmp_path / "log")
     what = chosen([{"name": "random"}, {"name": "ucb1"}], {"log": str(tmp_path / "log")})
     said: list[str] = []
-    first = experiment.bench(what, tmp_path / "results", threads=1, say=said.append)
+    first = replays.bench(what, tmp_path / "results", threads=1, say=said.append)
     assert any("carries no checksums, so it was read once more" in line for line in said)
     assert bench(what, tmp_path / "results").played == 0
     write(tmp_path / "other", [rounds(seed=1)], name="x", items=5)
@@ -357,7 +353,7 @@ def test_a_damaged_contender_or_run_is_told(tmp_path: Path) -> None:
     content[len(content) // 2] ^= 1
     (run.folder / "summary.parquet").write_bytes(bytes(content))
     with pytest.raises(DataError, match=r"summary.parquet"):
-        leaderboard.load(run.folder)
+        result_tables.load(run.folder)
 
 
 def test_a_kept_log_that_is_damaged_is_made_anew(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
@@ -372,11 +368,11 @@ def test_kept_sequences_are_compared_with_their_digest(tmp_path: Path) -> None:
     arrays = {"orders": np.arange(12.0).reshape(3, 4), "baskets": np.ones(3)}
     for name, values in arrays.items():
         np.save(tmp_path / f"{name}.npy", values)
-    (tmp_path / "about.json").write_text(json.dumps({"digest": lab._digest(arrays)}))
-    np.testing.assert_array_equal(lab.arrays_in(tmp_path)["orders"], arrays["orders"])
+    (tmp_path / "about.json").write_text(json.dumps({"digest": lab_run._digest(arrays)}))
+    np.testing.assert_array_equal(lab_run.arrays_in(tmp_path)["orders"], arrays["orders"])
     np.save(tmp_path / "orders.npy", arrays["orders"].reshape(4, 3))
     with pytest.raises(DataError, match=r"not those of about.json"):
-        lab.arrays_in(tmp_path)
+        lab_run.arrays_in(tmp_path)
 
 
 # The last run, and one that is not finished ---------------------------------------------------------------------------
@@ -385,14 +381,14 @@ def test_the_last_run_is_named_whatever_the_dates_of_files_say(tmp_path: Path) -
     first, second = bench(one, tmp_path), bench(two, tmp_path)
     ahead = time.time() + 10**6
     os.utime(first.folder / "run.json", (ahead, ahead))
-    assert leaderboard.latest(tmp_path, "small") == second.folder
+    assert result_tables.latest(tmp_path, "small") == second.folder
     assert bench(one, tmp_path).folder == first.folder
     os.utime(second.folder / "run.json", (ahead + 9, ahead + 9))
-    assert leaderboard.latest(tmp_path, "small") == first.folder
+    assert result_tables.latest(tmp_path, "small") == first.folder
     shutil.rmtree(first.folder)
-    assert leaderboard.latest(tmp_path, "small") == second.folder
-    (tmp_path / "small" / lastrun.FILE).unlink()  # as an earlier version left it
-    assert leaderboard.latest(tmp_path, "small") == second.folder
+    assert result_tables.latest(tmp_path, "small") == second.folder
+    (tmp_path / "small" / last_run.FILE).unlink()  # as an earlier version left it
+    assert result_tables.latest(tmp_path, "small") == second.folder
 
 
 SLOW = FROZEN.replace("learns = False", "").replace(
@@ -410,27 +406,27 @@ def test_a_run_that_was_killed_says_what_it_lacks_until_it_is_finished(tmp_path:
     command = [sys.executable, "-m", "lersbench", "bench", "small.toml", "--no-plots", "--threads", "1"]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 300
-    while not (tmp_path / "results/small" / lastrun.FILE).exists():
+    while not (tmp_path / "results/small" / last_run.FILE).exists():
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    halfway = leaderboard.latest(tmp_path / "results", "small")
-    results = leaderboard.load(halfway)
+    halfway = result_tables.latest(tmp_path / "results", "small")
+    results = result_tables.load(halfway)
     alarm = "UNFINISHED: without frozen (2 seeds): the run was cut short"
-    board = leaderboard.board(results)
-    assert alarm in leaderboard.to_terminal(board).replace("\n  ", " ").splitlines()[1]
-    assert leaderboard.to_markdown(board).startswith(f"> **{alarm}")
-    assert json.loads(leaderboard.to_json(board))["unfinished"] == ["frozen (2 seeds)"]
-    assert alarm in leaderboard.to_csv(board)
+    board = result_tables.board(results)
+    assert alarm in result_tables.to_terminal(board).replace("\n  ", " ").splitlines()[1]
+    assert result_tables.to_markdown(board).startswith(f"> **{alarm}")
+    assert json.loads(result_tables.to_json(board))["unfinished"] == ["frozen (2 seeds)"]
+    assert alarm in result_tables.to_csv(board)
     figures = draw_all(results, tmp_path / "figures")
     assert all("UNFINISHED: without frozen" in path.read_text() for path in figures if path.suffix == ".svg")
-    for page in report.write(results, tmp_path / "report", figures):
+    for page in run_report.write(results, tmp_path / "report", figures):
         assert alarm in page.read_text()[:6000]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0 and "UNFINISHED" not in done.stdout.split("Small")[-1], done.stderr
     assert not halfway.exists()
-    assert not leaderboard.missing(leaderboard.load(leaderboard.latest(tmp_path / "results", "small")))
+    assert not result_tables.missing(result_tables.load(result_tables.latest(tmp_path / "results", "small")))
 
 
 def test_a_run_with_failures_says_so_and_is_not_taken_for_a_whole_one(tmp_path: Path, monkeypatch: Any) -> None:
@@ -439,11 +435,11 @@ def test_a_run_with_failures_says_so_and_is_not_taken_for_a_whole_one(tmp_path: 
     what = chosen([{"name": "random"}, {"name": "./frozen.py"}])
     run = bench(what, tmp_path / "results")  # there is no scores.txt
     assert run.failures
-    told = leaderboard.missing(leaderboard.load(run.folder))
+    told = result_tables.missing(result_tables.load(run.folder))
     assert told == ["UNFINISHED: without frozen (2 seeds): they failed, and `lersbench bench small` tries them again."]
     np.savetxt(tmp_path / "scores.txt", np.arange(6))
     whole = bench(what, tmp_path / "results")
-    assert whole.folder != run.folder and not leaderboard.missing(leaderboard.load(whole.folder))
+    assert whole.folder != run.folder and not result_tables.missing(result_tables.load(whole.folder))
 
 
 # Replacing what is there ----------------------------------------------------------------------------------------------

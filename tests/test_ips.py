@@ -10,10 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lersbench import clickmodel, estimators, experiment, ips, metrics, propensity, replay, scenario
+from lersbench import metrics
+from lersbench.bench import replays, scenario
+from lersbench.bench.click_fits import Fitted
+from lersbench.clicks import model as click_model
+from lersbench.engine import replay
 from lersbench.errors import ConfigError, DataError
-from lersbench.fitting import Fitted
 from lersbench.log import Log, write
+from lersbench.offpolicy import estimators, propensity
+from lersbench.offpolicy import weights as ips
 from lersbench.policies.ltr import LTR
 from lersbench.policies.random import Random
 from tests.test_propensity import naive_exposure, random_model
@@ -129,9 +134,9 @@ def test_uniform_exposures_are_the_sum_over_all_lists_and_clicks(candidates: int
     attraction = np.concatenate([rng.random((3, candidates)), np.ones((1, candidates)), np.zeros((1, candidates))])
     for model in (
         random_model(rng, positions),
-        clickmodel.ubm(rng.random((positions, positions + 1))),
-        clickmodel.cascade(positions),
-        clickmodel.pbm(rng.random(positions)),
+        click_model.ubm(rng.random((positions, positions + 1))),
+        click_model.cascade(positions),
+        click_model.pbm(rng.random(positions)),
     ):
         found = propensity.uniform_exposures(model, attraction)
         truth = [naive_exposure(model, np.zeros(candidates), a) for a in attraction]
@@ -140,11 +145,11 @@ def test_uniform_exposures_are_the_sum_over_all_lists_and_clicks(candidates: int
 
 def test_uniform_exposures_agree_with_the_sums_over_sets_and_go_further() -> None:
     rng = np.random.default_rng(3)
-    model = clickmodel.ubm(rng.random((8, 9)))
+    model = click_model.ubm(rng.random((8, 9)))
     attraction = rng.random((2, 8))
     sets = propensity.exposures(model, np.zeros((2, 8)), attraction)
     np.testing.assert_allclose(propensity.uniform_exposures(model, attraction), sets, rtol=1e-12)
-    long = propensity.uniform_exposures(clickmodel.cascade(24), np.full((1, 24), 0.5))
+    long = propensity.uniform_exposures(click_model.cascade(24), np.full((1, 24), 0.5))
     # equal items: P(no click above), 2^-k, averaged over the positions
     np.testing.assert_allclose(long, (2 - 0.5**23) / 24, rtol=1e-12)
 
@@ -234,6 +239,6 @@ def test_lists_of_one_item_are_refused(tmp_path: Path) -> None:
     log = write(tmp_path / "one", [columns], name="one", items=3, propensities="uniform")
     told = chosen(log, feedback="logged", ranking=False)
     with pytest.raises(ConfigError, match=r"(?s)lists of log 'one' hold one item.*one value.*feedback = 'replay'"):
-        experiment.bench(told, tmp_path / "results", say=lambda line: None)
+        replays.bench(told, tmp_path / "results", say=lambda line: None)
     played = chosen(log, feedback="replay", ranking=False, seeds=2)
-    assert experiment.bench(played, tmp_path / "results", say=lambda line: None).played
+    assert replays.bench(played, tmp_path / "results", say=lambda line: None).played

@@ -14,24 +14,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lersbench import (
-    datasets,
-    lab,
-    labfile,
-    labplots,
-    labreport,
-    labresults,
-    labrules,
-    labwork,
-    projections,
-    scenario,
-    study,
-)
-from lersbench.cli import main
-from lersbench.datasets import build, livestream, sequences
-from lersbench.datasets.tables import Tables
+from lersbench import datasets
+from lersbench.bench import scenario
+from lersbench.cli.main import main
+from lersbench.datasets import build, livestream
+from lersbench.datasets.purchases import sequences
+from lersbench.datasets.purchases.tables import Tables
 from lersbench.errors import ConfigError, DataError, RunError
-from lersbench.halves import halves
+from lersbench.figures import lab as lab_figures
+from lersbench.lab import projections
+from lersbench.lab import rules as lab_rules
+from lersbench.lab import run as lab_run
+from lersbench.lab import scenario as lab_scenario
+from lersbench.lab import works as lab_works
+from lersbench.neural.halves import halves
+from lersbench.report import lab as lab_report
+from lersbench.results import lab as lab_results
+from lersbench.studies import study
 
 CELLS = """
 title = "Cells of a toy"
@@ -106,7 +105,7 @@ def customers(n: int = 90) -> dict[str, np.ndarray]:
 
 
 @pytest.fixture
-def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], labfile.Experiment]:
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], lab_scenario.Experiment]:
     """Experiments from text, on the made-up customers, in a folder and with a cache of their own."""
     about = {"name": "toy", "customers": 90, "streamers": ["A", "B", "C"], "licence": "CC0; free", "attribution": "Us."}
     made = sequences.Sequences(customers(), {**about, "provenance": {}})
@@ -114,18 +113,18 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], labf
     monkeypatch.setenv("LERSBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
 
-    def read(text: str, **changes: Any) -> labfile.Experiment:
+    def read(text: str, **changes: Any) -> lab_scenario.Experiment:
         (tmp_path / "toy.toml").write_text(text)
-        return labfile.read("toy.toml", {key.replace("_", ".", 1): value for key, value in changes.items()})
+        return lab_scenario.read("toy.toml", {key.replace("_", ".", 1): value for key, value in changes.items()})
 
     return read
 
 
-def run(chosen: labfile.Experiment, fresh: bool = False) -> tuple[lab.Run, labresults.LabResults, list[str]]:
+def run(chosen: lab_scenario.Experiment, fresh: bool = False) -> tuple[lab_run.Run, lab_results.LabResults, list[str]]:
     """A run in this process: what was done, its results, what was said."""
     said: list[str] = []
-    done = lab.bench(chosen, Path("results"), threads=1, fresh=fresh, say=said.append)
-    return done, labresults.load(done.folder), said
+    done = lab_run.bench(chosen, Path("results"), threads=1, fresh=fresh, say=said.append)
+    return done, lab_results.load(done.folder), said
 
 
 # Runs -----------------------------------------------------------------------------------------------------------------
@@ -139,7 +138,7 @@ def test_cells_are_trained_kept_and_shown_beside_rules_and_published_values(toy:
     rules = found.meta["rules"]["by_setting"]["gru hidden=8"]
     assert rules["customer's last"] == 0  # everybody goes on to another streamer
     assert found.final("gru hidden=8", "test_accuracy").mean > 0.9 > max(rules.values())  # a rule cannot, a cell can
-    head, rows = labreport.table(found)
+    head, rows = lab_report.table(found)
     told = {row[0]: dict(zip(head, row, strict=True)) for row in rows}
     assert told["GRU"]["published accuracy %, the study's data"] == "94.31"
     assert told["rule: customer's last"]["test accuracy %"] == "0.00"
@@ -174,7 +173,7 @@ def test_one_that_fails_does_not_take_the_others_along(toy: Any, monkeypatch: py
     done, found, _ = run(toy(text))
     assert done.played == 2 and "2 of 4" in done.failures and "0 customers have the 16 orders" in done.failures
     assert list(found.settings) == ["streamer length=5 own hidden=8"]
-    assert len(labplots.draw_all(found, "figures")) == 4 and labreport.table(found)[1]  # of what there is
+    assert len(lab_figures.draw_all(found, "figures")) == 4 and lab_report.table(found)[1]  # of what there is
     with pytest.raises(RunError, match="2 of 2 training runs"):
         run(toy(text.replace("[5, 15]", "15")))
 
@@ -186,12 +185,12 @@ def test_lengths_are_compared_on_their_own_and_on_the_same_customers(toy: Any) -
     assert counts["streamer length=10 own hidden=8"] == counts["streamer length=5 same hidden=8"] == 60
     basket = found.meta["rules"]["by_setting"]["basket length=5 own hidden=8"]
     assert all(value > 0 for value in basket.values())
-    head, rows = labreport.table(found)
+    head, rows = lab_report.table(found)
     assert [row[head.index("published, the study's data")] for row in rows] == [
         *("94.21", "-", "93.96", "-"),
         *("0.0077", "-", "0.0056", "-"),
     ]
-    drawn = {path.stem for path in labplots.draw_all(found, "figures")}
+    drawn = {path.stem for path in lab_figures.draw_all(found, "figures")}
     assert drawn == {"lengths-loss", "lengths-final"}
 
 
@@ -205,12 +204,12 @@ def test_codes_are_pictured_and_what_cannot_be_drawn_is_said(toy: Any, monkeypat
     assert set(found.points["method"]) == {"pca"} and set(found.points["label"]) == {"context", "ae size=2"}
     assert found.points.groupby("label").size().eq(40).all()
     assert set(found.points["streamer"]) <= {0, 1, 2}
-    assert f"Warning: {why}." in labreport.remarks(found)
-    figures = labplots.draw_all(found, "figures")
+    assert f"Warning: {why}." in lab_report.remarks(found)
+    figures = lab_figures.draw_all(found, "figures")
     assert "Not drawn" in next(path for path in figures if path.name == "codes-map.svg").read_text()
     linear = found.meta["rules"]["linear_error"]
     assert linear["0"] > linear["2"] > 0
-    head, rows = labreport.table(found)
+    head, rows = lab_report.table(found)
     assert ["published, the study's data", "-", "-", "-", "61.4 / 73.3"] in rows
     assert "variance in 2 / 3 components, %" in head
 
@@ -232,19 +231,19 @@ def test_codes_that_tell_nothing_are_named(toy: Any) -> None:
     rows = found.curves["metric"].eq("test_mse") & found.curves["label"].eq("ae size=2")
     found.curves.loc[rows, "value"] = level
     found.curves.loc[found.curves["metric"].eq("test_mse") & ~rows, "value"] = level / 2
-    (told,) = [line for line in labreport.remarks(found) if "next to nothing" in line]
+    (told,) = [line for line in lab_report.remarks(found) if "next to nothing" in line]
     assert told.endswith("AE, size 2.")
 
 
 def test_keys_name_the_libraries_that_compute(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def keys() -> dict[str, str]:
-        root = lab._root("data")
+        root = lab_run._root("data")
         return {f"{job.work} {job.label} {job.params.get('method')} {job.seed}": job.key(root) for job in jobs}
 
-    jobs = lab.plan(toy(CODES))
-    before, there = keys(), lab.version
+    jobs = lab_run.plan(toy(CODES))
+    before, there = keys(), lab_run.version
     assert keys() == before
-    monkeypatch.setattr(lab, "version", lambda name: "0.1" if name == "scikit-learn" else there(name))
+    monkeypatch.setattr(lab_run, "version", lambda name: "0.1" if name == "scikit-learn" else there(name))
     changed = {name for name, key in keys().items() if key != before[name]}
     assert changed == {"picture context tsne 0", "picture ae size=2 tsne 0"}
     monkeypatch.setattr(np, "__version__", "0.1")
@@ -258,7 +257,7 @@ def test_sequences_are_made_anew_for_another_sentence_model(toy: Any, tmp_path: 
     weights.write_bytes(b"first")
 
     def folder(**options: Any) -> Path:
-        return lab.data_of(labfile.Data(dataset="livestream", **options))[0]
+        return lab_run.data_of(lab_scenario.Data(dataset="livestream", **options))[0]
 
     own = {"text_model": "sentence", "text_path": "~/model"}
     plain, first, bundled = folder(), folder(**own), folder(text_model="sentence")
@@ -289,12 +288,12 @@ def test_simple_rules_by_hand() -> None:
     train, test = halves(4, 0.5, 0)
     right = {"last": np.array([1, 0, 1, 0]), "most": np.array([1, 0, 0, 0])}  # customers; guesses 1 2 2 2 and 1 2 0 2
     most = np.bincount(data["order_streamers"][train].ravel()).argmax()
-    assert labrules.streamer_rules(data, 3, 4, 0.5, 0) == {
+    assert lab_rules.streamer_rules(data, 3, 4, 0.5, 0) == {
         "most frequent streamer": (data["order_streamers"][test, -1] == most).mean(),
         "customer's last": right["last"][test].mean(),
         "customer's most frequent of 3": right["most"][test].mean(),
     }
-    assert labrules.basket_rules(data, 2, 4, 0.5, 0) == {
+    assert lab_rules.basket_rules(data, 2, 4, 0.5, 0) == {
         "mean of all baskets": 1.5**2,
         "customer's last basket": 1.0,
         "mean of the customer's last 2": 1.5**2,
@@ -305,7 +304,7 @@ def test_simple_rules_by_hand() -> None:
     order = np.argsort(np.concatenate(halves(3, 0.67, 1)))
     baskets = np.array([[10.0, 10, 11, 12], [10, 14, 15, 13], [0, 16, 17, 11]])[order, :, None]
     apart = {"orders": np.ones((3, 4, 1)), "baskets": baskets}
-    assert labrules.basket_rules(apart, 2, 3, 0.67, 1) == {
+    assert lab_rules.basket_rules(apart, 2, 3, 0.67, 1) == {
         "mean of all baskets": 1.5**2,
         "customer's last basket": 36.0,
         "mean of the customer's last 2": 5.5**2,
@@ -315,8 +314,8 @@ def test_simple_rules_by_hand() -> None:
 
 def test_only_customers_with_all_orders_count() -> None:
     data = customers(9)
-    assert len(labwork.with_orders(data, 8)["static"]) == 9
-    assert (labwork.with_orders(data, 9)["static"] == np.delete(data["static"], [0, 3, 6], 0)).all()
+    assert len(lab_works.with_orders(data, 8)["static"]) == 9
+    assert (lab_works.with_orders(data, 9)["static"] == np.delete(data["static"], [0, 3, 6], 0)).all()
 
 
 def test_explained_variance_and_linear_error() -> None:
@@ -424,21 +423,21 @@ def test_mistakes_in_a_file(toy: Any, change: str, told: str) -> None:
 
 @pytest.mark.parametrize("name", ["lers-cells", "lers-lengths", "lers-codes"])
 def test_the_experiments_that_come_with_the_package_are_whole(name: str) -> None:
-    chosen = labfile.read(name)
-    jobs = lab.plan(chosen)
+    chosen = lab_scenario.read(name)
+    jobs = lab_run.plan(chosen)
     twice = 6 if name == "lers-lengths" else 0  # at length 15 "own" customers are "same" ones
     assert len({job.key("") for job in jobs}) == len(jobs) - twice
-    quick = labfile.read(name, quick=True)
+    quick = lab_scenario.read(name, quick=True)
     assert quick.name == f"{name}-quick" and quick.training.seeds < chosen.training.seeds
-    other = labfile.read(name, dataset="completejourney")
+    other = lab_scenario.read(name, dataset="completejourney")
     assert (other.name, other.data.dataset) == (f"{name}-completejourney", "completejourney")
     for data in (chosen.data, other.data):
         assert sequences.known_options(data.dataset, data.options)
     with pytest.raises(ConfigError, match="names no data set 'taobao'"):
-        labfile.read(name, dataset="taobao")
+        lab_scenario.read(name, dataset="taobao")
     if name == "lers-cells":
-        shown = {labresults.cell_name(setting.params) for setting in labfile.settings(chosen)}
-        assert shown == set(labresults.CELLS)
+        shown = {lab_results.cell_name(setting.params) for setting in lab_scenario.settings(chosen)}
+        assert shown == set(lab_results.CELLS)
 
 
 def test_the_scenario_of_contexts_sweeps_all_of_them() -> None:
@@ -540,10 +539,10 @@ def test_principal_components_know_only_the_customers_trained_on() -> None:
     mean = x[train].mean(0)
     axis = np.linalg.eigh(np.cov(x[train].T))[1][:, -1:]
     by_hand = ((x[test] - mean) @ (np.eye(4) - axis @ axis.T)) ** 2
-    assert labrules.linear_rules(x, [0, 1], 0.67, 1) == pytest.approx(
+    assert lab_rules.linear_rules(x, [0, 1], 0.67, 1) == pytest.approx(
         {"0": ((x[test] - mean) ** 2).mean(), "1": by_hand.mean()}
     )
     other = x.copy()
     other[test] += 100.0  # the components stay those of the others
-    moved = labrules.linear_rules(other, [0], 0.67, 1)["0"]
+    moved = lab_rules.linear_rules(other, [0], 0.67, 1)["0"]
     assert moved == pytest.approx(((other[test] - mean) ** 2).mean())

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from lersbench import checks
 from lersbench.errors import ConfigError
-from lersbench.lers import CONTEXTS, Lers, Revealed, Stopping
-from lersbench.neural import State, restore, save
+from lersbench.neural.adapter import State, restore, save
+from lersbench.neural.recommenders import BayesianRecommender
+from lersbench.policies._lers import CONTEXTS, Lers, Revealed, Stopping
 from lersbench.policy import Spec, load
-from lersbench.recommenders import BayesianRecommender
+from lersbench.testing import checks
 
 NAMES = ["lers", "lers-context", "lers-recommendation", "lers-both"]
 SMALL: dict[str, Any] = {"streamer_state": 6, "basket_state": 7, "code": 4, "orders": 2, "baskets": 3}

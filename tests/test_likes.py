@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lersbench import experiment, likes, metrics, scenario, session
+from lersbench import metrics
+from lersbench.bench import replays, scenario, session
+from lersbench.engine import likes
 
 
 def test_pairs_are_numbered_in_the_order_they_are_met(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,7 +44,7 @@ def run_of(folder: Path, **replay: Any) -> pd.DataFrame:
         "replay": {"seeds": 2, "checkpoints": 5, "slate": 3, "replicates": "none", "fit": 0, **replay},
         "policies": [{"name": "random"}, {"name": "ucb1"}],
     }
-    run = experiment.bench(scenario.parse(told, "test"), folder, threads=2, say=lambda _: None)
+    run = replays.bench(scenario.parse(told, "test"), folder, threads=2, say=lambda _: None)
     return pd.read_parquet(run.folder / "curves.parquet")
 
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from lersbench import linalg
+from lersbench.kernels import linalg
 
 
 def in_the_tie_order(scores: np.ndarray, ties: int) -> list[int]:

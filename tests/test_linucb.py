@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from lersbench import ridge
 from lersbench.errors import ConfigError
-from lersbench.linalg import top_k
+from lersbench.kernels.linalg import top_k
+from lersbench.learners import per_item
 from lersbench.policies import linucb
 from lersbench.policies.linucb import LinUCB
 from lersbench.policy import Round, Spec
@@ -92,7 +92,7 @@ def test_feedback_on_every_candidate_teaches_every_item() -> None:
         for arm, reward in zip(order, rewards, strict=True):
             paper.learn(arm, x, reward)
     theta = np.einsum("nij,nj->ni", np.linalg.inv(paper.A), paper.b)
-    np.testing.assert_allclose(ridge.estimates(state.bank), theta, atol=1e-10)
+    np.testing.assert_allclose(per_item.estimates(state.bank), theta, atol=1e-10)
 
 
 @pytest.mark.parametrize("world", ["clicks", "linear", "few contexts", "few candidates", "alpha 0", "large numbers"])

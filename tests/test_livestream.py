@@ -9,11 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lersbench import datasets, labrules
-from lersbench.datasets import liveshop, livestream, livewords, sequences
-from lersbench.datasets.liveshop import LIVE_DAY, SHARES, START, LiveShop, simulate
+from lersbench import datasets
+from lersbench.datasets import livestream
+from lersbench.datasets.purchases import liveshop, livewords, sequences
+from lersbench.datasets.purchases.liveshop import LIVE_DAY, SHARES, START, LiveShop, simulate
 from lersbench.datasets.transactions import PUBLISHED
 from lersbench.errors import ConfigError
+from lersbench.lab import rules as lab_rules
 from lersbench.log import validate
 
 SMOKE = 0.002
@@ -75,7 +77,7 @@ def test_the_next_basket_can_be_told_a_little(shop: LiveShop, monkeypatch: pytes
     """What a customer bought says something of what follows, far from everything; one basket says too little."""
     monkeypatch.setattr(liveshop, "simulate", lambda scale, seed, explained: shop)
     history = sequences.read("livestream", {"scale": SCALE, "seed": 3}).arrays
-    overall, last, own, drawn = labrules.basket_rules(history, 10, 11, 0.67, 0).values()
+    overall, last, own, drawn = lab_rules.basket_rules(history, 10, 11, 0.67, 0).values()
     assert 0.5 * overall < drawn < 0.93 * overall
     assert own < overall < last
 
@@ -83,9 +85,9 @@ def test_the_next_basket_can_be_told_a_little(shop: LiveShop, monkeypatch: pytes
 @pytest.mark.slow
 def test_an_encoder_learns_what_follows_and_no_rule_of_thumb_is_far_ahead() -> None:
     """With the published settings."""
-    contexts = pytest.importorskip("lersbench.contexts", exc_type=ImportError)
-    history = labrules.with_orders(sequences.read("livestream", {}).arrays, 11)
-    overall, _, own, _ = labrules.basket_rules(history, 10, 11, 0.67, 0).values()
+    contexts = pytest.importorskip("lersbench.neural.training", exc_type=ImportError)
+    history = lab_rules.with_orders(sequences.read("livestream", {}).arrays, 11)
+    overall, _, own, _ = lab_rules.basket_rules(history, 10, 11, 0.67, 0).values()
     loss = contexts.train_basket(history)["test_loss"].iloc[-1]
     assert 0.5 * overall < loss < 0.95 * overall
     assert loss < 1.03 * own

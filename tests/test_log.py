@@ -15,7 +15,7 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 import pytest
 
-import lersbench.logwrite
+import lersbench.log.writer
 from lersbench.errors import ConfigError, DataError
 from lersbench.log import Log, read_all, validate, write
 
@@ -203,7 +203,7 @@ def test_upload_to_a_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     """A store cannot rename folders: the log is copied, its log.json last."""
     (tmp_path / "bucket").mkdir()
     store = pafs.SubTreeFileSystem(str(tmp_path / "bucket"), pafs.LocalFileSystem())
-    for module in (lersbench.logwrite, lersbench.logread):
+    for module in (lersbench.log.writer, lersbench.log.reader):
         monkeypatch.setattr(module, "locate", lambda path: (store, "folder/log"))
     for _ in range(2):
         log = write("s3://bucket/folder/log", [rounds()], name="x", items=ITEMS, users=3, overwrite=True)
@@ -482,8 +482,8 @@ def test_wrong_options(tmp_path: Path) -> None:
 
 
 def test_row_groups_are_small_and_blocks_do_not_straddle_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lersbench.logformat.BATCH_BYTES", 3000)
-    monkeypatch.setattr("lersbench.logwrite.GROUP_BYTES", 10_000)
+    monkeypatch.setattr("lersbench.log.schema.BATCH_BYTES", 3000)
+    monkeypatch.setattr("lersbench.log.writer.GROUP_BYTES", 10_000)
     data = rounds(200)
     pieces = [{k: v[at : at + 33] for k, v in data.items()} for at in range(0, 200, 33)]
     log = write(tmp_path / "log", pieces, name="x", items=item_table(), users=3)

@@ -18,10 +18,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lersbench import experiment, scenario
-from lersbench.chunk import Chunk
+from lersbench.bench import replays, scenario
 from lersbench.errors import ConfigError, DataError
 from lersbench.log import Log, validate, write
+from lersbench.log.chunk import Chunk
 
 COMMON = {"deadline": None, "derandomize": True, "suppress_health_check": list(HealthCheck)}
 
@@ -108,8 +108,8 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, np.
     }
     items = pd.DataFrame({"features": list(rng.standard_normal((8, 2)))})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("lersbench.logformat.BATCH_BYTES", 4000)
-        patch.setattr("lersbench.logwrite.GROUP_BYTES", 10_000)
+        patch.setattr("lersbench.log.schema.BATCH_BYTES", 4000)
+        patch.setattr("lersbench.log.writer.GROUP_BYTES", 10_000)
         log = write(path, [data], name="sound", items=items, users=pd.DataFrame({"id": list("abcd")}))
     assert log.info.block < 50
     return path, decoded(log, 1 << 20), log.items
@@ -225,7 +225,7 @@ def curves_of(log: Path, results: Path) -> pd.DataFrame:
         "replay": {"seeds": 1, "checkpoints": 3, "replicates": "none"},
         "policies": [{"name": "linucb"}],
     }
-    run = experiment.bench(scenario.parse(content, "fuzz"), results, threads=1, say=lambda _: None)
+    run = replays.bench(scenario.parse(content, "fuzz"), results, threads=1, say=lambda _: None)
     assert not run.failures
     return pd.read_parquet(run.folder / "curves.parquet")
 

@@ -21,10 +21,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lersbench import cachefolder, files, scenario, store, study, unpack, words
-from lersbench.cli import main
+from lersbench import files, words
+from lersbench.bench import scenario, store
+from lersbench.cli.main import main
 from lersbench.errors import ConfigError, DataError
 from lersbench.log import Log, validate, write
+from lersbench.studies import study
+from lersbench.system import cache_folder, unpack
 from tests import fake_results
 
 ESCAPE, BIDI = "\x1b", "\u202e"
@@ -385,12 +388,12 @@ def test_leaderboard_and_plot_take_the_file_that_bench_took(
 def test_the_cache_folder_is_made_for_its_owner_alone(tmp_path: Path) -> None:
     old = os.umask(0)
     try:
-        made = cachefolder.private(tmp_path / "a" / "lersbench")
+        made = cache_folder.private(tmp_path / "a" / "lersbench")
     finally:
         os.umask(old)
     assert stat.S_IMODE(made.stat().st_mode) == 0o700
     made.chmod(0o755)  # of an earlier version: nobody else can write there
-    assert cachefolder.private(made) == made
+    assert cache_folder.private(made) == made
 
 
 @pytest.mark.parametrize("mode", [0o775, 0o757, 0o1777])
@@ -399,7 +402,7 @@ def test_a_cache_folder_that_others_can_write_is_refused_with_the_way_out(tmp_pa
     folder.mkdir()
     folder.chmod(mode)
     with pytest.raises(ConfigError, match=rf"chmod -R go-w '{folder}'.* LERSBENCH_CACHE"):
-        cachefolder.private(folder)
+        cache_folder.private(folder)
     done = lersbench(tmp_path, "doctor", LERSBENCH_CACHE=str(folder))
     assert done.returncode == 2 and "Others can write" in done.stderr and not list(folder.iterdir())
 
@@ -407,18 +410,18 @@ def test_a_cache_folder_that_others_can_write_is_refused_with_the_way_out(tmp_pa
 def test_a_cache_folder_of_somebody_else_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "own").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "own")
-    assert cachefolder.private(tmp_path / "link") == tmp_path / "link"
+    assert cache_folder.private(tmp_path / "link") == tmp_path / "link"
     if os.getuid() == 0:
         os.chown(tmp_path / "link", 12345, -1, follow_symlinks=False)
         with pytest.raises(ConfigError, match="belongs to another user"):
-            cachefolder.private(tmp_path / "link")
+            cache_folder.private(tmp_path / "link")
         os.chown(tmp_path / "own", 12345, -1)
     else:
         monkeypatch.setattr(os, "getuid", lambda: 12345)
     with pytest.raises(ConfigError, match="belongs to another user"):
-        cachefolder.private(tmp_path / "own")
+        cache_folder.private(tmp_path / "own")
 
 
 def test_a_parent_that_all_can_write_is_no_danger(tmp_path: Path) -> None:
     tmp_path.chmod(0o1777)
-    assert cachefolder.private(tmp_path / "mine").is_dir()
+    assert cache_folder.private(tmp_path / "mine").is_dir()

@@ -9,9 +9,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from lersbench import checks, neural  # noqa: E402
-from lersbench.nets import Memory  # noqa: E402
+from lersbench.neural import adapter
+from lersbench.neural.one_hidden import Memory  # noqa: E402
 from lersbench.policy import load  # noqa: E402
+from lersbench.testing import checks  # noqa: E402
 from tests.test_neural import play, rounds_of  # noqa: E402
 
 
@@ -39,13 +40,13 @@ def test_a_restored_network_goes_on_as_it_was(tmp_path: Path, name: str, cut: in
     """The places of its numbers in memory are the same as before: torch rounds otherwise for others."""
     policy, world = load(name), checks.make_world(50, 5, 2)
     rewards = world.chunk.rewards
-    assert isinstance(policy, neural.TorchPolicy)
+    assert isinstance(policy, adapter.TorchPolicy)
     whole, rng = policy.init(world.spec), np.random.default_rng(3)
     expected = play(policy, whole, rounds_of(world), rewards, rng)
     first, rng = policy.init(world.spec), np.random.default_rng(3)
     told = play(policy, first, rounds_of(world)[:cut], rewards, rng)
-    neural.save(first, tmp_path / "state.pt")
-    second = neural.restore(policy, world.spec, tmp_path / "state.pt")
+    adapter.save(first, tmp_path / "state.pt")
+    second = adapter.restore(policy, world.spec, tmp_path / "state.pt")
     told += play(policy, second, rounds_of(world)[cut:], rewards[cut:], rng)
     for (slate, scores), (other, others) in zip(expected, told, strict=True):
         assert checks._close(scores, others, checks.TORCH).all()

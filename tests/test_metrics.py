@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lersbench import metrics, replay
+from lersbench import metrics
+from lersbench.engine import replay
 from tests import worlds
 from tests.test_replay import Always
 

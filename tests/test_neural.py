@@ -14,13 +14,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lersbench import checks, neural
-from lersbench.bayes import BayesianLinear, kl
-from lersbench.confidence import Diagonal, Full
 from lersbench.errors import ConfigError, DataError, RunError
-from lersbench.nets import Gradients, Memory, OneHidden
-from lersbench.neural import TorchPolicy
+from lersbench.neural import adapter
+from lersbench.neural.adapter import TorchPolicy
+from lersbench.neural.bayesian import BayesianLinear, kl
+from lersbench.neural.gradient_widths import Diagonal, Full
+from lersbench.neural.one_hidden import Gradients, Memory, OneHidden
 from lersbench.policy import Policy, Round, Spec, load
+from lersbench.testing import checks
 
 PARTS = [
     ("neural-ucb", {}),
@@ -78,8 +79,8 @@ def test_a_network_of_ones_own_is_a_policy(contract: Callable[[checks.Bench], No
 
 
 def test_the_example_of_the_documentation_is_the_one_tested() -> None:
-    assert neural.__doc__ is not None
-    example = [line.strip() for line in neural.__doc__.split("@dataclass(frozen=True)")[1].splitlines()[1:10]]
+    assert adapter.__doc__ is not None
+    example = [line.strip() for line in adapter.__doc__.split("@dataclass(frozen=True)")[1].splitlines()[1:10]]
     source = Path(__file__).read_text(encoding="utf-8")
     for line in filter(None, example):
         assert line in source or line.startswith("hidden: int"), line
@@ -134,8 +135,8 @@ def test_a_run_cut_in_two_is_the_whole_run(tmp_path: Path, name: str, params: di
 
     first, rng = policy.init(world.spec), np.random.default_rng(3)
     told = play(policy, first, rounds_of(world)[:25], rewards, rng)
-    neural.save(first, tmp_path / "state.pt")
-    second = neural.restore(policy, world.spec, tmp_path / "state.pt")
+    adapter.save(first, tmp_path / "state.pt")
+    second = adapter.restore(policy, world.spec, tmp_path / "state.pt")
     checks._same_state(bench.learned(first), bench.learned(second), "What was saved and what was restored")
     told += play(policy, second, rounds_of(world)[25:], rewards[25:], rng)
     for (slate, scores), (other, others) in zip(expected, told, strict=True):
@@ -148,14 +149,14 @@ def test_files_of_others_are_refused(tmp_path: Path) -> None:
     world, path = checks.make_world(3, 5, 2), tmp_path / "state.pt"
     policy, state = WithDropout(), WithDropout().init(world.spec)
     with pytest.raises(RunError, match="nothing to save"):
-        neural.save(state, path)
+        adapter.save(state, path)
     play(policy, state, rounds_of(world), world.chunk.rewards, np.random.default_rng(0))
-    neural.save(state, path)
+    adapter.save(state, path)
     with pytest.raises(DataError, match="no state of NeuralTS"):
-        neural.restore(load("neural-ts"), world.spec, path)  # type: ignore[arg-type]
+        adapter.restore(load("neural-ts"), world.spec, path)  # type: ignore[arg-type]
     path.write_bytes(b"nothing of torch")
     with pytest.raises(DataError, match=r"state\.pt"):
-        neural.restore(policy, world.spec, path)
+        adapter.restore(policy, world.spec, path)
 
 
 def test_rewards_before_the_first_slate_are_refused() -> None:
@@ -213,10 +214,10 @@ def test_device_and_number_format_are_told_by_the_environment(monkeypatch: pytes
     assert {(p.dtype, p.device.type) for p in state.net.parameters()} == {(torch.float64, "cpu")}
     monkeypatch.setenv("LERSBENCH_DTYPE", "float16")
     with pytest.raises(ConfigError, match="LERSBENCH_DTYPE = 'float16'"):
-        neural.dtype()
+        adapter.dtype()
     monkeypatch.setenv("LERSBENCH_DEVICE", "abacus")
     with pytest.raises(ConfigError, match="LERSBENCH_DEVICE = 'abacus'"):
-        neural.device()
+        adapter.device()
 
 
 # The network with closed-form gradients
@@ -284,8 +285,8 @@ def explicit(shown: list[Tensor], of: Tensor, ridge: float, hidden: int) -> Tens
 def test_both_forms_of_the_full_matrix_are_the_explicit_inverse(
     double: None, sizes: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lersbench.confidence.REFRESH", 25)
-    monkeypatch.setattr("lersbench.confidence.BLOCK", 10)
+    monkeypatch.setattr("lersbench.neural.gradient_widths.REFRESH", 25)
+    monkeypatch.setattr("lersbench.neural.gradient_widths.BLOCK", 10)
     matrix, shown = Full(3, 4, 0.7), []  # P = 21: the second form begins after 29 gradients
     for n in sizes:
         g, candidates = made_gradients(n, 3, 4), made_gradients(9, 3, 4)

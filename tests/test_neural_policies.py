@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from lersbench import checks
 from lersbench.errors import ConfigError
-from lersbench.gradient_bandit import GradientBandit
 from lersbench.policies import neural_linear
+from lersbench.policies._gradient import GradientBandit
 from lersbench.policy import load
+from lersbench.testing import checks
 from tests import worlds
 
 NAMES = ["neural-ucb", "neural-ts", "neural-linear", "bayes-by-backprop"]

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lersbench import replay
-from lersbench.chunk import Chunk
 from lersbench.datasets import kuairec, openbandit, taobao, transactions
 from lersbench.datasets.hashed import hashed_numbers, hashed_order
+from lersbench.engine import replay
 from lersbench.log import Log, write
+from lersbench.log.chunk import Chunk
 from lersbench.policies.first import First
 from lersbench.policies.ltr import LTR
 from lersbench.policies.random import Random

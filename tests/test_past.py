@@ -9,17 +9,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lersbench import checks
-from lersbench.datasets import explained, past, transactions
-from lersbench.datasets.history import History
+from lersbench.datasets import transactions
+from lersbench.datasets.purchases import explained, past
+from lersbench.datasets.purchases.history import History
+from lersbench.datasets.purchases.tables import Tables
 from lersbench.datasets.reduce import signed
-from lersbench.datasets.tables import Tables
 from lersbench.errors import ConfigError
-from lersbench.histories import arrays_for, past_arrays
-from lersbench.linalg import scramble
+from lersbench.kernels.linalg import scramble
+from lersbench.learners.per_item import estimates, inverse
 from lersbench.log import Log
+from lersbench.log.history import arrays_for, past_arrays
 from lersbench.policy import Round, Spec, load
-from lersbench.ridge import estimates, inverse
+from lersbench.testing import checks
 from tests.test_transactions import CUT, shop
 
 

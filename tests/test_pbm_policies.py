@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from lersbench.errors import ConfigError
-from lersbench.linalg import FIRST, scramble
-from lersbench.pbm import by_examination, columns
+from lersbench.kernels.linalg import FIRST, scramble
+from lersbench.learners.position_model import by_examination, columns
 from lersbench.policies import pbm_pie, pbm_ts
 from lersbench.policy import Policy, Round, Spec, load
 

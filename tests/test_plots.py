@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lersbench import drawing, plots
 from lersbench.errors import ConfigError
-from lersbench.leaderboard import Results, load
-from lersbench.statistics import interval
+from lersbench.figures import curves as curve_figures
+from lersbench.figures import style
+from lersbench.results.statistics import interval
+from lersbench.results.tables import Results, load
 from tests import fake_results
 
 FEW = {label: fake_results.POLICIES[label] for label in ("random", "popular", "linucb alpha=0.1", "linucb alpha=0.3")}
@@ -33,7 +34,7 @@ def svg_text(path: Path) -> str:
 
 def test_every_measured_figure_is_drawn_as_png_and_svg(results: Results, tmp_path: Path) -> None:
     before = dict(matplotlib.rcParams)
-    paths = plots.draw_all(results, tmp_path)
+    paths = curve_figures.draw_all(results, tmp_path)
     names = {path.name for path in paths}
     curves = ["ctr-sum", "misses", "regret", "hr20-per-round", "coverage", "diversity", "entropy", "hr-20"]
     stems = [f"curve-{name}" for name in curves] + ["hit-ratio", "final-hr-20"]
@@ -44,14 +45,14 @@ def test_every_measured_figure_is_drawn_as_png_and_svg(results: Results, tmp_pat
 
 
 def test_equal_results_give_equal_bytes(results: Results, tmp_path: Path) -> None:
-    first = plots.draw_all(results, tmp_path / "a", metrics=["ctr_sum"])
-    second = plots.draw_all(results, tmp_path / "b", metrics=["ctr_sum"])
+    first = curve_figures.draw_all(results, tmp_path / "a", metrics=["ctr_sum"])
+    second = curve_figures.draw_all(results, tmp_path / "b", metrics=["ctr_sum"])
     assert len(first) == 4
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
 
 
 def test_a_figure_says_what_it_shows(results: Results, tmp_path: Path) -> None:
-    _, _, _, curve = plots.draw_all(results, tmp_path, metrics=["misses"])
+    _, _, _, curve = curve_figures.draw_all(results, tmp_path, metrics=["misses"])
     text = svg_text(curve)
     for words in (
         "Active customers (completejourney, 1,000 rounds, 200 items, 4 seeds)",
@@ -65,17 +66,17 @@ def test_a_figure_says_what_it_shows(results: Results, tmp_path: Path) -> None:
 
 def test_legend_is_sorted_by_the_final_value(results: Results, tmp_path: Path) -> None:
     means = results.final("", "misses").mean(axis=1).sort_values()
-    text = svg_text(plots.draw_all(results, tmp_path, metrics=["misses"])[-1])
+    text = svg_text(curve_figures.draw_all(results, tmp_path, metrics=["misses"])[-1])
     places = [text.rindex(f"{policy}  {100 * mean:.1f}") for policy, mean in means.items()]
     assert places == sorted(places)
 
 
 def test_bands_are_the_intervals_of_the_statistics(results: Results) -> None:
-    band = plots.curve_bands(results, ["coverage"], ["popular"])["", "coverage"]["popular"]
+    band = curve_figures.curve_bands(results, ["coverage"], ["popular"])["", "coverage"]["popular"]
     rows = results.curves("coverage").query("policy == 'popular'")
     values = rows.pivot(index="seed", columns="round", values="value")
     floor, ends = 1 / values.columns.to_numpy(), (0.0, 1.0)  # one outcome is the least that a mean over rounds moves
-    found = interval(values.to_numpy(), "shuffle", resamples=plots.CURVE_RESAMPLES, bounds=ends, floor=floor)
+    found = interval(values.to_numpy(), "shuffle", resamples=curve_figures.CURVE_RESAMPLES, bounds=ends, floor=floor)
     assert np.array_equal(band.x, values.columns)
     for drawn, expected in zip((band.mean, band.low, band.high), found, strict=True):
         assert drawn == pytest.approx(expected)
@@ -83,16 +84,16 @@ def test_bands_are_the_intervals_of_the_statistics(results: Results) -> None:
 
 def test_long_curves_are_thinned_and_keep_their_ends(tmp_path: Path) -> None:
     long = load(fake_results.make(tmp_path, policies=FEW, points=900, seeds=2, metrics={"ctr", "hr@20"}))
-    band = plots.curve_bands(long, ["ctr"], ["popular"])["", "ctr"]["popular"]
-    assert len(band.x) == plots.POINTS
+    band = curve_figures.curve_bands(long, ["ctr"], ["popular"])["", "ctr"]["popular"]
+    assert len(band.x) == curve_figures.POINTS
     assert band.x[-1] == 1000
 
 
 def test_looks_tell_all_policies_apart(tmp_path: Path) -> None:
     full = load(fake_results.make(tmp_path, points=2, seeds=2, metrics={"hr@20"}))
-    looks = drawing.looks(full)
+    looks = style.looks(full)
     assert len({str(look) for look in looks.values()}) == len(looks) == 13
-    assert looks["random"]["color"] == drawing.GREY
+    assert looks["random"]["color"] == style.GREY
     sweep = [looks[f"linucb alpha={alpha}"] for alpha in ("0.1", "0.3", "1.0")]
     assert len({look["color"] for look in sweep}) == 1
     assert len({str(look["linestyle"]) for look in sweep}) == 3
@@ -107,14 +108,14 @@ def test_looks_tell_all_policies_apart(tmp_path: Path) -> None:
 def test_early_noise_does_not_set_the_limits() -> None:
     x = np.arange(1.0, 1001)
     noisy = np.where(x < 15, 0.9, 0.05)
-    frame = drawing.limits({"a": drawing.Band(x, noisy, noisy - 0.01, noisy + 0.01)}, plots.METRICS["ctr"], {"a"})
+    frame = style.limits({"a": style.Band(x, noisy, noisy - 0.01, noisy + 0.01)}, curve_figures.METRICS["ctr"], {"a"})
     assert frame is not None
     assert frame[0] < 0.05 < frame[1] < 0.1
 
 
 def test_no_line_leaves_the_frame_after_the_early_rounds(results: Results) -> None:
-    for (_, name), bands in plots.curve_bands(results, results.metrics, list(FEW)).items():
-        frame = drawing.limits(bands, plots.METRICS[name], set())
+    for (_, name), bands in curve_figures.curve_bands(results, results.metrics, list(FEW)).items():
+        frame = style.limits(bands, curve_figures.METRICS[name], set())
         assert frame is not None
         late = np.concatenate([band.mean[band.x >= 50] for band in bands.values()])  # of 1,000 rounds
         assert frame[0] <= late.min() <= late.max() <= frame[1]
@@ -122,16 +123,16 @@ def test_no_line_leaves_the_frame_after_the_early_rounds(results: Results) -> No
 
 def test_bands_are_drawn_of_the_best_four_and_the_baseline_unless_they_fill_the_panel(tmp_path: Path) -> None:
     full = load(fake_results.make(tmp_path / "run", points=30, seeds=3, metrics={"misses", "hr@20"}))
-    bands = plots.curve_bands(full, ["misses"], plots.chosen(full, None))["", "misses"]
+    bands = curve_figures.curve_bands(full, ["misses"], curve_figures.chosen(full, None))["", "misses"]
     best = full.final("", "misses").mean(axis=1).sort_values().index[:4]
-    look = drawing.looks(full)
-    narrow, wanted = drawing.fitting(bands, plots.METRICS["misses"], look)
+    look = style.looks(full)
+    narrow, wanted = style.fitting(bands, curve_figures.METRICS["misses"], look)
     assert narrow == wanted == {*best, "random"}
     first = bands[best[0]]
-    wide = {**bands, best[0]: drawing.Band(first.x, first.mean, first.mean - 0.5, first.mean + 0.5)}
-    narrow, wanted = drawing.fitting(wide, plots.METRICS["misses"], look)
+    wide = {**bands, best[0]: style.Band(first.x, first.mean, first.mean - 0.5, first.mean + 0.5)}
+    narrow, wanted = style.fitting(wide, curve_figures.METRICS["misses"], look)
     assert wanted - narrow == {best[0]}
-    text = svg_text(plots.draw_all(full, tmp_path / "figures", metrics=["misses"])[-1])
+    text = svg_text(curve_figures.draw_all(full, tmp_path / "figures", metrics=["misses"])[-1])
     assert "Bands of the best 4 and the baseline only." in text
 
 
@@ -140,65 +141,65 @@ def test_equal_pairs_are_one_panel_with_a_note(tmp_path: Path) -> None:
         tmp_path / "run", policies=FEW, points=5, seeds=2, metrics={"misses", "regret_published", "hr@20"}
     )
     note = "Equal to the published regret: no policy here stays silent."
-    drawn = {path.stem: path for path in plots.draw_all(load(run), tmp_path / "a") if path.suffix == ".svg"}
+    drawn = {path.stem: path for path in curve_figures.draw_all(load(run), tmp_path / "a") if path.suffix == ".svg"}
     assert note not in svg_text(drawn["curve-misses"])
     assert "Regret, as published" in svg_text(drawn["curve-misses"])
     curves = pd.read_parquet(run / "curves.parquet")
     misses = curves[curves["metric"] == "misses"]
     same = misses.assign(metric="regret_published")
     pd.concat([curves[curves["metric"] != "regret_published"], same]).to_parquet(run / "curves.parquet")
-    drawn = {path.stem: path for path in plots.draw_all(load(run), tmp_path / "b") if path.suffix == ".svg"}
+    drawn = {path.stem: path for path in curve_figures.draw_all(load(run), tmp_path / "b") if path.suffix == ".svg"}
     assert note in svg_text(drawn["curve-misses"])
     assert "as published" not in svg_text(drawn["curve-misses"])
 
 
 def test_regret_is_also_drawn_less_that_of_the_baseline_paired_by_seed(results: Results, tmp_path: Path) -> None:
-    bands = plots.regret_less_baseline(results, list(FEW))["", "regret_less"]
+    bands = curve_figures.regret_less_baseline(results, list(FEW))["", "regret_less"]
     finals = results.final("", "regret")
     assert bands["popular"].mean[-1] == pytest.approx((finals.loc["popular"] - finals.loc["random"]).mean())
     assert not bands["random"].mean.any()
-    drawn = {path.stem: path for path in plots.draw_all(results, tmp_path) if path.suffix == ".svg"}
+    drawn = {path.stem: path for path in curve_figures.draw_all(results, tmp_path) if path.suffix == ".svg"}
     assert "Cumulative regret less that of random" in svg_text(drawn["curve-regret"])
 
 
 def test_only_the_first_clause_of_the_licence_stands_below_a_figure(results: Results, tmp_path: Path) -> None:
     log = {**results.meta["logs"][0], "attribution": "A shop, Inc.", "licence": "CC BY 4.0 (the data); more of it"}
     told = replace(results, meta={**results.meta, "logs": [log]})
-    text = svg_text(plots.draw_all(told, tmp_path, metrics=["misses"])[-1])
+    text = svg_text(curve_figures.draw_all(told, tmp_path, metrics=["misses"])[-1])
     assert "Data: A shop, Inc. CC BY 4.0." in text
     assert "more of it" not in text
 
 
 def test_titles_of_figures_are_found_by_their_files(results: Results, tmp_path: Path) -> None:
-    for path in plots.draw_all(results, tmp_path):
+    for path in curve_figures.draw_all(results, tmp_path):
         if path.suffix == ".svg":
-            assert plots.figure_title(path.stem) in svg_text(path)
+            assert curve_figures.figure_title(path.stem) in svg_text(path)
     with pytest.raises(ConfigError, match="curve-nothing"):
-        plots.figure_title("curve-nothing")
+        curve_figures.figure_title("curve-nothing")
 
 
 def test_mixed_feedback_is_named_in_the_legend(tmp_path: Path) -> None:
     mixed = load(fake_results.make(tmp_path / "run", policies={**FEW, "lers": ("lers", {}, "full", 0.9)}, points=5))
-    text = svg_text(plots.draw_all(mixed, tmp_path / "figures", metrics=["coverage"])[-1])
+    text = svg_text(curve_figures.draw_all(mixed, tmp_path / "figures", metrics=["coverage"])[-1])
     assert "lers (full)" in text
     assert "popular (bandit)" in text
 
 
 def test_policies_can_be_chosen(results: Results, tmp_path: Path) -> None:
-    text = svg_text(plots.draw_all(results, tmp_path, metrics=["coverage"], policies=["popular"])[-1])
+    text = svg_text(curve_figures.draw_all(results, tmp_path, metrics=["coverage"], policies=["popular"])[-1])
     assert "popular" in text
     assert "linucb" not in text
     with pytest.raises(ConfigError, match="Did you mean 'popular'"):
-        plots.draw_all(results, tmp_path, policies=["populr"])
+        curve_figures.draw_all(results, tmp_path, policies=["populr"])
     with pytest.raises(ConfigError, match="Did you mean 'coverage'"):
-        plots.draw_all(results, tmp_path, metrics=["coverge"])
+        curve_figures.draw_all(results, tmp_path, metrics=["coverge"])
 
 
 def test_variants_are_panels_of_one_figure(tmp_path: Path) -> None:
     made = fake_results.make(
         tmp_path / "run", policies=FEW, variants=("men", "women"), points=5, metrics={"ctr"}, leaderboard="ctr"
     )
-    paths = plots.draw_all(load(made), tmp_path / "figures")
+    paths = curve_figures.draw_all(load(made), tmp_path / "figures")
     assert {path.stem for path in paths} == {"curve-ctr", "final-ctr"}
     text = svg_text(paths[-1])
     assert " men " in text
@@ -207,7 +208,7 @@ def test_variants_are_panels_of_one_figure(tmp_path: Path) -> None:
 
 def test_one_seed_has_lines_and_says_that_it_has_no_interval(tmp_path: Path) -> None:
     made = fake_results.make(tmp_path / "run", policies=FEW, seeds=1, points=5)
-    text = svg_text(plots.draw_all(load(made), tmp_path / "figures", metrics=["coverage"])[-1])
+    text = svg_text(curve_figures.draw_all(load(made), tmp_path / "figures", metrics=["coverage"])[-1])
     assert "One seed only, so no interval can be given." in text
 
 

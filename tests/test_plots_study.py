@@ -12,8 +12,10 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
-from lersbench import crowds, drawing, lersfigures, plots
-from lersbench.leaderboard import Results, load
+from lersbench.figures import curves as curve_figures
+from lersbench.figures import families, style
+from lersbench.figures import lers as lers_figures
+from lersbench.results.tables import Results, load
 from tests import fake_results
 
 VARIANTS = ("lers", "lers-context", "lers-recommendation", "lers-both")
@@ -50,7 +52,7 @@ def contexts(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 
 def test_a_crowd_has_a_panel_for_each_family(crowd: Results, tmp_path: Path) -> None:
-    drawn = {path.stem: path for path in plots.draw_all(crowd, tmp_path) if path.suffix == ".svg"}
+    drawn = {path.stem: path for path in curve_figures.draw_all(crowd, tmp_path) if path.suffix == ".svg"}
     assert {"curve-regret", "curve-regret-less", "curve-misses", "hit-ratio", "lers-variants"} <= set(drawn)
     for stem in ("curve-regret", "hit-ratio"):
         text = svg_text(drawn[stem])
@@ -59,11 +61,11 @@ def test_a_crowd_has_a_panel_for_each_family(crowd: Results, tmp_path: Path) -> 
         assert "lers-both (full)" in text  # in a panel of both regimes each line tells its own
         assert "popular (bandit)" not in text  # the head of the panel has told it
     for stem, path in drawn.items():
-        assert plots.figure_title(stem) in svg_text(path)
+        assert curve_figures.figure_title(stem) in svg_text(path)
 
 
 def test_every_policy_is_in_the_panel_of_one_family_and_the_baseline_in_none(crowd: Results) -> None:
-    groups = drawing.families_of(crowd, list(CROWD))
+    groups = style.families_of(crowd, list(CROWD))
     members = [policy for own in groups.values() for policy in own]
     assert sorted(members) == sorted(set(CROWD) - {"random"})
     assert groups["neural"] == ["neural-linear", "bayes-by-backprop"]
@@ -71,24 +73,24 @@ def test_every_policy_is_in_the_panel_of_one_family_and_the_baseline_in_none(cro
 
 
 def test_within_a_family_no_two_look_alike_and_full_feedback_is_dashed(crowd: Results) -> None:
-    look = drawing.looks(crowd)
-    for own in drawing.families_of(crowd, list(CROWD)).values():
+    look = style.looks(crowd)
+    for own in style.families_of(crowd, list(CROWD)).values():
         assert len({str(look[policy]) for policy in own}) == len(own)
     for name in VARIANTS:
         bandit, full = look[f"{name} (bandit)"], look[f"{name} (full)"]
         assert bandit["color"] == full["color"]
-        assert (bandit["linestyle"], full["linestyle"]) == ("-", drawing.FULL)
+        assert (bandit["linestyle"], full["linestyle"]) == ("-", style.FULL)
 
 
 def test_all_panels_of_a_crowd_have_the_same_axes(crowd: Results) -> None:
-    bands = plots.curve_bands(crowd, ["regret"], list(CROWD))["", "regret"]
-    figure = crowds.curves(crowd, "regret", bands)
+    bands = curve_figures.curve_bands(crowd, ["regret"], list(CROWD))["", "regret"]
+    figure = families.curves(crowd, "regret", bands)
     assert len({(*ax.get_xlim(), *ax.get_ylim()) for ax in figure.axes}) == 1
     assert all(len(ax.lines) == len(CROWD) for ax in figure.axes)  # pale or not, every policy is in every panel
 
 
 def test_the_four_variants_have_a_figure_of_their_own_with_nothing_else_but_the_baseline(crowd: Results) -> None:
-    figure = dict(lersfigures.figures(crowd))["lers-variants"]()
+    figure = dict(lers_figures.figures(crowd))["lers-variants"]()
     assert [ax.get_ylabel().split(" (")[0] for ax in figure.axes] == [
         "Cumulative regret",
         "HR@K",
@@ -99,17 +101,17 @@ def test_the_four_variants_have_a_figure_of_their_own_with_nothing_else_but_the_
     lines = [line for line in curve.lines if line.get_linestyle() != "None"]
     assert len(lines) == 2 * len(VARIANTS) + 1
     assert {to_hex(line.get_color()) for line in lines[:-1]} == {
-        to_hex(lersfigures.HUE[words]) for words in lersfigures.VARIANTS.values()
+        to_hex(lers_figures.HUE[words]) for words in lers_figures.VARIANTS.values()
     }
     finals = [line.get_ydata() for line in curve.lines if line.get_linestyle() == "None"]
     wanted = crowd.finals("", "regret")["lers (full)"]
     assert any(np.array_equal(values, wanted) for values in finals)  # a dot a seed
     legend = [text.get_text() for ax in figure.axes if (one := ax.get_legend()) for text in one.get_texts()]
-    assert legend == [*lersfigures.VARIANTS.values(), "random (bandit)", "bandit feedback", "full feedback"]
+    assert legend == [*lers_figures.VARIANTS.values(), "random (bandit)", "bandit feedback", "full feedback"]
 
 
 def test_contexts_are_compared_in_two_figures_where_a_hue_means_the_same(contexts: Results) -> None:
-    made = dict(lersfigures.figures(contexts))
+    made = dict(lers_figures.figures(contexts))
     assert list(made) == ["context-kinds", "context-encoders"]
     hues = {}
     for stem, make in made.items():
@@ -123,14 +125,14 @@ def test_contexts_are_compared_in_two_figures_where_a_hue_means_the_same(context
 
 
 def test_recommendations_are_drawn_of_the_policies_that_have_them(crowd: Results, tmp_path: Path) -> None:
-    assert "lers-recommendations" not in dict(lersfigures.figures(crowd))
+    assert "lers-recommendations" not in dict(lers_figures.figures(crowd))
     run = fake_results.make(tmp_path / "run", policies=CROWD, points=5, seeds=2, metrics=MEASURED)
     for table in ("curves", "summary"):
         rows = pd.read_parquet(run / f"{table}.parquet")
         some = rows[(rows["metric"] == "coverage") & rows["name"].isin(VARIANTS)]
-        made = [some.assign(metric=name, value=0.25) for name in lersfigures.RECOMMEND]
+        made = [some.assign(metric=name, value=0.25) for name in lers_figures.RECOMMEND]
         pd.concat([rows, *made]).to_parquet(run / f"{table}.parquet")
-    figure = dict(lersfigures.figures(load(run)))["lers-recommendations"]()
+    figure = dict(lers_figures.figures(load(run)))["lers-recommendations"]()
     assert [ax.get_ylabel() for ax in figure.axes] == [
         f"Recommend {part} (%)" for part in ("ratio", "accuracy", "precision", "recall")
     ]
@@ -138,13 +140,13 @@ def test_recommendations_are_drawn_of_the_policies_that_have_them(crowd: Results
 
 
 def test_no_study_figure_where_the_results_have_nothing_to_compare(tmp_path: Path) -> None:
-    assert lersfigures.figures(load(fake_results.make(tmp_path, points=2, seeds=2))) == []
+    assert lers_figures.figures(load(fake_results.make(tmp_path, points=2, seeds=2))) == []
 
 
 def test_a_long_line_below_the_title_is_broken_and_widens_the_figure_no_further(crowd: Results) -> None:
     titled = {**crowd.scenario, "title": "A title that goes on " * 9}
     long = replace(crowd, meta={**crowd.meta, "scenario": titled})
-    figure, _ = drawing.grid(1, 1, (3.0, 2.0), "T", long, [], 0.1, outside=False)
+    figure, _ = style.grid(1, 1, (3.0, 2.0), "T", long, [], 0.1, outside=False)
     said = next(text.get_text() for text in figure.texts if "goes on" in text.get_text())
-    assert figure.get_figwidth() == pytest.approx(drawing.PAGE)
+    assert figure.get_figwidth() == pytest.approx(style.PAGE)
     assert said.count("\n") >= 1

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 import lersbench.policies
-from lersbench import checks
 from lersbench.errors import ConfigError
 from lersbench.policy import find, load, names
+from lersbench.testing import checks
 
 NAMES = [m.name.replace("_", "-") for m in pkgutil.iter_modules(lersbench.policies.__path__)]
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lersbench import positions, simd
 from lersbench.errors import ConfigError
+from lersbench.kernels import vectors
+from lersbench.learners import per_position
 from lersbench.policies import iba_hybrid_sw
 from lersbench.policies.iba_hybrid_sw import IBAHybridSW
 from lersbench.policies.iba_linucb import IBALinUCB
@@ -25,16 +26,16 @@ SPEC = Spec(ITEMS, WIDE, K, 0, M, items=np.random.default_rng(9).random((ITEMS, 
 @pytest.mark.parametrize(("learners", "m", "blocks"), [(1, 1, 1), (2, 5, 2), (6, 10, 2), (9, 3, 3), (16, 7, 5)])
 def test_triangles_in_vector_instructions_give_the_bits_of_the_plain_loops(learners: int, m: int, blocks: int) -> None:
     rng = np.random.default_rng(m)
-    groups = simd.padded(learners) // 8
-    triangles = rng.standard_normal((groups, 8 * simd.triangle_size(m)))
+    groups = vectors.padded(learners) // 8
+    triangles = rng.standard_normal((groups, 8 * vectors.triangle_size(m)))
     halves = np.zeros((groups * 8, m, m))
     halves[:, *np.triu_indices(m)] = triangles.reshape(groups, -1, 8).transpose(0, 2, 1).reshape(groups * 8, -1)
     lanes = rng.standard_normal((blocks, 8 * m))
     x = lanes.reshape(blocks, m, 8).transpose(0, 2, 1).reshape(-1, m)
     for first, last, used in ((0, learners, m), (learners - 1, learners, m), (0, learners, m // 2)):
         fast, slow = np.zeros((learners, 8 * blocks)), np.zeros((learners, 8 * blocks))
-        simd.triangle_forms(triangles, first, last, lanes, used, fast)
-        simd.triangle_forms_loop(triangles, first, last, lanes, used, slow)
+        vectors.triangle_forms(triangles, first, last, lanes, used, fast)
+        vectors.triangle_forms_loop(triangles, first, last, lanes, used, slow)
         np.testing.assert_array_equal(fast, slow)
         forms = np.einsum("kij,ci,cj->kc", halves[first:last, :used, :used], x[:, :used], x[:, :used])
         np.testing.assert_allclose(fast[first:last], forms, atol=1e-10)
@@ -42,16 +43,16 @@ def test_triangles_in_vector_instructions_give_the_bits_of_the_plain_loops(learn
 
     last = groups - 1
     y, fast, slow = rng.standard_normal(8 * m), rng.standard_normal(8 * m), rng.standard_normal(8 * m)
-    simd.triangle_times(triangles, last, y, fast)
-    simd.triangle_times_loop(triangles, last, y, slow)
+    vectors.triangle_times(triangles, last, y, fast)
+    vectors.triangle_times_loop(triangles, last, y, slow)
     np.testing.assert_array_equal(fast, slow)
     full = (halves + halves.transpose(0, 2, 1))[8 * last :]
     columns = y.reshape(m, 8).T
     np.testing.assert_allclose(fast.reshape(m, 8).T, np.einsum("lij,lj->li", full, columns), atol=1e-10)
 
     one, other = triangles.copy(), triangles.copy()
-    simd.triangle_take(one, last, y)
-    simd.triangle_take_loop(other, last, y)
+    vectors.triangle_take(one, last, y)
+    vectors.triangle_take_loop(other, last, y)
     np.testing.assert_array_equal(one, other)
     np.testing.assert_array_equal(one[:last], triangles[:last])
     less = np.einsum("li,lj->lij", columns, columns) * (1 - 0.5 * np.eye(m))
@@ -78,18 +79,18 @@ class Dense:
 def test_weighted_recursions_equal_explicit_inverses(learners: int, m: int) -> None:
     rng = np.random.default_rng(m)
     weight = rng.random(learners)
-    bank, dense = positions.new_learners(weight, 12, m, 0.3, 0.5), [Dense(m, 0.5) for _ in range(learners)]
-    np.testing.assert_array_equal(positions.inverses(bank), np.tile(2.0 * np.eye(m), (learners, 1, 1)))
+    bank, dense = per_position.new_learners(weight, 12, m, 0.3, 0.5), [Dense(m, 0.5) for _ in range(learners)]
+    np.testing.assert_array_equal(per_position.inverses(bank), np.tile(2.0 * np.eye(m), (learners, 1, 1)))
     for _ in range(200):
         x, rewards, seen = rng.standard_normal((12, m)), rng.random(learners), rng.random(learners) < 0.7
         slate = rng.permutation(12)[:learners]
-        positions.learn(bank, x, slate, rewards, seen)
+        per_position.learn(bank, x, slate, rewards, seen)
         for k in np.flatnonzero(seen):
             dense[k].learn(x[slate[k]], rewards[k], weight[k])
     for k in range(learners):
         inverse = np.linalg.inv(dense[k].A)
-        assert abs(positions.inverses(bank)[k] - inverse).max() < 1e-10
-        assert abs(positions.estimates(bank)[k] - inverse @ dense[k].b).max() < 1e-10
+        assert abs(per_position.inverses(bank)[k] - inverse).max() < 1e-10
+        assert abs(per_position.estimates(bank)[k] - inverse @ dense[k].b).max() < 1e-10
 
 
 class Game:
@@ -277,7 +278,7 @@ def test_ranked_bandits_follow_the_definition(first_click_only: bool) -> None:
     assert 20 < replaced < 380
     for k in range(K):
         theta = np.linalg.inv(dense[k].A) @ dense[k].b
-        assert abs(positions.estimates(game.state.learners)[k] - theta).max() < 1e-10
+        assert abs(per_position.estimates(game.state.learners)[k] - theta).max() < 1e-10
 
 
 def test_a_duplicate_of_ranked_bandits_is_replaced_at_random_and_earns_nothing() -> None:
@@ -290,9 +291,9 @@ def test_a_duplicate_of_ranked_bandits_is_replaced_at_random_and_earns_nothing()
         assert (round.notes == slate[0]).all()
         shown.append(slate[1:])
         game.policy.update(game.state, round, slate, np.ones(K), np.ones(K, bool))
-        theta = positions.estimates(game.state.learners)
+        theta = per_position.estimates(game.state.learners)
         assert theta[0].any() and not theta[1:].any()
-        inverses = positions.inverses(game.state.learners)
+        inverses = per_position.inverses(game.state.learners)
         x = round.features[slate[0]]
         for k in range(K):
             np.testing.assert_allclose(np.linalg.inv(inverses[k]), np.eye(M) + np.outer(x, x), atol=1e-10)

@@ -7,8 +7,9 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from lersbench import clickmodel, propensity
+from lersbench.clicks import model as click_model
 from lersbench.errors import ConfigError, DataError
+from lersbench.offpolicy import propensity
 
 
 def lists_of(scores: np.ndarray) -> list[tuple[float, tuple[int, ...]]]:
@@ -22,7 +23,7 @@ def lists_of(scores: np.ndarray) -> list[tuple[float, tuple[int, ...]]]:
     return found
 
 
-def naive_exposure(model: clickmodel.ClickModel, scores: np.ndarray, attraction: np.ndarray) -> np.ndarray:
+def naive_exposure(model: click_model.ClickModel, scores: np.ndarray, attraction: np.ndarray) -> np.ndarray:
     """sum over lists and over click vectors of P(list) P(clicks above) P(examined): no recursion over last clicks."""
     out, positions = np.zeros(len(scores)), len(model.weights)
 
@@ -73,8 +74,8 @@ def test_first_place_stays_exact_for_tiny_weights() -> None:
     np.testing.assert_allclose(found[1, 1], 1 / (1 + np.exp(-1)), rtol=1e-12)
 
 
-def random_model(rng: np.random.Generator, positions: int) -> clickmodel.ClickModel:
-    return clickmodel.ubm(rng.random((positions, positions + 1)))._replace(goes_on=rng.random(positions))
+def random_model(rng: np.random.Generator, positions: int) -> click_model.ClickModel:
+    return click_model.ubm(rng.random((positions, positions + 1)))._replace(goes_on=rng.random(positions))
 
 
 @pytest.mark.parametrize(("candidates", "positions"), [(1, 1), (2, 2), (4, 4), (4, 3), (5, 2)])
@@ -83,9 +84,9 @@ def test_exposure_is_the_sum_over_all_lists_and_clicks(candidates: int, position
     scores, attraction = rng.normal(size=(3, candidates)), rng.random((3, candidates))
     for model in (
         random_model(rng, positions),
-        clickmodel.ubm(rng.random((positions, positions + 1))),
-        clickmodel.cascade(positions),
-        clickmodel.pbm(rng.random(positions)),
+        click_model.ubm(rng.random((positions, positions + 1))),
+        click_model.cascade(positions),
+        click_model.pbm(rng.random(positions)),
     ):
         found = propensity.exposures(model, scores, attraction)
         truth = [naive_exposure(model, s, a) for s, a in zip(scores, attraction, strict=True)]
@@ -94,14 +95,14 @@ def test_exposure_is_the_sum_over_all_lists_and_clicks(candidates: int, position
 
 def test_uniform_logging_exposes_all_alike_under_the_position_based_model() -> None:
     examination = np.array([1.0, 0.5, 0.25])
-    found = propensity.exposures(clickmodel.pbm(examination), np.zeros((2, 5)))
+    found = propensity.exposures(click_model.pbm(examination), np.zeros((2, 5)))
     np.testing.assert_allclose(found, 1.75 / 5, rtol=1e-15)
 
 
 def test_the_position_based_model_is_a_user_browsing_model() -> None:
     rng = np.random.default_rng(5)
     e, scores, attraction = rng.random(8), rng.normal(size=8), rng.random(8)
-    model = clickmodel.pbm(e)
+    model = click_model.pbm(e)
     found, out = propensity.exposures(model, scores[None])[0], np.empty(8)
     scratch, paths = propensity.working_memory(8), propensity.path_memory(8, 8)
     propensity.exposure_ubm(np.exp(scores), model.weights, model.goes_on, attraction, scratch, paths, out)
@@ -162,7 +163,7 @@ def test_scores_without_meaning_are_refused_with_their_row(bad: float) -> None:
 
 
 def test_what_cannot_be_computed_is_refused() -> None:
-    pbm, ubm = clickmodel.pbm(np.ones(3)), clickmodel.ubm(np.tril(np.random.default_rng(0).random((3, 4))))
+    pbm, ubm = click_model.pbm(np.ones(3)), click_model.ubm(np.tril(np.random.default_rng(0).random((3, 4))))
     with pytest.raises(ConfigError, match="at most 16 candidates"):
         propensity.placements(np.zeros((1, 17)))
     with pytest.raises(ConfigError, match="3 positions for 2 candidates"):

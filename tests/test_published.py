@@ -10,10 +10,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from lersbench import experiment, published, report, scenario
+from lersbench.bench import replays, scenario
 from lersbench.errors import ConfigError
-from lersbench.leaderboard import Results, load
-from lersbench.pages import Table
+from lersbench.report import published
+from lersbench.report import run as run_report
+from lersbench.report.blocks import Table
+from lersbench.results.tables import Results, load
 from tests import fake_results
 
 LIKES = {"normal": (2602, 12265), "active": (1000, 6652)}  # rounds and likes of the study's scenarios
@@ -188,16 +190,16 @@ def test_reports_without_published_values_lack_the_section() -> None:
 
 
 def test_the_report_has_the_section_and_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "draw_all", lambda *_: [])
+    monkeypatch.setattr(run_report, "draw_all", lambda *_: [])
     folder = fake_results.make(tmp_path, policies={k: fake_results.POLICIES[k] for k in ("random", "hybrid")}, points=3)
-    report.write(load(folder))
+    run_report.write(load(folder))
     assert "Published and ours" not in (folder / "report.md").read_text()  # the run says nothing of it
     assert not (folder / "published.csv").exists()
     meta = json.loads((folder / "run.json").read_text())
     told = [row("random", **{"hr_published@20": 20.0}), row("hybrid", **{"hr_published@20": 10.0})]
     meta["scenario"]["published"] = {"source": "A <study>", "policies": told}
     (folder / "run.json").write_text(json.dumps(meta))
-    report.write(load(folder))
+    run_report.write(load(folder))
     assert "## Published and ours" in (folder / "report.md").read_text()
     assert "<h2>Published and ours</h2>" in (folder / "report.html").read_text()
     assert "A &lt;study&gt;" in (folder / "report.html").read_text()
@@ -232,10 +234,10 @@ def test_mistakes_in_the_file_are_explained(told: list[dict[str, Any]], words: s
 
 def test_contenders_do_not_depend_on_what_was_published(tmp_path: Path) -> None:
     only = {"policies": [{"name": "random"}], "replay": {"seeds": 2}}
-    without = experiment.bench(scenario.parse(content() | only, "test"), tmp_path, threads=1, say=lambda _: None)
+    without = replays.bench(scenario.parse(content() | only, "test"), tmp_path, threads=1, say=lambda _: None)
     told = {"policy": "random", "values": {"misses": 50.0}}
     chosen = scenario.parse(content(told) | only, "test")
-    again = experiment.bench(chosen, tmp_path, threads=1, say=lambda _: None)
+    again = replays.bench(chosen, tmp_path, threads=1, say=lambda _: None)
     assert (without.reused, again.played) == (0, 0)
     assert again.reused == without.played
     assert published.metrics(load(again.folder)) == ["misses"]

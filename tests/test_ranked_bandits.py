@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lersbench.linalg import scramble
+from lersbench.kernels.linalg import scramble
+from lersbench.learners.ranked import credit, show
 from lersbench.policy import Policy, Round, Spec, load
-from lersbench.ranked import credit, show
 
 NAMES = ("iba-ucb1", "iba-exp3", "rba-ucb1", "rba-exp3")
 GAMMA, ALPHA = 0.25, 0.7

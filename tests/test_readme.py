@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lersbench import checks
 from lersbench.policy import find
+from lersbench.testing import checks
 
 README = Path(__file__).parent.parent / "README.md"
 

@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from lersbench import linalg, metrics, replay
+from lersbench import metrics
+from lersbench.engine import replay
 from lersbench.errors import RunError
-from lersbench.jit import kernel
-from lersbench.linalg import top_k
+from lersbench.kernels import linalg
+from lersbench.kernels.jit import kernel
+from lersbench.kernels.linalg import top_k
 from lersbench.policy import KernelPolicy, Policy, Round, Spec, load
 from tests import worlds
 

@@ -9,21 +9,22 @@ from pathlib import Path
 
 import pytest
 
-from lersbench import plots, report
-from lersbench.leaderboard import load
+from lersbench.figures import curves as curve_figures
+from lersbench.report import run as run_report
+from lersbench.results.tables import load
 from tests import fake_results
 
 FEW = {label: fake_results.POLICIES[label] for label in ("random", "popular", "hybrid")}
 
 
 def caveats(folder: Path, **options: object) -> str:
-    return " ".join(report.caveats(load(fake_results.make(folder, **{"policies": FEW, "points": 3, **options}))))
+    return " ".join(run_report.caveats(load(fake_results.make(folder, **{"policies": FEW, "points": 3, **options}))))
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = fake_results.make(tmp_path_factory.mktemp("run"), policies=FEW, points=10, notes=("A note <of> the run.",))
-    assert report.write(load(run)) == [run / "report.md", run / "report.html"]
+    assert run_report.write(load(run)) == [run / "report.md", run / "report.html"]
     return run
 
 
@@ -76,12 +77,12 @@ def test_figures_that_were_drawn_are_not_drawn_again(
     written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn = sorted((written / "figures").iterdir())
-    monkeypatch.setattr(report, "draw_all", lambda *_: pytest.fail("drawn twice"))
-    report.write(load(written), tmp_path / "elsewhere", drawn)
+    monkeypatch.setattr(run_report, "draw_all", lambda *_: pytest.fail("drawn twice"))
+    run_report.write(load(written), tmp_path / "elsewhere", drawn)
     links = re.findall(r"\]\(([^)]*)\)", (tmp_path / "elsewhere" / "report.md").read_text())
     assert links
     assert all((tmp_path / "elsewhere" / link).is_file() for link in links)
-    assert plots.draw_all is not report.draw_all
+    assert curve_figures.draw_all is not run_report.draw_all
 
 
 def test_few_matches_are_told_with_what_it_would_take(tmp_path: Path) -> None:
@@ -117,4 +118,4 @@ def test_replay_of_a_log_that_is_not_uniform_is_called_biased(tmp_path: Path, pr
     meta = json.loads((run / "run.json").read_text())
     meta["logs"][0]["propensities"] = propensities
     (run / "run.json").write_text(json.dumps(meta))
-    assert ("biased by an unknown amount" in " ".join(report.caveats(load(run)))) == biased
+    assert ("biased by an unknown amount" in " ".join(run_report.caveats(load(run)))) == biased

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lersbench import experiment, requirements, scenario, session
+from lersbench.bench import demands, replays, scenario, session
 from lersbench.errors import ConfigError, RunError
 from lersbench.log import Log, write
-from lersbench.logscale import standard, warning
-from lersbench.scaling import Columns, Moments, standard_items
+from lersbench.log.scales import standard, warning
+from lersbench.log.scaling import Columns, Moments, standard_items
 from tests.test_digits import Factor
 
 ROUNDS, ITEMS, FIT, ALPHA = 6000, 4, 1000, 0.3
@@ -37,9 +37,7 @@ def shop(path: Path, number: np.ndarray | None = None, rounds: int = ROUNDS) -> 
     return write(path, [chunk], name="shop", items=ITEMS, propensities="uniform", provenance=about)
 
 
-def bench(
-    log: Log, results: Path, policy: str = "linucb", said: list[str] | None = None, **told: Any
-) -> experiment.Run:
+def bench(log: Log, results: Path, policy: str = "linucb", said: list[str] | None = None, **told: Any) -> replays.Run:
     chosen = scenario.parse(
         {
             "name": "scale",
@@ -51,10 +49,10 @@ def bench(
         },
         "test",
     )
-    return experiment.bench(chosen, results, threads=1, say=(said if said is not None else []).append)
+    return replays.bench(chosen, results, threads=1, say=(said if said is not None else []).append)
 
 
-def ctr(run: experiment.Run, policy: str) -> float:
+def ctr(run: replays.Run, policy: str) -> float:
     import pandas as pd
 
     summary = pd.read_parquet(run.folder / "summary.parquet")
@@ -184,4 +182,4 @@ def test_a_warm_start_is_refused_where_contexts_are_scaled(tmp_path: Path) -> No
     )
     case = scenario.cases(chosen)[0]
     with pytest.raises(ConfigError, match="starts from contexts of the past"):
-        requirements.check(chosen, log, case, session.spec_of(chosen, log, case), scenario.entries(chosen))
+        demands.check(chosen, log, case, session.spec_of(chosen, log, case), scenario.entries(chosen))

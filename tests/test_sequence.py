@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from lersbench import contexts
-from lersbench.codes import AutoEncoder, VariationalAutoEncoder, normal_kl
 from lersbench.errors import ConfigError
-from lersbench.recommenders import BayesianRecommender, PlainRecommender
-from lersbench.sequence import CELLS, BayesianCell, Encoder, NextBasket, NextStreamer, past_baskets, past_orders
+from lersbench.neural import training
+from lersbench.neural.autoencoders import AutoEncoder, VariationalAutoEncoder, normal_kl
+from lersbench.neural.encoders import CELLS, BayesianCell, Encoder, NextBasket, NextStreamer, past_baskets, past_orders
+from lersbench.neural.recommenders import BayesianRecommender, PlainRecommender
 
 
 @pytest.fixture(autouse=True)
@@ -246,7 +246,7 @@ def test_copies_that_share_a_draw_differ_in_dropout_alone() -> None:
 
 
 def test_dropout_of_the_recommender_keeps_the_mean() -> None:
-    from lersbench.recommenders import kept
+    from lersbench.neural.recommenders import kept
 
     for rate in (0.2, 0.5):
         factors = kept(torch.zeros(200, 500), rate)
@@ -271,7 +271,7 @@ def test_every_parameter_of_a_recommender_has_a_gradient_and_so_has_the_code(
 @pytest.mark.parametrize("options", [{}, {"cell": "lstm", "bidirectional": True}, {"cell": "rnn", "bayesian": True}])
 def test_streamers_that_take_turns_are_told(options: dict) -> None:
     known = customers(600 if options.get("bayesian") else 60)  # few customers do not outweigh a prior
-    table = contexts.train_streamer(known, **options, epochs=12, hidden=8, learning_rate=0.02, seed=1)
+    table = training.train_streamer(known, **options, epochs=12, hidden=8, learning_rate=0.02, seed=1)
     assert table.columns.tolist() == ["epoch", "train_loss", "train_accuracy", "test_loss", "test_accuracy"]
     assert table["epoch"].tolist() == list(range(1, 13))
     assert table["test_accuracy"].iloc[-1] == 1 and table["test_loss"].iloc[-1] < table["test_loss"].iloc[0]
@@ -279,7 +279,7 @@ def test_streamers_that_take_turns_are_told(options: dict) -> None:
 
 def test_baskets_that_take_turns_are_told() -> None:
     history = customers()
-    table = contexts.train_basket(history, epochs=12, hidden=8, learning_rate=0.02, seed=1)
+    table = training.train_basket(history, epochs=12, hidden=8, learning_rate=0.02, seed=1)
     assert table.columns.tolist() == ["epoch", "train_loss", "test_loss"]
     assert table["test_loss"].iloc[-1] < 0.5 * np.square(history["baskets"]).mean()
 
@@ -287,11 +287,11 @@ def test_baskets_that_take_turns_are_told() -> None:
 def test_a_code_that_can_hold_the_context_learns_it() -> None:
     rng = np.random.default_rng(0)
     context = rng.normal(size=(200, 2)) @ rng.normal(size=(2, 12))
-    table, codes = contexts.train_code(context, "ae", 2, epochs=60, seed=1, learning_rate=0.003)
+    table, codes = training.train_code(context, "ae", 2, epochs=60, seed=1, learning_rate=0.003)
     assert codes.shape == (200, 2)
     assert table["test_mse"].iloc[-1] < 0.3 * table["test_mse"].iloc[0] and (table["test_kl"] == 0).all()
     assert np.allclose(table["test_loss"], table["test_mse"])
-    table, codes = contexts.train_code(context, "vae", 2, epochs=5, seed=1, kl_weight=0.1)
+    table, codes = training.train_code(context, "vae", 2, epochs=5, seed=1, kl_weight=0.1)
     assert codes.shape == (200, 2) and (table["test_kl"] > 0).all()
 
 
@@ -299,7 +299,7 @@ def test_experiments_repeat_by_their_seed_and_leave_torch_alone() -> None:
     history = customers(20)
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    one, two, other = (contexts.train_basket(history, epochs=2, hidden=4, seed=seed) for seed in (1, 1, 2))
+    one, two, other = (training.train_basket(history, epochs=2, hidden=4, seed=seed) for seed in (1, 1, 2))
     assert one.equals(two) and not one.equals(other)
     assert torch.equal(before, torch.get_rng_state())
 
@@ -307,13 +307,13 @@ def test_experiments_repeat_by_their_seed_and_leave_torch_alone() -> None:
 @pytest.fixture
 def tested(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """The rows that each training is tested on, in the order of the trainings."""
-    rows, train = [], contexts._train
+    rows, train = [], training._train
 
     def listening(made: Encoder, data: tuple, parts: tuple, *rest: Any) -> Any:
         rows.append(data[1][parts[1]].numpy().tobytes())
         return train(made, data, parts, *rest)
 
-    monkeypatch.setattr(contexts, "_train", listening)
+    monkeypatch.setattr(training, "_train", listening)
     return rows
 
 
@@ -321,23 +321,23 @@ def test_a_seed_tests_all_encoders_on_the_same_customers(tested: list[bytes]) ->
     history = customers(40)
     history["baskets"] += np.random.default_rng(0).normal(size=history["baskets"].shape)  # no two targets are alike
     for seed in (3, 3, 4):
-        contexts.train_basket(history, epochs=1, hidden=4, seed=seed)
+        training.train_basket(history, epochs=1, hidden=4, seed=seed)
     settings: tuple[dict[str, Any], ...]
     settings = ({"cell": "lstm"}, {"bidirectional": True}, {"bayesian": True}, {"hidden": 9}, {"length": 5})
     for options in settings:
-        contexts.train_basket(history, epochs=1, **{"hidden": 4, **options}, seed=3)
+        training.train_basket(history, epochs=1, **{"hidden": 4, **options}, seed=3)
     assert len(tested) == 8 and set(tested[:2] + tested[3:]) == {tested[0]} and tested[2] != tested[0]
 
 
 def test_halves_are_parts_of_the_rows() -> None:
-    train, test = contexts.halves(100, 0.67, 5)
+    train, test = training.halves(100, 0.67, 5)
     assert (len(train), len(test)) == (67, 33) and sorted([*train, *test]) == list(range(100))
-    assert [len(part) for part in contexts.halves(2, 0.99, 0)] == [1, 1]
+    assert [len(part) for part in training.halves(2, 0.99, 0)] == [1, 1]
 
 
 def test_the_context_of_everyone() -> None:
     history = customers(20)
-    context, streamer = contexts.full_context(history, streamer_epochs=1, basket_epochs=1)
+    context, streamer = training.full_context(history, streamer_epochs=1, basket_epochs=1)
     assert context.shape == (20, 256 + 128 + 4) and np.array_equal(streamer, history["order_streamers"][:, -1])
     assert np.allclose(context[:, 384:], history["static"]) and np.abs(context[:, :384]).max() <= 1
 
@@ -345,9 +345,9 @@ def test_the_context_of_everyone() -> None:
 def test_experiments_refuse_what_they_cannot_do() -> None:
     history = customers(5)
     with pytest.raises(ConfigError, match="cell = 'gur' must be one of rnn, lstm, gru"):
-        contexts.train_streamer(history, cell="gur")
+        training.train_streamer(history, cell="gur")
     with pytest.raises(ConfigError, match="kind = 'pca' must be one of ae, vae"):
-        contexts.train_code(np.zeros((4, 3)), kind="pca")
+        training.train_code(np.zeros((4, 3)), kind="pca")
     history["orders"][1:, :12] = 0
     with pytest.raises(ConfigError, match="1 customers have the 6 orders"):
-        contexts.train_streamer(history)
+        training.train_streamer(history)

@@ -11,12 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lersbench.checks import make_world
 from lersbench.errors import ConfigError
-from lersbench.linalg import scramble
-from lersbench.policies import cascade_linucb
-from lersbench.policy import Policy, Round, Spec, load
-from lersbench.shared_ridge import (
+from lersbench.kernels.linalg import scramble
+from lersbench.kernels.vectors import LANES, aligned, padded
+from lersbench.learners.shared import (
     Ridge,
     inverse,
     lane_quadratics,
@@ -27,7 +25,9 @@ from lersbench.shared_ridge import (
     to_lanes_loop,
     upper_bounds,
 )
-from lersbench.simd import LANES, aligned, padded
+from lersbench.policies import cascade_linucb
+from lersbench.policy import Policy, Round, Spec, load
+from lersbench.testing.checks import make_world
 
 WIDE, K, M = 7, 4, 5
 RNG = np.random.default_rng(0)  # none of these policies draws

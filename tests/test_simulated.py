@@ -8,14 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lersbench import clickmodel, replay, scenario, study
-from lersbench.chunk import Chunk
-from lersbench.clickmodel import ClickModel
+from lersbench.bench import scenario
+from lersbench.clicks import model as click_model
+from lersbench.clicks.model import ClickModel
+from lersbench.engine import replay
 from lersbench.errors import ConfigError
-from lersbench.linalg import scramble
+from lersbench.kernels.linalg import scramble
+from lersbench.log.chunk import Chunk
 from lersbench.policies.ltr import LTR
 from lersbench.policies.random import Random
 from lersbench.policy import Policy, Round, Spec
+from lersbench.studies import study
 from tests.worlds import contender, final, play, protocol, textbook_run
 
 ROUNDS, LENGTH, ITEMS = 300, 5, 9
@@ -38,7 +41,7 @@ class FirstSeen(Policy):
 
 def model(fade: float = 0.5) -> ClickModel:
     k, j = np.arange(LENGTH)[:, None], np.arange(LENGTH + 1)
-    return clickmodel.ubm(np.tril(0.95**k * 0.8 ** np.maximum(k - j, 0)), fade)
+    return click_model.ubm(np.tril(0.95**k * 0.8 ** np.maximum(k - j, 0)), fade)
 
 
 def log(seed: int = 0, scores: bool = False) -> tuple[Chunk, replay.Known]:
@@ -52,8 +55,8 @@ def log(seed: int = 0, scores: bool = False) -> tuple[Chunk, replay.Known]:
     users = model()
     for t in range(ROUNDS):
         shown, saw = np.zeros(LENGTH), np.zeros(LENGTH)
-        clickmodel.shown_attraction(attraction[t], family[candidates[t]], slate[t], users.fade, shown)
-        clickmodel.draw_clicks(users.weights, users.goes_on, shown, slate[t], t, clicks[t], saw)
+        click_model.shown_attraction(attraction[t], family[candidates[t]], slate[t], users.fade, shown)
+        click_model.draw_clicks(users.weights, users.goes_on, shown, slate[t], t, clicks[t], saw)
     none = np.zeros((0, 0))
     chunk = Chunk(
         0, np.full(ROUNDS, -1), np.zeros((ROUNDS, 0)), candidates, features, np.zeros((0, LENGTH)),
@@ -79,11 +82,11 @@ def test_a_simulated_run_is_the_plain_loop(K: int, batch: int) -> None:
         offered = chunk.candidates[t, chunk.slate[t]]
         attraction, family = chunk.attraction[t, chunk.slate[t]], offered // 2
         shown, out, saw = np.zeros(K), np.zeros(K), np.zeros(K)
-        clickmodel.shown_attraction(attraction, family, np.array(slate), 0.5, shown)
+        click_model.shown_attraction(attraction, family, np.array(slate), 0.5, shown)
         named = offered[np.array(slate)]
-        clickmodel.draw_clicks(model().weights, model().goes_on, shown, named, int(scramble(77, t)), out, saw)
+        click_model.draw_clicks(model().weights, model().goes_on, shown, named, int(scramble(77, t)), out, saw)
         clicks, sets = clicks + out.sum(), sets + out.any()
-        worth = clickmodel.expected(model().weights, model().goes_on, shown, np.zeros(K + 1), np.zeros(K))
+        worth = click_model.expected(model().weights, model().goes_on, shown, np.zeros(K + 1), np.zeros(K))
         value, chance = value + worth[0], chance + worth[1]
         regret += rows.users.best[t, 1] - worth[1]
     assert final(run, "ctr_sum") == pytest.approx(clicks / ROUNDS)
@@ -103,8 +106,8 @@ def test_the_best_slate_is_the_best_of_all() -> None:
         worths = []
         for slate in itertools.permutations(range(LENGTH), 2):
             shown = np.zeros(2)
-            clickmodel.shown_attraction(attraction, family, np.array(slate), 0.5, shown)
-            worths.append(clickmodel.expected(model().weights, model().goes_on, shown, np.zeros(3), np.zeros(2)))
+            click_model.shown_attraction(attraction, family, np.array(slate), 0.5, shown)
+            worths.append(click_model.expected(model().weights, model().goes_on, shown, np.zeros(3), np.zeros(2)))
         assert rows.users.best[t] == pytest.approx(np.max(worths, axis=0))
 
 

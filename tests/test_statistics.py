@@ -9,9 +9,9 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from lersbench import statistics
 from lersbench.errors import ConfigError
-from lersbench.statistics import half_width, interval, p_value, paired, rank_ranges, t_quantile, t_within
+from lersbench.results import statistics
+from lersbench.results.statistics import half_width, interval, p_value, paired, rank_ranges, t_quantile, t_within
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from lersbench import progress, scenario, study
+from lersbench.bench import scenario
+from lersbench.bench.replays import bench
 from lersbench.datasets import DATASETS
 from lersbench.errors import ConfigError
-from lersbench.experiment import bench
-from lersbench.leaderboard import load
+from lersbench.results.tables import load
+from lersbench.studies import study
+from lersbench.system import progress
 
 TINY = """
 title = "Tiny"

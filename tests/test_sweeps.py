@@ -13,12 +13,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lersbench import clickfacts, clickmodel, drawing, findings, lifts, logfigures, plots, report, studypage, sweeps
-from lersbench.clickfit import count_arrays, fit_counts
+from lersbench.clicks import facts as click_facts
+from lersbench.clicks import model as click_model
+from lersbench.clicks.fit import count_arrays, fit_counts
 from lersbench.errors import ConfigError
-from lersbench.leaderboard import Results, board, cells, load, to_markdown
+from lersbench.figures import curves as curve_figures
+from lersbench.figures import logs as log_figures
+from lersbench.figures import style
+from lersbench.figures import sweeps as sweep_figures
 from lersbench.log import LogInfo
-from lersbench.statistics import interval
+from lersbench.report import findings
+from lersbench.report import run as run_report
+from lersbench.results import comparisons
+from lersbench.results.statistics import interval
+from lersbench.results.tables import Results, board, cells, load, to_markdown
+from lersbench.studies import page as study_page
 from tests import fake_results
 
 ALPHAS = (0.01, 0.1, 0.6)
@@ -60,15 +69,15 @@ def with_facts(results: Results, last: float = 0.02) -> Results:
     rng = np.random.default_rng(0)
     slate = rng.random((900, 9)).argsort(axis=1)[:, :4]
     counts = count_arrays(slate, rng.random((900, 4)) < 0.4 / np.arange(1, 5), 9)
-    info = SimpleNamespace(name="taobao", click_model=clickmodel.as_told(clickmodel.pbm(1 / np.arange(1, 5))))
-    facts = clickfacts.summary(cast(LogInfo, info), counts, [fit_counts(counts, name) for name in ("pbm", "ubm")])
+    info = SimpleNamespace(name="taobao", click_model=click_model.as_told(click_model.pbm(1 / np.arange(1, 5))))
+    facts = click_facts.summary(cast(LogInfo, info), counts, [fit_counts(counts, name) for name in ("pbm", "ubm")])
     losses = {"loss_train": [0.04, 0.03, 0.025], "loss_held_out": [0.04, 0.032, last], "reconstruction_pca": 0.03}
     logs = [{**log, "click_models": facts, "provenance": losses} for log in results.meta["logs"]]
     return dataclasses.replace(results, meta={**results.meta, "logs": logs})
 
 
 def stems(results: Results) -> set[str]:
-    return {stem for stem, _ in sweeps.figures(results, results, plots.chosen(results, None))}
+    return {stem for stem, _ in sweep_figures.figures(results, results, curve_figures.chosen(results, None))}
 
 
 # Cases and lifts ------------------------------------------------------------------------------------------------------
@@ -97,7 +106,7 @@ def test_the_lift_is_a_ratio_paired_by_seed(both: Results) -> None:
     assert [row["lift"], row["lift_low"], row["lift_high"]] == pytest.approx(
         [float(x) for x in interval(ratios, "shuffle")]
     )
-    own = lifts.lifts(both, "logged K=3", "ctr_sum").set_index("policy")
+    own = comparisons.lifts(both, "logged K=3", "ctr_sum").set_index("policy")
     assert own.loc["linucb-k", "lift"] == pytest.approx(100 * ratios.mean())
     assert list(own.loc["ltr"]) == [0, 0, 0]
 
@@ -117,11 +126,13 @@ def test_a_baseline_without_clicks_has_no_lift(both: Results) -> None:
     summary = both.summary.copy()
     summary.loc[(summary["policy"] == "ltr") & (summary["metric"] == "ctr_sum"), "value"] = 0.0
     nothing = Results(both.path, summary, both.meta)
-    assert set(lifts.lifts(nothing, "logged K=3", "ctr_sum")["policy"]) == {"ltr"}
+    assert set(comparisons.lifts(nothing, "logged K=3", "ctr_sum")["policy"]) == {"ltr"}
 
 
 def test_the_interval_of_an_estimate_by_propensity_holds_the_error_of_the_records(both: Results) -> None:
-    ips, true = (lifts.lifts(both, "logged K=3", name).set_index("policy") for name in ("ubm_ips", "expected_ctr_sum"))
+    ips, true = (
+        comparisons.lifts(both, "logged K=3", name).set_index("policy") for name in ("ubm_ips", "expected_ctr_sum")
+    )
     value, error = (both.final("logged K=3", name).mean(axis=1) for name in ("ubm_ips", "ubm_ips_se"))
     ratio = value["linucb-k"] / value["ltr"]
     alone = 1.96 * ratio * np.hypot(error["linucb-k"] / value["linucb-k"], error["ltr"] / value["ltr"])
@@ -131,17 +142,17 @@ def test_the_interval_of_an_estimate_by_propensity_holds_the_error_of_the_record
 
 # Orders ---------------------------------------------------------------------------------------------------------------
 def test_kendall_by_hand() -> None:
-    assert lifts.kendall([1, 2, 3, 4], [1, 2, 3, 4]) == pytest.approx(1)
-    assert lifts.kendall([1, 2, 3], [3, 2, 1]) == pytest.approx(-1)
-    assert lifts.kendall([1, 2, 3, 4], [1, 2, 4, 3]) == pytest.approx(4 / 6)  # five pairs agree, one does not
-    assert lifts.kendall([1, 1, 2], [1, 2, 3]) == pytest.approx(2 / np.sqrt(2 * 3))  # tau-b: a tie in the first
-    assert np.isnan(lifts.kendall([1, 1, 1], [1, 2, 3]))
+    assert comparisons.kendall([1, 2, 3, 4], [1, 2, 3, 4]) == pytest.approx(1)
+    assert comparisons.kendall([1, 2, 3], [3, 2, 1]) == pytest.approx(-1)
+    assert comparisons.kendall([1, 2, 3, 4], [1, 2, 4, 3]) == pytest.approx(4 / 6)  # five pairs agree, one does not
+    assert comparisons.kendall([1, 1, 2], [1, 2, 3]) == pytest.approx(2 / np.sqrt(2 * 3))  # tau-b: a tie in the first
+    assert np.isnan(comparisons.kendall([1, 1, 1], [1, 2, 3]))
 
 
 def test_orderings_are_those_that_every_seed_supports() -> None:
     rng = np.random.default_rng(1)
     values = np.array([[0.0], [1.0], [1.0]]) + rng.normal(0, 0.01, (3, 10))
-    found = lifts.orderings(values, "shuffle")
+    found = comparisons.orderings(values, "shuffle")
     assert found[1, 0] == found[2, 0] == 1
     assert found[0, 1] == -1
     assert found[1, 2] == 0
@@ -149,18 +160,18 @@ def test_orderings_are_those_that_every_seed_supports() -> None:
 
 
 def test_protocols_are_held_against_the_truth(both: Results) -> None:
-    found = lifts.comparisons(both)
+    found = comparisons.comparisons(both)
     assert [one.place for one in found] == ["K = 3, CTR_sum", "K = 3, CTR_set", "K = 6, CTR_sum", "K = 6, CTR_set"]
-    assert [m.short for m in found[0].measures] == [short for _, _, short, _ in lifts.MEASURES]
+    assert [m.short for m in found[0].measures] == [short for _, _, short, _ in comparisons.MEASURES]
     assert not any("IPS" in m.short for m in found[1].measures)
-    rows = lifts.agreements(found[0]).to_dict(orient="records")
+    rows = comparisons.agreements(found[0]).to_dict(orient="records")
     held = ("logged-click re-ranking", "true value with simulated users")
     (row,) = [row for row in rows if (row["measure"], row["held against"]) == held]
     assert row["pairs"] == 10 == row["hold"] + row["open"] + row["reversed"]
     assert row["reversed"] == 1
     assert row["tau"] == pytest.approx(8 / 10)
     first, truth = found[0].measures[0], found[0].reference
-    assert lifts.reversals(found[0], first, truth) == [("linucb-k", "ubm-linucb")]
+    assert comparisons.reversals(found[0], first, truth) == [("linucb-k", "ubm-linucb")]
 
 
 def test_the_verdict_is_made_of_the_numbers(both: Results) -> None:
@@ -172,38 +183,38 @@ def test_the_verdict_is_made_of_the_numbers(both: Results) -> None:
 
 
 def test_without_a_second_measure_nothing_is_compared(sizes: Results) -> None:
-    assert lifts.comparisons(sizes) == []
+    assert comparisons.comparisons(sizes) == []
     assert findings.protocols(sizes) == []
 
 
 # Sweeps ---------------------------------------------------------------------------------------------------------------
 def test_lifts_by_slate_end_in_a_tie_of_all(sizes: Results) -> None:
-    frame = lifts.by_slate(sizes)
+    frame = comparisons.by_slate(sizes)
     assert set(frame["slate"]) == {1, 3, 6, 12}
     assert set(frame["metric"]) == {"ctr_sum", "ctr_set"}
     assert frame.loc[frame["slate"] == 12, "lift"].abs().max() < 1e-9
     text = "\n".join(map(str, findings.sections(sizes)))
     assert "Lift over ltr by slate size" in text
-    assert lifts.by_slate(sizes).equals(findings.tables(sizes)["lift-by-slate"])
+    assert comparisons.by_slate(sizes).equals(findings.tables(sizes)["lift-by-slate"])
 
 
 def test_two_slate_sizes_are_no_sweep(both: Results) -> None:
-    assert lifts.by_slate(both).empty
+    assert comparisons.by_slate(both).empty
 
 
 def test_of_many_slate_sizes_two_are_drawn(sizes: Results, both: Results) -> None:
-    assert [case.slate for case in drawing.drawn_cases(sizes)] == [3, 6]
-    assert len(drawing.drawn_cases(both)) == 4
+    assert [case.slate for case in style.drawn_cases(sizes)] == [3, 6]
+    assert len(style.drawn_cases(both)) == 4
 
 
 def test_parameter_sweeps_are_found_with_their_lines(swept: Results) -> None:
-    (sweep,) = lifts.parameter_sweeps(swept, plots.chosen(swept, None))
+    (sweep,) = comparisons.parameter_sweeps(swept, curve_figures.chosen(swept, None))
     assert sweep.parameter == "alpha"
     assert set(sweep.lines) == {"iba-linucb", "linucb-k", "ubm-linucb", "c2ucb"}
     assert sweep.lines["linucb-k"] == [(a, f"linucb-k alpha={a}") for a in ALPHAS]
     assert sweep.others == ["ltr", "random", "popular"]
     assert sweep.logarithmic
-    kept = lifts.representatives(swept, plots.chosen(swept, None))
+    kept = comparisons.representatives(swept, curve_figures.chosen(swept, None))
     assert set(kept) == {"ltr", "random", "popular", *(f"{name} alpha=0.1" for name in sweep.lines)}
 
 
@@ -214,7 +225,7 @@ def test_other_parameters_make_lines_of_their_own(tmp_path: Path) -> None:
         for r in (1.0, 2.0)
     }
     results = load(fake_results.make(tmp_path, policies=policies, points=2, seeds=2, baseline=None))
-    (sweep,) = lifts.parameter_sweeps(results, plots.chosen(results, None))
+    (sweep,) = comparisons.parameter_sweeps(results, curve_figures.chosen(results, None))
     assert list(sweep.lines) == ["linucb ridge=1.0", "linucb ridge=2.0"]
     assert not sweep.logarithmic
 
@@ -223,17 +234,17 @@ def test_other_parameters_make_lines_of_their_own(tmp_path: Path) -> None:
 def test_the_slope_is_the_exponent() -> None:
     rounds = np.arange(50, 10_001, 50)
     regret = np.stack([3.0 * rounds**0.5, 0.1 * rounds**0.9], axis=1)
-    assert lifts.slope(rounds, regret) == pytest.approx([0.5, 0.9], abs=1e-3)
+    assert comparisons.slope(rounds, regret) == pytest.approx([0.5, 0.9], abs=1e-3)
     early = np.where(rounds < 200, rounds * 5.0, 3.0 * rounds**0.5)  # before the last two thirds of the logarithm
-    assert lifts.slope(rounds, early[:, None]) == pytest.approx([0.5], abs=1e-3)
-    assert np.isnan(lifts.slope(rounds, np.zeros((len(rounds), 1)))).all()
+    assert comparisons.slope(rounds, early[:, None]) == pytest.approx([0.5], abs=1e-3)
+    assert np.isnan(comparisons.slope(rounds, np.zeros((len(rounds), 1)))).all()
 
 
 def test_slopes_need_true_expected_values(both: Results, sizes: Results) -> None:
-    found = lifts.slopes(both)
+    found = comparisons.slopes(both)
     assert len(found) == 4 * len(fake_results.FEW_LISTS)
     assert found.loc[found["policy"] == "ubm-linucb", "slope"].max() < 0.65
-    assert lifts.slopes(sizes).empty
+    assert comparisons.slopes(sizes).empty
 
 
 # Figures and pages ----------------------------------------------------------------------------------------------------
@@ -253,14 +264,14 @@ def test_other_runs_get_none_of_them(tmp_path: Path) -> None:
 
 
 def test_every_figure_of_a_study_says_what_it_shows(both: Results, sizes: Results, tmp_path: Path) -> None:
-    figures = [plots.draw_all(results, tmp_path / results.scenario["name"]) for results in (both, sizes)]
+    figures = [curve_figures.draw_all(results, tmp_path / results.scenario["name"]) for results in (both, sizes)]
     for path in (path for paths in figures for path in paths if path.suffix == ".svg"):
         text = " ".join(re.findall(r"<text[^>]*>([^<]*)</text>", path.read_text()))
         assert path.stem not in {"hit-ratio", "curve-misses", "curve-entropy"}
-        assert plots.figure_title(path.stem) in text
+        assert curve_figures.figure_title(path.stem) in text
         assert "Ranked lists of a mobile shop (taobao, 180,000 rounds" in text
         assert "orders of arrival" in text
-    pages = studypage.write_study("The study", [both, sizes], tmp_path / "study", "What it asks.", figures)
+    pages = study_page.write_study("The study", [both, sizes], tmp_path / "study", "What it asks.", figures)
     text = pages[0].read_text()
     assert text.startswith("# The study\n\nWhat it asks.\n")
     assert text.index("in short") < text.index("logged-click re-ranking puts linucb-k first") < text.index("## Parts")
@@ -273,13 +284,13 @@ def test_every_figure_of_a_study_says_what_it_shows(both: Results, sizes: Result
 
 
 def test_a_log_with_click_models_and_an_encoder_has_a_figure_of_each_and_a_table(both: Results, tmp_path: Path) -> None:
-    assert logfigures.figures(both) == []
+    assert log_figures.figures(both) == []
     told = with_facts(both)
-    assert [stem for stem, _ in logfigures.figures(told)] == ["click-model", "encoder-loss"]
-    with matplotlib.rc_context(drawing.STYLE):
-        drawn = {stem: make() for stem, make in logfigures.figures(told)}
+    assert [stem for stem, _ in log_figures.figures(told)] == ["click-model", "encoder-loss"]
+    with matplotlib.rc_context(style.STYLE):
+        drawn = {stem: make() for stem, make in log_figures.figures(told)}
         for stem, figure in drawn.items():
-            drawing.save(figure, tmp_path, stem)
+            style.save(figure, tmp_path, stem)
     assert len(drawn["click-model"].axes) == 3, "four cases of one log are one row"
     (loss,) = drawn["encoder-loss"].axes
     lines = {str(line.get_label()): np.asarray(line.get_ydata()).tolist() for line in loss.get_lines()}
@@ -288,9 +299,9 @@ def test_a_log_with_click_models_and_an_encoder_has_a_figure_of_each_and_a_table
     assert lines["principal components (clean input, held out)"] == [0.03, 0.03]
     for stem in drawn:
         words = " ".join(re.findall(r"<text[^>]*>([^<]*)</text>", (tmp_path / f"{stem}.svg").read_text()))
-        assert plots.figure_title(stem) in words
+        assert curve_figures.figure_title(stem) in words
         assert "Data: Simulated shop." in words
-    text = report.write(told, tmp_path, [])[0].read_text()
+    text = run_report.write(told, tmp_path, [])[0].read_text()
     facts = told.meta["logs"][0]["click_models"]
     assert text.count("## Click models") == 1
     assert text.count("Fitted on the first 900 records") == 1
@@ -303,7 +314,7 @@ def test_a_log_with_click_models_and_an_encoder_has_a_figure_of_each_and_a_table
 def test_two_encoders_are_two_panels(both: Results) -> None:
     logs = [*with_facts(both).meta["logs"][:1], *with_facts(both, 0.019).meta["logs"][1:]]
     told = dataclasses.replace(both, meta={**both.meta, "logs": logs})
-    drawn = dict(logfigures.figures(told))
+    drawn = dict(log_figures.figures(told))
     assert len(drawn["encoder-loss"]().axes) == 2
     assert len(drawn["click-model"]().axes) == 3
 
@@ -312,21 +323,21 @@ def test_a_study_page_draws_what_was_not_drawn_and_wants_parts_of_different_name
     policies = {label: fake_results.POLICIES[label] for label in ("random", "popular")}
     run = fake_results.make(tmp_path / "run", policies, points=3, seeds=2, metrics={"ctr"}, leaderboard="ctr")
     results = load(run)
-    studypage.write_study("One part", [results], tmp_path / "page")
+    study_page.write_study("One part", [results], tmp_path / "page")
     assert (tmp_path / "page" / "figures" / "active" / "curve-ctr.png").is_file()
     for parts in ([results, results], []):
         with pytest.raises(ConfigError, match="each of another scenario"):
-            studypage.write_study("Wrong", parts, tmp_path)
+            study_page.write_study("Wrong", parts, tmp_path)
 
 
 def test_a_crowd_is_grouped_by_family_and_swept_policies_are_drawn_once(swept: Results, tmp_path: Path) -> None:
-    assert drawing.crowded(swept)
-    families = drawing.family(swept)
+    assert style.crowded(swept)
+    families = style.family(swept)
     assert families["iba-linucb alpha=0.1"] == "per-position linear"
     assert families["c2ucb alpha=0.1"] == "shared linear"
     assert families["popular"] == "context-free"
-    assert len({str(look) for look in drawing.looks(swept).values()}) == len(families) + 1
-    paths = plots.draw_all(swept, tmp_path)
+    assert len({str(look) for look in style.looks(swept).values()}) == len(families) + 1
+    paths = curve_figures.draw_all(swept, tmp_path)
     text = next(path for path in paths if path.name == "curve-ctr-sum.svg").read_text()
     assert "linucb-k alpha=0.1" in text
     assert "linucb-k alpha=0.6" not in text
@@ -334,14 +345,14 @@ def test_a_crowd_is_grouped_by_family_and_swept_policies_are_drawn_once(swept: R
 
 
 def test_labels_are_moved_apart_about_their_middle() -> None:
-    assert drawing.apart([(0.5, "a"), (0.5, "b")], 0.1) == [(0.45, "a"), (0.55, "b")]
-    assert drawing.apart([(0.1, "a"), (0.9, "b")], 0.1) == [(0.1, "a"), (0.9, "b")]
-    places = [at for at, _ in drawing.apart([(0.2, "a"), (0.21, "b"), (0.22, "c"), (0.25, "d")], 0.1)]
+    assert style.apart([(0.5, "a"), (0.5, "b")], 0.1) == [(0.45, "a"), (0.55, "b")]
+    assert style.apart([(0.1, "a"), (0.9, "b")], 0.1) == [(0.1, "a"), (0.9, "b")]
+    places = [at for at, _ in style.apart([(0.2, "a"), (0.21, "b"), (0.22, "c"), (0.25, "d")], 0.1)]
     assert np.diff(places) == pytest.approx([0.1] * 3)
 
 
 def test_the_report_has_the_tables_and_writes_them_as_csv(sizes: Results, both: Results, tmp_path: Path) -> None:
-    report.write(sizes, tmp_path, [])
+    run_report.write(sizes, tmp_path, [])
     assert "| linucb-k | +" in (tmp_path / "report.md").read_text()
     assert "of 4 slate sizes two are shown" in (tmp_path / "report.md").read_text().lower()
     assert list(pd.read_csv(tmp_path / "lift-by-slate.csv").columns)[:5] == [

@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lersbench import clickmodel
-from lersbench.chunk import Chunk
-from lersbench.datasets import browsing, encoder, rankers, taobao
-from lersbench.datasets.shop import FEATURES, GROUPS, C, Linear, Shop, recall
+from lersbench.clicks import model as click_model
+from lersbench.datasets import taobao
+from lersbench.datasets.lists import browsing, encoder, rankers
+from lersbench.datasets.lists.shop import FEATURES, GROUPS, C, Linear, Shop, recall
 from lersbench.datasets.transactions import describe
 from lersbench.errors import ConfigError, RunError
 from lersbench.log import Log, validate
+from lersbench.log.chunk import Chunk
 
 QUICK = {"encoder": "pca", "ranker": "linear"}
 SMALL = {**QUICK, "rounds": 1500, "items": 120, "users": 300}
@@ -186,7 +187,7 @@ def test_a_log_holds_what_it_says(tmp_path: Path, logging: str, kind: str) -> No
     assert (np.sort(rounds.slate, axis=1) == np.arange(C)).all()
     assert (np.diff(rounds.candidates, axis=1) > 0).all(), "the order of the candidates would tell the ranking"
     assert (rounds.clicks <= rounds.examined).all() and rounds.clicks.any(axis=1).all()
-    model = clickmodel.parse(info.click_model)
+    model = click_model.parse(info.click_model)
     assert model.fade == browsing.FADE and (model.goes_on == 1).all()
     assert ("published" in info.provenance) == (logging == "ltr"), "other policies are not what was published of"
     assert info.propensities == {"ltr": "none", "plackett-luce": "logged", "uniform": "uniform"}[logging]
@@ -202,11 +203,11 @@ def test_the_clicks_follow_from_the_stored_truth(tmp_path: Path) -> None:
     """The mean of clicks given examination is the stored attraction, faded by the family above."""
     log = taobao.build(tmp_path / "log", logging="uniform", filtered=False, **{**SMALL, "rounds": 20_000})
     rounds, family = whole(log), log.item_table()["family"].to_numpy()
-    model = clickmodel.parse(log.info.click_model)
+    model = click_model.parse(log.info.click_model)
     shown = np.empty(rounds.slate.shape)
     for t in range(len(shown)):
         own = family[rounds.candidates[t]]
-        clickmodel.shown_attraction(rounds.attraction[t], own, rounds.slate[t], model.fade, shown[t])
+        click_model.shown_attraction(rounds.attraction[t], own, rounds.slate[t], model.fade, shown[t])
     for k in (0, 1, 5, 11):
         seen = rounds.examined[:, k] == 1
         miss = rounds.clicks[seen, k] - shown[seen, k]

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lersbench.datasets import text
-from lersbench.datasets.text import leading_components, terms, text_vectors, tf_idf, times, transposed_times
+from lersbench.datasets.purchases import text
+from lersbench.datasets.purchases.text import leading_components, terms, text_vectors, tf_idf, times, transposed_times
 from lersbench.errors import ConfigError
 
 NOUNS = ["shirt", "skirt", "scarf", "coat", "hat", "milk", "bread", "honey", "butter", "tea"]

@@ -15,13 +15,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lersbench import lab, labfile, labresults, leaderboard, plots, report, scenario, studypage
-from lersbench import study as studies
+from lersbench.bench import scenario
+from lersbench.bench.replays import Run, bench
 from lersbench.datasets import build
-from lersbench.experiment import Run, bench
+from lersbench.figures import curves as curve_figures
+from lersbench.lab import run as lab_run
+from lersbench.lab import scenario as lab_scenario
 from lersbench.log import Log
 from lersbench.policy import KernelPolicy
-from lersbench.progress import silent
+from lersbench.report import run as run_report
+from lersbench.results import lab as lab_results
+from lersbench.results import tables as result_tables
+from lersbench.studies import page as study_page
+from lersbench.studies import study as studies
+from lersbench.system.progress import silent
 
 SCALE = 0.002  # of the platform: 46 customers and 25 products on the recommended day
 COMPARED = ["active", "normal", "repeat"]  # all policies, beside what was published
@@ -77,12 +84,12 @@ def play(chosen: scenario.Scenario, results: Path, threads: int = 1) -> Played:
     return Played(chosen, run, halfway)
 
 
-def tiny_lab(name: str) -> labfile.Experiment:
+def tiny_lab(name: str) -> lab_scenario.Experiment:
     changes: dict[str, Any] = {"data.scale": SCALE, "training.seeds": 1, "training.epochs": 1}
     if name == "lers-codes":
         changes |= {"context.streamer_epochs": 1, "context.basket_epochs": 1}
         changes |= {"pictures.methods": ["pca"], "pictures.customers": 50}
-    return labfile.read(name, changes, quick=True, dataset="livestream")
+    return lab_scenario.read(name, changes, quick=True, dataset="livestream")
 
 
 @pytest.fixture(scope="module")
@@ -162,10 +169,10 @@ def test_lers_learns_otherwise_from_the_whole_row(name: str, played: dict[str, P
 def test_the_report_ranks_regimes_apart_and_sets_the_published_values_beside(
     name: str, played: dict[str, Played], tmp_path: Path
 ) -> None:
-    run = leaderboard.load(played[name].run.folder)
+    run = result_tables.load(played[name].run.folder)
     few = ("misses", "recommend_ratio")
-    figures = plots.draw_all(run, tmp_path / "figures", few) if name == "repeat" else []
-    written = report.write(run, tmp_path, figures)
+    figures = curve_figures.draw_all(run, tmp_path / "figures", few) if name == "repeat" else []
+    written = run_report.write(run, tmp_path, figures)
     assert [path.name for path in written] == ["report.md", "report.html"]
     text = written[0].read_text()
     assert text.count("full feedback: learns from the whole reward row") == 1  # each regime has a ranking of its own
@@ -236,16 +243,16 @@ def test_another_past_of_the_users_makes_those_play_again_who_learn_from_it(tmp_
 def test_the_page_of_the_study_has_all_its_parts(
     thesis: tuple[studies.Study, list[studies.Part]], played: dict[str, Played], results: Path, tmp_path: Path
 ) -> None:
-    runs: list[leaderboard.Results | labresults.LabResults] = []
+    runs: list[result_tables.Results | lab_results.LabResults] = []
     for name, part in zip(thesis[0].scenarios, thesis[1], strict=True):
         if isinstance(part, scenario.Scenario):
             if name in played:
-                runs.append(leaderboard.load(played[name].run.folder))
+                runs.append(result_tables.load(played[name].run.folder))
             continue
-        run = lab.bench(tiny_lab(name), results, threads=1, say=lambda message: None, progress=silent)
+        run = lab_run.bench(tiny_lab(name), results, threads=1, say=lambda message: None, progress=silent)
         assert run.failures == "" and run.played > 0
-        runs.append(labresults.load(run.folder))
-    written = studypage.write_study(thesis[0].title, runs, tmp_path, thesis[0].description, figures=[[]] * len(runs))
+        runs.append(lab_results.load(run.folder))
+    written = study_page.write_study(thesis[0].title, runs, tmp_path, thesis[0].description, figures=[[]] * len(runs))
     assert [path.name for path in written] == ["study.md", "study.html"]
     text = written[0].read_text()
     assert text.startswith(f"# {thesis[0].title}\n")

@@ -10,15 +10,15 @@ import pandas as pd
 import pytest
 
 from lersbench.datasets import transactions
-from lersbench.datasets.history import History
+from lersbench.datasets.purchases.history import History
+from lersbench.datasets.purchases.streamers import streamer_features
+from lersbench.datasets.purchases.tables import COLUMNS, Tables, read_tables
+from lersbench.datasets.purchases.text import text_vectors
 from lersbench.datasets.reduce import Features, reduce, standardised
-from lersbench.datasets.streamers import streamer_features
-from lersbench.datasets.tables import COLUMNS, Tables, read_tables
-from lersbench.datasets.text import text_vectors
 from lersbench.datasets.transactions import describe
 from lersbench.errors import ConfigError, DataError
-from lersbench.histories import history_arrays
 from lersbench.log import Log, validate
+from lersbench.log.history import history_arrays
 
 CUT = "2021-07-01"
 WORDS = ["red", "blue", "linen", "cotton", "wool", "shirt", "skirt", "scarf", "coat", "hat"]

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lersbench.checks import make_world
-from lersbench.linalg import FIRST, scramble
+from lersbench.kernels.linalg import FIRST, scramble
 from lersbench.policies import exp3m, lints
 from lersbench.policy import Policy, Round, Spec, load
+from lersbench.testing.checks import make_world
 
 WIDE, ITEMS, D, M = 6, 8, 3, 4
 

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from lersbench import metrics, replay
-from lersbench.checks import made_up_weights
-from lersbench.chunk import Chunk
-from lersbench.linalg import scramble
+from lersbench import metrics
+from lersbench.engine import replay
+from lersbench.kernels.linalg import scramble
+from lersbench.log.chunk import Chunk
 from lersbench.policy import Policy, Round, Spec
+from lersbench.testing.checks import made_up_weights
 
 
 def chunk(

@@ -14,13 +14,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from lersbench import leftovers
 from lersbench.bounds import Size
 from lersbench.datasets.options import Option, checked, options_of, suggestion
 from lersbench.errors import ConfigError, DataError
-from lersbench.jit import cache_root
-from lersbench.progress import say
+from lersbench.kernels.jit import cache_root
 from lersbench.sources import closure
+from lersbench.system import leftovers
+from lersbench.system.progress import say
 
 if TYPE_CHECKING:
     from lersbench.log import Log

@@ -23,8 +23,8 @@ import pandas as pd
 from lersbench.datasets import transactions
 from lersbench.datasets.fetch import Wheel, member, wheel
 from lersbench.datasets.options import at_least
-from lersbench.datasets.tables import Tables
-from lersbench.datasets.text import TextModel
+from lersbench.datasets.purchases.tables import Tables
+from lersbench.datasets.purchases.text import TextModel
 from lersbench.errors import DataError
 from lersbench.log import Log
 

@@ -11,9 +11,9 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from lersbench import leftovers
 from lersbench.errors import DataError
-from lersbench.jit import cache_root
+from lersbench.kernels.jit import cache_root
+from lersbench.system import leftovers
 
 TIMEOUT = 600  # seconds for one download
 

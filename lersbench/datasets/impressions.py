@@ -18,8 +18,8 @@ from lersbench.datasets.options import suggestion
 from lersbench.datasets.places import PARQUET, places
 from lersbench.errors import ConfigError, DataError
 from lersbench.log import Log, write
-from lersbench.logformat import UNIFORM_TOLERANCE
-from lersbench.unpack import check_text, read_table
+from lersbench.log.schema import UNIFORM_TOLERANCE
+from lersbench.system.unpack import check_text, read_table
 
 NEEDED = ("request", "position", "item", "click")
 OPTIONAL = ("propensity", "time", "user")

@@ -21,10 +21,10 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from lersbench.datasets.draws import distinct, proportional
 from lersbench.datasets.hashed import hashed_order
-from lersbench.datasets.history import codes
+from lersbench.datasets.lists.draws import distinct, proportional
 from lersbench.datasets.options import at_least
+from lersbench.datasets.purchases.history import codes
 from lersbench.datasets.reduce import Features, reduce, side_by_side
 from lersbench.errors import ConfigError, DataError
 from lersbench.log import Log, write

@@ -16,9 +16,10 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from lersbench.datasets import liveshop, transactions
+from lersbench.datasets import transactions
 from lersbench.datasets.options import at_least
-from lersbench.datasets.tables import Tables
+from lersbench.datasets.purchases import liveshop
+from lersbench.datasets.purchases.tables import Tables
 from lersbench.errors import ConfigError
 from lersbench.log import Log
 

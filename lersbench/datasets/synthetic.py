@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from lersbench.bounds import Size
-from lersbench.datasets.draws import distinct
+from lersbench.datasets.lists.draws import distinct
 from lersbench.datasets.options import at_least
 from lersbench.errors import ConfigError
 from lersbench.log import Log, write

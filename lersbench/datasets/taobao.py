@@ -26,10 +26,10 @@ import numpy as np
 from tqdm import tqdm
 
 from lersbench.bounds import Size
-from lersbench.clickmodel import ClickModel, as_told
-from lersbench.datasets import encoder as encoders
-from lersbench.datasets import rankers
-from lersbench.datasets.browsing import (
+from lersbench.clicks.model import ClickModel, as_told
+from lersbench.datasets.lists import encoder as encoders
+from lersbench.datasets.lists import rankers
+from lersbench.datasets.lists.browsing import (
     FADE,
     FORGETTING,
     GLANCE,
@@ -41,11 +41,11 @@ from lersbench.datasets.browsing import (
     calibrate,
     facts,
 )
+from lersbench.datasets.lists.shop import GROUPS, C, Linear, Shop, Visits, World
 from lersbench.datasets.options import at_least
-from lersbench.datasets.shop import GROUPS, C, Linear, Shop, Visits, World
 from lersbench.errors import ConfigError, RunError
 from lersbench.log import Log, write
-from lersbench.logformat import sealed
+from lersbench.log.schema import sealed
 
 TITLE = "Taobao-like: a simulated mobile shop with lists of 12, examination and attraction known"
 LICENCE = "Apache-2.0"

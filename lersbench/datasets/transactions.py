@@ -17,7 +17,7 @@ cut, which streamers sell it on the recommended day (not to whom, nor how much).
   product, with the customers chosen likewise: where everyone likes the same products there is no taste to learn. Rows
   come out exact; the provenance lists the likes of each product.
 
-What is known of customers and products beyond context and features is kept for `lersbench.histories`:
+What is known of customers and products beyond context and features is kept for `lersbench.log.history`:
 
 * users.parquet: `static` (a), standardised RFM and traits, within 8 deviations; `orders` (16 x s), `order_streamers`
   (16) and `baskets` (16 x p), the last 16 orders (see `History.sequences`).
@@ -47,15 +47,15 @@ import numpy as np
 import pandas as pd
 
 from lersbench.bounds import Size
-from lersbench.datasets import explained
 from lersbench.datasets.hashed import hashed_order
-from lersbench.datasets.history import History, codes, days
 from lersbench.datasets.options import at_least, suggestion
-from lersbench.datasets.past import Past, bought
+from lersbench.datasets.purchases import explained
+from lersbench.datasets.purchases.history import History, codes, days
+from lersbench.datasets.purchases.past import Past, bought
+from lersbench.datasets.purchases.streamers import streamer_features
+from lersbench.datasets.purchases.tables import Tables
+from lersbench.datasets.purchases.text import TextModel, TextVectors, text_vectors
 from lersbench.datasets.reduce import Features, reduce, side_by_side, standardised
-from lersbench.datasets.streamers import streamer_features
-from lersbench.datasets.tables import Tables
-from lersbench.datasets.text import TextModel, TextVectors, text_vectors
 from lersbench.errors import ConfigError, DataError
 from lersbench.log import Log, write
 

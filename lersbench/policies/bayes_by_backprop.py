@@ -10,9 +10,9 @@ from typing import ClassVar
 import numpy as np
 from torch import Tensor, nn
 
-from lersbench.bayes import BayesianLinear, kl
-from lersbench.nets import Memory
-from lersbench.neural import State, TorchPolicy, tensor
+from lersbench.neural.adapter import State, TorchPolicy, tensor
+from lersbench.neural.bayesian import BayesianLinear, kl
+from lersbench.neural.one_hidden import Memory
 from lersbench.policy import Round, Spec
 from lersbench.ranges import require
 

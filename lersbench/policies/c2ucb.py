@@ -9,12 +9,12 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from lersbench.errors import LostDigits
-from lersbench.jit import inlined, kernel
-from lersbench.linalg import best, top_k
+from lersbench.kernels.jit import inlined, kernel
+from lersbench.kernels.linalg import best, top_k
+from lersbench.kernels.vectors import LANES, aligned, lane_sums, padded
+from lersbench.learners.shared import Ridge, new_ridge, observe_all, to_lanes, upper_bounds
 from lersbench.policy import KernelPolicy, Round, Spec
 from lersbench.ranges import require
-from lersbench.shared_ridge import Ridge, new_ridge, observe_all, to_lanes, upper_bounds
-from lersbench.simd import LANES, aligned, lane_sums, padded
 
 MOST = 1e11  # sigma^2 + x'x of this many sigma^2 leaves its rest right to 1e-4 of sigma^2
 

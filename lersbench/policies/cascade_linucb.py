@@ -8,11 +8,11 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from lersbench.errors import ConfigError
-from lersbench.jit import inlined, kernel
-from lersbench.linalg import top_k
+from lersbench.kernels.jit import inlined, kernel
+from lersbench.kernels.linalg import top_k
+from lersbench.learners.shared import Ridge, new_ridge, observe, upper_bounds
 from lersbench.policy import KernelPolicy, Round, Spec
 from lersbench.ranges import require
-from lersbench.shared_ridge import Ridge, new_ridge, observe, upper_bounds
 
 
 class State(NamedTuple):

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lersbench.jit import kernel
-from lersbench.linalg import add_to_means, top_k
+from lersbench.kernels.jit import kernel
+from lersbench.kernels.linalg import add_to_means, top_k
+from lersbench.learners.warm_start import check, observations
 from lersbench.policy import KernelPolicy, Round, Spec
 from lersbench.ranges import require
-from lersbench.warm import check, observations
 
 
 class State(NamedTuple):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lersbench.errors import ConfigError
-from lersbench.jit import kernel
+from lersbench.kernels.jit import kernel
 from lersbench.policy import KernelPolicy, Round, Spec
 from lersbench.ranges import require
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lersbench.jit import kernel
-from lersbench.linalg import top_k
+from lersbench.kernels.jit import kernel
+from lersbench.kernels.linalg import top_k
 from lersbench.policies.exp3 import horizon_gamma
 from lersbench.policy import KernelPolicy, Round, Spec
 from lersbench.ranges import require

@@ -7,7 +7,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from lersbench.jit import kernel
+from lersbench.kernels.jit import kernel
 from lersbench.policy import KernelPolicy, Round, Spec
 
 

@@ -22,13 +22,12 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from lersbench.digits import STEEP, check, check_scale, new_probe
 from lersbench.errors import ConfigError
-from lersbench.jit import inlined, kernel
-from lersbench.linalg import dot, quadratic, rank_one_inverse, symmetric_times
-from lersbench.policies.linucb_hybrid import residual
-from lersbench.policy import KernelPolicy, Round, Spec
-from lersbench.positions import (
+from lersbench.kernels.digits import STEEP, check, check_scale, new_probe
+from lersbench.kernels.jit import inlined, kernel
+from lersbench.kernels.linalg import dot, quadratic, rank_one_inverse, symmetric_times
+from lersbench.kernels.vectors import LANES, aligned, lane_sums, padded
+from lersbench.learners.per_position import (
     Learners,
     lay_out,
     new_learners,
@@ -38,8 +37,9 @@ from lersbench.positions import (
     regress,
     score,
 )
+from lersbench.policies.linucb_hybrid import residual
+from lersbench.policy import KernelPolicy, Round, Spec
 from lersbench.ranges import require
-from lersbench.simd import LANES, aligned, lane_sums, padded
 
 SMALL = 1e-12  # a shorter vector has no direction: its cosine to anything is 0
 

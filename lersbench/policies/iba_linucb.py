@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lersbench.jit import kernel
+from lersbench.kernels.jit import kernel
+from lersbench.learners.per_position import Learners, lay_out, learn, new_learners, pick, score
 from lersbench.policy import KernelPolicy, Round, Spec
-from lersbench.positions import Learners, lay_out, learn, new_learners, pick, score
 from lersbench.ranges import require
 
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lersbench.jit import kernel
-from lersbench.linalg import add_to_means, best
+from lersbench.kernels.jit import kernel
+from lersbench.kernels.linalg import add_to_means, best
 from lersbench.policies.ucb1 import bounds
 from lersbench.policy import KernelPolicy, Round, Spec
 from lersbench.ranges import require

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lersbench.lers import Blurry, Uncertain
+from lersbench.policies._lers import Blurry, Uncertain
 
 
 @dataclass(frozen=True)
@@ -14,5 +14,5 @@ class LERSBoth(Blurry, Uncertain):
     See `lers-context` and `lers-recommendation`.
 
     Source: the livestream study (2022, doi 10.6814/NCCU202201098), section 4.7; its settings are the defaults. What
-    differs is told in `lersbench.lers.Lers`, and the KL divergence of the weights is the mean over them, not their sum.
+    differs is told in `lersbench.policies._lers.Lers`, and the KL divergence of the weights is the mean over them, not their sum.
     """

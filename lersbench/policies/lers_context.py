@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lersbench.lers import Blurry
+from lersbench.policies._lers import Blurry
 
 
 @dataclass(frozen=True)
@@ -14,5 +14,5 @@ class LERSContext(Blurry):
     The code is drawn once a round, so all products are ranked for the same code.
 
     Source: the livestream study (2022, doi 10.6814/NCCU202201098), section 4.7; its settings are the defaults. What
-    differs is told in `lersbench.lers.Lers`.
+    differs is told in `lersbench.policies._lers.Lers`.
     """

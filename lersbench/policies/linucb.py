@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from lersbench.errors import ConfigError
-from lersbench.jit import inlined, kernel
-from lersbench.linalg import best, top_k
-from lersbench.policy import KernelPolicy, Round, Spec
-from lersbench.ridge import (
+from lersbench.kernels.jit import inlined, kernel
+from lersbench.kernels.linalg import best, top_k
+from lersbench.kernels.vectors import aligned, padded
+from lersbench.learners.per_item import (
     Bank,
     column_dot,
     fast_dot,
@@ -24,8 +24,8 @@ from lersbench.ridge import (
     quadratics,
     rounding,
 )
-from lersbench.simd import aligned, padded
-from lersbench.warm import check, warm_bank
+from lersbench.learners.warm_start import check, warm_bank
+from lersbench.policy import KernelPolicy, Round, Spec
 
 RIVALS = 2  # rivals whose bounds `wins` computes one by one before it computes all
 

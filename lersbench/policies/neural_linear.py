@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
-from lersbench.nets import Memory
-from lersbench.neural import State, TorchPolicy, tensor
+from lersbench.neural.adapter import State, TorchPolicy, tensor
+from lersbench.neural.one_hidden import Memory
 from lersbench.policy import Round, Spec
 from lersbench.ranges import require
 

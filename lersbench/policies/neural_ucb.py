@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lersbench.gradient_bandit import GradientBandit
+from lersbench.policies._gradient import GradientBandit
 from lersbench.ranges import require
 
 

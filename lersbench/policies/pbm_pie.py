@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lersbench.jit import kernel
-from lersbench.linalg import FIRST, top_k
-from lersbench.pbm import by_examination, column, columns, place
+from lersbench.kernels.jit import kernel
+from lersbench.kernels.linalg import FIRST, top_k
+from lersbench.learners.position_model import by_examination, column, columns, place
 from lersbench.policy import KernelPolicy, Round, Spec
 from lersbench.ranges import require
 

@@ -7,10 +7,10 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from lersbench.jit import inlined, kernel
-from lersbench.linalg import best
+from lersbench.kernels.jit import inlined, kernel
+from lersbench.kernels.linalg import best
+from lersbench.learners.per_position import Learners, lay_out, learn, new_learners, score
 from lersbench.policy import KernelPolicy, Round, Spec
-from lersbench.positions import Learners, lay_out, learn, new_learners, score
 from lersbench.ranges import require
 
 

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lersbench.jit import kernel
-from lersbench.linalg import add_to_means, best, scramble
+from lersbench.kernels.jit import kernel
+from lersbench.kernels.linalg import add_to_means, best, scramble
+from lersbench.learners.ranked import credit, show
 from lersbench.policies.ucb1 import bounds
 from lersbench.policy import KernelPolicy, Round, Spec
 from lersbench.ranges import require
-from lersbench.ranked import credit, show
 
 
 class State(NamedTuple):

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lersbench.jit import kernel
-from lersbench.linalg import add_to_means, top_k
+from lersbench.kernels.jit import kernel
+from lersbench.kernels.linalg import add_to_means, top_k
 from lersbench.policy import KernelPolicy, Round, Spec
 from lersbench.ranges import require
 

@@ -7,11 +7,11 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from lersbench.jit import kernel
-from lersbench.linalg import top_k
+from lersbench.kernels.jit import kernel
+from lersbench.kernels.linalg import top_k
+from lersbench.learners.shared import Ridge, new_ridge, observe, upper_bounds
 from lersbench.policy import KernelPolicy, Round, Spec
 from lersbench.ranges import require
-from lersbench.shared_ridge import Ridge, new_ridge, observe, upper_bounds
 
 
 class State(NamedTuple):

@@ -1,0 +1,98 @@
+"""What is known of how the users of a log click: the world's own model, and the models fitted before the replay."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from lersbench.clicks.facts import summary
+from lersbench.clicks.fit import Counts, Fit, count, fit_counts, settled
+from lersbench.clicks.model import parse
+from lersbench.engine.replay import Known, Logger, known_of
+from lersbench.log import Log
+from lersbench.log.scales import standard
+from lersbench.log.scaling import standard_items
+from lersbench.offpolicy.propensity import MOST
+
+
+class Fitted:
+    """The click models and the scales of one log; fitted, on its first `rounds` rounds, when they are first asked for.
+
+    `rounds` 0 fits none, and a log without shown lists has no click model. `clip` is the largest weight of a record in
+    the estimates by inverse propensity. `scale` as in `[replay]`: "standard" or "none".
+    """
+
+    def __init__(self, log: Log, rounds: int, clip: float, scale: str = "none"):
+        self.log, self.clip = log, clip
+        self.rounds = rounds if {"slate", "clicks"} <= set(log.info.columns) else 0
+        self.scaled = rounds if scale == "standard" else 0
+
+    @cached_property
+    def known(self) -> Known:
+        """What `replay.rows_of` takes. Raises as `clickfit.count` and `clickfit.fit_counts` do."""
+        table = self.log.item_table()
+        family = table["family"].to_numpy(np.int64) if "family" in table else None
+        items = standard_items(self.log.items) if self.scaled else self.log.items
+        found = known_of(items, self.log.info.items, family)
+        if self.scaled:
+            found = found._replace(scales=standard(self.log, self.scaled))
+        if self.log.info.click_model:
+            found = found._replace(model=parse(self.log.info.click_model))
+        info = self.log.info
+        # of a longer ranking of which only a part is shown, scores do not tell the order of the part
+        ranks_all = info.C == info.L <= MOST and info.propensities in ("logged", "estimated")
+        found = found._replace(uniform=info.propensities == "uniform", scored=ranks_all)
+        found = found._replace(logger=found.logger._replace(clip=self.clip))
+        if not self.rounds:
+            return found
+        by_position, after_clicks = self._fits
+        return found._replace(
+            logger=self._logger, examination=by_position.weights, examination_after=after_clicks.filled
+        )
+
+    @cached_property
+    def _counts(self) -> Counts:
+        return settled(count(self.log, 0, self.rounds))
+
+    @cached_property
+    def _fits(self) -> tuple[Fit, Fit]:
+        return fit_counts(self._counts, "pbm"), fit_counts(self._counts, "ubm")
+
+    @property
+    def limit(self) -> str:
+        """Why a log with scores gets no estimates by inverse propensity, in a sentence; "" where it gets them."""
+        info = self.log.info
+        if "scores" not in info.columns or info.propensities not in ("logged", "estimated"):
+            return ""
+        if info.C > info.L:
+            why = f"its lists show {info.L} of {info.C} candidates, and scores tell only the order of all"
+        elif info.C > MOST:
+            why = f"exact propensities of a ranker by scores are limited to {MOST} candidates, and it ranks {info.C}"
+        else:
+            return ""
+        return f"log '{info.name}' gets no PBM-IPS, UBM-IPS and IIPS: {why}. A uniformly random log has no such limit."
+
+    @cached_property
+    def _logger(self) -> Logger:
+        by_position, after_clicks = self._fits
+        attraction = after_clicks.attraction * after_clicks.scale
+        nothing = np.zeros((2, 0, self.log.info.L))
+        return known_of(self.log.items, self.log.info.items).logger._replace(
+            examination=by_position.model.weights[:, 0].copy(),
+            after=after_clicks.model.weights,
+            attraction=attraction,
+            exposure=nothing,
+            clip=self.clip,
+        )
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """What run.json tells of the fits: under "click_models" what `clickfacts.summary` tells, nothing without any.
+
+        `records` of it is `rounds`, the rounds before the replay, so are all its shares.
+        """
+        if not self.rounds:
+            return {}
+        return {"click_models": summary(self.log.info, self._counts, list(self._fits))}

@@ -1,0 +1,126 @@
+"""What protocol and policies require of a log: what is missing is a ConfigError before the first round."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lersbench.bench import scenario
+from lersbench.errors import ConfigError
+from lersbench.log import Log, LogInfo
+from lersbench.policy import Spec
+
+FIX = {
+    "weights": "set [replay] fit to the number of rounds, from the first on, that a click model is fitted on",
+    "context": "choose a log with a context",
+    "features": "set [replay] interactions = [U, I] to build them from U values of the context and I of the item",
+}
+
+
+def check(chosen: scenario.Scenario, log: Log, case: scenario.Case, spec: Spec, entries: list[scenario.Entry]) -> None:
+    """Raise ConfigError where the protocol or a policy asks for what the log does not have; the first such thing."""
+    for wrong in (_feedback, _fit, _lists, _rejection, _interactions):
+        for told in wrong(chosen.replay, log.info, case):
+            raise ConfigError(f"{chosen.name}: {told}")
+    if case.slate > spec.n_candidates:
+        raise ConfigError(
+            f"{chosen.name}: slate = {case.slate}, but only {spec.n_candidates} candidates are on offer in a round."
+        )
+    for told in _policies(chosen.replay, log.info, spec, entries):
+        raise ConfigError(f"{chosen.name}: {told}")
+
+
+def _logged(info: LogInfo) -> bool:
+    return {"slate", "clicks"} <= set(info.columns)
+
+
+def _feedback(told: scenario.Replay, info: LogInfo, case: scenario.Case) -> Iterator[str]:
+    asked = f"feedback = '{case.feedback}'"
+    if case.feedback in ("bandit", "full") and "rewards" not in info.columns:
+        yield (
+            f"{asked} needs the reward of every candidate, but log '{info.name}' has no 'rewards' column; use "
+            "feedback = 'logged' or 'replay'."
+        )
+    if case.feedback == "simulated" and not (info.click_model and "attraction" in info.columns):
+        yield (
+            f"{asked} draws the clicks of a world whose click model is known, but log '{info.name}' is not of one (no "
+            "click_model and attraction); use feedback = 'logged'."
+        )
+    if case.feedback in ("logged", "replay") and not _logged(info):
+        yield (
+            f"{asked} needs what was shown, but log '{info.name}' has no 'slate' and 'clicks' columns; use feedback = "
+            "'bandit'."
+        )
+    if told.replicates == "shuffle" and info.order == "time":
+        yield (
+            f"the order of log '{info.name}' is time, so it cannot be shuffled; set replicates = 'subsample' (each "
+            "seed keeps half of the rounds) or 'none'."
+        )
+
+
+def _fit(told: scenario.Replay, info: LogInfo, case: scenario.Case) -> Iterator[str]:
+    if told.fit and not _logged(info) and told.scale == "none":
+        yield (
+            f"fit = {told.fit} rounds for a click model, but log '{info.name}' has no 'slate' and 'clicks' columns; "
+            "leave 'fit' out."
+        )
+    if told.fit >= info.rounds:
+        yield (
+            f"fit = {told.fit}, but log '{info.name}' has only {info.rounds} rounds; fit the click model on a part of "
+            "them, such as a tenth."
+        )
+
+
+def _lists(told: scenario.Replay, info: LogInfo, case: scenario.Case) -> Iterator[str]:
+    if case.feedback in ("logged", "simulated") and info.L == 1:
+        yield (
+            f"the lists of log '{info.name}' hold one item each. Under feedback = '{case.feedback}' the logged items "
+            "are the candidates, so every policy would show that item and all would come to one value. Fix: give the "
+            "log all items that were on offer (import impressions --candidates all) with the propensity of what was "
+            "shown, and use feedback = 'replay'."
+        )
+
+
+def _rejection(told: scenario.Replay, info: LogInfo, case: scenario.Case) -> Iterator[str]:
+    if case.feedback != "replay":
+        return
+    if case.slate != info.L:
+        yield f"rejection replay compares whole slates: set slate = {info.L}, the length in the log."
+    if told.allow_biased:
+        return
+    if "propensities" not in info.columns:
+        yield (
+            f"log '{info.name}' holds no propensities, so nothing shows that it is uniformly random. Add them (1 / "
+            "candidates each), or set allow_biased = true."
+        )
+    if info.propensities != "uniform":
+        yield (
+            f"rejection replay is unbiased only on a uniformly random log, but the propensities of '{info.name}' are "
+            f"'{info.propensities}'. Set allow_biased = true to see the biased value all the same."
+        )
+
+
+def _interactions(told: scenario.Replay, info: LogInfo, case: scenario.Case) -> Iterator[str]:
+    if told.interactions is None:
+        return
+    if info.m:
+        yield f"log '{info.name}' brings joint features; leave 'interactions' out."
+    if told.interactions[0] > info.d or told.interactions[1] > info.p:
+        yield (
+            f"interactions = {list(told.interactions)}, but the context has {info.d} values and an item {info.p} "
+            "static features."
+        )
+
+
+def _policies(told: scenario.Replay, info: LogInfo, spec: Spec, entries: list[scenario.Entry]) -> Iterator[str]:
+    """What users and items have done before, "history" and "past", is looked up elsewhere: where a log lacks it,
+    reading it says so."""
+    lacking = {"context": spec.d == 0, "features": spec.m == 0, "weights": not (told.fit > 0 and _logged(info))}
+    for entry in entries:
+        if told.scale != "none" and {"past", "context"} <= set(entry.policy.needs):
+            yield (
+                f"policy '{entry.label}' starts from contexts of the past, which scale = '{told.scale}' does not "
+                "reach; set warm = 0, or leave 'scale' out."
+            )
+        for need in entry.policy.needs:
+            if lacking.get(need):
+                yield f"policy '{entry.label}' needs {need}, which log '{info.name}' lacks: {FIX[need]}."

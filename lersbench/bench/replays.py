@@ -1,0 +1,298 @@
+"""From a scenario to results on disk: play every contender that is not there yet, then put the run together."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numba
+import numpy as np
+import pandas as pd
+
+from lersbench import bounds
+from lersbench.bench import demands, executors, inputs, scenario, store
+from lersbench.bench.click_fits import Fitted
+from lersbench.bench.runs import assemble, files_read, remove_unfinished
+from lersbench.bench.session import Clock, Failure, Job, Session, spec_of, tell
+from lersbench.datasets import build, size_of
+from lersbench.datasets.transactions import describe
+from lersbench.errors import ConfigError, RunError
+from lersbench.log import Log, scales
+from lersbench.log.history import NEEDS, arrays_for
+from lersbench.policy import KernelPolicy
+from lersbench.system import leftovers
+from lersbench.system.progress import Bar, Tell, silent
+from lersbench.system.workers import Pool
+
+SLOW = 1000
+"""What a round of a policy that is not compiled counts in the progress bar; one that is counts 1."""
+
+
+@dataclass
+class Run:
+    """What `bench` hands on."""
+
+    folder: Path
+    played: int
+    reused: int
+    seconds: dict[str, float]
+    failures: str  # what failed, in words; "" where nothing did
+
+
+def bench(
+    chosen: scenario.Scenario,
+    results: Path,
+    threads: int | None = None,
+    fresh: bool = False,
+    say: Callable[[str], None] = print,
+    halfway: Callable[[Path], None] = lambda run: None,
+    progress: Tell = silent,
+    timeout: float | None = None,
+) -> Run:
+    """Replay all contenders of a scenario and write `results/<scenario>/<run-id>/`.
+
+    Compiled policies come first, being fast; where some were played and others follow, `halfway` is given a run of
+    the compiled ones, which lasts until the whole one is there. `progress` is told the share that is done.
+
+    Contenders whose result is in `results` already are not played again, unless `fresh`. Where some fail the
+    run is made of the others; one that takes longer than `timeout` seconds has failed. Raises ConfigError or DataError
+    before anything is played, and RunError when all failed.
+    """
+    clock, at_once = Clock(), threads or os.cpu_count() or 1
+    if chosen.left_out:
+        say(
+            f"Warning: PyTorch is not installed, so these are not played: {', '.join(chosen.left_out)}. "
+            "Fix: pip install 'lersbench[neural]'"
+        )
+    folder = results / chosen.name
+    foreseen = [_foreseen(data) for _, data in scenario.variants(chosen)]
+    _check_size(chosen, [size for size in foreseen if size], at_once, folder, say if all(foreseen) else None)
+    kept = store.Store(folder)
+    entries = scenario.entries(chosen)
+    core = inputs.engine()  # as it was loaded: the data may take minutes
+    drawn = {entry.label: inputs.inputs_of(entry.policy) for entry in entries}
+    logs: dict[str, Log] = {}
+    jobs: list[Job] = []
+    with clock("data"):
+        for label, data in scenario.variants(chosen):
+            logs[label] = _log(data)
+            if "published" in logs[label].info.provenance:
+                say(describe(logs[label]))
+    if not all(foreseen):
+        _check_size(chosen, [_size(log) for log in logs.values()], at_once, folder, say)
+    try:
+        kept.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"The folder of the results, {folder}, cannot be made ({error.strerror}).") from error
+    for used in (folder, kept.folder):
+        leftovers.sweep(used)
+    cases = scenario.cases(chosen)
+    with clock("verify"):
+        _know(list(logs.values()), say)
+    past = {label: _past(log, entries) for label, log in logs.items()}
+    for case in cases:
+        demands.check(chosen, logs[case.log], case, spec_of(chosen, logs[case.log], case), entries)
+        jobs += _jobs(chosen, case, logs[case.log], entries, core, past[case.log], drawn)
+    missing = [job for job in jobs if fresh or not kept.has(job.key)]
+    _tell_changed(missing, files_read(folder), say)
+    say(f"{chosen.name}: {len(jobs)} contenders, {len(jobs) - len(missing)} of them already in {folder}")
+    with clock("fit"):
+        asked = chosen.replay
+        fitted = {label: Fitted(log, asked.fit, asked.clip, asked.scale) for label, log in logs.items()}
+        for limit in dict.fromkeys(fitted[case.log].limit for case in cases if case.feedback == "logged"):
+            if limit:
+                say(f"Note: {limit}")
+        known = {label: found.known for label, found in fitted.items()}
+    if missing:
+        for log in logs.values():
+            if warned := _scale_warning(chosen, log, entries):
+                say(warned)
+    failures: list[Failure] = []
+
+    def play(wanted: list[Job]) -> None:
+        for case in cases:
+            own = [job for job in wanted if job.case == case]
+            if own:
+                session = Session(chosen, logs[case.log], case, known[case.log], at_once, bar, clock)
+                session.timeout = timeout
+                together = [job for job in own if not executors.wanted(job.entry.policy)]
+                if together:
+                    failures.extend(session.play(together, kept))
+                if len(own) > len(together):
+                    others = [job for job in own if executors.wanted(job.entry.policy)]
+                    failures.extend(executors.play(session, others, kept, pool))
+
+    def put_together(wanted: list[Job]) -> Path:
+        failed = [failure.job for failure in failures]
+        lacking = {"unfinished": _without(jobs, [*wanted, *failed]), "failed": failed}
+        new = {job.key for job in missing} & {job.key for job in wanted}
+        told_of = {case.label: (logs[case.log], fitted[case.log].facts) for case in cases}
+        return assemble(chosen, folder, wanted, kept, told_of, clock.seconds, new, at_once, lacking)
+
+    later = [job for job in missing if not isinstance(job.entry.policy, KernelPolicy)]
+    weights = {job: SLOW if job in later else 1 for job in missing}
+    total = sum((logs[job.case.log].info.rounds - chosen.replay.fit) * weight for job, weight in weights.items())
+    form = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}" if later else None
+    with (
+        Bar(progress, total=total, unit=" rounds", unit_scale=True, leave=False, bar_format=form) as bar,
+        Pool(at_once, timeout) as pool,
+    ):
+        play([job for job in missing if job not in later])
+        sooner = _without(jobs, [*later, *(failure.job for failure in failures)])
+        if later and sooner and len(later) < len(missing):  # else there is nothing new to show
+            halfway(put_together(sooner))
+        bar.weight = SLOW
+        play(later)
+    told = f"{len(failures)} of {len(jobs)} contenders failed.\n{tell(failures)}" if failures else ""
+    done = _without(jobs, [failure.job for failure in failures])
+    if not done:
+        raise RunError(told)
+    with clock("write"):
+        run = put_together(done)
+        remove_unfinished(folder, run)
+    new = {job.key for job in missing} & {job.key for job in done}
+    return Run(run, len(new), len(done) - len(new), dict(clock.seconds), told)
+
+
+def _know(logs: list[Log], say: Callable[[str], None]) -> None:
+    """Read the logs that carry no checksums once, whole, to know what they hold; the others say it in log.json."""
+    for log in logs:
+        start = time.perf_counter()
+        if log.identity and not log.info.sums:
+            told = f"log '{log.info.name}' carries no checksums, so it was read once more, to know what it holds"
+            say(f"{told} ({time.perf_counter() - start:.1f} s); importing it again with this version spares that")
+
+
+def _tell_changed(missing: list[Job], before: dict[str, dict[str, str]], say: Callable[[str], None]) -> None:
+    """Say which contenders are played anew since a file they read is another than in the last run."""
+    for label, read in {job.entry.label: job.basis[-1] for job in missing}.items():
+        for name in inputs.changed_files(before.get(label, {}), read):
+            say(f"{label} is played anew: {name}, which it reads, has changed since the last run")
+
+
+def _foreseen(data: scenario.Data) -> bounds.Size | None:
+    """The size of a log that is not built yet, where it is known before; or of one that is there."""
+    if data.log is not None:
+        return _size(Log(data.log))
+    assert data.dataset is not None
+    return size_of(data.dataset, data.model_extra or {})
+
+
+def _size(log: Log) -> bounds.Size:
+    return bounds.Size(log.info.rounds, log.info.C, log.info.items, log.info.d + log.info.m, 0.0)
+
+
+def _check_size(
+    chosen: scenario.Scenario, sizes: list[bounds.Size], at_once: int, folder: Path, say: Callable[[str], None] | None
+) -> None:
+    """Tell what the run will take, and raise ConfigError where that is more than it may."""
+    if not sizes:
+        return
+    entries, told = scenario.entries(chosen), chosen.replay
+    kinds: Counter[str] = Counter()
+    for case in scenario.cases(chosen):
+        for entry in entries:
+            if case.feedback in entry.feedback:
+                compiled = isinstance(entry.policy, KernelPolicy)
+                kind = "torch" if entry.policy.apart else "compiled" if compiled else "python"
+                kinds[kind] += scenario.seeds_of(chosen, entry)
+    found = bounds.estimate(sizes, kinds, told.checkpoints, at_once, told.replicates == "shuffle")
+    if say:
+        say(f"{chosen.name}: {found}")
+    bounds.check(chosen.name, found, folder, chosen.large)
+
+
+def _without(jobs: list[Job], some: list[Job]) -> list[Job]:
+    left_out = set(some)
+    return [job for job in jobs if job not in left_out]
+
+
+def verify(chosen: scenario.Scenario, run: Path, say: Callable[[str], None]) -> None:
+    """Compare a run with the results its scenario expects. Raises RunError naming each that is off."""
+    if not chosen.expected:
+        return
+    summary = pd.read_parquet(run / "summary.parquet")
+    wrong = []
+    for told in chosen.expected:
+        rows = summary[
+            (summary.policy == told.policy) & (summary.metric == told.metric) & (summary.variant == told.variant)
+        ]
+        came = float(rows.value.mean())  # NaN where there is no such row
+        if not abs(came - told.value) <= told.tolerance:
+            wrong.append(f"  {told.policy}, {told.metric}: {came:.6g}, expected {told.value} +- {told.tolerance}")
+    if wrong:
+        raise RunError(f"{chosen.name} does not come to the results it must come to:\n" + "\n".join(wrong))
+    say(f"all {len(chosen.expected)} expected results met")
+
+
+def _log(data: scenario.Data) -> Log:
+    if data.log is not None:
+        return Log(data.log)
+    assert data.dataset is not None
+    return build(data.dataset, **(data.model_extra or {}))
+
+
+def _past(log: Log, entries: list[scenario.Entry]) -> dict[str, str]:
+    """For each of NEEDS that a policy has, a name for the past of users and items it learns from, which is no part of
+    the log's digest. Raises ConfigError where the log lacks it."""
+    found = {}
+    for need in NEEDS:
+        if any(need in entry.policy.needs for entry in entries):
+            total = hashlib.sha256()
+            for name, values in arrays_for((need,), log.user_table(), log.item_table()).items():
+                total.update(name.encode() + str(values.shape).encode() + values.tobytes())
+            found[need] = total.hexdigest()
+    return found
+
+
+def _scale_warning(chosen: scenario.Scenario, log: Log, entries: list[scenario.Entry]) -> str:
+    """What is to be said of the scale of a log's columns; "" for nothing, or where no policy reads them as they are."""
+    if chosen.replay.scale != "none" or not any({"context", "features"} & set(e.policy.needs) for e in entries):
+        return ""
+    return scales.warning(log, log.items if chosen.replay.interactions else log.items[:0])
+
+
+def _jobs(
+    chosen: scenario.Scenario,
+    case: scenario.Case,
+    log: Log,
+    entries: list[scenario.Entry],
+    core: str,
+    past: dict[str, str],
+    drawn: dict[str, inputs.Inputs],
+) -> list[Job]:
+    """Every contender of one case, with the key of all its result depends on; `past` as of `_past`."""
+    told = chosen.replay.model_dump()
+    for irrelevant in ("seeds", "neural_seeds", "feedback", "slate"):
+        told.pop(irrelevant)
+    common = [
+        core,
+        chosen.name,
+        chosen.seed,
+        log.identity,
+        case.log,
+        case.feedback,
+        case.slate,
+        told,
+        np.__version__,
+        numba.__version__,
+    ]
+    found = []
+    for entry in entries:
+        if case.feedback not in entry.feedback:
+            continue
+        own = [*drawn[entry.label], type(entry.policy).__qualname__, entry.params]
+        own += [past[need] for need in NEEDS if need in entry.policy.needs]
+        if entry.policy.apart:
+            from lersbench.neural.adapter import in_words as torch_in_words
+
+            own.append(torch_in_words())
+        for seed in range(scenario.seeds_of(chosen, entry)):
+            basis = inputs.basis(log, core, drawn[entry.label])
+            found.append(Job(store.digest([common, own, seed]), case.label, entry, case, seed, basis))
+    return found

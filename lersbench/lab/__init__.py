@@ -1,0 +1,1 @@
+"""Experiments on context models, trained off line."""

@@ -1,0 +1,380 @@
+"""From an experiment's file to results on disk: run every work that is not there yet, then put the run together.
+
+`results/<name>/contenders/<key>.parquet` is the table of one work with one seed, written once under a temporary name
+and renamed; a second run, and one that goes on after an interruption, does only what is missing.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import os
+import platform
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lersbench.bench import store
+from lersbench.datasets import sentence_package, stamp
+from lersbench.datasets.purchases import sequences
+from lersbench.errors import ConfigError, DataError, LersbenchError, RunError
+from lersbench.kernels.jit import cache_root
+from lersbench.lab import projections
+from lersbench.lab import scenario as lab_scenario
+from lersbench.lab.rules import RULES, linear_rules, with_orders
+from lersbench.lab.works import WORKS, states_of
+from lersbench.results import last_run
+from lersbench.sources import closure
+from lersbench.system import leftovers
+from lersbench.system.progress import Bar, Tell, silent
+from lersbench.system.workers import Pool, Step, Task
+
+PACKAGES = ("lersbench", "numpy", "pandas", "torch", "scikit-learn", "umap-learn")
+
+DIGESTS = 2  # how `data_of` makes the digest of its arrays: with their types and shapes
+
+TRAINED = ("streamer", "basket", "code")  # works whose tables are curves over epochs
+
+
+@dataclass(frozen=True)
+class Job:
+    """A work with one seed; `before` are the jobs whose tables it is given."""
+
+    work: str
+    label: str
+    params: dict[str, Any]
+    seed: int
+    before: tuple[Job, ...] = ()
+
+    @property
+    def depth(self) -> int:
+        return 1 + max((job.depth for job in self.before), default=-1)
+
+    def key(self, root: str) -> str:
+        """The name of its file: what its result depends on. `root` is what all works do; the label is no part."""
+        before = [job.key(root) for job in self.before]
+        return store.digest([root, self.work, self.params, self.seed, before, *self._package()])
+
+    def _package(self) -> list[str]:
+        """The package that draws a picture, if one does, and its version."""
+        module = projections.MODULES.get(self.params["method"]) if self.work == "picture" else None
+        return [f"{projections.PACKAGES[module]} {_version(projections.PACKAGES[module])}"] if module else []
+
+
+@dataclass
+class Run:
+    """What `bench` hands on."""
+
+    folder: Path
+    played: int
+    reused: int
+    seconds: dict[str, float]
+    failures: str  # what failed, in words; "" where nothing did
+
+
+def bench(
+    chosen: lab_scenario.Experiment,
+    results: Path,
+    threads: int | None = None,
+    fresh: bool = False,
+    say: Callable[[str], None] = print,
+    progress: Tell = silent,
+) -> Run:
+    """Run all works of an experiment and write `results/<name>/<run-id>/`: curves, points where drawn, run.json.
+
+    Works whose result is in `results` already are not run again, unless `fresh`. Where some fail the run is made of
+    the others. `progress` is told the share that is done. Raises ConfigError or DataError before anything is trained,
+    and RunError when all failed.
+    """
+    seconds, start = {}, time.perf_counter()
+    _needs_torch(chosen)
+    folder, about = data_of(chosen.data)
+    seconds["data"] = time.perf_counter() - start
+    say(f"{chosen.name}: {about['customers']:,} customers of {about['name']} with {sequences.LEAST} orders or more")
+    kept = store.Store(results / chosen.name)
+    try:
+        kept.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"The folder of the results, {results}, cannot be made ({error.strerror}).") from error
+    for used in (kept.folder, kept.folder.parent):
+        leftovers.sweep(used)
+    notes = [why for method in _methods(chosen) if (why := projections.missing(method))]
+    for why in notes:
+        say(f"Warning: a picture cannot be drawn. {why}")
+    jobs, root = plan(chosen), _root(about["digest"])
+    distinct = list({job.key(root): job for job in jobs}.values())  # two settings may come to the same
+    missing = [job for job in distinct if fresh or not kept.has(job.key(root))]
+    reused = len(distinct) - len(missing)
+    say(f"{chosen.name}: {len(distinct)} training runs and pictures, {reused} of them already there")
+    start = time.perf_counter()
+    failed = dict(_perform_all(missing, root, folder, kept, threads or os.cpu_count() or 1, progress))
+    seconds["work"] = time.perf_counter() - start
+    done = [job for job in jobs if kept.has(job.key(root)) and job.key(root) not in failed]
+    if not any(job.work in TRAINED for job in done):
+        raise RunError(_told(failed, distinct, root))
+    notes += [f"UNFINISHED: {job.work} {job.label}, seed {job.seed}, failed" for job in jobs if job.key(root) in failed]
+    run = _assemble(chosen, results / chosen.name, done, root, kept, folder, about, seconds, notes, bool(missing))
+    return Run(run, len(missing) - len(failed), reused, seconds, _told(failed, distinct, root))
+
+
+def _root(data: str) -> str:
+    """A name for what every work depends on: data of this digest, sources, and the libraries that compute."""
+    from lersbench.neural.adapter import in_words as torch_in_words
+
+    sources = store.file_digest(closure("lersbench.lab.works"))
+    return store.digest([data, sources, torch_in_words(), f"numpy {np.__version__}"])
+
+
+def plan(chosen: lab_scenario.Experiment) -> list[Job]:
+    """All jobs of an experiment, each after those it needs."""
+    settings, seeds = lab_scenario.settings(chosen), range(chosen.training.seeds)
+    shared = {key: value for key, value in chosen.training.model_dump().items() if key != "seeds" and value is not None}
+    if chosen.experiment == "codes":
+        return _plan_codes(chosen, settings, shared)
+    longest = 1 + max(setting.params["length"] for setting in settings)
+    found = []
+    for setting in settings:
+        params = {key: value for key, value in setting.params.items() if value is not None}
+        task, customers = params.pop("task", "streamer"), params.pop("customers", "own")
+        least = longest if customers == "same" else params["length"] + 1
+        found += [Job(task, setting.label, {**shared, **params, "least": least}, seed) for seed in seeds]
+    return found
+
+
+def _plan_codes(
+    chosen: lab_scenario.Experiment, settings: Sequence[lab_scenario.Setting], shared: dict[str, Any]
+) -> list[Job]:
+    context = Job("context", "context", chosen.context.model_dump(), 0)
+    found, drawn = [context], [context]
+    for setting in settings:
+        params = {key: value for key, value in setting.params.items() if key != "picture"}
+        told = {**shared, **params}
+        found += [Job("code", setting.label, told, seed, (context,)) for seed in range(chosen.training.seeds)]
+        if setting.params["picture"]:
+            drawn.append(Job("codes", setting.label, told, 0, (context,)))
+    methods = [method for method in _methods(chosen) if not projections.missing(method)]
+    pictures = [
+        Job("picture", job.label, {"method": method, "customers": chosen.pictures.customers}, 0, (job,))
+        for job in drawn
+        for method in methods
+    ]
+    return [*found, *drawn[1:], *pictures]
+
+
+def _methods(chosen: lab_scenario.Experiment) -> list[str]:
+    return list(dict.fromkeys(chosen.pictures.methods)) if chosen.experiment == "codes" else []
+
+
+def _needs_torch(chosen: lab_scenario.Experiment) -> None:
+    try:
+        version("torch")
+    except PackageNotFoundError as error:
+        raise ConfigError(
+            f"{chosen.name} trains networks, which needs torch: pip install 'lersbench[neural]'"
+        ) from error
+
+
+# Data -----------------------------------------------------------------------------------------------------------------
+def data_of(data: lab_scenario.Data) -> tuple[Path, dict[str, Any]]:
+    """The folder with the arrays of the customers' sequences, made now or before, and what is known of them."""
+    options = sequences.known_options(data.dataset, data.options)
+    files = [Path(options["text_path"]).expanduser()] if options["text_path"] else []
+    stamps = [stamp(p) for top in files for p in sorted(top.rglob("*")) if p.is_file()]
+    sources = store.file_digest(closure("lersbench.datasets.purchases.sequences"))
+    key = store.digest([DIGESTS, options, stamps, sources, *sentence_package(options)])
+    folder = cache_root() / "sequences" / f"{data.dataset}-{key}"
+    if not (folder / "about.json").is_file():
+        leftovers.sweep(folder.parent)
+        made = sequences.read(data.dataset, options)
+        with store.replacing(folder) as temporary:
+            temporary.mkdir(parents=True)
+            for name, values in made.arrays.items():
+                np.save(temporary / f"{name}.npy", values)
+            about = {**made.about, "digest": _digest(made.arrays)}
+            (temporary / "about.json").write_text(json.dumps(about, default=str), encoding="utf-8")
+    return folder, json.loads((folder / "about.json").read_text(encoding="utf-8"))
+
+
+def arrays_in(folder: Path) -> dict[str, np.ndarray]:
+    """The arrays that `data_of` has kept. Raises a DataError where they are not those of their digest."""
+    try:
+        found = {path.stem: np.load(path) for path in sorted(folder.glob("*.npy"))}
+        promised = json.loads((folder / "about.json").read_text(encoding="utf-8"))["digest"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{folder} is damaged ({error}). Fix: delete it and run again") from error
+    if _digest(found) != promised:
+        raise DataError(f"{folder} is damaged: its arrays are not those of about.json. Fix: delete it and run again")
+    return found
+
+
+def _digest(arrays: dict[str, np.ndarray]) -> str:
+    total = hashlib.sha256()
+    for name, values in sorted(arrays.items()):
+        total.update(f"{name} {values.dtype.str} {values.shape}".encode() + values.tobytes())
+    return total.hexdigest()
+
+
+# Work -----------------------------------------------------------------------------------------------------------------
+def _perform_all(
+    jobs: Sequence[Job], root: str, data: Path, kept: store.Store, at_once: int, progress: Tell
+) -> Iterator[tuple[str, str]]:
+    """Run the jobs side by side in processes, those that others build on first; key and error of each failure."""
+    failed: dict[str, str] = {}
+    with Bar(progress, total=len(jobs), unit=" works", leave=False) as bar, Pool(at_once) as pool:
+        for depth in sorted({job.depth for job in jobs}):
+            wave = [job for job in jobs if job.depth == depth]
+            ready = [job for job in wave if not any(before.key(root) in failed for before in job.before)]
+            failed |= {job.key(root): "what it builds on failed" for job in wave if job not in ready}
+            tasks = {job.key(root): Task(_perform, (job, root, data, kept)) for job in ready}
+            for key, error in pool.outcomes(tasks):
+                bar.update()
+                if error:
+                    failed[key] = error
+            bar.update(len(wave) - len(ready))
+    yield from failed.items()
+
+
+def _perform(job: Job, root: str, data: Path, kept: store.Store, step: Step) -> str:
+    """Run one job on one core and keep its table; what went wrong ("": nothing)."""
+    from lersbench.neural.adapter import cores_for
+
+    start = time.perf_counter()
+    try:
+        with cores_for(0):
+            curve = WORKS[job.work](
+                arrays_in(data), [kept.get(before.key(root)) for before in job.before], job.seed, **job.params
+            )
+        curve.about |= {"work": job.work, "params": job.params, "seed": job.seed}
+        curve.about["seconds"] = round(time.perf_counter() - start, 3)
+        kept.put(job.key(root), curve)
+    except LersbenchError as error:
+        return str(error)
+    except Exception:  # the message says where
+        return traceback.format_exc(limit=-3)
+    return ""
+
+
+def _told(failed: dict[str, str], jobs: Sequence[Job], root: str) -> str:
+    if not failed:
+        return ""
+    rows = [
+        f"  {job.work} {job.label}, seed {job.seed}: {failed[job.key(root)]}" for job in jobs if job.key(root) in failed
+    ]
+    return "\n".join([f"{len(failed)} of {len(jobs)} training runs and pictures failed.", *dict.fromkeys(rows)])
+
+
+# The run --------------------------------------------------------------------------------------------------------------
+def _assemble(
+    chosen: lab_scenario.Experiment,
+    folder: Path,
+    jobs: Sequence[Job],
+    root: str,
+    kept: store.Store,
+    data: Path,
+    about: dict[str, Any],
+    seconds: dict[str, float],
+    notes: list[str],
+    new: bool,
+) -> Path:
+    """Put the tables together as one run; an earlier run where nothing has changed since."""
+    told = chosen.model_dump(mode="json")
+    name = store.digest([*sorted(job.key(root) for job in jobs), told, notes])[:8]
+    for same in sorted(folder.glob(f"*-{name}"), reverse=True):
+        if not new and (same / "run.json").is_file():
+            last_run.remember(same)
+            return same
+    run = folder / f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}-{name}"
+    tables = [(job, kept.get(job.key(root))) for job in jobs]
+    with store.replacing(run) as temporary:
+        temporary.mkdir(parents=True)
+        pd.concat(
+            [_tidy(job, curve) for job, curve in tables if job.work in ("streamer", "basket", "code")]
+        ).to_parquet(temporary / "curves.parquet", index=False)
+        if points := [_points(job, curve) for job, curve in tables if job.work == "picture"]:
+            pd.concat(points).to_parquet(temporary / "points.parquet", index=False)
+        facts = {
+            "experiment": told,
+            "settings": {setting.label: setting.params for setting in lab_scenario.settings(chosen)},
+            "data": about,
+            "rules": _rules(chosen, arrays_in(data), tables),
+            "seeds": list(range(chosen.training.seeds)),
+            "versions": {"python": platform.python_version(), **_versions()},
+            "machine": {"platform": platform.platform(), "cores": os.cpu_count(), "device": _device()},
+            "jobs": {job.key(root): [job.work, job.label, job.seed] for job in jobs},
+            "seconds": {key: round(value, 3) for key, value in seconds.items()},
+            "work_seconds": {job.key(root): curve.about["seconds"] for job, curve in tables},
+            "notes": notes,
+        }
+        facts["tables"] = {path.name: store.file_digest([path]) for path in sorted(temporary.glob("*.parquet"))}
+        (temporary / "run.json").write_text(json.dumps(facts, indent=1, default=str) + "\n", encoding="utf-8")
+    last_run.remember(run)
+    return run
+
+
+def _tidy(job: Job, curve: store.Curve) -> pd.DataFrame:
+    wide = pd.DataFrame(curve.values, columns=list(curve.metrics)).assign(epoch=curve.rounds)
+    tidy = wide.melt("epoch", var_name="metric", value_name="value")
+    return tidy.assign(label=job.label, work=job.work, seed=job.seed)
+
+
+def _points(job: Job, curve: store.Curve) -> pd.DataFrame:
+    wide = pd.DataFrame(curve.values, columns=list(curve.metrics)).assign(customer=curve.rounds)
+    return wide.astype({"streamer": "int64"}).assign(label=job.label, method=job.params["method"])
+
+
+def _rules(
+    chosen: lab_scenario.Experiment, data: dict[str, np.ndarray], tables: Sequence[tuple[Job, store.Curve]]
+) -> dict[str, Any]:
+    """What simple rules come to: by setting, and for codes the linear ones, and the explained shares of variance."""
+    if chosen.experiment != "codes":
+        rules = _rules_of(data, [job for job, _ in tables], chosen.training.split)
+        return {"customers": {job.label: _customers(data, job) for job, _ in tables}, "by_setting": rules}
+    states = {job.label: states_of(curve) for job, curve in tables if job.work in ("context", "codes")}
+    context = states["context"]
+    sizes = sorted({0, *(job.params["size"] for job, _ in tables if job.work == "code")})
+    return {
+        "width": context.shape[1],
+        "linear_error": linear_rules(context, sizes, chosen.training.split, chosen.training.seeds),
+        "explained": {label: projections.explained(x).tolist() for label, x in states.items()},
+    }
+
+
+def _rules_of(data: dict[str, np.ndarray], jobs: Sequence[Job], split: float) -> dict[str, dict[str, float]]:
+    """What the simple rules come to on the customers that a setting's encoders are tested on; mean over seeds."""
+    found: dict[str, list[dict[str, float]]] = {}
+    for job in jobs:
+        values = RULES[job.work](data, job.params["length"], job.params["least"], split, job.seed)
+        found.setdefault(job.label, []).append(values)
+    return {
+        label: {rule: float(np.mean([values[rule] for values in seeds])) for rule in seeds[0]}
+        for label, seeds in found.items()
+    }
+
+
+def _customers(data: dict[str, np.ndarray], job: Job) -> int:
+    return len(with_orders(data, job.params["least"])["orders"])
+
+
+def _versions() -> dict[str, str]:
+    return {name: _version(name) for name in PACKAGES}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _device() -> str:
+    from lersbench.neural.adapter import device
+
+    return str(device())

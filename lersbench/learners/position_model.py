@@ -1,0 +1,40 @@
+"""What bandits in the position-based model share: the weights of the positions, and who stands where.
+
+P(click at position k on item i) = examination_k theta_i, with the examinations known.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lersbench.kernels.jit import inlined, kernel
+
+
+def columns(examination: np.ndarray, positions: int) -> np.ndarray:
+    """The weights (K + 1,) of the columns a reward is counted in: the K positions, and 1 for whatever is revealed.
+
+    `examination` (L,), L >= K, in [0, 1].
+    """
+    return np.append(examination[:positions], 1.0)
+
+
+@inlined
+def column(k: int, revealed: int, positions: int) -> int:
+    """The column for the reward at place `k` of `revealed` (shown or not).
+
+    More rewards than positions means that every candidate's was revealed, whatever was shown: no position had a part
+    in it, and all belong to the last column.
+    """
+    return k if revealed == positions else positions
+
+
+def by_examination(examination: np.ndarray, positions: int) -> np.ndarray:
+    """The K positions (int64), the most examined first, equal ones from the top down."""
+    return np.argsort(-examination[:positions], kind="stable").astype(np.int64)
+
+
+@kernel
+def place(ranked: np.ndarray, order: np.ndarray, slate: np.ndarray) -> None:
+    """Fill `slate` (K,): the best of `ranked` (K, best first) at the first position of `order`, and so on down."""
+    for j in range(slate.shape[0]):
+        slate[order[j]] = ranked[j]

@@ -1,0 +1,48 @@
+"""The log: rounds on disk, streamed in chunks that are bounded in bytes and checked on the way.
+
+A log is a folder. `rounds.parquet` (or `rounds/part-*.parquet`, in the order of their names) holds one row a
+round, `items.parquet` one row an item, the optional `users.parquet` one row a user, and `log.json` the sizes,
+the provenance and the licence. rounds.parquet carries a checksum of each block and column, log.json the sha256 of all
+of them, of the tables, and of itself (`seal`): reading compares what it reads. A log without them, as other tools
+write, may leave `sums`, `seal` and `files` out. List columns have one fixed width in every row. Without a column
+`candidates` all items are on offer, in the order of their numbers: number them by nothing that knows the rewards.
+`published_rank` of items.parquet, where there is one, orders equal scores in the published hit ratios, and nothing
+else. `write` makes a log, `Log.read` streams it, `validate` looks at all of it and tells everything that is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from lersbench.errors import ConfigError, DataError
+from lersbench.log.checks import Problem, Report
+from lersbench.log.chunk import Chunk
+from lersbench.log.reader import Log
+from lersbench.log.schema import SCHEMA, LogInfo
+from lersbench.log.writer import write
+
+__all__ = ["SCHEMA", "Log", "LogInfo", "Problem", "Report", "read_all", "validate", "write"]
+
+
+def read_all(log: Log, limit_bytes: int, columns: Collection[str] | None = None) -> Chunk:
+    """The whole log as one chunk, for whoever needs the rounds in another order; `columns` as in `Log.read`.
+
+    Raises a ConfigError where that takes more than `limit_bytes`, and a DataError as `Log.read` does.
+    """
+    needed = log.info.rounds * log.row_bytes(columns)
+    if needed > limit_bytes:
+        told = f"{log.path}: holding the whole log takes {needed:,} bytes, but {limit_bytes:,} are allowed"
+        raise ConfigError(f'{told}. Raise the limit, or use replicates = "subsample" or "none", which stream the log')
+    (chunk,) = log.read(chunk_bytes=needed, columns=columns)
+    return chunk
+
+
+def validate(path: str | Path) -> Report:
+    """Read all of a log once and tell everything that is wrong with it; nothing is raised for broken data."""
+    report = Report(str(path))
+    try:
+        Log(path).inspect(report)
+    except DataError as error:
+        report.broken(error)
+    return report

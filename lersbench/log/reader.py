@@ -1,0 +1,453 @@
+"""Reading a log: streamed in chunks that are bounded in bytes, and checked on the way."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+from lersbench.errors import ConfigError, DataError
+from lersbench.log.checks import Checks, Report
+from lersbench.log.checksums import checksum
+from lersbench.log.chunk import Chunk
+from lersbench.log.schema import (
+    BATCH_BYTES,
+    CHECKSUMS,
+    COLUMNS,
+    RoundsDigest,
+    block_rows,
+    locate,
+    log_digest,
+    read_info,
+    seal_of_sums,
+)
+from lersbench.system import unpack
+from lersbench.system.exchange import recover
+
+LOCAL_BUFFER = 1 << 16  # bytes read ahead in each column: as fast as a memory map, without its resident pages
+REMOTE_BUFFER = 8 << 20  # a request to a store is dear
+
+
+class Log:
+    """A log on disk, opened by its folder: a path, or a URL with s3://, gs:// or file://.
+
+    Opening reads `log.json`, the items and the schema of the rounds; a DataError says what is wrong with them.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = str(path)
+        self._fs, self._root = locate(path)
+        if isinstance(self._fs, pafs.LocalFileSystem):
+            recover(Path(self._root))
+        self.info = read_info(self._fs, self._root)
+        self._compared = False
+        self._parts = self._find_parts()
+        self.items = self._item_features()
+
+    def __repr__(self) -> str:
+        i = self.info
+        return f"Log({self.path!r}: {i.rounds:,} rounds, {i.items:,} items, {i.users:,} users)"
+
+    def item_table(self) -> pd.DataFrame:
+        """The item table: `item`, `id`, and whatever else describes an item."""
+        return self._table("items.parquet").to_pandas()
+
+    def user_table(self) -> pd.DataFrame | None:
+        """The user table with all its columns, lists included, or None where the log has none."""
+        if self._fs.get_file_info(f"{self._root}/users.parquet").type == pafs.FileType.NotFound:
+            if "users.parquet" in self.info.files:
+                raise DataError(f"{self._root}/users.parquet: the file is missing. Fix: write the log again")
+            return None
+        table = self._table("users.parquet")
+        if table.num_rows != self.info.users:
+            told = f"{table.num_rows} rows, but log.json says {self.info.users} users"
+            raise DataError(f"{self._root}/users.parquet: {told}. Fix: one row a user")
+        return table.to_pandas()
+
+    def read(
+        self, chunk_bytes: int = 32 << 20, multiple: int = 1, columns: Collection[str] | None = None
+    ) -> Iterator[Chunk]:
+        """Stream the rounds in chunks of at most `chunk_bytes` decoded bytes, checking each before it is given out.
+
+        Every chunk but the last has a multiple of `multiple` rows (and at least that many, even where they
+        exceed `chunk_bytes`). `columns` names the columns to decode; the others come back in their empty form
+        (user -1, context (n, 0), the rest as where the log has none). Candidates are always decoded: a slate
+        and the features mean nothing without them. The arrays are the caller's own.
+
+        Every block is compared with its checksum as it is read, and the checksums with log.json. A log that has none
+        but a digest, as those of earlier versions, is compared with that first: one more pass.
+
+        Raises a DataError that tells all problems of the first chunk that has any.
+        """
+        self._compare_whole()
+        report = Report(self.path)
+        for chunk in self._stream(self._wanted(columns), chunk_bytes, multiple, report):
+            report.raise_if_any()
+            yield chunk
+
+    def inspect(self, report: Report) -> None:
+        """Read everything once and add whatever is wrong to `report`; a DataError where reading cannot go on."""
+        self.user_table()
+        digest = RoundsDigest(self.info.columns)
+        for _ in self._stream(list(self.info.columns), 4 * BATCH_BYTES, 1, report, digest):
+            pass
+        if report.ok and self.info.digest and log_digest(digest, self.item_table()) != self.info.digest:
+            report.add(f"{self._root}/log.json", "digest", _OTHER_DIGEST, "write the log again")
+
+    @cached_property
+    def identity(self) -> str:
+        """A name for all in the log that any result depends on: what reading compares the rounds and items with.
+
+        Of a log that carries its checksums this is a matter of log.json alone. Any other is read once, whole.
+        """
+        i = self.info
+        sizes = [i.rounds, i.items, i.users, i.d, i.m, i.p, i.C, i.L, i.order, i.propensities, i.click_model]
+        rounds = i.sums or self._whole_digest()
+        content = json.dumps([sizes, sorted(i.columns), self.sha256_of("items.parquet"), rounds], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()
+
+    def prepare(self) -> None:
+        """Compile what reading needs, or load it from disk: a third of a second that is not reading."""
+        checksum(np.zeros(1))
+        if "slate" in self.info.columns:
+            Checks(self.info, Report(self.path)).prepare()
+
+    def row_bytes(self, columns: Collection[str] | None = None) -> int:
+        """Decoded bytes of one round in a Chunk."""
+        wanted = [name for name in self._wanted(columns) if name != "time"]
+        return 8 + sum(8 * self._width(name) for name in wanted if name != "user")
+
+    def _compare_whole(self) -> None:
+        """Compare a log without checksums with its digest, if it has one; once."""
+        if self.info.digest and not self.info.sums and not self._compared:
+            self._whole_digest()
+
+    def _whole_digest(self) -> str:
+        """The digest of the rounds and items as they are; a DataError where log.json has another, or they are wrong."""
+        report, digest = Report(self.path), RoundsDigest(self.info.columns)
+        for _ in self._stream(list(self.info.columns), 4 * BATCH_BYTES, 1, report, digest):
+            report.raise_if_any()
+        found = log_digest(digest, self.item_table())
+        if self.info.digest and found != self.info.digest:
+            raise DataError(f"{self._root}/log.json: {_OTHER_DIGEST}. Fix: get or write the log again")
+        self._compared = True
+        return found
+
+    def sha256_of(self, name: str) -> str:
+        """sha256 of items.parquet or users.parquet, "" where there is none: of log.json, or else of the file."""
+        path = f"{self._root}/{name}"
+        if name in self.info.files or self._fs.get_file_info(path).type == pafs.FileType.NotFound:
+            return self.info.files.get(name, "")
+        with _damage_is_told(path), self._fs.open_input_stream(path) as stream:
+            return hashlib.sha256(stream.read()).hexdigest()
+
+    def _width(self, name: str) -> int:
+        width = COLUMNS[name].width
+        return 1 if width is None else width(self.info)
+
+    def _wanted(self, columns: Collection[str] | None) -> list[str]:
+        if columns is None:
+            return list(self.info.columns)
+        unknown = sorted(set(columns) - set(COLUMNS))
+        if unknown:
+            raise ConfigError(f"a log has no column {unknown[0]!r}; the columns are {', '.join(COLUMNS)}")
+        return [name for name in self.info.columns if name in columns or name == "candidates"]
+
+    def _find_parts(self) -> list[str]:
+        """The files of the rounds, their schemas and numbers of rows checked against log.json."""
+        single = f"{self._root}/rounds.parquet"
+        if self._fs.get_file_info(single).type != pafs.FileType.NotFound:
+            parts = [single]
+        else:
+            selector = pafs.FileSelector(f"{self._root}/rounds", allow_not_found=True)
+            found = (info.path for info in self._fs.get_file_info(selector) if info.path.endswith(".parquet"))
+            parts = sorted(found)
+        if not parts:
+            raise DataError(f"{single}: no such file. Fix: write the log again")
+        rows, sums = 0, []
+        for part in parts:
+            with self._parquet(part) as file:
+                self._check_schema(part, file.schema_arrow)
+                unpack.check_rounds(file.metadata, {name: self._width(name) for name in self.info.columns}, part)
+                rows += file.metadata.num_rows
+                sums.append(_sums_in(file))
+        if rows != self.info.rounds:
+            told = f"{rows} rows, but log.json says {self.info.rounds} rounds"
+            raise DataError(f"{parts[0]}: {told}. Fix: the file was cut or exchanged; write the log again")
+        if self.info.sums and seal_of_sums(sums) != self.info.sums:
+            raise DataError(f"{parts[0]}: {_DAMAGED.format('the rounds are not those that log.json was written with')}")
+        self._sums = dict(zip(parts, sums, strict=True))
+        return parts
+
+    def _check_schema(self, part: str, schema: pa.Schema) -> None:
+        info = self.info
+        for name in info.columns:
+            if schema.get_field_index(name) < 0:
+                raise DataError(
+                    f"{part}: the column {name} is missing or there twice. Fix: log.json promises it; add it"
+                )
+            column, kind = COLUMNS[name], schema.field(name).type
+            if column.width is not None:
+                if not (pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)):
+                    raise DataError(f"{part}, column {name}: type {kind}. Fix: store lists of {column.stored}")
+                if pa.types.is_fixed_size_list(kind) and kind.list_size != column.width(info):
+                    told = f"lists of {kind.list_size}, but log.json says {column.width(info)}"
+                    raise DataError(f"{part}, column {name}: {told}. Fix: one width in the whole log")
+                kind = kind.value_type
+            if not any(accepts(kind) for accepts in column.accepts):
+                raise DataError(f"{part}, column {name}: type {kind}. Fix: store {column.stored}")
+        for name in COLUMNS:
+            if name not in info.columns and schema.get_field_index(name) >= 0:
+                raise DataError(f"{part}: has a column {name} that log.json does not name. Fix: add it to 'columns'")
+
+    @contextmanager
+    def _parquet(self, path: str) -> Iterator[pq.ParquetFile]:
+        """Open a Parquet file."""
+        local = isinstance(self._fs, pafs.LocalFileSystem)
+        buffer = LOCAL_BUFFER if local else REMOTE_BUFFER
+        with (
+            _damage_is_told(path),
+            self._fs.open_input_file(path) as source,
+            pq.ParquetFile(source, pre_buffer=False, buffer_size=buffer) as file,
+        ):
+            yield file
+
+    def _batches(self, wanted: list[str]) -> Iterator[_Batch]:
+        """Decode the rounds in small batches, each checked against its checksums."""
+        size, block, start = block_rows(self.row_bytes(wanted)), self.info.block, 0
+        if block:  # whole blocks, and as many as fit: few columns of wide rows would make tiny batches
+            size = max(size // block, 1) * block
+        for part in self._parts:
+            with self._parquet(part) as file:
+                sums = self._checksums(part, file)
+                batches = file.iter_batches(size, columns=wanted or self.info.columns[:1], use_threads=False)
+                for batch in batches:
+                    if start + batch.num_rows > self.info.rounds:
+                        raise DataError(f"{part}: {_DAMAGED.format('more rows than log.json says')}")
+                    values = {name: _values(batch.column(name), self._width(name)) for name in wanted}
+                    if sums is not None:
+                        self._verify(part, start, values, sums)
+                    yield _Batch(part, start, batch, values)
+                    start += batch.num_rows
+
+    def _checksums(self, part: str, file: pq.ParquetFile) -> dict[str, Iterator[int]] | None:
+        """The checksums of a part: column -> a number for each block, in order; None where the log has none."""
+        if not self.info.sums:
+            return None
+        if _sums_in(file) != self._sums[part]:
+            raise DataError(f"{part}: the file was exchanged since the log was opened. Fix: run the command again")
+        blocks = -(-file.metadata.num_rows // self.info.block)
+        try:
+            sums = json.loads(_sums_in(file))
+            if all(len(sums[name]) == blocks for name in self.info.columns):
+                return {name: iter(sums[name]) for name in self.info.columns}
+        except (KeyError, ValueError, TypeError) as error:
+            raise DataError(f"{part}: {_DAMAGED.format('its checksums are missing')}") from error
+        raise DataError(f"{part}: {_DAMAGED.format('its checksums are cut short')}")
+
+    def _verify(
+        self, part: str, start: int, values: dict[str, np.ndarray | None], sums: dict[str, Iterator[int]]
+    ) -> None:
+        """Compare the next blocks of each column with their checksums."""
+        block = self.info.block
+        for name, column in values.items():
+            if column is None:
+                raise DataError(f"{part}, column {name}, after row {start}: {_DAMAGED.format('nulls or ragged lists')}")
+            for at in range(0, len(column), block):
+                if checksum(column[at : at + block]) != next(sums[name], None):
+                    where = f"{part}, column {name}, rows {start + at} to {start + min(at + block, len(column)) - 1}"
+                    raise DataError(f"{where}: {_DAMAGED.format('the checksum does not match')}")
+
+    def _stream(
+        self,
+        wanted: list[str],
+        chunk_bytes: int,
+        multiple: int,
+        report: Report,
+        digest: RoundsDigest | None = None,
+    ) -> Iterator[Chunk]:
+        """The chunks; everything wrong in a chunk is in `report` before it is yielded."""
+        rows = max(chunk_bytes // self.row_bytes(wanted) // multiple, 1) * multiple
+        checks = Checks(self.info, report)
+        arrays: dict[str, np.ndarray] = {}
+        start = filled = size = 0
+        for batch in self._batches(wanted):
+            at = 0
+            while at < batch.rows:
+                if filled == size:
+                    size, filled = min(rows, self.info.rounds - start), 0
+                    arrays = self._allocate(wanted, size)
+                take = min(batch.rows - at, size - filled)
+                block = self._block(batch, at, {name: a[filled : filled + take] for name, a in arrays.items()}, report)
+                if digest:
+                    digest.update(block)
+                checks.block(batch.file, batch.start + at, block)
+                at, filled, report.rounds = at + take, filled + take, report.rounds + take
+                if filled == size:
+                    yield self._chunk(start, size, arrays)
+                    start += size
+        if start < self.info.rounds:
+            told = f"only {start + filled * (filled < size)} of {self.info.rounds} rounds could be read"
+            raise DataError(f"{self._parts[-1]}: {_DAMAGED.format(told)}")
+
+    def _allocate(self, wanted: list[str], rows: int) -> dict[str, np.ndarray]:
+        shape = {name: (rows,) if COLUMNS[name].width is None else (rows, self._width(name)) for name in wanted}
+        return {name: np.empty(shape[name], dtype=COLUMNS[name].dtype) for name in wanted}
+
+    def _block(self, batch: _Batch, at: int, targets: dict[str, np.ndarray], report: Report) -> dict[str, np.ndarray]:
+        """Copy rows of a batch from `at` on into `targets`; those of them whose columns have the right shape."""
+        block = {}
+        for name, target in targets.items():
+            values = batch.values[name]
+            if values is None:
+                lists = batch.table.column(name).slice(at, len(target))
+                _report_shape(lists, self._width(name), batch.file, name, batch.start + at, report)
+            else:
+                target[...] = values[at : at + len(target)].reshape(target.shape)
+                block[name] = target
+        return block
+
+    def _chunk(self, start: int, rows: int, arrays: dict[str, np.ndarray]) -> Chunk:
+        i = self.info
+        none = np.empty((0, 0), dtype=np.float64)
+        user, context, candidates, features = (arrays.get(k) for k in ("user", "context", "candidates", "features"))
+        return Chunk(
+            start=start,
+            user=np.full(rows, -1, dtype=np.int64) if user is None else user,
+            context=np.empty((rows, 0)) if context is None else context,
+            candidates=np.arange(i.C, dtype=np.int64)[None] if candidates is None else candidates,
+            features=np.empty((1, i.C, 0)) if features is None else features.reshape(rows, i.C, i.m),
+            rewards=arrays.get("rewards", np.empty((0, i.C))),
+            expected=arrays.get("expected", np.empty((0, i.C))),
+            slate=arrays.get("slate", none.astype(np.int64)),
+            clicks=arrays.get("clicks", none),
+            propensities=arrays.get("propensities", none),
+            examined=arrays.get("examined", none),
+            attraction=arrays.get("attraction", np.empty((0, i.C))),
+            scores=arrays.get("scores", np.empty((0, i.C))),
+        )
+
+    def _table(self, name: str) -> pa.Table:
+        """A whole side table, its bytes compared with what log.json says of them."""
+        path = f"{self._root}/{name}"
+        promised = self.info.files.get(name)
+        if promised:
+            with _damage_is_told(path), self._fs.open_input_stream(path) as stream:
+                found = hashlib.sha256(stream.read()).hexdigest()
+            if found != promised:
+                raise DataError(f"{path}: {_DAMAGED.format('its sha256 is not the one in log.json')}")
+        with _damage_is_told(path), self._fs.open_input_file(path) as source:
+            return unpack.read_table(source, path)
+
+    def _item_features(self) -> np.ndarray:
+        """The static item features, (n_items, p) float64, the item table checked on the way."""
+        path, n = f"{self._root}/items.parquet", self.info.items
+        table = self._table("items.parquet")
+        if "item" not in table.column_names:
+            raise DataError(f"{path}: the column item is missing. Fix: number the items 0..items-1")
+        if table.num_rows != n:
+            raise DataError(f"{path}: {table.num_rows} rows, but log.json says {n} items. Fix: one row an item")
+        item = _values(table.column("item").combine_chunks(), 1)
+        item = None if item is None else item[:, 0]
+        if item is None or not np.array_equal(item, np.arange(n)):
+            row = 0 if item is None else int((item != np.arange(n)).argmax())
+            told = f"row {row}, column item: {table.column('item')[row]} where {row} should be"
+            raise DataError(f"{path}, {told}. Fix: number the items 0..items-1 in order")
+        if not self.info.p and "features" in table.column_names:
+            raise DataError(f"{path}: has a column features, but log.json says p 0. Fix: write the log again")
+        if not self.info.p:
+            return np.empty((n, 0))
+        if "features" not in table.column_names:
+            raise DataError(f"{path}: the column features is missing. Fix: log.json promises width {self.info.p}")
+        features = table.column("features").combine_chunks()
+        values = _values(features, self.info.p)
+        if values is None or values.dtype.kind not in "iuf":
+            told = f"not lists of {self.info.p} numbers in every row"
+            raise DataError(f"{path}, column features: {told}. Fix: one width, no nulls")
+        result = np.array(values, dtype=np.float64)
+        if not np.isfinite(result).all():
+            row = int((~np.isfinite(result)).any(axis=1).argmax())
+            raise DataError(f"{path}, row {row}, column features: not a finite number. Fix: fill it in")
+        return result
+
+
+_OTHER_DIGEST = "the rounds or items are not those of the digest in log.json"
+_DAMAGED = "{}. Fix: the log is damaged or was changed by hand; get or write it again"
+
+
+@contextmanager
+def _damage_is_told(path: str) -> Iterator[None]:
+    """Turn whatever goes wrong in decoding a file into a DataError."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file. Fix: write the log again") from error
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        told = " ".join(str(error).split())
+        raise DataError(f"{path}: cannot be decoded ({told}). Fix: the file is cut or damaged; get it again") from error
+
+
+def _sums_in(file: pq.ParquetFile) -> bytes:
+    """The checksums that a file of the rounds carries, as it has them; empty where it has none."""
+    return (file.metadata.metadata or {}).get(CHECKSUMS, b"")
+
+
+class _Batch(NamedTuple):
+    """A few rows of one file as Parquet gave them."""
+
+    file: str
+    start: int  # number of the first row in the log
+    table: pa.RecordBatch
+    values: dict[str, np.ndarray | None]  # its columns as `_values` sees them
+
+    @property
+    def rows(self) -> int:
+        return self.table.num_rows
+
+
+def _values(array: pa.Array, width: int) -> np.ndarray | None:
+    """The numbers of a column as (n, width), without a copy; None where there are nulls or lists of another length."""
+    if array.null_count:
+        return None
+    flat = array
+    if isinstance(array, pa.FixedSizeListArray):
+        if array.type.list_size != width:
+            return None
+        flat = array.values.slice(array.offset * width, len(array) * width)
+    elif isinstance(array, pa.ListArray | pa.LargeListArray):
+        offsets = array.offsets.to_numpy()
+        if (np.diff(offsets) != width).any():
+            return None
+        flat = array.values.slice(offsets[0], len(array) * width)
+    if flat.null_count:
+        return None
+    if pa.types.is_timestamp(flat.type):
+        flat = flat.cast(pa.timestamp("us", tz=flat.type.tz), safe=False).view(pa.int64())
+    return flat.to_numpy(zero_copy_only=False).reshape(len(array), width)
+
+
+def _report_shape(column: pa.Array, width: int, file: str, name: str, start: int, report: Report) -> None:
+    """Say in which rows a column holds nulls or lists of the wrong length."""
+    scalar = COLUMNS[name].width is None
+    nulls, ragged, lengths = [], [], []
+    for row, value in enumerate(column.to_pylist()):
+        if value is None or (not scalar and any(v is None for v in value)):
+            nulls.append(start + row)
+        elif not scalar and len(value) != width:
+            ragged.append(start + row)
+            lengths.append(f"a list of {len(value)}")
+    if nulls:
+        report.add(file, name, "null", "fill it in, or leave the column out of all rows", nulls, ["null"] * len(nulls))
+    if ragged:
+        fix = f"every row has lists of {width}; pad or cut the others"
+        report.add(file, name, f"list not of length {width}", fix, ragged, lengths)

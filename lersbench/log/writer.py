@@ -1,0 +1,374 @@
+"""Writing a log: streamed to a folder beside its place, checked, and moved there as a whole."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import itertools
+import json
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+from lersbench.errors import ConfigError, DataError
+from lersbench.files import naming
+from lersbench.log.checks import Checks, Report
+from lersbench.log.checksums import checksum
+from lersbench.log.reader import Log
+from lersbench.log.schema import (
+    CHECKSUMS,
+    COLUMNS,
+    ORDERS,
+    PROPENSITIES,
+    SCHEMA,
+    LogInfo,
+    RoundsDigest,
+    block_rows,
+    locate,
+    log_digest,
+    seal_of_sums,
+    sealed,
+    stored_dtype,
+)
+from lersbench.system import leftovers
+from lersbench.system.exchange import recover, take_the_place
+
+GROUP_BYTES = 8 << 20  # a row group: what a reader that takes whole ones has to hold
+
+
+def write(
+    path: str | Path,
+    chunks: Iterable[Mapping[str, Any]],
+    *,
+    name: str,
+    items: pd.DataFrame | int,
+    users: pd.DataFrame | int | None = None,
+    order: str = "exchangeable",
+    propensities: str = "none",
+    licence: str = "",
+    attribution: str = "",
+    provenance: Mapping[str, Any] | None = None,
+    click_model: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+) -> Log:
+    """Write a log to the folder `path` (or a URL) from chunks of rounds, and open it.
+
+    Each chunk maps columns to arrays with the rounds as first axis: user (n,), time (n,) datetime64, context
+    (n, d), candidates (n, C) items, features (n, C, m), rewards and expected (n, C), slate (n, L) ITEMS (not
+    indices), clicks and propensities (n, L). The first chunk fixes the columns and widths. `items` is a table
+    with a row an item in order (`id`, `features` as lists, anything for display) or just their number; `users`
+    likewise, with any columns. `order` is "time" or "exchangeable"; `propensities` is how they were made:
+    "uniform" (then each must be 1/C, within a millionth of it), "logged", "estimated" or "none" (no such column).
+    A simulated world may add what it knows: examined (n, L) 0 or 1, attraction (n, C), scores (n, C) of a Plackett-Luce
+    logger, and its `click_model` with the keys weights (L, L + 1), goes_on (L,) and fade (see `clickmodel.ClickModel`).
+
+    Everything is checked before it is stored, as `Log.read` does. A log appears whole or not at all. Raises a
+    ConfigError for a wrong argument or where a log is in the way and `overwrite` is False, a DataError for
+    wrong data.
+    """
+    fs, target = locate(path)
+    for option, value, choices in (("order", order, ORDERS), ("propensities", propensities, PROPENSITIES)):
+        if value not in choices:
+            raise ConfigError(f"{option} is {value!r}; choose one of {', '.join(choices)}")
+    if isinstance(fs, pafs.LocalFileSystem):
+        recover(Path(target))
+    if fs.get_file_info(target).type != pafs.FileType.NotFound:
+        if not overwrite:
+            told = "exists already. Choose another folder, or replace it with --overwrite (overwrite=True in Python)"
+            raise ConfigError(f"{path}: {told}")
+        ours = fs.get_file_info([f"{target}/log.json", f"{target}/items.parquet"])  # the first to come, the last
+        if all(file.type == pafs.FileType.NotFound for file in ours):
+            raise ConfigError(
+                f"{path}: is no log, so it is not overwritten. Choose another folder, or remove it yourself"
+            )
+    item_table = _side_table(items, "item", f"{target}/items.parquet")
+    user_table = (
+        None if users is None or isinstance(users, int) else _side_table(users, "user", f"{target}/users.parquet")
+    )
+    info = LogInfo(
+        schema=SCHEMA, name=name, rounds=0, items=item_table.num_rows,
+        users=users if isinstance(users, int) else 0 if user_table is None else user_table.num_rows,
+        d=0, m=0, p=_list_width(item_table), C=0, L=0, order=order, propensities=propensities, licence=licence,
+        attribution=attribution, provenance=dict(provenance or {}), digest="", columns=(),
+        click_model=dict(click_model or {}),
+    )  # fmt: skip
+    with _staged(fs, target) as stage:
+        digest, info = _write_rounds(stage, f"{target}/rounds.parquet", chunks, info)
+        files = {}
+        for file, table in (("items.parquet", item_table), ("users.parquet", user_table)):
+            if table is not None:
+                pq.write_table(table, stage / file)
+                files[file] = hashlib.sha256((stage / file).read_bytes()).hexdigest()
+        stored_items = pq.read_table(stage / "items.parquet").to_pandas()
+        info = dataclasses.replace(info, files=files, digest=log_digest(digest, stored_items))
+        (stage / "log.json").write_text(sealed(info), encoding="utf-8")
+    return Log(path)
+
+
+def _write_rounds(
+    stage: Path, file: str, chunks: Iterable[Mapping[str, Any]], info: LogInfo
+) -> tuple[RoundsDigest, LogInfo]:
+    """Check and store the rounds; the sizes found go into the LogInfo that is returned."""
+    rest = iter(chunks)
+    first = next(rest, None)
+    if first is None:
+        raise DataError(f"{file}: the log is empty. Fix: write at least one round")
+    info = _sizes(first, info, file)
+    with _Rounds(stage, file, info) as rounds:
+        for chunk in itertools.chain([first], rest):
+            rounds.add(chunk)
+    if not rounds.rows:
+        raise DataError(f"{file}: the log is empty. Fix: write at least one round")
+    return rounds.digest, dataclasses.replace(info, rounds=rounds.rows, block=rounds.block, sums=rounds.seal)
+
+
+def _sizes(chunk: Mapping[str, Any], info: LogInfo, file: str) -> LogInfo:
+    """The columns and widths of a log, from its first chunk."""
+    unknown = sorted(set(chunk) - set(COLUMNS))
+    if unknown:
+        raise DataError(f"{file}: unknown column {unknown[0]!r}. Fix: the columns are {', '.join(COLUMNS)}")
+    if "rewards" not in chunk and not ("slate" in chunk and "clicks" in chunk):
+        raise DataError(f"{file}: no feedback. Fix: give the column rewards, or slate and clicks")
+    if "propensities" in chunk and "slate" not in chunk:
+        raise DataError(f"{file}: propensities without a slate. Fix: give the column slate")
+    if "propensities" not in chunk and info.propensities != "none":
+        told = f"propensities is '{info.propensities}', but the rounds have no column propensities"
+        raise ConfigError(f"{file}: {told}. Give the column, or propensities = 'none'")
+    if "user" in chunk and not info.users:
+        raise DataError(f"{file}: a column user, but no users. Fix: give the user table, or the number of users")
+    shapes = {column: _as_array(values, f"{file}, column {column}").shape for column, values in chunk.items()}
+
+    def width(*names: str) -> int:
+        return next((shapes[n][1] if len(shapes[n]) > 1 else 1 for n in names if n in shapes), 0)
+
+    C = width("candidates") or info.items
+    m = shapes["features"][2] if len(shapes.get("features", ())) == 3 else 0
+    if "features" in chunk and not m:
+        raise DataError(f"{file}, column features: shape {shapes['features']}. Fix: (rounds, candidates, width)")
+    columns = tuple(c for c in COLUMNS if c in chunk and (c != "context" or width("context")))
+    return dataclasses.replace(info, d=width("context"), m=m, C=C, L=width("slate", "clicks"), columns=columns)
+
+
+class _Rounds:
+    """rounds.parquet while it grows: whole row groups are written as soon as they are full."""
+
+    def __init__(self, stage: Path, file: str, info: LogInfo) -> None:
+        self.info, self.file, self.rows, self.seal = info, file, 0, ""
+        self.digest = RoundsDigest(info.columns)
+        widths = {c: _width(c, info) for c in info.columns}
+        row_bytes = sum(stored_dtype(c).itemsize * (1 if w is None else w) for c, w in widths.items())
+        self.block = block_rows(row_bytes)
+        self._group = self.block * max(GROUP_BYTES // (row_bytes * self.block), 1)
+        self._widths = widths
+        self._types = {c: _arrow_type(c, w) for c, w in widths.items()}
+        self._sums: dict[str, list[int]] = {c: [] for c in info.columns}
+        self._report = Report(file)
+        self._checks = Checks(info, self._report)
+        self._waiting: list[dict[str, np.ndarray]] = []
+        self._waiting_rows = 0
+        schema = pa.schema([pa.field(c, t, nullable=False) for c, t in self._types.items()])
+        floats = [f"{c}.list.element" for c in info.columns if pa.types.is_float64(COLUMNS[c].stored)]
+        self._writer = pq.ParquetWriter(
+            stage / "rounds.parquet",
+            schema,
+            compression={
+                column: "none" if column in floats else "lz4"
+                for column in (c if w is None else f"{c}.list.element" for c, w in widths.items())
+            },
+            use_dictionary=False,
+            write_statistics=False,
+        )
+
+    def add(self, chunk: Mapping[str, Any]) -> None:
+        """Check the rounds of a chunk and store them, or keep them until a row group is full."""
+        if set(chunk) - {"context"} != set(self.info.columns) - {"context"}:
+            told = f"the columns {sorted(chunk)} in the chunk at row {self.rows}, after {sorted(self.info.columns)}"
+            raise DataError(f"{self.file}: {told}. Fix: every chunk has the same columns")
+        n = len(next(iter(chunk.values())))
+        if not n:
+            return
+        columns = {c: self._array(c, chunk[c], n) for c in self.info.columns}
+        stored = {c: columns[c].astype(stored_dtype(c)) for c in columns}
+        self._checks.block(self.file, self.rows, columns)
+        self._report.raise_if_any()
+        self.digest.update(stored)
+        self.rows += n
+        self._waiting.append(stored)
+        self._waiting_rows += n
+        if self._waiting_rows >= self._group:
+            self._flush(self._waiting_rows // self._group * self._group)
+
+    def _array(self, name: str, values: Any, n: int) -> np.ndarray:
+        """A column as (n,) or (n, width), C-contiguous, in the dtype of a Chunk; always a copy."""
+        where = f"{self.file}, column {name}, chunk at row {self.rows}"
+        array = _as_array(values, where)
+        column, width = COLUMNS[name], self._widths[name]
+        if name == "time":
+            if array.dtype.kind != "M":
+                raise DataError(f"{where}: type {array.dtype}. Fix: give datetime64 values")
+            if np.isnat(array).any():
+                row = self.rows + int(np.isnat(array).argmax())
+                raise DataError(f"{where}: null in row {row}. Fix: every round has a time")
+            array = array.astype("datetime64[us]").view(np.int64)
+        else:
+            kinds = "iu" if column.dtype is np.int64 else "biuf" if name == "clicks" else "iuf"
+            if array.dtype.kind not in kinds:
+                told = "ragged lists or objects" if array.dtype.kind == "O" else f"type {array.dtype}"
+                raise DataError(f"{where}: {told}. Fix: give numbers that fit {column.stored}, one width in every row")
+        shape: tuple[int, ...] = (n,) if width is None else (n, width)
+        if name == "features":
+            fits = array.shape == (n, self.info.C, self.info.m)
+        else:
+            fits = array.shape == shape or (width == 1 and array.shape == (n,))
+        if not fits:
+            told = f"shape {array.shape} where {(n, self.info.C, self.info.m) if name == 'features' else shape} is due"
+            raise DataError(f"{where}: {told}. Fix: one width in the whole log")
+        return np.array(array, dtype=column.dtype, order="C").reshape(shape)
+
+    def _flush(self, rows: int) -> None:
+        """Store the first `rows` waiting rows, in whole row groups but for the last of the log."""
+        waiting = {c: np.concatenate([w[c] for w in self._waiting]) for c in self.info.columns}
+        rest = {c: values[rows:].copy() for c, values in waiting.items()}
+        self._waiting, self._waiting_rows = [rest], self._waiting_rows - rows
+        for start in range(0, rows, self._group):
+            group = {c: values[start : min(start + self._group, rows)] for c, values in waiting.items()}
+            for c, values in group.items():
+                self._sums[c] += [checksum(values[at : at + self.block]) for at in range(0, len(values), self.block)]
+            arrays = [_to_arrow(values, self._types[c]) for c, values in group.items()]
+            self._writer.write_table(
+                pa.Table.from_arrays(arrays, schema=self._writer.schema), row_group_size=self._group
+            )
+
+    def __enter__(self) -> _Rounds:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with self._writer:
+            if kind is None:
+                if self._waiting_rows:
+                    self._flush(self._waiting_rows)
+                sums = json.dumps(self._sums).encode()
+                self.seal = seal_of_sums([sums])
+                self._writer.add_key_value_metadata({CHECKSUMS: sums})
+
+
+def _as_array(values: Any, where: str) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise DataError(f"{where}: ragged lists. Fix: one width in every row") from error
+
+
+def _width(name: str, info: LogInfo) -> int | None:
+    width = COLUMNS[name].width
+    return None if width is None else width(info)
+
+
+def _arrow_type(name: str, width: int | None) -> pa.DataType:
+    stored = COLUMNS[name].stored
+    return stored if width is None else pa.list_(pa.field("element", stored, nullable=False), width)
+
+
+def _to_arrow(values: np.ndarray, kind: pa.DataType) -> pa.Array:
+    if pa.types.is_fixed_size_list(kind):
+        return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), type=kind)
+    return pa.array(values).view(kind)
+
+
+def _side_table(table: pd.DataFrame | int, key: str, file: str) -> pa.Table:
+    """The item or user table: `key` numbered 0.., `id`, `features` as lists of one width, whatever else is given."""
+    if isinstance(table, int):
+        table = pd.DataFrame({"id": np.arange(table).astype(str)})
+    table = table.reset_index(drop=True)
+    number = np.arange(len(table), dtype=np.int64)
+    if key in table and not np.array_equal(table[key].to_numpy(), number):
+        row = int((table[key].to_numpy() != number).argmax())
+        told = f"row {row}, column {key}: {table[key].iloc[row]} where {row} should be"
+        raise DataError(f"{file}, {told}. Fix: number the rows 0.. in order")
+    if not len(table):
+        raise DataError(f"{file}: the table is empty. Fix: give one row for each {key}")
+    rest = table.drop(columns=[key], errors="ignore")
+    if "id" not in rest:
+        rest.insert(0, "id", number.astype(str))
+    try:
+        arrow = pa.Table.from_pandas(rest, preserve_index=False).replace_schema_metadata(None)
+    except (pa.ArrowException, TypeError) as error:
+        raise DataError(f"{file}: cannot be stored ({error}). Fix: one type in each column") from error
+    arrow = arrow.add_column(0, key, pa.array(number))
+    if key == "item" and "features" in rest:
+        at = arrow.schema.get_field_index("features")
+        arrow = arrow.set_column(at, "features", _feature_lists(rest["features"], file))
+    return arrow
+
+
+def _feature_lists(cells: pd.Series, file: str) -> pa.Array:
+    lengths = [len(cell) for cell in cells]
+    if len(set(lengths)) > 1:
+        row = next(r for r, n in enumerate(lengths) if n != lengths[0])
+        told = f"row {row}, column features: a list of {lengths[row]} after lists of {lengths[0]}"
+        raise DataError(f"{file}, {told}. Fix: one width for all items")
+    values = np.array([np.asarray(cell, dtype=np.float64) for cell in cells])
+    if not np.isfinite(values).all():
+        row = int((~np.isfinite(values)).any(axis=1).argmax())
+        raise DataError(f"{file}, row {row}, column features: not a finite number. Fix: fill it in")
+    return _to_arrow(values, pa.list_(pa.field("element", pa.float64(), nullable=False), lengths[0]))
+
+
+def _list_width(items: pa.Table) -> int:
+    return items.schema.field("features").type.list_size if "features" in items.column_names else 0
+
+
+@contextmanager
+def _staged(fs: pafs.FileSystem, target: str) -> Iterator[Path]:
+    """A temporary folder that becomes `target` when all went well, and vanishes when not; then what was there stays."""
+    local = isinstance(fs, pafs.LocalFileSystem)
+    parent = Path(target).parent if local else None
+    if parent:
+        parent.mkdir(parents=True, exist_ok=True)
+        leftovers.sweep(parent)
+    prefix = leftovers.prefix("lersbench")
+    with naming(target), tempfile.TemporaryDirectory(prefix=prefix, dir=parent) as folder:
+        stage = Path(folder) / "log"
+        stage.mkdir()
+        yield stage
+        if local:
+            take_the_place(stage, Path(target))
+        else:
+            _upload(stage, fs, target)
+
+
+def _upload(stage: Path, fs: pafs.FileSystem, target: str) -> None:
+    """Copy a log to a store, log.json last: without it there is no log.
+
+    A store cannot exchange folders. So a log that is there stays until the new one is whole beside it, under `.new`.
+    """
+    if fs.get_file_info(target).type == pafs.FileType.NotFound:
+        _copy_in(stage, fs, target)
+        return
+    beside = f"{target}.new"
+    if fs.get_file_info(beside).type != pafs.FileType.NotFound:
+        fs.delete_dir(beside)
+    _copy_in(stage, fs, beside)
+    try:
+        fs.delete_dir(target)
+        _copy_in(stage, fs, target)
+    except BaseException as error:
+        told = f"{target} could not be replaced ({error}). The new log lies whole at {beside}"
+        raise DataError(f"{told}. Fix: move it to {target}, or run the same command again") from error
+    fs.delete_dir(beside)
+
+
+def _copy_in(stage: Path, fs: pafs.FileSystem, target: str) -> None:
+    fs.create_dir(target, recursive=True)
+    for source in sorted(stage.iterdir(), key=lambda file: file.name == "log.json"):
+        with source.open("rb") as data, fs.open_output_stream(f"{target}/{source.name}") as out:
+            shutil.copyfileobj(data, out, 8 << 20)

@@ -1,0 +1,1 @@
+"""Reports of a run, from its results and figures."""

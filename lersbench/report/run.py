@@ -1,0 +1,272 @@
+"""The report of a run: what was run, the leaderboard, the figures, and what the numbers do not say.
+
+Everything comes from the results; the caveats are computed from them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lersbench.figures.curves import ONE_RATE, draw_all, one_item_slates
+from lersbench.figures.style import drawn_cases
+from lersbench.report import findings, published
+from lersbench.report.blocks import Block, Heading, Items, Table, Text, pictures, write_pages, write_whole
+from lersbench.results.tables import (
+    REGIMES,
+    Board,
+    Results,
+    board,
+    cells,
+    conclusion,
+    decimals,
+    headings,
+    interval_in_words,
+    legend,
+    missing,
+    number,
+    place_in_words,
+    scale,
+)
+from lersbench.words import defused
+
+WIDE = 0.1  # an interval of more than this share of its value on either side is called wide
+FEW_SEEDS = 10
+FLAWS = {  # why to read another metric, by one "as published" that has the flaw
+    "regret_published": "the published regret counts a miss only where the policy's score says that it recommends, so "
+    "a policy that seldom recommends looks good (read misses or the cumulative regret)",
+    "hr_published@20": "the published HR@K breaks ties by the order of the file, and a file sorted by popularity then "
+    "ranks for the policy (read HR@K with ties in expectation)",
+}
+
+
+def write(results: Results, folder: str | Path | None = None, figures: Sequence[Path] | None = None) -> list[Path]:
+    """Write report.md and report.html into `folder` (the run's own by default); return the two.
+
+    Tables across cases (lifts by slate size or protocol, agreement of protocols, slopes of regret) and of what a study
+    published are written beside them as CSV where the results have any.
+
+    `figures` are what `draw_all` returned, if it has drawn already; else they are drawn into `folder`/figures. Each
+    file appears whole or not at all, and `report.html` needs no other.
+    """
+    folder = results.path if folder is None else Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    figures = draw_all(results, folder / "figures") if figures is None else figures
+    for name, frame in (findings.tables(results) | published.tables(results)).items():
+        write_whole(folder / f"{name}.csv", defused(frame).to_csv(index=False))
+    return write_pages(document(results, figures), results.title, folder, "report")
+
+
+# What the report says -------------------------------------------------------------------------------------------------
+def document(results: Results, figures: Sequence[Path]) -> list[Block]:
+    """The whole report as blocks; `figures` are the files that `draw_all` returned."""
+    ranking = board(results)
+    blocks: list[Block] = [Heading(1, results.title), *map(Text, missing(results)), *in_short(ranking)]
+    if results.scenario.get("description"):
+        blocks.append(Text(results.scenario["description"]))
+    blocks += [Heading(2, "What was run"), *_protocol(results), Heading(2, "Leaderboard"), *main_tables(ranking)]
+    blocks += [*findings.sections(results), *published.sections(results)]
+    blocks += [
+        Heading(2, "What these numbers do not say"),
+        Items(caveats(results) or ["Nothing was found to warn of."]),
+    ]
+    blocks += [Heading(2, "Figures"), *([Text(ONE_RATE)] if one_item_slates(results) else []), *pictures(figures)]
+    blocks += [Heading(2, "How it was run"), _machine(results)]
+    return blocks
+
+
+def in_short(ranking: Board) -> list[Block]:
+    """What the run comes to: a sentence or two a ranking, bandits first, and one for every comparison of protocols."""
+    results = ranking.results
+    found = conclusion(ranking, [case.variant for case in drawn_cases(results)])
+    found += [*findings.verdicts(results), *published.verdict(results)]
+    if not found:
+        return []
+    if results.mixed:
+        found.append(
+            "Feedback regimes are ranked apart: a policy that is told more is ahead for that reason alone. What can be "
+            "deployed is a bandit."
+        )
+    return [Text(" ".join(found)) if len(results.boards) == 1 else Items(found)]
+
+
+def _protocol(results: Results) -> list[Block]:
+    rows = [
+        [results.case(log["variant"]).in_words() or results.scenario["name"], log["name"]]
+        + [f"{log[key]:,}" if log.get(key) is not None else "-" for key in ("rounds", "items", "users")]
+        for log in results.meta["logs"]
+        if log["variant"] in results.variants
+    ]
+    sources = dict.fromkeys(
+        f"Data: {(log.get('attribution') or 'no attribution stated').rstrip('.')}. "
+        f"Licence: {log.get('licence') or 'not stated'}."
+        for log in results.meta["logs"]
+    )
+    contenders = results.summary[["policy", "feedback"]].drop_duplicates()
+    told = [
+        f"{kind}: {REGIMES.get(kind, 'see the scenario')} "
+        f"({', '.join(contenders.loc[contenders['feedback'] == kind, 'policy'])})."
+        for kind in sorted(set(contenders["feedback"]))
+    ]
+    made = dict.fromkeys(
+        f"{log['name']}: {', '.join(f'{key} {value}' for key, value in log['provenance'].items() if _short(value))}."
+        for log in results.meta["logs"]
+        if any(map(_short, (log.get("provenance") or {}).values()))
+    )
+    return [
+        Table(["log", "data", "rounds", "items", "users"], rows, words=2),
+        Text(
+            "Every contender passes the log once: in each round it chooses, is told what its feedback regime lets it "
+            f"see, and learns. Its first mistakes count like its last.{_settings(results)}"
+        ),
+        Items([*told, interval_in_words(results), *_said(results, caveats=False), *sources, *made]),
+    ]
+
+
+def _settings(results: Results) -> str:
+    """Slate and delay of the protocol, where run.json states them."""
+    told = results.scenario.get("replay", {})
+    slate, batch = told.get("slate"), told.get("batch")
+    slates = ", ".join(map(str, slate)) if isinstance(slate, list) else slate
+    shown = f" Items shown per round: {slates}." if slates else ""
+    return shown + (f" Feedback is delivered every {batch} rounds." if batch and batch > 1 else "")
+
+
+def _said(results: Results, caveats: bool) -> list[str]:
+    """The notes of the run: those that speak of bias are caveats, the others settings."""
+    return [note for note in results.meta.get("notes", []) if ("biased" in note) == caveats]
+
+
+def _short(value: Any) -> bool:
+    """Can this part of a log's provenance stand in a sentence? The whole of it is in `run.json`."""
+    return isinstance(value, int | float | str) and len(str(value)) <= 40
+
+
+def main_tables(ranking: Board) -> list[Block]:
+    """The leaderboard, a table a case; of a sweep over slate sizes two, since the lifts of all have a table."""
+    results, blocks = ranking.results, list[Block]()
+    cases = drawn_cases(results)
+    if len(cases) < len(results.variants):
+        blocks.append(Text(f"Of {len(results.slates)} slate sizes two are shown; `lersbench leaderboard` has all."))
+    drawn = {case.variant for case in cases}
+    for variant, kind in ranking.tables:
+        if variant in drawn:
+            head, rows = cells(ranking, variant, kind)
+            blocks += [Text(f"{line}.") for line in headings(ranking, variant, kind)]
+            blocks += [Table(head, rows, words=3)]
+    return [*blocks, Items([*(f"Warning: {line}" for line in ranking.warnings), *legend(ranking)])]
+
+
+def _machine(results: Results) -> Items:
+    meta = results.meta
+    lines = [f"Run: {results.path.name}; seeds {', '.join(map(str, meta['seeds']))}."]
+    for title, key in (("Versions", "versions"), ("Machine", "machine"), ("Seconds", "seconds")):
+        if meta.get(key):
+            lines.append(f"{title}: {', '.join(f'{name} {value}' for name, value in meta[key].items())}.")
+    if meta.get("rounds_per_second"):
+        lines.append(f"Speed: {meta['rounds_per_second']:,.0f} rounds per second.")
+    digests = dict.fromkeys(f"{log['name']} {log['digest']}" for log in meta["logs"] if log.get("digest"))
+    return Items([*lines, *(f"Digest of the log {digest}." for digest in digests)])
+
+
+# Caveats --------------------------------------------------------------------------------------------------------------
+def caveats(results: Results) -> list[str]:
+    """What a reader should know before believing the leaderboard, each worked out from the results."""
+    ranking = board(results)
+    return [
+        *_said(results, caveats=True),
+        *ranking.warnings,
+        *_few_seeds(results),
+        *_wide_intervals(ranking),
+        *_biased_replay(results),
+        *_one_log(results),
+        *_position_bias(results),
+        *_flaws(results),
+    ]
+
+
+def _position_bias(results: Results) -> list[str]:
+    if not any(case.protocol == "logged" for case in results.cases):
+        return []
+    told = "A logged click counts wherever a policy places the item, and what stood on top of the log was seen more"
+    return [f"{told} often: values lean toward the logged order."]
+
+
+def _flaws(results: Results) -> list[str]:
+    found = [] if results.lists else [why for name, why in FLAWS.items() if name in results.metrics]
+    told = 'Metrics named "as published" are shown to compare with the study and are flawed: '
+    return [f"{told}{'; '.join(found)}."] if found else []
+
+
+def _few_seeds(results: Results) -> list[str]:
+    seeds = len(results.meta["seeds"])
+    if seeds >= FEW_SEEDS:
+        return []
+    if seeds == 1:
+        return ["There is one seed: nothing can be said about the spread, and no ranking is supported."]
+    return [f"There are {seeds} seeds: with fewer than {FEW_SEEDS}, intervals are wide and rank ranges coarse."]
+
+
+def _wide_intervals(ranking: Board) -> list[str]:
+    """For every ranking whose best policy is known to no better than WIDE: the interval and what would narrow it."""
+    results, metric, lines = ranking.results, ranking.metric, []
+    for variant, kind in ranking.tables:
+        best = ranking.rows(variant, kind).iloc[0]
+        half = (best["high"] - best["low"]) / 2
+        if not math.isfinite(half) or half <= WIDE * abs(best["mean"]):
+            continue
+        digits = decimals(half * scale(metric), metric)
+        unit = " points" if metric.unit == "%" else ""
+        place = place_in_words(results, variant)
+        lines.append(
+            f"{place}{metric.title} of {best['policy']} is {number(best['mean'] * scale(metric), digits)} +- "
+            f"{number(half * scale(metric), digits)}{unit}, that is +- {half / abs(best['mean']):.0%} of its value. "
+            + _remedy(results, variant, str(best["policy"]))
+        )
+    return lines
+
+
+def _remedy(results: Results, variant: str, policy: str) -> str:
+    """How much more is needed for an interval a tenth as wide: errors fall with the square root, so a hundredfold."""
+    rows = results.log(variant).get("rounds")
+    if results.replicates != "subsample" or not rows:
+        return f"A tenth of that would take about {100 * len(results.meta['seeds']):,} seeds."
+    matches = results.finals(variant, "matches").get(policy)
+    matched = ""
+    if matches is not None and np.isfinite(matches).all():
+        matched = f"Each half of the log matched only {number(float(matches.mean()), 0)} rounds. "
+    return f"{matched}A tenth of that would take about {100 * rows:,} rows, a hundred times the log's {rows:,}."
+
+
+def _biased_replay(results: Results) -> list[str]:
+    """Replay keeps the rounds that match; unless the logging was uniform they are not a fair sample of all rounds."""
+    replayed = set(results.summary.loc[results.summary["feedback"] == "replay", "variant"])
+    skewed = [
+        log["name"]
+        for log in results.meta["logs"]
+        if log["variant"] in replayed and log.get("propensities", "uniform") != "uniform"
+    ]
+    if not skewed:
+        return []
+    names = ", ".join(dict.fromkeys(skewed))
+    return [
+        f"Replay is unbiased only on a log that was drawn uniformly at random, which {names} was not: its matching "
+        "rounds lean towards those in which the logging policy agreed with the contender, and the values are biased by "
+        "an unknown amount."
+    ]
+
+
+def _one_log(results: Results) -> list[str]:
+    """What the intervals leave out: shuffles and seeds repeat the same customers."""
+    if results.replicates == "subsample":
+        return [
+            "Each replicate learned from half of the log, so values are those of a shorter run than the whole log's."
+        ]
+    return [
+        "All seeds replay the same log. The intervals say how sure the values are on this log, not how much another "
+        "week or another shop would change them."
+    ]

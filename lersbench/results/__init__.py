@@ -1,0 +1,1 @@
+"""What a run came to: tables in, numbers and words out."""

@@ -1,0 +1,1 @@
+"""Scenarios that belong together, on one page."""
