@@ -152,8 +152,7 @@ class KernelPolicy(Policy):
 
 def names() -> list[str]:
     """The names of all policies that come with the package or through entry points, sorted."""
-    own = [m.name.replace("_", "-") for m in pkgutil.iter_modules(lersbench.policies.__path__)]
-    return sorted({*own, *(e.name for e in entry_points(group=ENTRY_POINTS))})
+    return sorted({*(stem.replace("_", "-") for stem in _own()), *(e.name for e in entry_points(group=ENTRY_POINTS))})
 
 
 def load(name: str, **params: Any) -> Policy:
@@ -174,7 +173,7 @@ def find(name: str) -> type[Policy]:
     if os.sep in target:
         raise ConfigError(f"'{name}' is no policy: a path takes a Python file, such as ./my_policy.py.")
     stem = target.replace("-", "_")
-    if any(m.name == stem for m in pkgutil.iter_modules(lersbench.policies.__path__)):
+    if stem in _own():
         return _only_policy(_import_own(stem, name), target, attribute)
     for entry in entry_points(group=ENTRY_POINTS, name=name):
         found = entry.load()
@@ -184,6 +183,12 @@ def find(name: str) -> type[Policy]:
     close = difflib.get_close_matches(name, names(), 1)
     hint = f"Did you mean '{close[0]}'? " if close else ""
     raise ConfigError(f"There is no policy '{name}'. {hint}`lersbench ls policies` lists all of them.")
+
+
+def _own() -> list[str]:
+    """The modules of policies that come with the package; those with an underscore are bases."""
+    found = (module.name for module in pkgutil.iter_modules(lersbench.policies.__path__))
+    return [name for name in found if not name.startswith("_")]
 
 
 def _import_own(stem: str, name: str) -> ModuleType:

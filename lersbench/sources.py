@@ -4,6 +4,7 @@ versions of what is."""
 from __future__ import annotations
 
 import ast
+import hashlib
 import importlib.util
 import sys
 import sysconfig
@@ -12,6 +13,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+PACKAGE = Path(__file__).resolve().parent
 BY_NAME = ("import_module", "__import__", "load", "find")  # calls that take a module, or a policy of ours, by name
 INSTALLED = ("site-packages", "dist-packages")  # folders of packages, also of another environment than this one
 
@@ -24,6 +26,20 @@ def closure(module: str) -> list[Path]:
     folders count; the standard library and other installed packages do not: `packages` has their versions.
     """
     return sorted(path for path in _walk(module)[0].values() if path)
+
+
+def digest(*modules: str) -> str:
+    """A name for the sources of `modules` (imported already) and of all they draw on: by relative path and content."""
+    total = hashlib.sha256()
+    for path in sorted({path for module in modules for path in closure(module)}):
+        name = path.relative_to(PACKAGE.parent).as_posix() if is_ours(path) else path.name
+        total.update(f"{name}:{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return total.hexdigest()[:20]
+
+
+def is_ours(path: Path) -> bool:
+    """Is this a file of the package itself, not of a user or another package?"""
+    return PACKAGE in path.resolve().parents
 
 
 def packages(module: str) -> list[str]:

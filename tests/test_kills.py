@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lersbench.kernels.jit import cache_root
+from lersbench.system.cache_folder import cache_root
 from tests import leftovers
 
 KINDS = ("compiled", "torch", "figures", "import", "build", "two")

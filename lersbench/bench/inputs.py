@@ -9,11 +9,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lersbench.bench.store import file_digest
+from lersbench.bench import click_fits, session
 from lersbench.errors import ConfigError
 from lersbench.log import Log
 from lersbench.policy import Policy
-from lersbench.sources import closure, packages
+from lersbench.sources import digest, packages
 
 
 class Inputs(NamedTuple):
@@ -26,7 +26,7 @@ class Inputs(NamedTuple):
 
 def engine() -> str:
     """A name for the sources that play any contender and fit the click models."""
-    return file_digest(sorted({*closure("lersbench.bench.session"), *closure("lersbench.bench.click_fits")}))
+    return digest(session.__name__, click_fits.__name__)
 
 
 def inputs_of(policy: Policy) -> Inputs:
@@ -34,7 +34,7 @@ def inputs_of(policy: Policy) -> Inputs:
     cannot be read."""
     module = type(policy).__module__
     installed = [] if module.startswith("lersbench.") else packages(module)
-    return Inputs(file_digest(closure(module)), tuple(installed), tuple(sorted(_files(policy).items())))
+    return Inputs(digest(module), tuple(installed), tuple(sorted(_files(policy).items())))
 
 
 def basis(log: Log, played_by: str, read: Inputs) -> tuple[str, str, str, Inputs]:

@@ -17,11 +17,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lersbench import sources
 from lersbench.bench import scenario, store
 from lersbench.bench.session import Job
 from lersbench.log import Log
 from lersbench.results import last_run
-from lersbench.sources import closure
 
 TABLES = ("curves.parquet", "summary.parquet")
 
@@ -196,7 +196,7 @@ def _about(
             "threads": threads,
             "BLAS": _blas(),
         },
-        "sources": {job.entry.label: store.file_digest(closure(type(job.entry.policy).__module__)) for job in jobs},
+        "sources": {job.entry.label: sources.digest(type(job.entry.policy).__module__) for job in jobs},
         "torch_policies": sorted({job.entry.label for job in jobs if job.entry.policy.apart}),
         "files": {job.entry.label: dict(job.basis[-1].files) for job in jobs if job.basis and job.basis[-1].files},
         "contenders": {job.key: [job.variant, job.entry.label, job.feedback, job.seed] for job in jobs},

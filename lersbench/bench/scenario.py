@@ -15,9 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from lersbench import bounds
 from lersbench.errors import ConfigError, MissingPackage
 from lersbench.files import read_toml
-from lersbench.kernels.jit import PACKAGE
 from lersbench.metrics import METRICS
 from lersbench.policy import Policy, find, make
+from lersbench.sources import PACKAGE
 
 Replicates = Literal["shuffle", "subsample", "none"]
 Scale = Literal["none", "standard"]

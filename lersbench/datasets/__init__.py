@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from lersbench.bounds import Size
 from lersbench.datasets.options import Option, checked, options_of, suggestion
 from lersbench.errors import ConfigError, DataError
-from lersbench.kernels.jit import cache_root
-from lersbench.sources import closure
+from lersbench.system.cache_folder import cache_root
+from lersbench.sources import digest
 from lersbench.system import leftovers
 from lersbench.system.progress import say
 
@@ -137,17 +137,15 @@ def _move(finished: Path, target: Path) -> None:
 
 def _key(module: str, options: dict[str, Any]) -> str:
     """Everything a log depends on: the sources of its module and of all that imports, the options, what they name."""
-    digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
-    digest.update("".join(sentence_package(options)).encode())
-    for source in closure(module):
-        digest.update(source.read_bytes())
+    total = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
+    total.update("".join([*sentence_package(options), digest(module)]).encode())
     for name in ("path", "text_path"):
         if not options.get(name):
             continue
         folder = Path(options[name]).expanduser().resolve()
         for file in sorted(file for file in folder.rglob("*") if file.is_file()):
-            digest.update(stamp(file).encode())
-    return digest.hexdigest()[:16]
+            total.update(stamp(file).encode())
+    return total.hexdigest()[:16]
 
 
 def stamp(file: Path) -> str:

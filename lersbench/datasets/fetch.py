@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lersbench.errors import DataError
-from lersbench.kernels.jit import cache_root
+from lersbench.system.cache_folder import cache_root
 from lersbench.system import leftovers
 
 TIMEOUT = 600  # seconds for one download

@@ -6,7 +6,7 @@
 
 Numba's own cache looks only at the file a function stands in, so an edit in a helper file would go
 unnoticed. Every compiled function is therefore kept in a folder named by a digest of the files its module
-draws on (`sources.closure`) and of Numba's version: an edit in one policy compiles that policy anew, an edit
+draws on (`sources.digest`) and of Numba's version: an edit in one policy compiles that policy anew, an edit
 in a figure nothing.
 """
 
@@ -25,21 +25,17 @@ from typing import Any, cast
 import numba
 
 from lersbench.errors import ConfigError
-from lersbench.sources import closure
+from lersbench.sources import digest, is_ours
 from lersbench.system.cache_folder import ELSEWHERE, cache_root, private
 
-PACKAGE = Path(__file__).resolve().parent
 KEPT = 14 * 24 * 3600  # seconds for which compiled code that nobody loads is kept
 
 
 @cache
 def folder_of(modules: tuple[str, ...]) -> str:
     """The folder for compiled code that depends on what these modules draw on; its time says when it was last used."""
-    digest = hashlib.sha256(numba.__version__.encode())
-    for path in sorted({path for module in modules for path in closure(module)}):
-        name = path.relative_to(PACKAGE.parent) if path.is_relative_to(PACKAGE.parent) else path
-        digest.update(f"{name}:{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
-    folder = private(private(cache_root() / "numba") / digest.hexdigest()[:16])
+    name = hashlib.sha256(f"{numba.__version__} {digest(*modules)}".encode()).hexdigest()[:16]
+    folder = private(private(cache_root() / "numba") / name)
     try:
         os.utime(folder)
     except OSError as error:
@@ -67,11 +63,7 @@ def _compile(function: Callable[..., Any], modules: tuple[str, ...], **options: 
 
 
 def _modules(function: Callable[..., Any]) -> tuple[str, ...]:
-    return (function.__module__,) if _is_ours(function) else ()
-
-
-def _is_ours(function: Callable[..., Any]) -> bool:
-    return PACKAGE in Path(function.__code__.co_filename).resolve().parents
+    return (function.__module__,) if is_ours(Path(function.__code__.co_filename)) else ()
 
 
 def kernel(function: Callable[..., Any]) -> Any:

@@ -26,13 +26,13 @@ from lersbench.bench import store
 from lersbench.datasets import sentence_package, stamp
 from lersbench.datasets.purchases import sequences
 from lersbench.errors import ConfigError, DataError, LersbenchError, RunError
-from lersbench.kernels.jit import cache_root
-from lersbench.lab import projections
+from lersbench.system.cache_folder import cache_root
+from lersbench.lab import projections, works
 from lersbench.lab import scenario as lab_scenario
 from lersbench.lab.rules import RULES, linear_rules, with_orders
 from lersbench.lab.works import WORKS, states_of
 from lersbench.results import last_run
-from lersbench.sources import closure
+from lersbench.sources import digest
 from lersbench.system import leftovers
 from lersbench.system.progress import Bar, Tell, silent
 from lersbench.system.workers import Pool, Step, Task
@@ -129,7 +129,7 @@ def _root(data: str) -> str:
     """A name for what every work depends on: data of this digest, sources, and the libraries that compute."""
     from lersbench.neural.adapter import in_words as torch_in_words
 
-    sources = store.file_digest(closure("lersbench.lab.works"))
+    sources = digest(works.__name__)
     return store.digest([data, sources, torch_in_words(), f"numpy {np.__version__}"])
 
 
@@ -188,7 +188,7 @@ def data_of(data: lab_scenario.Data) -> tuple[Path, dict[str, Any]]:
     options = sequences.known_options(data.dataset, data.options)
     files = [Path(options["text_path"]).expanduser()] if options["text_path"] else []
     stamps = [stamp(p) for top in files for p in sorted(top.rglob("*")) if p.is_file()]
-    sources = store.file_digest(closure("lersbench.datasets.purchases.sequences"))
+    sources = digest(sequences.__name__)
     key = store.digest([DIGESTS, options, stamps, sources, *sentence_package(options)])
     folder = cache_root() / "sequences" / f"{data.dataset}-{key}"
     if not (folder / "about.json").is_file():
