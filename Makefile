@@ -48,7 +48,7 @@ test-slow: $(READY) ## the proofs that take long: memory of a 2 GB stream, 200 k
 	@$(BIN)/python -m pytest -m slow $(ARGS)
 
 test-cpus: $(READY) ## the test suite as on other processors, five times
-	@$(BIN)/python -m tests.cpus $(ARGS)
+	@$(BIN)/python -m tests.support.cpus $(ARGS)
 
 lint: $(READY) ## ruff and mypy
 	@$(BIN)/ruff check .

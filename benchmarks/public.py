@@ -65,7 +65,7 @@ def put_log(workload: Workload, folder: Path) -> None:
 
 MEASURED = """
 import sys
-from lersbench.cli import main
+from lersbench.cli.main import main
 try:
     main(sys.argv[1:])
 except SystemExit as end:
@@ -92,7 +92,7 @@ def run(code: str, *argv: str, cwd: Path) -> str:
 
 def interpreter(folder: Path) -> float:
     """MB of a process that has imported everything `lersbench bench` imports."""
-    imports = "import lersbench.experiment, lersbench.results.tables, lersbench.report.run"
+    imports = "import lersbench.bench.replays, lersbench.results.tables, lersbench.report.run"
     return float(run(MEASURED.replace("main(sys.argv[1:])", imports), cwd=folder)) / 1024
 
 

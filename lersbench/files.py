@@ -1,9 +1,11 @@
-"""Reading TOML and JSON of anybody's making, and errors that name their file."""
+"""Files: TOML and JSON of anybody's making, digests, and what takes its place only as a whole."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+import shutil
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from lersbench.errors import ConfigError
+from lersbench.system import leftovers
+from lersbench.system.exchange import recover, take_the_place
 from lersbench.words import DEEPEST, check
 
 LARGEST = 4 << 20  # bytes of a TOML file; ours have a few thousand
@@ -62,3 +66,35 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
+
+
+def digest(content: Any) -> str:
+    """A name for a JSON-able value: equal values, equal names."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:20]
+
+
+def file_digest(path: Path) -> str:
+    """A name for a file: its own, and its content."""
+    with path.open("rb") as file:
+        content = hashlib.file_digest(file, "sha256").digest()
+    return hashlib.sha256(path.name.encode() + content).hexdigest()[:20]
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path`, which takes its place when the block ends well, and is removed when not.
+
+    What was at `path` is there until then.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    recover(path)
+    temporary = path.with_name(leftovers.name_for(path.name))
+    try:
+        with naming(path):
+            yield temporary
+        take_the_place(temporary, path)
+    finally:
+        if temporary.is_dir() and not temporary.is_symlink():
+            shutil.rmtree(temporary)
+        else:
+            temporary.unlink(missing_ok=True)

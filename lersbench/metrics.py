@@ -215,7 +215,11 @@ NAMES = tuple(METRICS)
 # Running sums.
 ROUNDS, REVEALED, CLICKS, SETS, REGRET, FALSE, LIKES, TOP20, TOP20_PUBLISHED, DISTINCT, HITS = range(11)
 EXPECTED, EXPECTED_SET, REGRET_SET, SIMILARITY = range(11, 15)
-PBM, UBM, IIPS = 15, 15 + weights.SUMS, 15 + 2 * weights.SUMS  # the sums of `ips` for each of the estimators
+PBM, UBM, IIPS = (
+    15,
+    15 + weights.SUMS,
+    15 + 2 * weights.SUMS,
+)  # the sums of `offpolicy.weights` for each of the estimators
 RECOMMENDED, TOP_LIKED = (
     15 + 3 * weights.SUMS,
     16 + 3 * weights.SUMS,
@@ -377,7 +381,7 @@ def count_ips(
     exposure: np.ndarray,
     clip: float,
 ) -> None:
-    """Add the inverse-propensity value of a slate to the sums from `first` on (PBM, UBM or IIPS); see `ips.add`."""
+    """Add the inverse-propensity value of a slate to the sums from `first` on (PBM, UBM or IIPS); see `weights.add`."""
     weights.add(meter.sums[first : first + weights.SUMS], slate, examined, exposure, clicks, clip)
 
 

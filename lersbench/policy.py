@@ -1,4 +1,8 @@
-"""What a policy is, what it is told, and how one is found by name."""
+"""What a policy is, what it is told, and how one is found by name.
+
+Authors take all they need from here: `kernel`, `top_k`, `best`, `FIRST` and `require` are those of the package, brought
+when they are asked for.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +21,34 @@ from dataclasses import dataclass, field, fields
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 
 import numpy as np
 
 import lersbench.policies
 from lersbench.errors import ConfigError, MissingPackage
 
+if TYPE_CHECKING:
+    from lersbench.kernels.jit import kernel
+    from lersbench.kernels.linalg import FIRST, best, top_k
+    from lersbench.ranges import require
+
+__all__ = ["FIRST", "KernelPolicy", "Policy", "Round", "Spec", "best", "kernel", "load", "names", "require", "top_k"]
 ENTRY_POINTS = "lersbench.policies"
+_DOORS = {
+    "kernel": "lersbench.kernels.jit",
+    "top_k": "lersbench.kernels.linalg",
+    "best": "lersbench.kernels.linalg",
+    "FIRST": "lersbench.kernels.linalg",
+    "require": "lersbench.ranges",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """What authors need of the rest of the package, imported at its first use: compiling takes a second to load."""
+    if name in _DOORS:
+        return getattr(importlib.import_module(_DOORS[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 @dataclass(frozen=True)
@@ -45,7 +69,7 @@ class Spec:
     """(L, L + 1) the same given the last click above: none (column 0) or at position j - 1 (column j)."""
     history: Mapping[str, np.ndarray] = field(default_factory=dict)
     """What the log knows of users and products beyond context and features, read-only: the arrays of
-    `histories.history_arrays` where the policy's `needs` names "history", those of `histories.past_arrays` where it
+    `log.history.history_arrays` where the policy's `needs` names "history", those of `log.history.past_arrays` where it
     names "past"; else empty."""
 
 
@@ -72,7 +96,7 @@ class Policy:
 
     needs: ClassVar[tuple[str, ...]] = ()
     """What must be on offer: any of "context" (d > 0), "features" (m > 0), "weights" (a fitted click model), "history"
-    and "past" (Spec.history, see `histories`).
+    and "past" (Spec.history, see `log.history`).
 
     Joint features that a scenario composes are made only for policies that name "features" here.
     """

@@ -31,7 +31,7 @@ class Fitted:
 
     @cached_property
     def known(self) -> Known:
-        """What `replay.rows_of` takes. Raises as `clickfit.count` and `clickfit.fit_counts` do."""
+        """What `replay.rows_of` takes. Raises as `fit.count` and `fit.fit_counts` do."""
         table = self.log.item_table()
         family = table["family"].to_numpy(np.int64) if "family" in table else None
         items = standard_items(self.log.items) if self.scaled else self.log.items

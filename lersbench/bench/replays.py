@@ -14,7 +14,7 @@ import numba
 import numpy as np
 import pandas as pd
 
-from lersbench import bounds
+from lersbench import bounds, files
 from lersbench.bench import demands, executors, inputs, scenario, store
 from lersbench.bench.click_fits import Fitted
 from lersbench.bench.runs import assemble, files_read, remove_unfinished
@@ -294,5 +294,5 @@ def _jobs(
             own.append(torch_in_words())
         for seed in range(scenario.seeds_of(chosen, entry)):
             basis = inputs.basis(log, core, drawn[entry.label])
-            found.append(Job(store.digest([common, own, seed]), case.label, entry, case, seed, basis))
+            found.append(Job(files.digest([common, own, seed]), case.label, entry, case, seed, basis))
     return found

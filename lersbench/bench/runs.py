@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lersbench import sources
+from lersbench import files, sources
 from lersbench.bench import scenario, store
 from lersbench.bench.session import Job
 from lersbench.log import Log
@@ -58,18 +58,18 @@ def assemble(
     found in it; `lacking` the jobs that are not among them, by why: "unfinished", "failed".
     """
     missing = {why: _by_label(some) for why, some in lacking.items() if some}
-    name = store.digest([*sorted(job.key for job in jobs), scenario.as_json(chosen), *([missing] if missing else [])])
+    name = files.digest([*sorted(job.key for job in jobs), scenario.as_json(chosen), *([missing] if missing else [])])
     name = name[:8]
     for same in sorted(folder.glob(f"*-{name}"), reverse=True):
         if not new and _is_whole(same):
             last_run.remember(same)
             return same
     run = folder / f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}-{name}"
-    with store.replacing(run) as temporary:
+    with files.replacing(run) as temporary:
         temporary.mkdir(parents=True)
         speed = _write(jobs, kept, temporary)
         about = _about(chosen, jobs, logs, seconds, new, threads, speed) | missing
-        about["tables"] = {file: store.file_digest([temporary / file]) for file in TABLES}
+        about["tables"] = {file: files.file_digest(temporary / file) for file in TABLES}
         (temporary / "run.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     last_run.remember(run)
     return run

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,44 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lersbench.errors import DataError
-from lersbench.files import naming
-from lersbench.system import leftovers
-from lersbench.system.exchange import recover, take_the_place
+from lersbench.files import replacing
 from lersbench.system.unpack import read_table
-
-
-def digest(content: Any) -> str:
-    """A name for a JSON-able value: equal values, equal names."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:20]
-
-
-def file_digest(paths: list[Path]) -> str:
-    """A name for the content of some files."""
-    total = hashlib.sha256()
-    for path in paths:
-        with path.open("rb") as file:
-            total.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
-    return total.hexdigest()[:20]
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path`, which takes its place when the block ends well, and is removed when not.
-
-    What was at `path` is there until then.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    recover(path)
-    temporary = path.with_name(leftovers.name_for(path.name))
-    try:
-        with naming(path):
-            yield temporary
-        take_the_place(temporary, path)
-    finally:
-        if temporary.is_dir() and not temporary.is_symlink():
-            shutil.rmtree(temporary)
-        else:
-            temporary.unlink(missing_ok=True)
 
 
 class Curve:

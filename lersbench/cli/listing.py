@@ -15,9 +15,9 @@ from lersbench import policy
 from lersbench.bench import scenario
 from lersbench.datasets import DATASETS
 from lersbench.errors import LersbenchError
-from lersbench.system.cache_folder import cache_root
 from lersbench.metrics import METRICS
 from lersbench.studies import study
+from lersbench.system.cache_folder import cache_root
 from lersbench.words import one_line
 
 Rows = list[dict[str, Any]]

@@ -302,7 +302,7 @@ def _loaded(run: Path) -> Results | LabResults:
 
 
 def _last(name: str, results: Path, asked: str = "") -> Results | LabResults:
-    """The last run of a scenario, by the name of its folder in `results`; `asked` as of `leaderboard.latest`."""
+    """The last run of a scenario, by the name of its folder in `results`; `asked` as of `last_run.latest`."""
     from lersbench.results import tables as boards
 
     return _loaded(boards.latest(results, name, asked))

@@ -19,10 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lersbench.jit import kernel
-from lersbench.linalg import FIRST, top_k
-from lersbench.policy import KernelPolicy, Round, Spec
-from lersbench.ranges import require
+from lersbench.policy import FIRST, KernelPolicy, Round, Spec, kernel, require, top_k
 
 
 class State(NamedTuple):

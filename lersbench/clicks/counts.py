@@ -108,7 +108,7 @@ def count(
     """Read rows `start` to `stop` (default: to the end) of a log of ranked lists, once, in bounded chunks.
 
     `filtered`: whether records without a click were removed from the log; None asks the provenance of its log.json for
-    `filtered`, true or false, and leaves it to `clickfit.settled` where that says nothing. The lists themselves are
+    `filtered`, true or false, and leaves it to `fit.settled` where that says nothing. The lists themselves are
     kept (4 bytes a position) as long as every record has a click and they may be needed for it. `but` = (f, n) leaves
     out every n-th row, from row f on. Raises a ConfigError for a log without slates and clicks, for rows outside the
     log, and where a record has no click although it is said that those were removed; a DataError where no click is

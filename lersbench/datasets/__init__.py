@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 from lersbench.bounds import Size
 from lersbench.datasets.options import Option, checked, options_of, suggestion
 from lersbench.errors import ConfigError, DataError
-from lersbench.system.cache_folder import cache_root
 from lersbench.sources import digest
 from lersbench.system import leftovers
+from lersbench.system.cache_folder import cache_root
 from lersbench.system.progress import say
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lersbench.errors import DataError
-from lersbench.system.cache_folder import cache_root
 from lersbench.system import leftovers
+from lersbench.system.cache_folder import cache_root
 
 TIMEOUT = 600  # seconds for one download
 

@@ -19,8 +19,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from lersbench.figures.style import GREY, HUES, STYLE, save
-from lersbench.lab.projections import TITLES as METHODS
-from lersbench.results.lab import CELLS, EXPLAINED, LENGTHS, LabResults, cell_name
+from lersbench.results.lab import CELLS, EXPLAINED, LENGTHS, METHODS, LabResults, cell_name
 from lersbench.results.statistics import LEVEL
 
 TITLES = {

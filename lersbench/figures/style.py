@@ -3,7 +3,7 @@
 Every figure is a `Figure` object of its own (pyplot's global state and backend are not touched), and is written as PNG
 and as SVG with text kept as text; equal results give equal bytes. A policy looks the same in all figures of a run: its
 hue is the policy's name, its dashes tell the hyper-parameters of a sweep apart, the baseline is grey. Where a run has
-more policies than that can tell apart, each family has a panel of its own (see `crowds`), a hue is told apart within
+more policies than that can tell apart, each family has a panel of its own (see `families`), a hue is told apart within
 its family, and full feedback is dashed; in a run of several cases the panels are the cases, the hue is the family, its
 members are shades of it, and the best are labelled at the ends of their lines.
 """
@@ -27,7 +27,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from lersbench.bench.store import replacing
+from lersbench.files import replacing
 from lersbench.metrics import METRICS, Metric
 from lersbench.results.statistics import LEVEL
 from lersbench.results.tables import Case, Results, data_in_words, missing, own_baseline, regime_label, settings

@@ -1,6 +1,6 @@
 """Figures across the cases of a run: swept parameters, slate sizes, protocols, the growth of regret, diversity.
 
-Each is drawn only where the results have what it needs; the numbers are those of `lifts`.
+Each is drawn only where the results have what it needs; the numbers are those of `comparisons`.
 """
 
 from __future__ import annotations

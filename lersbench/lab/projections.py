@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from lersbench.errors import ConfigError
+from lersbench.results.lab import METHODS as TITLES
 
-TITLES = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
 MODULES = {"tsne": "sklearn", "umap": "umap"}  # what a method is imported from, by name and only where it is drawn:
 # UMAP compiles for seconds, and an import statement would make `sources.closure` look into it
 PACKAGES = {"sklearn": "scikit-learn", "umap": "umap-learn"}

@@ -22,11 +22,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lersbench import files
 from lersbench.bench import store
 from lersbench.datasets import sentence_package, stamp
 from lersbench.datasets.purchases import sequences
 from lersbench.errors import ConfigError, DataError, LersbenchError, RunError
-from lersbench.system.cache_folder import cache_root
 from lersbench.lab import projections, works
 from lersbench.lab import scenario as lab_scenario
 from lersbench.lab.rules import RULES, linear_rules, with_orders
@@ -34,6 +34,7 @@ from lersbench.lab.works import WORKS, states_of
 from lersbench.results import last_run
 from lersbench.sources import digest
 from lersbench.system import leftovers
+from lersbench.system.cache_folder import cache_root
 from lersbench.system.progress import Bar, Tell, silent
 from lersbench.system.workers import Pool, Step, Task
 
@@ -61,7 +62,7 @@ class Job:
     def key(self, root: str) -> str:
         """The name of its file: what its result depends on. `root` is what all works do; the label is no part."""
         before = [job.key(root) for job in self.before]
-        return store.digest([root, self.work, self.params, self.seed, before, *self._package()])
+        return files.digest([root, self.work, self.params, self.seed, before, *self._package()])
 
     def _package(self) -> list[str]:
         """The package that draws a picture, if one does, and its version."""
@@ -130,7 +131,7 @@ def _root(data: str) -> str:
     from lersbench.neural.adapter import in_words as torch_in_words
 
     sources = digest(works.__name__)
-    return store.digest([data, sources, torch_in_words(), f"numpy {np.__version__}"])
+    return files.digest([data, sources, torch_in_words(), f"numpy {np.__version__}"])
 
 
 def plan(chosen: lab_scenario.Experiment) -> list[Job]:
@@ -186,15 +187,15 @@ def _needs_torch(chosen: lab_scenario.Experiment) -> None:
 def data_of(data: lab_scenario.Data) -> tuple[Path, dict[str, Any]]:
     """The folder with the arrays of the customers' sequences, made now or before, and what is known of them."""
     options = sequences.known_options(data.dataset, data.options)
-    files = [Path(options["text_path"]).expanduser()] if options["text_path"] else []
-    stamps = [stamp(p) for top in files for p in sorted(top.rglob("*")) if p.is_file()]
+    texts = [Path(options["text_path"]).expanduser()] if options["text_path"] else []
+    stamps = [stamp(p) for top in texts for p in sorted(top.rglob("*")) if p.is_file()]
     sources = digest(sequences.__name__)
-    key = store.digest([DIGESTS, options, stamps, sources, *sentence_package(options)])
+    key = files.digest([DIGESTS, options, stamps, sources, *sentence_package(options)])
     folder = cache_root() / "sequences" / f"{data.dataset}-{key}"
     if not (folder / "about.json").is_file():
         leftovers.sweep(folder.parent)
         made = sequences.read(data.dataset, options)
-        with store.replacing(folder) as temporary:
+        with files.replacing(folder) as temporary:
             temporary.mkdir(parents=True)
             for name, values in made.arrays.items():
                 np.save(temporary / f"{name}.npy", values)
@@ -286,14 +287,14 @@ def _assemble(
 ) -> Path:
     """Put the tables together as one run; an earlier run where nothing has changed since."""
     told = chosen.model_dump(mode="json")
-    name = store.digest([*sorted(job.key(root) for job in jobs), told, notes])[:8]
+    name = files.digest([*sorted(job.key(root) for job in jobs), told, notes])[:8]
     for same in sorted(folder.glob(f"*-{name}"), reverse=True):
         if not new and (same / "run.json").is_file():
             last_run.remember(same)
             return same
     run = folder / f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}-{name}"
     tables = [(job, kept.get(job.key(root))) for job in jobs]
-    with store.replacing(run) as temporary:
+    with files.replacing(run) as temporary:
         temporary.mkdir(parents=True)
         pd.concat(
             [_tidy(job, curve) for job, curve in tables if job.work in ("streamer", "basket", "code")]
@@ -313,7 +314,7 @@ def _assemble(
             "work_seconds": {job.key(root): curve.about["seconds"] for job, curve in tables},
             "notes": notes,
         }
-        facts["tables"] = {path.name: store.file_digest([path]) for path in sorted(temporary.glob("*.parquet"))}
+        facts["tables"] = {path.name: files.file_digest(path) for path in sorted(temporary.glob("*.parquet"))}
         (temporary / "run.json").write_text(json.dumps(facts, indent=1, default=str) + "\n", encoding="utf-8")
     last_run.remember(run)
     return run

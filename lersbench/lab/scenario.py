@@ -50,7 +50,7 @@ class Data(BaseModel):
 
 
 class Training(_Strict):
-    """What all settings share; None: as published, which differs from model to model (see `contexts`)."""
+    """What all settings share; None: as published, which differs from model to model (see `training`)."""
 
     seeds: int = Field(3, ge=1)
     epochs: int | None = Field(None, ge=1)

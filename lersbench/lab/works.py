@@ -18,14 +18,14 @@ from lersbench.lab.rules import Data, with_orders
 
 
 def streamer(data: Data, before: Sequence[Curve], seed: int, *, least: int, **params: Any) -> Curve:
-    """Train an encoder to tell the next streamer; `params` are those of `contexts.train_streamer`."""
+    """Train an encoder to tell the next streamer; `params` are those of `training.train_streamer`."""
     from lersbench.neural.training import train_streamer
 
     return _epochs(train_streamer(with_orders(data, least), seed=seed, **params))
 
 
 def basket(data: Data, before: Sequence[Curve], seed: int, *, least: int, **params: Any) -> Curve:
-    """Train an encoder to tell the next basket; `params` are those of `contexts.train_basket`."""
+    """Train an encoder to tell the next basket; `params` are those of `training.train_basket`."""
     from lersbench.neural.training import train_basket
 
     return _epochs(train_basket(with_orders(data, least), seed=seed, **params))
@@ -34,7 +34,7 @@ def basket(data: Data, before: Sequence[Curve], seed: int, *, least: int, **para
 def context(data: Data, before: Sequence[Curve], seed: int, **params: Any) -> Curve:
     """The context of every customer; its last column is the streamer of the last order, -1 where unknown.
 
-    `params` are those of `contexts.full_context`.
+    `params` are those of `training.full_context`.
     """
     from lersbench.neural.training import full_context
 
@@ -43,7 +43,7 @@ def context(data: Data, before: Sequence[Curve], seed: int, **params: Any) -> Cu
 
 
 def code(data: Data, before: Sequence[Curve], seed: int, **params: Any) -> Curve:
-    """Train an autoencoder of the contexts; `params` are those of `contexts.train_code`."""
+    """Train an autoencoder of the contexts; `params` are those of `training.train_code`."""
     from lersbench.neural.training import train_code
 
     return _epochs(train_code(states_of(before[0]), seed=seed, **params)[0])

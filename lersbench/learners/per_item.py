@@ -32,7 +32,7 @@ class Bank(NamedTuple):
     used: np.ndarray  # (2,) int64: dense arms, columns of `vectors` in use
     packed: np.ndarray  # (n_arms, packed_size padded) A^-1 of the dense arms, in the order they became dense
     inverse: np.ndarray  # (n_arms ceil(d / 8), 8 d) the same A^-1 in full, as lanes
-    row: np.ndarray  # (n_arms,) int64 row of the arm in `packed`, -1 while it is sparse
+    row: np.ndarray  # (n_arms,) int64 row of the arm in `symmetric`, -1 while it is sparse
     arm: np.ndarray  # (n_arms,) int64 arm of each row
     trace: np.ndarray  # (n_arms,) of A^-1
     spread: np.ndarray  # (n_arms,) sqrt(trace / d): a guess of sqrt(x'A^-1 x) for x'x = 1

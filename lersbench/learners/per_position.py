@@ -36,7 +36,7 @@ from lersbench.learners.shared import to_lanes
 class Learners(NamedTuple):
     """Learned in place. "Lanes": column c of a (rows, columns) matrix is at [c // 8, 8 row + c % 8]."""
 
-    triangle: np.ndarray  # lanes, a column a learner: A^-1 = T + T', T as in `simd.triangle_forms`
+    triangle: np.ndarray  # lanes, a column a learner: A^-1 = T + T', T as in `vectors.triangle_forms`
     theta: np.ndarray  # (m) lanes, a column a learner
     weight: np.ndarray  # (learners,) what x is multiplied by before learning from it
     alpha: np.ndarray  # (1,) width of the confidence bound

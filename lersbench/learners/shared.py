@@ -108,7 +108,7 @@ def observe_all(ridge: Ridge, features: np.ndarray, slate: np.ndarray, rewards: 
 
 @inlined
 def predict(ridge: Ridge, features: np.ndarray) -> None:
-    """Leave x'theta in `ridge.means` and x' A^-1 x in `ridge.squares` for each row x of `features` (C, m)."""
+    """Leave x'theta in `per_item.means` and x' A^-1 x in `per_item.squares` for each row x of `features` (C, m)."""
     blocks = ridge.features.shape[0]
     for first in range(0, features.shape[0], LANES * blocks):
         last = min(features.shape[0], first + LANES * blocks)

@@ -2,7 +2,7 @@
 
 `warm` is how many observations each item begins with, as if it had been shown that often before the first round. They
 have the item's rate of the past: the share of all customers' time windows in which it was bought, windows as long as
-the one in which likes are counted (see `histories.past_arrays`). An item that was never sold before stays cold.
+the one in which likes are counted (see `log.history.past_arrays`). An item that was never sold before stays cold.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ SCHEMA = 1
 ORDERS = ("time", "exchangeable")
 PROPENSITIES = ("uniform", "logged", "estimated", "none")
 UNIFORM_TOLERANCE = 1e-6  # by which a propensity of a uniform log may miss 1/C, relative
-CHECKSUMS = b"lersbench.sums"  # key in the metadata of rounds.parquet; before: lersbench.log.checksums, blind to order
+CHECKSUMS = b"lersbench.sums"  # key in the metadata of rounds.parquet; before: lersbench.checksums, blind to order
 BATCH_BYTES = 2 << 20  # decoded at a time: small enough to stay near the processor
 
 

@@ -13,8 +13,8 @@ A network of your own becomes a policy in about fifteen lines:
             return nn.Sequential(nn.Linear(self.width(spec), self.hidden), nn.ReLU(), nn.Linear(self.hidden, 1))
 
 `scores`, `loss`, `inputs` and `optimizer` are the next to override; `rank` and `learn` where a policy works on
-whole rounds in its own way. What else imports torch, and so needs `lersbench[neural]`: `nets`, `bayes`, `codes`,
-`sequence`, `confidence`, `recommenders`, `contexts`, `lers`, `gradient_bandit` and the neural policies.
+whole rounds in its own way. What else imports torch, and so needs `lersbench[neural]`: the
+room `lersbench.neural` and the neural policies.
 
 Device and number format. `LERSBENCH_DEVICE` is "auto" (the default: the GPU if there is one), "cpu" or another name
 that torch knows; `LERSBENCH_DTYPE` is "float32" (the default) or "float64".

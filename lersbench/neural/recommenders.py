@@ -51,7 +51,7 @@ class PlainRecommender(Recommender):
 
 
 class BayesianRecommender(Recommender):
-    """Weights are independent normal variables with the prior N(0, prior^2): see `bayes`.
+    """Weights are independent normal variables with the prior N(0, prior^2): see `bayesian`.
 
     A training step draws them once. Products are ranked by the "gamma trick": `draws` independent draws of all
     weights score all products, and the draw that holds the single highest score gives its scores. The draws take

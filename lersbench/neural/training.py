@@ -55,7 +55,7 @@ def train_streamer(
 ) -> pd.DataFrame:
     """Learn to tell the streamer of the last order from the `length` orders before it.
 
-    `history` is what `histories.history_arrays` returns; customers with fewer than length + 1 orders are left out, a
+    `history` is what `log.history.history_arrays` returns; customers with fewer than length + 1 orders are left out, a
     share `split` of the others is trained on. `cell`: "rnn", "lstm" or "gru". Columns: epoch (from 1), train_loss,
     test_loss (cross-entropy, for a Bayesian cell without the KL term), train_accuracy, test_accuracy (shares).
     """

@@ -47,7 +47,7 @@ def ips_value(
 
     v = sum over logged positions l of clicks[l] * w_l, where w_l = min(examined[k] / exposure[a], clip) if the logged
     item a = logged[l] is at position k of `slate`, else 0 (Li et al., KDD 2018; He et al., RecSys 2020). The arithmetic
-    is that of `ips.add`, by which a replay counts.
+    is that of `weights.add`, by which a replay counts.
 
     `slate` (K,) indices into the candidates; `examined` (K,) P(position k of it is examined), from
     `clickmodel.expected` with the shown (estimated) attraction: for the position-based model simply the examination of
@@ -75,7 +75,7 @@ class Summary(NamedTuple):
 def summarise(
     n: int, sum_v: float, sum_v2: float, sum_w: float, sum_w2: float, positions: int, unsupported: int = 0
 ) -> Summary:
-    """What the sums of `ips_value` over n slates of K = `positions` come to, by `ips.summarise`.
+    """What the sums of `ips_value` over n slates of K = `positions` come to, by `weights.summarise`.
 
     ESS = (sum w)^2 / (sum w^2) counts equally weighted positions that would say as much; of the n K positions of the
     policy's slates it is at most all, where each item shown was logged and all weights are equal.
@@ -324,7 +324,7 @@ def _weights(
     """target / logging cut at `clip`, of the shape of the clicks, which were cut, and how many lack support.
 
     A probability of 0 under the logging policy is wrong data where the log shows the item (`shown`, of the same shape).
-    Elsewhere the weight is 0, and lacks support where the target's probability is above 0: as in `ips`.
+    Elsewhere the weight is 0, and lacks support where the target's probability is above 0: as in `weights`.
     """
     if not clip > 0:
         raise ConfigError(f"weights are clipped at {clip}, but must be clipped above 0 (infinity: not at all).")

@@ -5,7 +5,7 @@ item, and z (K - 1,) its cosines to the items chosen for the positions above, to
 can find out that a second item of the same kind is clicked less. The weight, the same for all candidates of a
 position, is left out of the score.
 
-Variant "P": theta belongs to the position. Then (x, z) are the features of one ridge regression (`positions`).
+Variant "P": theta belongs to the position. Then (x, z) are the features of one ridge regression (`per_position`).
 
 Variant "H": theta belongs to the item in the position, beta to the position, as in Algorithm 2 of Li et al. 2010 with
 (w z, w x) for its (z, x). In the notation and by the recursions of `linucb_hybrid`: with u = z - G_a'x,

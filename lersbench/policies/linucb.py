@@ -140,7 +140,7 @@ class LinUCB(KernelPolicy):
     ridge: float = 1.0
     """Weight of the prior ridge * I, above 0."""
     warm: float = 0.0
-    """Observations of before the stream that each item begins with, at least 0; see `warm.warm_bank`."""
+    """Observations of before the stream that each item begins with, at least 0; see `warm_start.warm_bank`."""
 
     needs = ("context",)
     working = ("bank.xx", "bank.z", "bank.v", "bank.w", "bank.dots", "means", "squares")

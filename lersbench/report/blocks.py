@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lersbench.bench.store import replacing
 from lersbench.figures.curves import figure_title
+from lersbench.files import replacing
 from lersbench.results.tables import markdown_row
 from lersbench.words import markdown, markdown_cell, one_line
 

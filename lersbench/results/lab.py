@@ -10,9 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from lersbench.bench.store import file_digest
 from lersbench.errors import DataError
-from lersbench.files import read_json
+from lersbench.files import file_digest, read_json
 from lersbench.results.statistics import Interval, interval
 from lersbench.system.unpack import read_table
 from lersbench.words import cleaned, one_line
@@ -31,6 +30,7 @@ CELLS = {  # test accuracy in % at length 5
 }
 LENGTHS = {"streamer": {5: 94.21, 10: 93.96, 15: 93.65}, "basket": {5: 0.0077, 10: 0.0056, 15: 0.0065}}  # %, MSE
 EXPLAINED = {2: 61.4, 3: 73.3}  # % of the variance, by principal components
+METHODS = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}  # pictures of codes in two dimensions
 TESTED = {5: 0.33 * 37442, 10: 0.33 * 19906, 15: 0.33 * 11828}  # customers in the published test parts, about
 
 
@@ -108,7 +108,7 @@ def load(run: str | Path) -> LabResults:
         curves = _table(run / "curves.parquet")
         drawn = (run / "points.parquet").is_file()
         for file, content in meta.get("tables", {}).items():
-            if file_digest([run / file]) != content:
+            if file_digest(run / file) != content:
                 raise ValueError(f"{file} is not what run.json says")
         points = _table(run / "points.parquet") if drawn else pd.DataFrame(columns=["label", "method"])
     except (OSError, ValueError) as error:  # pyarrow's errors are both of these

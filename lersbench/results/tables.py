@@ -19,9 +19,8 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from lersbench.bench.store import file_digest
 from lersbench.errors import ConfigError, DataError
-from lersbench.files import read_json
+from lersbench.files import file_digest, read_json
 from lersbench.metrics import METRICS, Metric
 from lersbench.results import stability
 from lersbench.results.alarms import ESTIMATES, gap
@@ -286,7 +285,7 @@ def load(run_dir: str | Path) -> Results:
         raise DataError(f"{run_dir / 'summary.parquet'} holds two values for {first}; run the scenario again.")
     meta = _read_meta(run_dir / "run.json")
     for file, content in meta.get("tables", {}).items():
-        if file_digest([run_dir / file]) != content:
+        if file_digest(run_dir / file) != content:
             raise DataError(f"{run_dir / file} is damaged: it is not what run.json says. Fix: run the scenario again.")
     return Results(run_dir, summary, meta)
 

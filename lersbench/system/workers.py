@@ -29,7 +29,7 @@ DEATH_SIGNAL = 1  # prctl's PR_SET_PDEATHSIG
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # one core a worker, where nobody says else
 START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from lersbench import workers; workers.serve(int(sys.argv[2]))"
+    "from lersbench.system import workers; workers.serve(int(sys.argv[2]))"
 )
 KILLED = (
     "not finished: its process was killed, most likely for want of memory. Run again with --threads 1, which does one "

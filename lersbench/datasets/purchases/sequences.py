@@ -28,7 +28,7 @@ LEAST = 6  # orders of a customer who is kept: a sequence of 5, and the one that
 class Sequences(NamedTuple):
     """What is known of n customers, and where it is from."""
 
-    arrays: dict[str, np.ndarray]  # static, orders, order_streamers, baskets: as `histories.history_arrays` has them
+    arrays: dict[str, np.ndarray]  # static, orders, order_streamers, baskets: as `log.history.history_arrays` has them
     about: dict[str, Any]  # name, customers, streamers (names by number), licence, attribution, provenance
 
 

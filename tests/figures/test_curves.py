@@ -1,0 +1,224 @@
+"""Figures from made-up results: what is drawn, how it looks, and that drawing leaves nothing behind."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+
+from lersbench.errors import ConfigError
+from lersbench.figures import curves as curve_figures
+from lersbench.figures import style
+from lersbench.results.statistics import interval
+from lersbench.results.tables import Results, load
+from tests.support import fake_results
+
+FEW = {label: fake_results.POLICIES[label] for label in ("random", "popular", "linucb alpha=0.1", "linucb alpha=0.3")}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    return load(fake_results.make(tmp_path_factory.mktemp("run"), policies=FEW, points=40, seeds=4))
+
+
+def svg_text(path: Path) -> str:
+    return " ".join(re.findall(r"<text[^>]*>([^<]*)</text>", path.read_text()))
+
+
+def test_every_measured_figure_is_drawn_as_png_and_svg(results: Results, tmp_path: Path) -> None:
+    before = dict(matplotlib.rcParams)
+    paths = curve_figures.draw_all(results, tmp_path)
+    names = {path.name for path in paths}
+    curves = ["ctr-sum", "misses", "regret", "hr20-per-round", "coverage", "diversity", "entropy", "hr-20"]
+    stems = [f"curve-{name}" for name in curves] + ["hit-ratio", "final-hr-20"]
+    assert names == {f"{stem}.{kind}" for stem in stems for kind in ("png", "svg")}  # one-item slates: one click rate
+    assert {path.name for path in tmp_path.iterdir()} == names  # nothing half-written stays
+    assert all(path.read_bytes()[:4] == b"\x89PNG" for path in paths if path.suffix == ".png")
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_equal_results_give_equal_bytes(results: Results, tmp_path: Path) -> None:
+    first = curve_figures.draw_all(results, tmp_path / "a", metrics=["ctr_sum"])
+    second = curve_figures.draw_all(results, tmp_path / "b", metrics=["ctr_sum"])
+    assert len(first) == 4
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+
+
+def test_a_figure_says_what_it_shows(results: Results, tmp_path: Path) -> None:
+    _, _, _, curve = curve_figures.draw_all(results, tmp_path, metrics=["misses"])
+    text = svg_text(curve)
+    for words in (
+        "Active customers (completejourney, 1,000 rounds, 200 items, 4 seeds)",
+        "Misses (%)",
+        "Round",
+        "bootstrap interval over 4 orders of arrival. Feedback: bandit.",
+        "Data: Made up for tests",
+    ):
+        assert words in text
+
+
+def test_legend_is_sorted_by_the_final_value(results: Results, tmp_path: Path) -> None:
+    means = results.final("", "misses").mean(axis=1).sort_values()
+    text = svg_text(curve_figures.draw_all(results, tmp_path, metrics=["misses"])[-1])
+    places = [text.rindex(f"{policy}  {100 * mean:.1f}") for policy, mean in means.items()]
+    assert places == sorted(places)
+
+
+def test_bands_are_the_intervals_of_the_statistics(results: Results) -> None:
+    band = curve_figures.curve_bands(results, ["coverage"], ["popular"])["", "coverage"]["popular"]
+    rows = results.curves("coverage").query("policy == 'popular'")
+    values = rows.pivot(index="seed", columns="round", values="value")
+    floor, ends = 1 / values.columns.to_numpy(), (0.0, 1.0)  # one outcome is the least that a mean over rounds moves
+    found = interval(values.to_numpy(), "shuffle", resamples=curve_figures.CURVE_RESAMPLES, bounds=ends, floor=floor)
+    assert np.array_equal(band.x, values.columns)
+    for drawn, expected in zip((band.mean, band.low, band.high), found, strict=True):
+        assert drawn == pytest.approx(expected)
+
+
+def test_long_curves_are_thinned_and_keep_their_ends(tmp_path: Path) -> None:
+    long = load(fake_results.make(tmp_path, policies=FEW, points=900, seeds=2, metrics={"ctr", "hr@20"}))
+    band = curve_figures.curve_bands(long, ["ctr"], ["popular"])["", "ctr"]["popular"]
+    assert len(band.x) == curve_figures.POINTS
+    assert band.x[-1] == 1000
+
+
+def test_looks_tell_all_policies_apart(tmp_path: Path) -> None:
+    full = load(fake_results.make(tmp_path, points=2, seeds=2, metrics={"hr@20"}))
+    looks = style.looks(full)
+    assert len({str(look) for look in looks.values()}) == len(looks) == 13
+    assert looks["random"]["color"] == style.GREY
+    sweep = [looks[f"linucb alpha={alpha}"] for alpha in ("0.1", "0.3", "1.0")]
+    assert len({look["color"] for look in sweep}) == 1
+    assert len({str(look["linestyle"]) for look in sweep}) == 3
+    hues: dict[str, list[dict[str, object]]] = {}
+    for label, look in looks.items():
+        hues.setdefault(str(look["color"]), []).append(look | {"name": fake_results.POLICIES[label][0]})
+    shared = [(a, b) for group in hues.values() for a in group for b in group if str(a["name"]) < str(b["name"])]
+    assert shared  # more names than hues: the second use of one has other dashes and a marker
+    assert all(a["linestyle"] != b["linestyle"] and a["marker"] != b["marker"] for a, b in shared)
+
+
+def test_early_noise_does_not_set_the_limits() -> None:
+    x = np.arange(1.0, 1001)
+    noisy = np.where(x < 15, 0.9, 0.05)
+    frame = style.limits({"a": style.Band(x, noisy, noisy - 0.01, noisy + 0.01)}, curve_figures.METRICS["ctr"], {"a"})
+    assert frame is not None
+    assert frame[0] < 0.05 < frame[1] < 0.1
+
+
+def test_no_line_leaves_the_frame_after_the_early_rounds(results: Results) -> None:
+    for (_, name), bands in curve_figures.curve_bands(results, results.metrics, list(FEW)).items():
+        frame = style.limits(bands, curve_figures.METRICS[name], set())
+        assert frame is not None
+        late = np.concatenate([band.mean[band.x >= 50] for band in bands.values()])  # of 1,000 rounds
+        assert frame[0] <= late.min() <= late.max() <= frame[1]
+
+
+def test_bands_are_drawn_of_the_best_four_and_the_baseline_unless_they_fill_the_panel(tmp_path: Path) -> None:
+    full = load(fake_results.make(tmp_path / "run", points=30, seeds=3, metrics={"misses", "hr@20"}))
+    bands = curve_figures.curve_bands(full, ["misses"], curve_figures.chosen(full, None))["", "misses"]
+    best = full.final("", "misses").mean(axis=1).sort_values().index[:4]
+    look = style.looks(full)
+    narrow, wanted = style.fitting(bands, curve_figures.METRICS["misses"], look)
+    assert narrow == wanted == {*best, "random"}
+    first = bands[best[0]]
+    wide = {**bands, best[0]: style.Band(first.x, first.mean, first.mean - 0.5, first.mean + 0.5)}
+    narrow, wanted = style.fitting(wide, curve_figures.METRICS["misses"], look)
+    assert wanted - narrow == {best[0]}
+    text = svg_text(curve_figures.draw_all(full, tmp_path / "figures", metrics=["misses"])[-1])
+    assert "Bands of the best 4 and the baseline only." in text
+
+
+def test_equal_pairs_are_one_panel_with_a_note(tmp_path: Path) -> None:
+    run = fake_results.make(
+        tmp_path / "run", policies=FEW, points=5, seeds=2, metrics={"misses", "regret_published", "hr@20"}
+    )
+    note = "Equal to the published regret: no policy here stays silent."
+    drawn = {path.stem: path for path in curve_figures.draw_all(load(run), tmp_path / "a") if path.suffix == ".svg"}
+    assert note not in svg_text(drawn["curve-misses"])
+    assert "Regret, as published" in svg_text(drawn["curve-misses"])
+    curves = pd.read_parquet(run / "curves.parquet")
+    misses = curves[curves["metric"] == "misses"]
+    same = misses.assign(metric="regret_published")
+    pd.concat([curves[curves["metric"] != "regret_published"], same]).to_parquet(run / "curves.parquet")
+    drawn = {path.stem: path for path in curve_figures.draw_all(load(run), tmp_path / "b") if path.suffix == ".svg"}
+    assert note in svg_text(drawn["curve-misses"])
+    assert "as published" not in svg_text(drawn["curve-misses"])
+
+
+def test_regret_is_also_drawn_less_that_of_the_baseline_paired_by_seed(results: Results, tmp_path: Path) -> None:
+    bands = curve_figures.regret_less_baseline(results, list(FEW))["", "regret_less"]
+    finals = results.final("", "regret")
+    assert bands["popular"].mean[-1] == pytest.approx((finals.loc["popular"] - finals.loc["random"]).mean())
+    assert not bands["random"].mean.any()
+    drawn = {path.stem: path for path in curve_figures.draw_all(results, tmp_path) if path.suffix == ".svg"}
+    assert "Cumulative regret less that of random" in svg_text(drawn["curve-regret"])
+
+
+def test_only_the_first_clause_of_the_licence_stands_below_a_figure(results: Results, tmp_path: Path) -> None:
+    log = {**results.meta["logs"][0], "attribution": "A shop, Inc.", "licence": "CC BY 4.0 (the data); more of it"}
+    told = replace(results, meta={**results.meta, "logs": [log]})
+    text = svg_text(curve_figures.draw_all(told, tmp_path, metrics=["misses"])[-1])
+    assert "Data: A shop, Inc. CC BY 4.0." in text
+    assert "more of it" not in text
+
+
+def test_titles_of_figures_are_found_by_their_files(results: Results, tmp_path: Path) -> None:
+    for path in curve_figures.draw_all(results, tmp_path):
+        if path.suffix == ".svg":
+            assert curve_figures.figure_title(path.stem) in svg_text(path)
+    with pytest.raises(ConfigError, match="curve-nothing"):
+        curve_figures.figure_title("curve-nothing")
+
+
+def test_mixed_feedback_is_named_in_the_legend(tmp_path: Path) -> None:
+    mixed = load(fake_results.make(tmp_path / "run", policies={**FEW, "lers": ("lers", {}, "full", 0.9)}, points=5))
+    text = svg_text(curve_figures.draw_all(mixed, tmp_path / "figures", metrics=["coverage"])[-1])
+    assert "lers (full)" in text
+    assert "popular (bandit)" in text
+
+
+def test_policies_can_be_chosen(results: Results, tmp_path: Path) -> None:
+    text = svg_text(curve_figures.draw_all(results, tmp_path, metrics=["coverage"], policies=["popular"])[-1])
+    assert "popular" in text
+    assert "linucb" not in text
+    with pytest.raises(ConfigError, match="Did you mean 'popular'"):
+        curve_figures.draw_all(results, tmp_path, policies=["populr"])
+    with pytest.raises(ConfigError, match="Did you mean 'coverage'"):
+        curve_figures.draw_all(results, tmp_path, metrics=["coverge"])
+
+
+def test_variants_are_panels_of_one_figure(tmp_path: Path) -> None:
+    made = fake_results.make(
+        tmp_path / "run", policies=FEW, variants=("men", "women"), points=5, metrics={"ctr"}, leaderboard="ctr"
+    )
+    paths = curve_figures.draw_all(load(made), tmp_path / "figures")
+    assert {path.stem for path in paths} == {"curve-ctr", "final-ctr"}
+    text = svg_text(paths[-1])
+    assert " men " in text
+    assert " women " in text
+
+
+def test_one_seed_has_lines_and_says_that_it_has_no_interval(tmp_path: Path) -> None:
+    made = fake_results.make(tmp_path / "run", policies=FEW, seeds=1, points=5)
+    text = svg_text(curve_figures.draw_all(load(made), tmp_path / "figures", metrics=["coverage"])[-1])
+    assert "One seed only, so no interval can be given." in text
+
+
+def test_drawing_needs_neither_pyplot_backend_nor_display(results: Results, tmp_path: Path) -> None:
+    """In a fresh interpreter no backend is chosen and no pyplot figure is left open."""
+    code = (
+        "import sys, matplotlib; from lersbench.results import tables; from lersbench.figures import curves;"
+        "before = matplotlib.rcParams._get_backend_or_none();"
+        "curves.draw_all(tables.load(sys.argv[1]), sys.argv[2], metrics=['coverage']);"
+        "import matplotlib.pyplot as plt; assert not plt.get_fignums();"
+        "assert matplotlib.rcParams._get_backend_or_none() == before"
+    )
+    subprocess.run([sys.executable, "-c", code, str(results.path), str(tmp_path)], check=True)
