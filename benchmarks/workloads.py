@@ -14,9 +14,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lersbench import metrics
-from lersbench.engine.replay import Contender, Protocol, Rows
-from lersbench.engine.replay import rows_of as replay_rows
+from lersbench.engine.contender import Contender
+from lersbench.engine.meter import new_meter
+from lersbench.engine.rounds import Protocol
+from lersbench.engine.rows import Rows
+from lersbench.engine.rows import rows_of as replay_rows
 from lersbench.kernels.jit import kernel
 from lersbench.log.chunk import Chunk
 from lersbench.policies import iba_linucb, linucb
@@ -68,7 +70,7 @@ class Workload:
             silence=-np.inf,
             ties=TIES,
         )
-        meter = metrics.new_meter(self.spec.n_items, np.array([self.rounds]), 0)
+        meter = new_meter(self.spec.n_items, np.array([self.rounds]), 0)
         ready = Contender(policy or self.policy, self.spec, protocol, meter, np.random.default_rng(0))
         none = np.empty(0, np.int64)
         ready.play(self.rows, none, none)

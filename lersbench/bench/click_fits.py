@@ -10,7 +10,7 @@ import numpy as np
 from lersbench.clicks.facts import summary
 from lersbench.clicks.fit import Counts, Fit, count, fit_counts, settled
 from lersbench.clicks.model import parse
-from lersbench.engine.replay import Known, Logger, known_of
+from lersbench.engine.rows import Known, Logger, known_of
 from lersbench.log import Log
 from lersbench.log.scales import standard
 from lersbench.log.scaling import standard_items

@@ -14,7 +14,7 @@ import numpy as np
 
 from lersbench.bench import inputs, scenario, store
 from lersbench.bench.session import Clock, Failure, Job, Session
-from lersbench.engine.replay import Known
+from lersbench.engine.rows import Known
 from lersbench.log import Log
 from lersbench.policy import Policy, find, make
 from lersbench.system.workers import Pool, Task

@@ -21,8 +21,11 @@ from numba.core.errors import NumbaError
 
 from lersbench import metrics
 from lersbench.bench import scenario, store
-from lersbench.engine import replay
+from lersbench.engine.contender import Contender
 from lersbench.engine.likes import Likes
+from lersbench.engine.meter import COVERAGE, new_meter, with_room
+from lersbench.engine.rounds import Protocol
+from lersbench.engine.rows import Known, Rows, rows_of
 from lersbench.errors import LersbenchError, RunError
 from lersbench.log import Log, read_all
 from lersbench.log.chunk import Chunk
@@ -69,7 +72,7 @@ class Clock:
             self.seconds[purpose] += time.perf_counter() - start
 
 
-def spec_of(chosen: scenario.Scenario, log: Log, case: scenario.Case, known: replay.Known | None = None) -> Spec:
+def spec_of(chosen: scenario.Scenario, log: Log, case: scenario.Case, known: Known | None = None) -> Spec:
     """What policies are told beforehand; `known` holds what was fitted before: click models, scales."""
     info, pair = log.info, chosen.replay.interactions
     m = (1 + pair[0]) * (1 + pair[1]) if pair else info.m
@@ -98,7 +101,7 @@ class Session:
         chosen: scenario.Scenario,
         log: Log,
         case: scenario.Case,
-        known: replay.Known,
+        known: Known,
         threads: int,
         bar: Any,
         clock: Clock,
@@ -133,10 +136,10 @@ class Session:
             return failures + self._collect({pool.submit(self._whole, job, rows, kept): job for job in ready})
 
     @cached_property
-    def _all(self) -> replay.Rows:
+    def _all(self) -> Rows:
         return self._rows(read_all(self.log, SHUFFLE_BYTES, self._columns()))
 
-    def _whole(self, job: Job, rows: replay.Rows, kept: store.Store) -> None:
+    def _whole(self, job: Job, rows: Rows, kept: store.Store) -> None:
         contender = self._contender(job)
         index, at = self._order(job.seed, 0, self.log.info.rounds)
         batch = self.chosen.replay.batch
@@ -158,7 +161,7 @@ class Session:
 
     def _pass(self, jobs: list[Job], kept: store.Store) -> list[Failure]:
         """One pass over the log; the next chunk is read while this one is played."""
-        contenders: dict[Job, replay.Contender] = {}
+        contenders: dict[Job, Contender] = {}
         failures: list[Failure] = []
         seconds = dict.fromkeys(jobs, 0.0)
         with ThreadPoolExecutor(self.threads) as pool, ThreadPoolExecutor(1) as reader:
@@ -184,12 +187,10 @@ class Session:
             self._keep(job, contender, kept, seconds[job])
         return failures
 
-    def _part(
-        self, job: Job, contender: replay.Contender, rows: replay.Rows, chunk: Chunk, seconds: dict[Job, float]
-    ) -> None:
+    def _part(self, job: Job, contender: Contender, rows: Rows, chunk: Chunk, seconds: dict[Job, float]) -> None:
         index, at = self._order(job.seed, chunk.start, rows.user.shape[0])
         started = time.perf_counter()
-        contender.meter = metrics.with_room(contender.meter, self.likes.total)
+        contender.meter = with_room(contender.meter, self.likes.total)
         contender.play(rows, index, at)
         seconds[job] += time.perf_counter() - started
         self._in_time(seconds[job])
@@ -226,14 +227,14 @@ class Session:
         }
         return ["user", "context", "candidates", "features", *wanted.get(self.feedback, ["rewards", "expected"])]
 
-    def _rows(self, chunk: Chunk) -> replay.Rows:
+    def _rows(self, chunk: Chunk) -> Rows:
         """The chunk as the regime shows it. Reading has checked that a log that calls itself uniform is so."""
         likes = self.chosen.replay.ranking or self._counts_likes
         chunk = scaled(chunk, self.known.scales)
-        rows = replay.rows_of(chunk, self.known, self.feedback, self.case.slate, likes, self._mix)
+        rows = rows_of(chunk, self.known, self.feedback, self.case.slate, likes, self._mix)
         return self._numbered(rows, max(0, self.first - chunk.start)) if self._counts_likes else rows
 
-    def _numbered(self, rows: replay.Rows, skipped: int) -> replay.Rows:
+    def _numbered(self, rows: Rows, skipped: int) -> Rows:
         """The rows with the numbers of their likes, but for the first `skipped`, which are not replayed."""
         row = np.repeat(np.arange(rows.user.shape[0]), np.diff(rows.liked_from))
         item = rows.candidates[row if rows.candidates.shape[0] > 1 else 0, rows.liked]
@@ -267,12 +268,12 @@ class Session:
             index = index[np.random.Generator(bits).random(index.size) < 0.5]
         return index, start + index - self.first
 
-    def _protocol(self, seed: int, composed: bool, silence: float) -> replay.Protocol:
+    def _protocol(self, seed: int, composed: bool, silence: float) -> Protocol:
         told = self.chosen.replay
         users, items = told.interactions if told.interactions and composed else (-1, -1)
         truth = self.feedback in scenario.PROTOCOLS and self.known.model.weights.shape[0] > 0
         scored = self.known.scored and "scores" in self.log.info.columns
-        return replay.Protocol(
+        return Protocol(
             self.case.slate,
             told.batch,
             self.feedback == "replay",
@@ -290,7 +291,7 @@ class Session:
             draws=int(random_numbers(self.chosen, "clicks", seed).generate_state(1)[0]),
         )
 
-    def _compile(self, jobs: list[Job], rows: replay.Rows) -> tuple[list[Job], list[Failure]]:
+    def _compile(self, jobs: list[Job], rows: Rows) -> tuple[list[Job], list[Failure]]:
         """Compile the loops of the jobs for rows of this kind: those that can be played, and what failed."""
         none = np.empty(0, np.int64)
         problems: dict[str, BaseException | None] = {}
@@ -308,12 +309,12 @@ class Session:
         failed = [(job, error) for job in jobs if (error := problems[job.entry.label])]
         return [job for job in jobs if not problems[job.entry.label]], [_failure(*one) for one in failed]
 
-    def _contender(self, job: Job) -> replay.Contender:
+    def _contender(self, job: Job) -> Contender:
         policy = job.entry.policy
         name = json.dumps([type(policy).__qualname__, job.entry.params], sort_keys=True)  # however it was found
         rng = np.random.default_rng(random_numbers(self.chosen, "policy", job.seed, name))
         likes = max(1, self.likes.total) if self._counts_likes else 0
-        meter = metrics.new_meter(self.log.info.items, self.checkpoints, likes, self._published)
+        meter = new_meter(self.log.info.items, self.checkpoints, likes, self._published)
         composed = "features" in policy.needs
         own = policy.shows_the_log and self.feedback in scenario.PROTOCOLS
         protocol = self._protocol(job.seed, composed, policy.silence)._replace(own=own)
@@ -321,7 +322,7 @@ class Session:
         asked = tuple(need for need in NEEDS if need in policy.needs)
         if asked:
             spec = replace(spec, history=self._history(asked))
-        return replay.Contender(policy, spec, protocol, meter, rng)
+        return Contender(policy, spec, protocol, meter, rng)
 
     def _history(self, asked: tuple[str, ...]) -> dict[str, np.ndarray]:
         if asked not in self._histories:
@@ -341,11 +342,11 @@ class Session:
     def _histories(self) -> dict[tuple[str, ...], dict[str, np.ndarray]]:
         return {}
 
-    def _keep(self, job: Job, contender: replay.Contender, kept: store.Store, seconds: float) -> None:
+    def _keep(self, job: Job, contender: Contender, kept: store.Store, seconds: float) -> None:
         contender.finish(self.rounds)
         curve = contender.meter.curve.copy()
         if self._counts_likes:
-            curve[:, metrics.COVERAGE] /= max(1, self.likes.total)
+            curve[:, COVERAGE] /= max(1, self.likes.total)
         about = {"policy": job.entry.label, "seed": job.seed, "seconds": seconds, "rounds": contender.played}
         kept.put(job.key, store.Curve(self.checkpoints, metrics.NAMES, curve, about))
 

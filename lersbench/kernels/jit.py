@@ -1,7 +1,7 @@
 """Every Numba option of the package, in one place.
 
 `@kernel` marks a leaf function: compiled without the GIL and without fastmath, and kept on disk.
-`inlined` marks a short one that is compiled into its callers.
+`inlined` marks a short one that is compiled into its callers, `inner` one that Python never calls.
 `specialise` compiles a driver loop for the kernels of one policy, and keeps that on disk too.
 
 Numba's own cache looks only at the file a function stands in, so an edit in a helper file would go
@@ -16,7 +16,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from types import FunctionType
@@ -59,7 +59,7 @@ def _compile(function: Callable[..., Any], modules: tuple[str, ...], **options: 
     """Numba's function, kept on disk by what `modules` draw on; not kept where there are none."""
     if modules:
         numba.config.CACHE_DIR = folder_of(modules)  # Numba takes it over as it makes a function
-    return numba.njit(cache=bool(modules), nogil=True, **options)(function)
+    return numba.njit(cache=bool(modules), nogil=True, no_cfunc_wrapper=True, **options)(function)
 
 
 def _modules(function: Callable[..., Any]) -> tuple[str, ...]:
@@ -76,15 +76,34 @@ def inlined(function: Callable[..., Any]) -> Any:
     return _compile(function, _modules(function), forceinline=True)
 
 
-def specialise(template: Callable[..., Any], name: str, module: str, **kernels: Any) -> Any:
+def inner(function: Callable[..., Any]) -> Any:
+    """`kernel` for what only compiled code calls: a way in from Python, with many arrays, takes long to compile."""
+    return _compile(function, _modules(function), no_cpython_wrapper=True)
+
+
+def specialise(template: Callable[..., Any], name: str, module: str, inner: bool = False, **kernels: Any) -> Any:
     """Compile a copy of `template` in which the global names of `kernels` mean those kernels.
 
     Passing kernels as arguments would work as well, but Numba cannot reuse such an entry from disk;
     a copy under a qualified name of its own can be cached like any other function: `module` is where the kernels
-    come from, "" where nothing is to be kept.
+    come from, "" where nothing is to be kept. An `inner` one is called by compiled code only.
     """
+    copy = _copy(template, name, kernels)
+    modules = (template.__module__, module) if module else ()
+    return _compile(copy, modules, forceinline=True, no_cpython_wrapper=inner)
+
+
+def entry(template: Callable[..., Any], kernel: Any, signature: str, **kernels: Any) -> Any:
+    """Compile a copy of `template`, as `specialise` does, as a function that C can call by its `address`."""
+    source = kernel.py_func
+    copy = _copy(template, f"{source.__module__}.{source.__qualname__}", kernels)
+    numba.config.CACHE_DIR = folder_of((template.__module__, source.__module__))
+    return numba.cfunc(signature, cache=True)(copy)
+
+
+def _copy(template: Callable[..., Any], name: str, kernels: Mapping[str, Any]) -> FunctionType:
     own = cast(FunctionType, template)
     copy = FunctionType(own.__code__, {**own.__globals__, **kernels}, own.__name__)
     copy.__qualname__ = f"{own.__qualname__}.{name}"
     copy.__module__ = own.__module__
-    return _compile(copy, (own.__module__, module) if module else (), forceinline=True)
+    return copy

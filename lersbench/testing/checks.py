@@ -25,8 +25,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import _helperlib
 
-from lersbench import metrics
-from lersbench.engine.replay import Contender, Protocol, batched, compiled, rows_of
+from lersbench.engine.contender import Contender
+from lersbench.engine.loop import batched, compiled
+from lersbench.engine.meter import new_meter
+from lersbench.engine.rounds import Protocol
+from lersbench.engine.rows import rows_of
 from lersbench.errors import LersbenchError
 from lersbench.kernels.linalg import scramble
 from lersbench.log.chunk import Chunk
@@ -230,7 +233,7 @@ class Bench:
             silence=-np.inf,
             ties=TIES,
         )
-        meter = metrics.new_meter(spec.n_items, np.arange(n + 1), 0)
+        meter = new_meter(spec.n_items, np.arange(n + 1), 0)
         contender = Contender(self.policy, spec, protocol, meter, np.random.default_rng(seed))
         if (engine or self.main) != "compiled":  # a contender is compiled, and asks `wins` or `select`, by itself
             contender.drive = self.engines[engine or self.main]

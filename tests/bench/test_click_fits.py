@@ -18,7 +18,10 @@ from lersbench.bench.click_fits import Fitted
 from lersbench.clicks import facts as click_facts
 from lersbench.clicks import model as click_model
 from lersbench.clicks.fit import count, fit
-from lersbench.engine import replay
+from lersbench.engine.contender import Contender
+from lersbench.engine.meter import new_meter
+from lersbench.engine.rounds import Protocol
+from lersbench.engine.rows import Rows, known_of, rows_of
 from lersbench.log import Log, write
 from lersbench.log.chunk import Chunk
 from lersbench.policy import Policy, find, make, names
@@ -89,18 +92,18 @@ def test_without_rounds_to_fit_on_only_the_world_is_known(tmp_path: Path) -> Non
 
 
 # What policies make of it ---------------------------------------------------------------------------------------------
-def played(policy: Policy, rows: replay.Rows, told: replay.Protocol, seed: int = 0) -> replay.Contender:
+def played(policy: Policy, rows: Rows, told: Protocol, seed: int = 0) -> Contender:
     """The policy, told the true weights of the position-based and the user browsing model, past all rows."""
     n, after = rows.user.shape[0], browsing() / browsing()[0, 0]
     spec = dataclasses.replace(spec_of(rows, told.slate), examination=after[:, 0], examination_after=after)
-    meter = metrics.new_meter(spec.n_items, np.unique(np.linspace(n / 100, n, 100).astype(np.int64)), 0)
-    return play(replay.Contender(policy, spec, told, meter, np.random.default_rng(seed)), rows)
+    meter = new_meter(spec.n_items, np.unique(np.linspace(n / 100, n, 100).astype(np.int64)), 0)
+    return play(Contender(policy, spec, told, meter, np.random.default_rng(seed)), rows)
 
 
 @pytest.fixture(scope="module")
-def simulated() -> replay.Rows:
-    known = replay.known_of(np.zeros((ITEMS, 0)), ITEMS)._replace(model=click_model.ubm(browsing()))
-    return replay.rows_of(linear_world(SLOPED), known, "simulated", SLATE)
+def simulated() -> Rows:
+    known = known_of(np.zeros((ITEMS, 0)), ITEMS)._replace(model=click_model.ubm(browsing()))
+    return rows_of(linear_world(SLOPED), known, "simulated", SLATE)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +111,7 @@ def simulated() -> replay.Rows:
     [("random", 0.95, 1.05), ("iba-linucb", 0.0, 0.6), ("iba-linucb-sw", 0.0, 0.6), ("ubm-linucb", 0.0, 0.6)],
 )
 def test_regret_grows_slower_than_the_rounds_where_attraction_is_linear(
-    simulated: replay.Rows, name: str, low: float, high: float
+    simulated: Rows, name: str, low: float, high: float
 ) -> None:
     told = protocol(slate=SLATE)._replace(simulated=True, truth=True, known=False, draws=7)
     meter = played(make(find(name), {} if name == "random" else {"alpha": 0.1}), simulated, told).meter
@@ -135,7 +138,7 @@ def all_shown(policies: list[str], n: int = 60) -> dict[str, list[float]]:
     """CTR_sum and CTR_set of each policy with all items of every list shown; of "the log" those of its clicks."""
     chunk = linear_world(n, seed=3)
     chunk = chunk._replace(context=chunk.features[:, 0, :3].copy(), user=np.arange(n) % 40)
-    rows = replay.rows_of(chunk, replay.known_of(np.zeros((ITEMS, 0)), ITEMS), "logged", LENGTH)
+    rows = rows_of(chunk, known_of(np.zeros((ITEMS, 0)), ITEMS), "logged", LENGTH)
     told = protocol("logged", slate=LENGTH)._replace(known=False)
     found = {"the log": [float(chunk.clicks.sum() / n), float(chunk.clicks.any(axis=1).mean())]}
     for name in policies:

@@ -165,7 +165,7 @@ def test_the_fit_of_click_models_is_part_of_every_key() -> None:
         path.name
         for path in {*sources.closure("lersbench.bench.session"), *sources.closure("lersbench.bench.click_fits")}
     }
-    assert {"fit.py", "em.py", "counts.py", "click_fits.py", "replay.py"} <= engine
+    assert {"fit.py", "em.py", "counts.py", "click_fits.py", "loop.py"} <= engine
     assert inputs.engine() == inputs.engine()
 
 

@@ -157,7 +157,7 @@ def test_every_formula_of_the_package_is_part_of_the_key() -> None:
     assert {f"kernels/{name}.py" for name in ("symmetric", "vectors", "linalg", "jit")} <= own
     assert "policies/iba_linucb.py" not in own
     engine = drawn_on("lersbench.bench.session")
-    assert {"engine/replay.py", "metrics.py", "kernels/uncounted.py", "log/reader.py"} <= engine
+    assert {"engine/loop.py", "metrics.py", "kernels/uncounted.py", "log/reader.py"} <= engine
     assert not engine & {"cli/main.py", "figures/curves.py", "report/run.py", "policies/linucb.py"}
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from lersbench.datasets import kuairec, openbandit, taobao, transactions
 from lersbench.datasets.hashed import hashed_numbers, hashed_order
-from lersbench.engine import replay
+from lersbench.engine.rows import as_logged, random_places, rows_of
 from lersbench.log import Log, write
 from lersbench.log.chunk import Chunk
 from lersbench.policies.first import First
@@ -77,7 +77,7 @@ def test_no_order_of_the_real_purchases_knows_the_likes(scenario: str) -> None:
 
 def first_and_random(log: Log, metric: str, K: int = 1) -> tuple[float, float]:
     """What the first candidates are worth in a log with whole reward rows, and what random ones are."""
-    rows = replay.rows_of(next(iter(log.read(chunk_bytes=1 << 30))), log.items, "bandit", K)
+    rows = rows_of(next(iter(log.read(chunk_bytes=1 << 30))), log.items, "bandit", K)
     told = protocol(slate=K, ranked=True)
     return tuple(final(play(contender(policy, rows, told), rows), metric) for policy in (First(), Random()))  # type: ignore[return-value]
 
@@ -102,7 +102,7 @@ def test_first_is_worth_what_random_is_on_the_real_purchases() -> None:
 def test_published_hits_of_random_are_those_of_the_published_file() -> None:
     """All scores equal, ties in the order by likes: 48.5 %, however items are numbered."""
     log = journey("active")
-    rows = replay.rows_of(next(iter(log.read(chunk_bytes=1 << 30))), log.items, "bandit", 1)
+    rows = rows_of(next(iter(log.read(chunk_bytes=1 << 30))), log.items, "bandit", 1)
     goods = log.item_table()
     made = contender(Random(), rows, protocol(ranked=True))
     made.meter = made.meter._replace(published=np.array(goods["published_rank"], np.int64))
@@ -142,7 +142,7 @@ def chunk_of(log: Log) -> Chunk:
 def test_the_order_of_listed_candidates_tells_nothing(telling_log: Log, feedback: str) -> None:
     """`first` earns 1 in the order of the file, and 1 / C in that of the hash."""
     for mix, expected, off in ((None, 1.0, 0.0), (77, 1 / LISTED, 4 * np.sqrt(0.16 / ROUNDS))):
-        rows = replay.rows_of(chunk_of(telling_log), np.zeros((ITEMS, 0)), feedback, 1, mix=mix)
+        rows = rows_of(chunk_of(telling_log), np.zeros((ITEMS, 0)), feedback, 1, mix=mix)
         made = play(contender(First(), rows, protocol(feedback)), rows)
         assert abs(final(made, "ctr") - expected) <= off
 
@@ -151,7 +151,7 @@ def test_the_order_of_listed_candidates_tells_nothing(telling_log: Log, feedback
 def test_mixed_rows_are_the_same_rows(telling_log: Log, feedback: str) -> None:
     """Whatever belongs to a candidate goes with it; the places hang on the key and the place of the round alone."""
     chunk = chunk_of(telling_log)
-    plain, mixed = (replay.rows_of(chunk, np.zeros((ITEMS, 0)), feedback, 1, mix=mix) for mix in (None, 5))
+    plain, mixed = (rows_of(chunk, np.zeros((ITEMS, 0)), feedback, 1, mix=mix) for mix in (None, 5))
     assert (plain.candidates != mixed.candidates).any(axis=1).mean() > 0.9
     place = (mixed.candidates[:, None, :] == plain.candidates[:, :, None]).argmax(axis=2)
     for name in ("candidates", "features", "value", *(["rewards"] if feedback != "replay" else [])):
@@ -162,7 +162,7 @@ def test_mixed_rows_are_the_same_rows(telling_log: Log, feedback: str) -> None:
     shown = np.take_along_axis(plain.candidates, plain.slate, axis=1)
     np.testing.assert_array_equal(np.take_along_axis(mixed.candidates, mixed.slate, axis=1), shown)
     np.testing.assert_array_equal(mixed.best, plain.best)
-    later = replay.rows_of(
+    later = rows_of(
         chunk._replace(
             start=1500,
             **{
@@ -181,15 +181,15 @@ def test_mixed_rows_are_the_same_rows(telling_log: Log, feedback: str) -> None:
 
 def test_every_order_of_candidates_is_equally_likely() -> None:
     out = np.empty((24_000, 4), np.int64)
-    replay.random_places(9, 3, out)
+    random_places(9, 3, out)
     _, times = np.unique(out, axis=0, return_counts=True)
     assert len(times) == 24 and np.abs(times - 1000).max() < 5 * np.sqrt(1000)
 
 
 def test_ltr_alone_finds_the_logged_order(telling_log: Log) -> None:
-    rows = replay.rows_of(chunk_of(telling_log), np.zeros((ITEMS, 0)), "logged", 2, mix=5)
-    plain = replay.rows_of(chunk_of(telling_log), np.zeros((ITEMS, 0)), "logged", 2)
-    back = replay.as_logged(rows)
+    rows = rows_of(chunk_of(telling_log), np.zeros((ITEMS, 0)), "logged", 2, mix=5)
+    plain = rows_of(chunk_of(telling_log), np.zeros((ITEMS, 0)), "logged", 2)
+    back = as_logged(rows)
     for name in ("candidates", "features", "rewards", "value", "slate", "liked_from", "liked"):
         np.testing.assert_array_equal(getattr(back, name), getattr(plain, name))
     told = protocol("logged", slate=2)
@@ -238,6 +238,6 @@ def test_neither_number_nor_place_of_a_mobile_shops_items_knows_the_clicks(tmp_p
     assert abs(telling(attraction)) < FAR
     shown = np.take_along_axis(rounds.attraction, rounds.slate, axis=1).mean(axis=0)
     assert (shown[0] > shown[-1] + 0.01) == (logging == "ltr"), "the ranker's own order does know"
-    rows = replay.rows_of(rounds, np.zeros((400, 0)), "simulated", 1, mix=5)
+    rows = rows_of(rounds, np.zeros((400, 0)), "simulated", 1, mix=5)
     first = rows.users.attraction[:, 0] - rows.users.attraction.mean(axis=1)
     assert abs(first.mean()) < FAR * first.std() / np.sqrt(len(first))

@@ -12,6 +12,8 @@ import pytest
 from lersbench import metrics
 from lersbench.bench import replays, scenario, session
 from lersbench.engine import likes
+from lersbench.engine.counting import FEW_LIKES, _count_many, count_ranking, count_slate
+from lersbench.engine.meter import HITS, new_meter, with_room
 
 
 def test_pairs_are_numbered_in_the_order_they_are_met(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,16 +26,16 @@ def test_pairs_are_numbered_in_the_order_they_are_met(monkeypatch: pytest.Monkey
 
 
 def test_a_meter_grows_and_forgets_nothing() -> None:
-    made, none = metrics.new_meter(1, np.array([1]), 1), np.empty(0, np.int64)
+    made, none = new_meter(1, np.array([1]), 1), np.empty(0, np.int64)
     for number in range(0, 1000, 3):
-        made = metrics.with_room(made, number + 1)
+        made = with_room(made, number + 1)
         for hits in (1, 0):
-            before = made.sums[metrics.HITS]
+            before = made.sums[HITS]
             one = np.array([0]), np.array([0]), np.array([1.0])
-            metrics.count_slate(made, *one, np.array([0]), np.array([number], np.int32))
-            assert made.sums[metrics.HITS] == before + hits
+            count_slate(made, *one, np.array([0]), np.array([number], np.int32))
+            assert made.sums[HITS] == before + hits
     assert made.likes.shape[0] < 300 and none.size == 0
-    assert metrics.with_room(metrics.new_meter(1, np.array([1]), 0), 9).likes.shape[0] == 0  # not counted at all
+    assert with_room(new_meter(1, np.array([1]), 0), 9).likes.shape[0] == 0  # not counted at all
 
 
 def run_of(folder: Path, **replay: Any) -> pd.DataFrame:
@@ -89,10 +91,10 @@ def test_many_likes_are_ranked_as_a_few_bit_for_bit(size: int, monkeypatch: pyte
         slate = rng.permutation(size)[: 1 + trial % 5]
         offered = rng.permutation(size)
         for published in (None, rng.permutation(size)):
-            few, many = (metrics.new_meter(size, np.array([1]), 0, published) for _ in range(2))
-            metrics.count_ranking(few, offered, scores, slate, liked[: metrics.FEW_LIKES])
-            metrics._count_many(many, offered, scores, slate, liked[: metrics.FEW_LIKES])
+            few, many = (new_meter(size, np.array([1]), 0, published) for _ in range(2))
+            count_ranking(few, offered, scores, slate, liked[:FEW_LIKES])
+            _count_many(many, offered, scores, slate, liked[:FEW_LIKES])
             assert few.hr.tobytes() == many.hr.tobytes()
-        every = metrics.new_meter(size, np.array([1]), 0)
-        metrics.count_ranking(every, offered, scores, slate, liked)
+        every = new_meter(size, np.array([1]), 0)
+        count_ranking(every, offered, scores, slate, liked)
         np.testing.assert_array_equal(every.hr, ranked_one_by_one(scores, slate, liked))

@@ -6,25 +6,27 @@ import numpy as np
 import pytest
 
 from lersbench import metrics
-from lersbench.engine import replay
+from lersbench.engine.counting import count_ranking, count_slate
+from lersbench.engine.meter import GINI, HR, HR_PUB, MATCHES, Meter, new_meter, read_until
+from lersbench.engine.rows import rows_of
 from tests.engine.test_replay import Always
 from tests.support import worlds
 
 
-def meter(n_items: int = 10, likes: int = 100) -> metrics.Meter:
-    return metrics.new_meter(n_items, np.array([1]), likes)
+def meter(n_items: int = 10, likes: int = 100) -> Meter:
+    return new_meter(n_items, np.array([1]), likes)
 
 
-def show(made: metrics.Meter, user: int, slate: list[int], rewards: list[float]) -> None:
+def show(made: Meter, user: int, slate: list[int], rewards: list[float]) -> None:
     """Count a slate of items 0, 1, ...; the likes of a user are numbered 10 user + item."""
     n = made.shown.shape[0]
     liked = np.array(sorted(item for item, reward in zip(slate, rewards, strict=True) if reward), np.int64)
     number = (10 * user + liked).astype(np.int32)
-    metrics.count_slate(made, np.arange(n), np.array(slate), np.array(rewards), liked, number)
+    count_slate(made, np.arange(n), np.array(slate), np.array(rewards), liked, number)
 
 
-def read(made: metrics.Meter, ranked: bool = True) -> dict[str, float]:
-    metrics.read_until(made, 10**9, ranked, True, False, False)
+def read(made: Meter, ranked: bool = True) -> dict[str, float]:
+    read_until(made, 10**9, ranked, True, False, False)
     return dict(zip(metrics.NAMES, made.curve[0], strict=True))
 
 
@@ -61,7 +63,7 @@ def test_hit_ratio_of_a_clear_ranking() -> None:
     made = meter()
     scores = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0])
     show(made, 0, [0], [0.0])
-    metrics.count_ranking(made, np.arange(10), scores, np.array([0]), np.array([1, 6]))  # ranks 2 and 7 of 10
+    count_ranking(made, np.arange(10), scores, np.array([0]), np.array([1, 6]))  # ranks 2 and 7 of 10
     got = read(made)
     expected = {10: 0, 20: 0.5, 30: 0.5, 60: 0.5, 70: 1, 100: 1}
     for top, share in expected.items():
@@ -73,7 +75,7 @@ def test_a_tied_block_contributes_its_share_and_file_order_does_not_help() -> No
     """Ten equal scores and a like on the item that stands first in the file: the published form calls it a hit."""
     made = meter()
     show(made, 0, [9], [0.0])
-    metrics.count_ranking(made, np.arange(10), np.zeros(10), np.array([9]), np.array([0]))
+    count_ranking(made, np.arange(10), np.zeros(10), np.array([9]), np.array([0]))
     got = read(made)
     assert got["hr_published@10"] == 1
     assert got["hr@10"] == 0  # the one place is taken by the item that was shown
@@ -87,12 +89,10 @@ def test_published_ties_stand_by_the_rank_of_the_items_wherever_they_are() -> No
     rng = np.random.default_rng(4)
     for _ in range(20):
         rank, candidates = rng.permutation(12), rng.permutation(12)[:10]
-        made = metrics.new_meter(12, np.array([1]), 0, rank)
-        metrics.count_slate(
-            made, candidates, np.array([9]), np.array([0.0]), np.empty(0, np.int64), np.empty(0, np.int32)
-        )
+        made = new_meter(12, np.array([1]), 0, rank)
+        count_slate(made, candidates, np.array([9]), np.array([0.0]), np.empty(0, np.int64), np.empty(0, np.int32))
         first, third = np.argsort(rank[candidates])[[0, 2]]
-        metrics.count_ranking(made, candidates, np.zeros(10), np.array([9]), np.sort([first, third]))
+        count_ranking(made, candidates, np.zeros(10), np.array([9]), np.sort([first, third]))
         got = read(made)
         assert [got[f"hr_published@{top}"] for top in (10, 20, 30, 100)] == [0.5, 0.5, 1, 1]
 
@@ -100,7 +100,7 @@ def test_published_ties_stand_by_the_rank_of_the_items_wherever_they_are() -> No
 def test_what_was_shown_leads_the_sound_ranking_whatever_its_score() -> None:
     made = meter()
     show(made, 0, [7], [1.0])
-    metrics.count_ranking(made, np.arange(10), -np.arange(10.0), np.array([7]), np.array([7]))
+    count_ranking(made, np.arange(10), -np.arange(10.0), np.array([7]), np.array([7]))
     got = read(made)
     assert got["hr@10"] == 1 and got["hr_published@10"] == 0
 
@@ -111,7 +111,7 @@ def test_tied_hit_ratio_is_the_mean_over_random_orders() -> None:
     liked = np.array([0, 4, 7])
     made = meter()
     show(made, 0, [5], [0.0])
-    metrics.count_ranking(made, np.arange(10), scores, np.array([5]), liked)
+    count_ranking(made, np.arange(10), scores, np.array([5]), liked)
     got = read(made)
     draws = np.zeros(10)
     for _ in range(20_000):
@@ -124,7 +124,7 @@ def test_tied_hit_ratio_is_the_mean_over_random_orders() -> None:
 def test_published_regret_rewards_silence() -> None:
     """A policy that is always wrong but seldom confident has a low published regret and a full sound one."""
     rewards = np.zeros((50, 4))
-    rows = replay.rows_of(worlds.chunk(rewards), np.zeros((4, 0)), "bandit", 1)
+    rows = rows_of(worlds.chunk(rewards), np.zeros((4, 0)), "bandit", 1)
     silent = worlds.play(worlds.contender(Always(1, score=-1.0), rows, worlds.protocol(silence=0.0)), rows)
     loud = worlds.play(worlds.contender(Always(1, score=1.0), rows, worlds.protocol(silence=0.0)), rows)
     assert worlds.final(silent, "regret_published") == 0 and worlds.final(loud, "regret_published") == 1
@@ -134,8 +134,8 @@ def test_published_regret_rewards_silence() -> None:
 def test_regret_uses_expected_rewards_where_they_are_known() -> None:
     rewards = np.array([[0.0, 1, 0], [0, 0, 0], [1, 1, 0]])
     expected = np.array([[0.1, 0.5, 0.2], [0.3, 0.3, 0.9], [0.4, 0.4, 0.0]])
-    seen = replay.rows_of(worlds.chunk(rewards), np.zeros((3, 0)), "bandit", 1)
-    known = replay.rows_of(worlds.chunk(rewards, expected=expected), np.zeros((3, 0)), "bandit", 1)
+    seen = rows_of(worlds.chunk(rewards), np.zeros((3, 0)), "bandit", 1)
+    known = rows_of(worlds.chunk(rewards, expected=expected), np.zeros((3, 0)), "bandit", 1)
     policy = Always(0)
     assert worlds.final(worlds.play(worlds.contender(policy, seen, worlds.protocol()), seen), "regret") == 1
     got = worlds.final(worlds.play(worlds.contender(policy, known, worlds.protocol()), known), "regret")
@@ -144,13 +144,13 @@ def test_regret_uses_expected_rewards_where_they_are_known() -> None:
 
 def test_the_best_slate_of_a_round_is_the_sum_of_the_best_items() -> None:
     rewards = np.array([[0.0, 1, 1, 0], [0, 0, 1, 0]])
-    rows = replay.rows_of(worlds.chunk(rewards), np.zeros((4, 0)), "bandit", 2)
+    rows = rows_of(worlds.chunk(rewards), np.zeros((4, 0)), "bandit", 2)
     assert rows.best.tolist() == [2, 1]
 
 
 def test_no_sum_overflows_a_small_integer() -> None:
     """300 clicks in 300 rounds: a sum in 8 bits would have wrapped at 127."""
-    rows = replay.rows_of(worlds.chunk(np.ones((300, 2), np.int8)), np.zeros((2, 0)), "bandit", 1)
+    rows = rows_of(worlds.chunk(np.ones((300, 2), np.int8)), np.zeros((2, 0)), "bandit", 1)
     assert worlds.final(worlds.play(worlds.contender(Always(0), rows, worlds.protocol()), rows), "ctr_sum") == 1
 
 
@@ -158,6 +158,6 @@ def test_every_metric_is_registered_with_unit_and_direction() -> None:
     for metric in metrics.METRICS.values():
         assert metric.unit in ("%", "share", "count") and metric.better in ("higher", "lower", "neither")
         assert metric.source.endswith(".")
-    assert len(metrics.NAMES) == metrics.HR_PUB + len(metrics.TOPS)
-    assert metrics.NAMES[metrics.HR] == "hr@10" and metrics.NAMES[metrics.HR_PUB] == "hr_published@10"
-    assert metrics.NAMES[metrics.MATCHES] == "matches" and metrics.NAMES[metrics.GINI] == "gini"
+    assert len(metrics.NAMES) == HR_PUB + len(metrics.TOPS)
+    assert metrics.NAMES[HR] == "hr@10" and metrics.NAMES[HR_PUB] == "hr_published@10"
+    assert metrics.NAMES[MATCHES] == "matches" and metrics.NAMES[GINI] == "gini"

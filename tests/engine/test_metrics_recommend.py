@@ -13,7 +13,10 @@ import pytest
 
 from lersbench import metrics
 from lersbench.bench import replays, scenario
-from lersbench.engine import replay
+from lersbench.engine.contender import Contender
+from lersbench.engine.meter import RECOMMEND_AT
+from lersbench.engine.rounds import Protocol
+from lersbench.engine.rows import Rows, rows_of
 from lersbench.figures import curves as curve_figures
 from lersbench.kernels.jit import kernel
 from lersbench.policy import KernelPolicy, Policy, Round, Spec, find
@@ -69,29 +72,29 @@ class ShyInPython(Policy):
         state[0] += rewards[0]
 
 
-def compiled(rows: replay.Rows, told: replay.Protocol) -> replay.Contender:
+def compiled(rows: Rows, told: Protocol) -> Contender:
     return worlds.play(worlds.contender(Shy(), rows, told), rows)
 
 
-def batched(rows: replay.Rows, told: replay.Protocol) -> replay.Contender:
+def batched(rows: Rows, told: Protocol) -> Contender:
     return worlds.play(worlds.contender(Shy(), rows, told), rows, batched=True)
 
 
-def plain(rows: replay.Rows, told: replay.Protocol) -> replay.Contender:
+def plain(rows: Rows, told: Protocol) -> Contender:
     return worlds.play(worlds.contender(ShyInPython(), rows, told), rows)
 
 
-Engine = Callable[[replay.Rows, replay.Protocol], replay.Contender]
+Engine = Callable[[Rows, Protocol], Contender]
 engines = pytest.mark.parametrize("engine", [compiled, batched, plain])
 
 
-def rows_of(scores: Any, liked: Any) -> replay.Rows:
+def shy_rows(scores: Any, liked: Any) -> Rows:
     """Rounds in which Shy is as sure as `scores` says of an item that pays `liked`; the other pays the opposite."""
     rewards = np.column_stack([1.0 - np.asarray(liked), liked])
-    return replay.rows_of(worlds.chunk(rewards, context=np.array(scores)[:, None]), np.zeros((2, 0)), "bandit", 1)
+    return rows_of(worlds.chunk(rewards, context=np.array(scores)[:, None]), np.zeros((2, 0)), "bandit", 1)
 
 
-def four(made: replay.Contender) -> np.ndarray:
+def four(made: Contender) -> np.ndarray:
     """Ratio, accuracy, precision and recall (checkpoints, 4)."""
     return made.meter.curve[:, [metrics.NAMES.index(name) for name in FOUR]]
 
@@ -99,7 +102,7 @@ def four(made: replay.Contender) -> np.ndarray:
 @engines
 def test_six_rounds_worked_by_hand(engine: Engine) -> None:
     """Recommended and liked; silent on a like; wrong, just at the threshold; wrong; silent twice, rightly."""
-    rows = rows_of([1.0, -1.0, 0.0, 2.0, -3.0, -0.1], [1, 1, 0, 0, 0, 0])
+    rows = shy_rows([1.0, -1.0, 0.0, 2.0, -3.0, -0.1], [1, 1, 0, 0, 0, 0])
     made = engine(rows, worlds.protocol(silence=0.0))
     by_round: list[list[float]] = [  # read after each round
         [1, 1, 1, 1],
@@ -115,7 +118,7 @@ def test_six_rounds_worked_by_hand(engine: Engine) -> None:
 
 @engines
 def test_one_right_recommendation_looks_perfect_and_recall_tells_that_it_is_not(engine: Engine) -> None:
-    rows = rows_of([-1.0, -1, 2, -1, -1, -1], [0, 0, 1, 1, 0, 1])
+    rows = shy_rows([-1.0, -1, 2, -1, -1, -1], [0, 0, 1, 1, 0, 1])
     made = engine(rows, worlds.protocol(silence=0.0))
     assert worlds.final(made, "regret_published") == 0
     assert worlds.final(made, "misses") == 1 / 2
@@ -126,7 +129,7 @@ def test_one_right_recommendation_looks_perfect_and_recall_tells_that_it_is_not(
 def test_the_four_are_those_of_a_confusion_matrix_and_hang_together(engine: Engine) -> None:
     rng = np.random.default_rng(4)
     scores, liked = rng.standard_normal(200), rng.random(200) < 0.3
-    made = engine(rows_of(scores, liked.astype(float)), worlds.protocol(silence=0.0, batch=7))
+    made = engine(shy_rows(scores, liked.astype(float)), worlds.protocol(silence=0.0, batch=7))
     recommended = scores >= 0
     right = recommended & liked
     naive = (
@@ -151,12 +154,12 @@ def test_what_would_divide_by_zero_was_not_measured(engine: Engine) -> None:
         ([-1.0, -1, -1, -1], [0, 0, 0, 0], [0, 1, nan, nan]),
         ([1.0, 1, 1, 1], [1, 1, 1, 1], [1, 1, 1, 1]),
     ):
-        np.testing.assert_array_equal(four(engine(rows_of(scores, liked), told))[-1], expected)
+        np.testing.assert_array_equal(four(engine(shy_rows(scores, liked), told))[-1], expected)
 
 
 @engines
 def test_a_policy_that_always_recommends_has_none_of_them(engine: Engine) -> None:
-    made = engine(rows_of([1.0, -1, 2], [1, 0, 1]), worlds.protocol())
+    made = engine(shy_rows([1.0, -1, 2], [1, 0, 1]), worlds.protocol())
     assert np.isnan(four(made)).all()
     assert worlds.final(made, "regret_published") == pytest.approx(worlds.final(made, "misses")) == pytest.approx(1 / 3)
 
@@ -167,7 +170,7 @@ def test_under_rejection_replay_only_matching_rounds_are_judged_by_the_score_of_
     shown, clicks = np.array([1, 0, 1, 1, 0, 1]), np.array([1, 1, 0, 1, 0, 0])
     scores = np.array([1.0, 1, 1, -1, -1, -1])
     made = worlds.chunk(context=scores[:, None], slate=shown[:, None], clicks=clicks[:, None], n_items=2)
-    rows = replay.rows_of(made, np.zeros((2, 0)), "replay", 1)
+    rows = rows_of(made, np.zeros((2, 0)), "replay", 1)
     told = worlds.protocol("replay", silence=0.0)
     got = engine(rows, told)
     assert worlds.final(got, "matches") == 4
@@ -183,7 +186,7 @@ def test_of_a_slate_the_first_item_is_judged() -> None:
             slate[:] = 1, 0
             round.scores[:] = 50.0, round.context[0]  # the second may score higher
 
-    rows = rows_of([1.0, -1, 1, -1], [1, 1, 0, 0])
+    rows = shy_rows([1.0, -1, 1, -1], [1, 1, 0, 0])
     made = worlds.play(worlds.contender(Pair(), rows, worlds.protocol(slate=2, silence=0.0)), rows)
     assert four(made)[-1].tolist() == [1 / 2, 1 / 2, 1 / 2, 1 / 2]
 
@@ -245,6 +248,6 @@ class EveryOther(Policy):
 
 def test_each_is_registered_as_a_percentage_with_its_source() -> None:
     told = [metrics.METRICS[name] for name in FOUR]
-    assert metrics.NAMES[metrics.RECOMMEND_AT : metrics.RECOMMEND_AT + 4] == FOUR
+    assert metrics.NAMES[RECOMMEND_AT : RECOMMEND_AT + 4] == FOUR
     assert [metric.better for metric in told] == ["neither", "higher", "higher", "higher"]
     assert all(metric.unit == "%" and "livestream study, section 4.8" in metric.source for metric in told)

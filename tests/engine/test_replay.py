@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from lersbench import metrics
-from lersbench.engine import replay
+from lersbench.engine.meter import CLICKS, ROUNDS
+from lersbench.engine.rounds import compose
+from lersbench.engine.rows import Rows, rows_of
 from lersbench.errors import RunError
 from lersbench.kernels import linalg
 from lersbench.kernels.jit import kernel
@@ -50,13 +51,13 @@ class Noisy(KernelPolicy):
         return Memory(np.zeros(spec.n_items), np.zeros(spec.n_items), np.zeros(1))
 
 
-def rows_for(feedback: str, slate: int, n: int = 400) -> replay.Rows:
+def rows_for(feedback: str, slate: int, n: int = 400) -> Rows:
     context, rewards = worlds.clicks_of_a_linear_world(n, 8, 3)
     rng = np.random.default_rng(1)
     shown = np.argsort(rng.random((n, 8)), axis=1)[:, : slate if feedback == "replay" else 5]
     clicks = np.take_along_axis(rewards, shown, axis=1)
     made = worlds.chunk(rewards, context=context, slate=shown, clicks=clicks, user=rng.integers(0, 50, n))
-    return replay.rows_of(made, np.zeros((8, 0)), feedback, slate)
+    return rows_of(made, np.zeros((8, 0)), feedback, slate)
 
 
 @pytest.mark.parametrize("batch", [1, 7])
@@ -72,8 +73,8 @@ def test_compiled_batched_and_textbook_runs_are_one_run(feedback: str, slate: in
     for ours in (compiled, batched):
         for mine, theirs in zip(ours.state, state, strict=True):
             np.testing.assert_array_equal(mine, theirs)
-        assert ours.meter.sums[metrics.ROUNDS] == len(slates) > 0
-        assert ours.meter.sums[metrics.CLICKS] == total
+        assert ours.meter.sums[ROUNDS] == len(slates) > 0
+        assert ours.meter.sums[CLICKS] == total
     np.testing.assert_array_equal(compiled.meter.curve, batched.meter.curve)
     np.testing.assert_array_equal(compiled.meter.shown, batched.meter.shown)
 
@@ -141,7 +142,7 @@ def test_rejection_replay_is_unbiased_on_a_uniform_log_and_tilted_on_another() -
         logged = np.where(rng.random(n) < np.array(share)[side], 0, 1)
         clicks = (rng.random(n) < reward) & (logged == 0)
         made = worlds.chunk(context=side[:, None], slate=logged[:, None], clicks=clicks[:, None], n_items=2)
-        rows = replay.rows_of(made, np.zeros((2, 0)), "replay", 1)
+        rows = rows_of(made, np.zeros((2, 0)), "replay", 1)
         got = worlds.play(worlds.contender(fixed, rows, worlds.protocol("replay")), rows)
         assert worlds.final(got, "ctr") == pytest.approx(expected, abs=0.012)
         assert worlds.final(got, "matches") == (logged == 0).sum()
@@ -187,7 +188,7 @@ def test_a_policy_that_breaks_its_contract_is_named(policy: Policy, slate: int, 
 def test_interactions_are_products_of_context_and_item_features() -> None:
     context, items = np.array([2.0, 3.0, 9.0]), np.array([[5.0, 7.0], [1.0, 0.0]])
     out = np.empty((2, 6))
-    replay.compose(context, items, np.array([1, 0]), 2, 1, out)
+    compose(context, items, np.array([1, 0]), 2, 1, out)
     assert out.tolist() == [[1, 1, 2, 2, 3, 3], [1, 5, 2, 10, 3, 15]]
 
 

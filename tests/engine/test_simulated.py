@@ -11,7 +11,7 @@ import pytest
 from lersbench.bench import scenario
 from lersbench.clicks import model as click_model
 from lersbench.clicks.model import ClickModel
-from lersbench.engine import replay
+from lersbench.engine.rows import Known, Rows, known_of, rows_of
 from lersbench.errors import ConfigError
 from lersbench.kernels.linalg import scramble
 from lersbench.log.chunk import Chunk
@@ -44,7 +44,7 @@ def model(fade: float = 0.5) -> ClickModel:
     return click_model.ubm(np.tril(0.95**k * 0.8 ** np.maximum(k - j, 0)), fade)
 
 
-def log(seed: int = 0, scores: bool = False) -> tuple[Chunk, replay.Known]:
+def log(seed: int = 0, scores: bool = False) -> tuple[Chunk, Known]:
     """Lists of all five candidates in random order, with attractions and families, and clicks drawn from a UBM."""
     rng = np.random.default_rng(seed)
     candidates = np.sort(rng.permuted(np.tile(np.arange(ITEMS), (ROUNDS, 1)), axis=1)[:, :LENGTH], axis=1)
@@ -63,10 +63,10 @@ def log(seed: int = 0, scores: bool = False) -> tuple[Chunk, replay.Known]:
         np.zeros((0, LENGTH)), slate, clicks, none, none, attraction,
         np.zeros((ROUNDS, LENGTH)) if scores else np.zeros((0, LENGTH)),
     )  # fmt: skip
-    return chunk, replay.known_of(np.zeros((ITEMS, 0)), ITEMS, family)._replace(model=users)
+    return chunk, known_of(np.zeros((ITEMS, 0)), ITEMS, family)._replace(model=users)
 
 
-def shown_by(policy: Policy, rows: replay.Rows, K: int) -> list[list[int]]:
+def shown_by(policy: Policy, rows: Rows, K: int) -> list[list[int]]:
     return textbook_run(policy, rows, protocol(slate=K))[1]
 
 
@@ -74,7 +74,7 @@ def shown_by(policy: Policy, rows: replay.Rows, K: int) -> list[list[int]]:
 @pytest.mark.parametrize("K", [1, 3, 5])
 def test_a_simulated_run_is_the_plain_loop(K: int, batch: int) -> None:
     chunk, known = log()
-    rows = replay.rows_of(chunk, known, "simulated", K)
+    rows = rows_of(chunk, known, "simulated", K)
     told = protocol(slate=K, batch=batch)._replace(simulated=True, truth=True, known=False, draws=77)
     run = play(contender(FirstSeen(), rows, told), rows)
     clicks = sets = value = chance = regret = 0.0
@@ -99,7 +99,7 @@ def test_a_simulated_run_is_the_plain_loop(K: int, batch: int) -> None:
 
 def test_the_best_slate_is_the_best_of_all() -> None:
     chunk, known = log()
-    rows = replay.rows_of(chunk, known, "simulated", 2)
+    rows = rows_of(chunk, known, "simulated", 2)
     for t in range(20):
         attraction = chunk.attraction[t, chunk.slate[t]]
         family = chunk.candidates[t, chunk.slate[t]] // 2
@@ -113,7 +113,7 @@ def test_the_best_slate_is_the_best_of_all() -> None:
 
 def test_two_policies_that_show_the_same_slate_meet_the_same_user() -> None:
     chunk, known = log()
-    rows = replay.rows_of(chunk, known, "simulated", 3)
+    rows = rows_of(chunk, known, "simulated", 3)
     told = protocol(slate=3)._replace(simulated=True, truth=True, known=False, draws=5)
     one, two = (play(contender(FirstSeen(), rows, told, seed=s), rows) for s in (1, 2))
     other = play(contender(FirstSeen(), rows, told._replace(draws=6)), rows)
@@ -123,7 +123,7 @@ def test_two_policies_that_show_the_same_slate_meet_the_same_user() -> None:
 
 def test_with_all_items_shown_every_policy_earns_the_same_logged_clicks() -> None:
     chunk, known = log()
-    rows = replay.rows_of(chunk, known, "logged", LENGTH)
+    rows = rows_of(chunk, known, "logged", LENGTH)
     told = protocol("logged", slate=LENGTH)._replace(truth=True, known=False)
     found = {final(play(contender(policy, rows, told), rows), "ctr_sum") for policy in (Random(), FirstSeen())}
     assert found == {chunk.clicks.sum() / ROUNDS}
@@ -136,7 +136,7 @@ def test_inverse_propensities_are_the_plain_sums() -> None:
     logger = known.logger._replace(
         examination=examination, after=model().weights, attraction=np.full(ITEMS, 0.4), clip=1.2
     )
-    rows = replay.rows_of(chunk, known._replace(logger=logger), "logged", 2)
+    rows = rows_of(chunk, known._replace(logger=logger), "logged", 2)
     told = protocol("logged", slate=2)._replace(weighed=True)
     run = play(contender(FirstSeen(), rows, told), rows)
     values = []
@@ -155,7 +155,7 @@ def test_the_logged_slate_is_worth_its_logged_clicks() -> None:
     logger = known.logger._replace(
         examination=0.5 ** np.arange(LENGTH), after=model().weights, attraction=np.ones(ITEMS)
     )
-    rows = replay.rows_of(chunk, known._replace(logger=logger), "logged", 2)
+    rows = rows_of(chunk, known._replace(logger=logger), "logged", 2)
     told = protocol("logged", slate=2)._replace(weighed=True, own=LTR.shows_the_log)
     run = play(contender(LTR(), rows, told), rows)
     clicks = chunk.clicks[:, :2].sum() / ROUNDS
@@ -166,7 +166,7 @@ def test_the_logged_slate_is_worth_its_logged_clicks() -> None:
 
 def test_similarity_is_the_mean_cosine_of_the_pairs() -> None:
     chunk, known = log()
-    rows = replay.rows_of(chunk, known, "logged", 3)
+    rows = rows_of(chunk, known, "logged", 3)
     run = play(contender(FirstSeen(), rows, protocol("logged", slate=3)._replace(similar=True)), rows)
     unit = rows.features / np.linalg.norm(rows.features, axis=2, keepdims=True)
     found = [

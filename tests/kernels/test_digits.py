@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lersbench.engine import replay
+from lersbench.engine.rows import Rows, rows_of
 from lersbench.errors import RunError
 from lersbench.policy import Policy, load
 from tests.support import worlds
@@ -70,7 +70,7 @@ def columns(kind: str, size: float, shape: tuple[int, ...], rng: np.random.Gener
     return x
 
 
-def rows_of(kind: str, size: float, joint: bool, both: bool = False) -> replay.Rows:
+def spoiled_rows(kind: str, size: float, joint: bool, both: bool = False) -> Rows:
     """Rounds whose context, or joint features, or both, have spoiled columns; two sound columns decide the clicks."""
     rng = np.random.default_rng([KINDS.index(kind), SIZES.index(size)])
     x = columns(kind, size, (ROUNDS, WIDE, D) if joint else (ROUNDS, D), rng)
@@ -81,10 +81,10 @@ def rows_of(kind: str, size: float, joint: bool, both: bool = False) -> replay.R
     given = {"features" if joint else "context": x}
     if both:
         given["features"] = rng.normal(size=(ROUNDS, WIDE, 3))
-    return replay.rows_of(worlds.chunk(clicks, **given), np.zeros((WIDE, 0)), "bandit", 1)
+    return rows_of(worlds.chunk(clicks, **given), np.zeros((WIDE, 0)), "bandit", 1)
 
 
-def run(policy: Policy, rows: replay.Rows) -> tuple[list[int], bool]:
+def run(policy: Policy, rows: Rows) -> tuple[list[int], bool]:
     """What is chosen round by round, until the end or an error that names policy, round, column and fix."""
     made = worlds.contender(policy, rows, worlds.protocol(ranked=True))
     chosen: list[int] = []
@@ -100,7 +100,7 @@ def run(policy: Policy, rows: replay.Rows) -> tuple[list[int], bool]:
     return chosen, False
 
 
-def bounds(rows: replay.Rows, chosen: list[int], kind: str) -> Iterator[np.ndarray]:
+def bounds(rows: Rows, chosen: list[int], kind: str) -> Iterator[np.ndarray]:
     """A twin's scores (WIDE,) round by round. `kind`: one regression for "all", for each "item", or "both" together."""
     width = rows.features.shape[2] + WIDE * D if kind == "both" else D
     factors = [Factor(width) for _ in range(WIDE if kind == "item" else 1)]
@@ -114,7 +114,7 @@ def bounds(rows: replay.Rows, chosen: list[int], kind: str) -> Iterator[np.ndarr
         factors[c % len(factors)].add(xs[c], float(rows.rewards[t, c]))
 
 
-def draws(rows: replay.Rows, chosen: list[int]) -> Iterator[np.ndarray]:
+def draws(rows: Rows, chosen: list[int]) -> Iterator[np.ndarray]:
     """The scores of a Thompson sampler, with the draws of the run."""
     rng, factor = np.random.default_rng(0), Factor(D)
     for t, c in enumerate(chosen):
@@ -133,7 +133,7 @@ def outcomes(policy: Policy, kind: str, joint: bool, sizes: tuple[float, ...]) -
     ended = {}
     for spoiled in KINDS:
         for size in sizes:
-            rows = rows_of(spoiled, size, joint, kind == "both")
+            rows = spoiled_rows(spoiled, size, joint, kind == "both")
             chosen, ended[spoiled, size] = run(policy, rows)
             twin = draws(rows, chosen) if kind == "draws" else bounds(rows, chosen, kind)
             worst = miss(chosen, twin)

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lersbench import metrics
 from lersbench.bench import replays, scenario
 from lersbench.bench.click_fits import Fitted
 from lersbench.clicks import model as click_model
-from lersbench.engine import replay
+from lersbench.engine.counting import count_ips
+from lersbench.engine.meter import PBM, new_meter
+from lersbench.engine.rows import rows_of
 from lersbench.errors import ConfigError, DataError
 from lersbench.log import Log, write
 from lersbench.offpolicy import estimators, propensity
@@ -56,16 +57,16 @@ def test_three_rows_by_hand() -> None:
 def test_estimators_and_meter_are_one_arithmetic() -> None:
     """The same rounds counted along a replay and added up from `ips_value` come to the same sums and the same error."""
     rng = np.random.default_rng(0)
-    meter = metrics.new_meter(6, np.array([50]), 0)
+    meter = new_meter(6, np.array([50]), 0)
     totals, values = np.zeros(5), []
     for _ in range(50):
         slate, logged = rng.permutation(6)[:3], rng.permutation(6)
         examined, exposure, clicks = rng.random(3), rng.random(6) + 0.05, (rng.random(6) < 0.4).astype(float)
-        metrics.count_ips(meter, metrics.PBM, slate, clicks, examined, exposure, 2.0)
+        count_ips(meter, PBM, slate, clicks, examined, exposure, 2.0)
         found = estimators.ips_value(slate, examined, exposure, logged, clicks[logged], 2.0)
         values.append(found[0])
         totals += found
-    own = meter.sums[metrics.PBM : metrics.PBM + ips.SUMS]
+    own = meter.sums[PBM : PBM + ips.SUMS]
     v = np.array(values)
     told = estimators.summarise(50, own[1], own[2], totals[1], totals[2], 3)
     assert own[ips.CUT] == totals[3] > 0
@@ -176,7 +177,7 @@ def test_a_uniform_log_of_24_candidates_is_weighed(tmp_path: Path) -> None:
     log = lists(tmp_path / "log", 1500, 24)
     fitted = Fitted(log, 500, math.inf)
     chunk = next(iter(log.read()))
-    rows = replay.rows_of(chunk, fitted.known, "logged", 4)
+    rows = rows_of(chunk, fitted.known, "logged", 4)
     told = protocol("logged", slate=4)._replace(weighed=True, known=False)
     runs = {p: play(contender(p, rows, told._replace(own=p.shows_the_log)), rows) for p in (Random(), LTR())}
     for name in ("pbm_ips", "ubm_ips", "iips"):
@@ -190,7 +191,7 @@ def test_item_position_ips_is_its_definition(tmp_path: Path) -> None:
     """Clicks on items that the policy puts where they were logged, over 1/L, whatever the fit; none is needed."""
     log = lists(tmp_path / "log", 400, 5)
     chunk = next(iter(log.read()))
-    rows = replay.rows_of(chunk, Fitted(log, 0, math.inf).known, "logged", 3)
+    rows = rows_of(chunk, Fitted(log, 0, math.inf).known, "logged", 3)
     run = play(contender(Random(), rows, protocol("logged", slate=3)._replace(weighed=True, known=False)), rows)
     slates = np.array(shown_by(Random(), rows, 3))
     match = slates == np.arange(3)
@@ -211,7 +212,7 @@ def test_item_position_ips_of_a_ranker_divides_by_its_placements(tmp_path: Path)
     columns |= {"scores": scores, "propensities": np.full((n, 4), 0.25)}
     log = write(tmp_path / "log", [columns], name="lists", items=4, propensities="logged")
     chunk = next(iter(log.read()))
-    rows = replay.rows_of(chunk, Fitted(log, 0, math.inf).known, "logged", 4)
+    rows = rows_of(chunk, Fitted(log, 0, math.inf).known, "logged", 4)
     for t in range(n):
         for k in range(4):
             chance = 0.0

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from lersbench import metrics
-from lersbench.engine import replay
+from lersbench.engine.rows import Rows, rows_of
 from lersbench.policy import KernelPolicy, find, load, names
 from tests.support import worlds
 
@@ -24,16 +24,16 @@ ROUNDS, ITEMS, SLATE, POINTS = 400, 8, 2, 20
 KEPT = ("ctr_sum", "regret", "diversity", "hr@20")
 
 
-def world() -> replay.Rows:
+def world() -> Rows:
     """A linear world with joint features and users, two positions."""
     context, clicks = worlds.clicks_of_a_linear_world(ROUNDS, ITEMS, 3, seed=5)
     rng = np.random.default_rng(6)
     features = np.round(rng.random((ROUNDS, ITEMS, 4)), 3)
     made = worlds.chunk(clicks, context=context, features=features, user=rng.integers(0, 50, ROUNDS))
-    return replay.rows_of(made, np.zeros((ITEMS, 0)), "bandit", SLATE)
+    return rows_of(made, np.zeros((ITEMS, 0)), "bandit", SLATE)
 
 
-def curve(name: str, rows: replay.Rows) -> dict[str, list[float]]:
+def curve(name: str, rows: Rows) -> dict[str, list[float]]:
     """The kept metrics of one policy at 20 checkpoints."""
     told = worlds.protocol("bandit", SLATE, ranked=True)
     made = worlds.play(worlds.contender(load(name), rows, told, seed=1, points=POINTS), rows)

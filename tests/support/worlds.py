@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 
 from lersbench import metrics
-from lersbench.engine import replay
+from lersbench.engine.contender import Contender
+from lersbench.engine.meter import new_meter
+from lersbench.engine.rounds import Protocol
+from lersbench.engine.rows import Rows
 from lersbench.kernels.linalg import scramble
 from lersbench.log.chunk import Chunk
 from lersbench.policy import Policy, Round, Spec
@@ -57,10 +60,8 @@ def clicks_of_a_linear_world(n: int, items: int, d: int, seed: int = 0) -> tuple
     return context, (rng.random((n, items)) < p).astype(float)
 
 
-def protocol(
-    feedback: str = "bandit", slate: int = 1, batch: int = 1, ranked: bool = False, **more: Any
-) -> replay.Protocol:
-    return replay.Protocol(
+def protocol(feedback: str = "bandit", slate: int = 1, batch: int = 1, ranked: bool = False, **more: Any) -> Protocol:
+    return Protocol(
         slate,
         batch,
         feedback == "replay",
@@ -73,7 +74,7 @@ def protocol(
     )
 
 
-def spec_of(rows: replay.Rows, slate: int = 1, m: int | None = None, n_items: int | None = None) -> Spec:
+def spec_of(rows: Rows, slate: int = 1, m: int | None = None, n_items: int | None = None) -> Spec:
     wide = rows.candidates.shape[1]
     n = rows.user.shape[0]
     return Spec(
@@ -90,32 +91,30 @@ def spec_of(rows: replay.Rows, slate: int = 1, m: int | None = None, n_items: in
 
 
 def contender(
-    policy: Policy, rows: replay.Rows, told: replay.Protocol, *, seed: int = 0, m: int | None = None, points: int = 20
-) -> replay.Contender:
+    policy: Policy, rows: Rows, told: Protocol, *, seed: int = 0, m: int | None = None, points: int = 20
+) -> Contender:
     """A contender that reads its metrics at `points` places of the log."""
     n = rows.user.shape[0]
     spec = spec_of(rows, told.slate, m)
-    meter = metrics.new_meter(spec.n_items, np.unique(np.linspace(1, n, points).astype(np.int64)), 0)
-    return replay.Contender(policy, spec, told, meter, np.random.default_rng(seed))
+    meter = new_meter(spec.n_items, np.unique(np.linspace(1, n, points).astype(np.int64)), 0)
+    return Contender(policy, spec, told, meter, np.random.default_rng(seed))
 
 
-def play(made: replay.Contender, rows: replay.Rows, batched: bool = False) -> replay.Contender:
+def play(made: Contender, rows: Rows, batched: bool = False) -> Contender:
     """Play all rows in order."""
     n = rows.user.shape[0]
     if batched:
-        made.drive = replay.batched(made.policy)
+        made.drive = batched(made.policy)
     made.play(rows, np.arange(n), np.arange(n))
     made.finish(n)
     return made
 
 
-def final(made: replay.Contender, metric: str) -> float:
+def final(made: Contender, metric: str) -> float:
     return float(made.meter.curve[-1, metrics.NAMES.index(metric)])
 
 
-def textbook_run(
-    policy: Policy, rows: replay.Rows, told: replay.Protocol, seed: int = 0
-) -> tuple[Any, list[list[int]], float]:
+def textbook_run(policy: Policy, rows: Rows, told: Protocol, seed: int = 0) -> tuple[Any, list[list[int]], float]:
     """The loop as a textbook would write it: the state, the slates that counted, and the sum of their rewards."""
     rng = np.random.default_rng(seed)
     spec = spec_of(rows, told.slate)

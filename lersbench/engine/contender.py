@@ -1,0 +1,100 @@
+"""One policy with its state, random numbers and sums: one run through a log."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lersbench.engine import service
+from lersbench.engine.loop import LENT, Desk, batched, compiled, view_of
+from lersbench.engine.meter import Meter
+from lersbench.engine.rounds import Protocol, scratch_of, visit_of
+from lersbench.engine.rows import Rows, as_logged
+from lersbench.engine.service import DUE, NEVER, READ, SERVICE
+from lersbench.errors import LostDigits, RunError
+from lersbench.log.scaling import largest
+from lersbench.policy import KernelPolicy, Policy, Spec
+
+FAULTS = {
+    1: "filled its slate with an index that is not in 0..C-1",
+    2: "put the same candidate twice into its slate",
+    3: "gave a candidate a score that is not a number",
+    4: "gave a candidate an infinite score",
+}
+REASONS = {
+    1: "",
+    2: "",
+    3: " A score that is not a number comes from 0 / 0, or from numbers that grew beyond 1e308",
+    4: " Scores are finite: let what was never shown come first with a large number, such as 1e300. Else numbers grew "
+    "beyond 1e308",
+}
+
+
+class Contender:
+    """One policy with its state, random numbers and sums: one run through a log."""
+
+    def __init__(self, policy: Policy, spec: Spec, protocol: Protocol, meter: Meter, rng: np.random.Generator):
+        asks = isinstance(policy, KernelPolicy) and len(policy.kernels) > 2
+        loud = protocol.silence == -np.inf  # `wins` gives no score, and silence is a matter of the score
+        lazy = protocol.replay and protocol.slate == 1 and asks and loud
+        self.policy, self.protocol, self.meter, self.rng = policy, protocol._replace(lazy=lazy), meter, rng
+        self.played = 0  # rounds it was offered
+        self._rows: Rows | None = None
+        self._lent: Any = None  # the rows in the order in which this policy finds candidates
+        self._shown: Any = None  # the same, or a copy of them
+        self._box: Any = None  # rows, memory and sums, where the service finds them
+        self.scratch, self._visit = scratch_of(spec, protocol), visit_of(spec, protocol)
+        self.scratch.clock[DUE] = meter.checkpoints[0] if meter.checkpoints.size else NEVER
+        self.state = policy.init(spec)
+        self.drive = compiled(type(policy), lazy) if isinstance(policy, KernelPolicy) else batched(policy)
+
+    def play(self, rows: Rows, index: np.ndarray, at: np.ndarray) -> None:
+        """Play rows of one chunk. Raises RunError where the policy breaks its contract."""
+        self.played += index.size
+        self._take(rows)
+        desk = Desk(SERVICE.address, self._box.at)
+        try:
+            self.drive(self.state, self.rng, view_of(self._shown), index, at, self.protocol, self.scratch, desk)
+        except LostDigits as error:
+            raise RunError(
+                f"{self.policy!r} has lost the digits of its estimates, in round {self.scratch.clock[2]} of the log: "
+                f"they would be wrong from here on. {self._largest(rows)}"
+            ) from error
+        if fault := int(self.meter.fault[0]):
+            reason = f"{REASONS[fault]}. {self._largest(rows)}" if REASONS[fault] else ""
+            raise RunError(f"{self.policy!r} {FAULTS[fault]}, in round {self.meter.fault[1]} of the log.{reason}")
+
+    def _take(self, rows: Rows) -> None:
+        """Put these rows and the sums as they are now where loop and service find them."""
+        if rows is not self._rows:
+            self._check_lent()
+            self._rows, self._lent = rows, as_logged(rows) if self.protocol.own else rows
+            self._shown = self._copy(self._lent)
+        elif self._box.value.meter is self.meter:
+            return
+        desk = service.Desk(self._lent, self.protocol, self.scratch, self._visit, self.meter)
+        self._box = SERVICE.box(desk)
+
+    def _largest(self, rows: Rows) -> str:
+        composed = self.protocol.users >= 0
+        return largest(rows.context, rows.features, rows.items if composed else rows.items[:0])
+
+    def finish(self, rounds: int) -> None:
+        """Read the checkpoints left, after a log of this many rounds."""
+        self._check_lent()
+        if self._box is None or self._box.value.meter is not self.meter:
+            raise ValueError("finish() comes after play(), with the same meter")
+        SERVICE.asked(self._box.at, READ, 0, rounds, 0)
+
+    def _copy(self, rows: Rows) -> Rows:
+        """The rows a foreign kernel may see: compiled code can write where it should only read."""
+        foreign = isinstance(self.policy, KernelPolicy) and not type(self.policy).__module__.startswith("lersbench.")
+        return rows._replace(**{name: getattr(rows, name).copy() for name in LENT}) if foreign else rows
+
+    def _check_lent(self) -> None:
+        if self._shown is self._lent:
+            return
+        for name in LENT:
+            if not np.array_equal(getattr(self._shown, name), getattr(self._lent, name)):
+                raise RunError(f"{self.policy!r} wrote to {name} of a round, which belongs to the log.")

@@ -1,0 +1,277 @@
+"""The loop: a log past a policy, compiled where the policy offers kernels, in Python batches otherwise.
+
+Both engines are the same sequence of steps: read the checkpoints that are due, deliver the feedback of the last batch,
+show the round to the policy, check its slate, count it. What does not depend on the policy is done by `service.serve`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lersbench.engine.rounds import Protocol, Scratch
+from lersbench.engine.rows import Rows
+from lersbench.engine.service import COMPOSE, COUNT, DUE, READ, REVEAL, SERVICE
+from lersbench.kernels.indirect import call
+from lersbench.kernels.jit import inlined, specialise
+from lersbench.kernels.linalg import scramble
+from lersbench.kernels.uncounted import borrow
+from lersbench.policy import KernelPolicy, Policy, Round
+
+LENT = ("context", "candidates", "features")  # arrays of the log that a round shows to a policy
+
+
+class View(NamedTuple):
+    """What a policy's loop reads of the rows itself; never written to."""
+
+    user: np.ndarray  # (n,) int64
+    context: np.ndarray  # (n, d)
+    candidates: np.ndarray  # (n, C) int64, or (1, C)
+    features: np.ndarray  # (n, C, m), or (1, C, 0)
+    slate: np.ndarray  # (n, K) logged slate, as indices into the candidates, or (0, 0)
+
+
+class Desk(NamedTuple):
+    """Where to call for what does not depend on the policy: see `indirect.call`."""
+
+    address: int
+    box: int
+
+
+def view_of(rows: Rows) -> View:
+    """The part of the rows that a policy's loop reads."""
+    return View(rows.user, rows.context, rows.candidates, rows.features, rows.slate)
+
+
+@inlined
+def round_at(
+    view: View, row: int, at: int, slot: int, protocol: Protocol, scratch: Scratch, desk: Desk, composed: bool
+) -> Round:
+    """The round of this row, its outputs in place `slot` of the scratch memory.
+
+    `composed` tells that its joint features are in the scratch memory already.
+    """
+    scratch.clock[2] = at
+    features = scratch.features
+    if protocol.users < 0:
+        features = view.features[0 if view.features.shape[0] == 1 else row]
+    elif not composed:
+        call(desk.address, desk.box, COMPOSE, row, at, slot)
+    return Round(
+        scratch.clock[0],
+        view.user[row],
+        view.context[row],
+        view.candidates[0 if view.candidates.shape[0] == 1 else row],
+        features,
+        scramble(protocol.ties, at),
+        scratch.scores[slot],
+        scratch.propensities[slot],
+        scratch.notes[slot],
+    )
+
+
+@inlined
+def with_propensities(round: Round, propensities: np.ndarray) -> Round:
+    """The same round with other propensities."""
+    return Round(
+        round.t,
+        round.user,
+        round.context,
+        round.candidates,
+        round.features,
+        round.ties,
+        round.scores,
+        propensities,
+        round.notes,
+    )
+
+
+def select(state: Any, rng: Any, round: Round, slate: np.ndarray) -> None:
+    """Stands for the policy's kernel in the templates below."""
+
+
+def update(state: Any, round: Round, slate: np.ndarray, rewards: np.ndarray, seen: np.ndarray) -> None:
+    """Stands for the policy's kernel in the templates below."""
+
+
+def wins(state: Any, rng: Any, round: Round, candidate: int) -> bool:
+    """Stands for the policy's kernel in the templates below."""
+    return False
+
+
+@inlined
+def differ(slate: np.ndarray, logged: np.ndarray) -> bool:
+    """Are two slates (K,) different?"""
+    for k in range(slate.shape[0]):
+        if slate[k] != logged[k]:
+            return True
+    return False
+
+
+def deliver(state: Any, view: View, protocol: Protocol, scratch: Scratch, desk: Desk) -> None:
+    """Template: give the waiting rounds their feedback, in their order."""
+    for slot in range(scratch.clock[1]):
+        row, at = scratch.rows[slot], scratch.at[slot]
+        # with feedback at once the round that waits is the one that was composed last
+        round = round_at(view, row, at, slot, protocol, scratch, desk, protocol.batch == 1)
+        slate, rewards, seen = scratch.slates[slot], scratch.rewards[slot], scratch.seen[slot]
+        propensities = round.propensities
+        if protocol.full:
+            call(desk.address, desk.box, REVEAL, row, at, slot)
+            slate, rewards, seen = scratch.all_slate, scratch.all_rewards, scratch.all_seen
+            propensities = scratch.all_propensities
+        update(state, with_propensities(round, propensities), slate, rewards, seen)  # in one place: it is inlined
+    scratch.clock[0] += scratch.clock[1]
+    scratch.clock[1] = 0
+
+
+def drive(
+    state: Any,
+    rng: Any,
+    view: View,
+    index: np.ndarray,
+    at: np.ndarray,
+    protocol: Protocol,
+    scratch: Scratch,
+    desk: Desk,
+) -> None:
+    """Template: play the rows `index` (n,), which stand at the ascending places `at` (n,) of the log.
+
+    A batch is the rounds whose places share at // batch. Whatever is left waiting is delivered at the
+    end, so a call must end where a batch ends.
+    """
+    state, view, scratch = borrow(state), borrow(view), borrow(scratch)
+    size = index.shape[0]
+    for n in range(size + 1):  # one turn more, so that `deliver` is compiled in one place only
+        due = n == size or protocol.batch == 1 or at[n] // protocol.batch != at[n - 1] // protocol.batch
+        if scratch.clock[1] > 0 and due:
+            deliver(state, view, protocol, scratch, desk)
+        if n == size:
+            return
+        row = index[n]
+        if at[n] >= scratch.clock[DUE]:
+            call(desk.address, desk.box, READ, row, at[n], 0)
+        slot = scratch.clock[1]
+        round = round_at(view, row, at[n], slot, protocol, scratch, desk, False)
+        slate = scratch.slates[slot]
+        for c in range(round.scores.shape[0]):
+            round.scores[c] = 0.0
+        for k in range(slate.shape[0]):
+            round.notes[k] = 0
+        if protocol.lazy:
+            slate[0] = view.slate[row, 0]
+            if not wins(state, rng, round, slate[0]):
+                continue
+        else:
+            select(state, rng, round, slate)
+            if protocol.replay and differ(slate, view.slate[row]):
+                continue
+        if call(desk.address, desk.box, COUNT, row, at[n], slot) != 0:
+            return
+        scratch.rows[slot] = row
+        scratch.at[slot] = at[n]
+        scratch.clock[1] += 1
+
+
+def compiled(policy: type[KernelPolicy], lazy: bool = False) -> Callable[..., None]:
+    """The loop above, compiled for the kernels of this policy; from disk where they have been compiled before.
+
+    The loop that asks `select` and the `lazy` one, which asks `wins`, are two: most runs need only the shorter.
+    """
+    if (policy, lazy) not in _loops:
+        _loops[policy, lazy] = _compile(policy, lazy)
+    return _loops[policy, lazy]
+
+
+_loops: dict[tuple[type[KernelPolicy], bool], Callable[..., None]] = {}
+
+
+def _compile(policy: type[KernelPolicy], lazy: bool) -> Callable[..., None]:
+    name = f"{policy.__module__}.{policy.__qualname__}"
+    module = policy.__module__ if policy.__module__.startswith("lersbench.policies.") else ""
+    learns = specialise(deliver, name, module, inner=True, update=policy.kernels[1])
+    asked = dict(zip(("select", "wins"), policy.kernels[::2], strict=False))
+    if not lazy:
+        # A stand-in that all policies shared would be cached with a user's types, which others cannot import. The lazy
+        # loop keeps the `select` it never asks: without it, `wins` was measured 2.5 times slower.
+        asked["wins"] = specialise(wins, name, module, inner=True)
+    return specialise(drive, f"{name}.{'lazy' if lazy else 'eager'}", module, deliver=learns, **asked)
+
+
+# In Python ------------------------------------------------------------------------------------------------------------
+def batched(policy: Policy) -> Callable[..., None]:
+    """The same loop in Python, a batch at a time, through `select_batch` and `update_batch`."""
+
+    def drive(state, rng, view, index, at, protocol, scratch, desk) -> None:
+        edges = np.flatnonzero(np.diff(at // protocol.batch)) + 1
+        for rows, places in zip(np.split(index, edges), np.split(at, edges), strict=True):
+            if rows.size and not _play_batch(policy, state, rng, view, rows, places, protocol, scratch, desk):
+                return
+
+    return drive
+
+
+def _play_batch(policy, state, rng, view, index, at, protocol, scratch, desk) -> bool:
+    """Play one batch; False where a slate was broken."""
+    scratch.scores[: index.size] = 0.0
+    scratch.notes[: index.size] = 0
+    ask = SERVICE.asked
+    rounds, slates = [], []
+    for slot, (row, place) in enumerate(zip(index.tolist(), at.tolist(), strict=True)):
+        round = _round(view, row, place, slot, protocol, scratch, desk)
+        rounds.append(round if isinstance(policy, KernelPolicy) else _read_only(round))
+        slates.append(scratch.slates[slot])
+    policy.select_batch(state, rng, rounds, slates)
+    learned: list[tuple[Any, ...]] = []
+    for slot, (row, place) in enumerate(zip(index.tolist(), at.tolist(), strict=True)):
+        if place >= scratch.clock[DUE]:
+            ask(desk.box, READ, row, place, slot)
+        if protocol.replay and not np.array_equal(slates[slot], view.slate[row]):
+            continue
+        if protocol.users >= 0 and protocol.batch > 1:  # the features at hand are those of the last round
+            ask(desk.box, COMPOSE, row, place, slot)
+        if ask(desk.box, COUNT, row, place, slot):
+            return False
+        if protocol.full:
+            ask(desk.box, REVEAL, row, place, slot)
+            everything = (scratch.all_slate, scratch.all_rewards, scratch.all_seen)
+            round = rounds[slot]._replace(propensities=scratch.all_propensities)
+            learned.append((round, *(array.copy() for array in everything)))
+        else:
+            learned.append((rounds[slot], slates[slot], scratch.rewards[slot], scratch.seen[slot]))
+    if learned:
+        policy.update_batch(state, *map(list, zip(*learned, strict=True)))
+    scratch.clock[0] += len(learned)
+    return True
+
+
+def _round(view: View, row: int, at: int, slot: int, protocol: Protocol, scratch: Scratch, desk: Desk) -> Round:
+    """`round_at` in Python. Composed features live in one scratch array: a batch of rounds needs a copy each."""
+    scratch.clock[2] = at
+    features = scratch.features
+    if protocol.users < 0:
+        features = view.features[0 if view.features.shape[0] == 1 else row]
+    else:
+        SERVICE.asked(desk.box, COMPOSE, row, at, slot)
+        features = features.copy() if protocol.batch > 1 else features
+    return Round(
+        int(scratch.clock[0]),
+        int(view.user[row]),
+        view.context[row],
+        view.candidates[0 if view.candidates.shape[0] == 1 else row],
+        features,
+        scramble(protocol.ties, at),
+        scratch.scores[slot],
+        scratch.propensities[slot],
+        scratch.notes[slot],
+    )
+
+
+def _read_only(round: Round) -> Round:
+    """The round with what belongs to the log protected: other contenders read the same arrays."""
+    views = {name: getattr(round, name).view() for name in LENT}
+    for view in views.values():
+        view.flags.writeable = False
+    return round._replace(**views)

@@ -1,0 +1,135 @@
+"""What one round shows to a policy and reveals to it, and the memory in which a contender works."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from lersbench.engine.rows import Rows
+from lersbench.kernels.jit import kernel
+from lersbench.policy import Spec
+
+
+class Protocol(NamedTuple):
+    """What a round reveals, and how a run is counted."""
+
+    slate: int  # positions to fill (K)
+    batch: int  # rounds between deliveries of feedback; 1 = at once
+    replay: bool  # only rounds in which the policy chooses the logged slate count
+    full: bool  # the policy learns from the rewards of all candidates, not only the shown ones
+    users: int  # -1: features come from the log; else joint ones are products of (1, first `users` of the context)
+    items: int  # and (1, first `items` static features of the item)
+    ranked: bool  # count the ranks of liked items
+    known: bool  # the value of every candidate is known, so regret can be counted
+    silence: float  # top scores below this count as "nothing recommended"; -inf for a policy that always recommends
+    ties: int  # seed of the random order of equal scores
+    simulated: bool = False  # clicks are drawn from the world's click model, instead of looked up
+    truth: bool = False  # the world's click model is known: count true values
+    weighed: bool = False  # propensities are known: count inverse-propensity values
+    own: bool = False  # the policy shows the logged slate: it finds it in front, and its clicks are weighed by 1
+    similar: bool = False  # count intra-list similarity
+    draws: int = 0  # seed of the drawn clicks, common to all policies
+    lazy: bool = False  # rejection replay of one position asks the policy's `wins` kernel instead of `select`
+
+
+class Visit(NamedTuple):
+    """Working memory of one visit of a simulated user."""
+
+    family: np.ndarray  # (C,) int64
+    items: np.ndarray  # (K,) int64 what is shown
+    shown: np.ndarray  # (K,) attraction of what is shown, down the slate
+    reached: np.ndarray  # (K + 1,)
+    examined: np.ndarray  # (K,) P(the position is examined)
+    saw: np.ndarray  # (K,) 1 where a position was examined
+    total: np.ndarray  # (m,) for the similarity
+    ones: np.ndarray  # (C,)
+
+
+class Scratch(NamedTuple):
+    """Working memory of one contender."""
+
+    clock: np.ndarray  # (4,) int64: rounds learned from; rounds waiting for their feedback; place of the round at work;
+    # place from which on a checkpoint is due
+    rows: np.ndarray  # (batch,) int64 rows of the waiting rounds
+    at: np.ndarray  # (batch,) int64 their places in the log
+    slates: np.ndarray  # (batch, K) int64
+    rewards: np.ndarray  # (batch, K)
+    seen: np.ndarray  # (batch, K) bool
+    scores: np.ndarray  # (batch, C)
+    propensities: np.ndarray  # (batch, K)
+    notes: np.ndarray  # (batch, K) int64
+    features: np.ndarray  # (C, m) composed joint features
+    all_slate: np.ndarray  # (C,) int64, for feedback on every candidate
+    all_rewards: np.ndarray  # (C,)
+    all_seen: np.ndarray  # (C,) bool
+    all_propensities: np.ndarray  # (C,) ones: a reward that is revealed whatever is shown has no propensity
+
+
+@kernel
+def compose(
+    context: np.ndarray, items: np.ndarray, candidates: np.ndarray, users: int, width: int, out: np.ndarray
+) -> None:
+    """Fill `out` (C, (1 + users) * (1 + width)) with the products of (1, context) and (1, item features)."""
+    for c in range(candidates.shape[0]):
+        j = 0
+        for u in range(-1, users):
+            left = 1.0 if u < 0 else context[u]
+            for i in range(-1, width):
+                out[c, j] = left if i < 0 else left * items[candidates[c], i]
+                j += 1
+
+
+@kernel
+def reveal_all(rows: Rows, row: int, slot: int, scratch: Scratch) -> None:
+    """Fill the `all_` arrays: the shown slate first, then the other candidates in their order."""
+    slate = scratch.slates[slot]
+    scratch.all_seen[:] = False
+    n = 0
+    for k in range(slate.shape[0]):
+        scratch.all_slate[n] = slate[k]
+        scratch.all_seen[slate[k]] = True
+        n += 1
+    for c in range(scratch.all_slate.shape[0]):
+        if not scratch.all_seen[c]:
+            scratch.all_slate[n] = c
+            n += 1
+    for k in range(n):
+        scratch.all_rewards[k] = rows.rewards[row, scratch.all_slate[k]]
+        scratch.all_seen[k] = True
+
+
+def scratch_of(spec: Spec, protocol: Protocol) -> Scratch:
+    """Scratch memory for a policy of this spec."""
+    batch, wide, slate = protocol.batch, spec.n_candidates, protocol.slate
+    return Scratch(
+        np.zeros(4, np.int64),
+        np.zeros(batch, np.int64),
+        np.zeros(batch, np.int64),
+        np.zeros((batch, slate), np.int64),
+        np.zeros((batch, slate)),
+        np.ones((batch, slate), np.bool_),
+        np.zeros((batch, wide)),
+        np.zeros((batch, slate)),
+        np.zeros((batch, slate), np.int64),
+        np.zeros((wide, spec.m) if protocol.users >= 0 else (0, 0)),
+        np.zeros(wide, np.int64),
+        np.zeros(wide),
+        np.ones(wide, np.bool_),
+        np.ones(wide),
+    )
+
+
+def visit_of(spec: Spec, protocol: Protocol) -> Visit:
+    """Working memory of one visit of a user, as wide as the policy's rounds."""
+    wide, slate = spec.n_candidates, protocol.slate
+    return Visit(
+        np.zeros(wide, np.int64),
+        np.zeros(slate, np.int64),
+        np.zeros(slate),
+        np.zeros(slate + 1),
+        np.zeros(slate),
+        np.zeros(slate),
+        np.zeros(spec.m),
+        np.ones(wide),
+    )
