@@ -16,7 +16,7 @@ from lersbench import metrics
 from lersbench.clicks.model import ClickModel, best_slate, draw_clicks, expected, pbm, shown_attraction, ubm
 from lersbench.errors import LostDigits, RunError
 from lersbench.kernels.jit import inlined, kernel, specialise
-from lersbench.kernels.linalg import scramble
+from lersbench.kernels.ties import scramble
 from lersbench.kernels.uncounted import borrow
 from lersbench.log.chunk import Chunk
 from lersbench.log.scaling import PLAIN, Scales, largest

@@ -18,7 +18,7 @@ import numpy as np
 from lersbench.errors import LostDigits
 from lersbench.kernels.digits import FADE, STEEP, TOLERANCE, check, new_probe
 from lersbench.kernels.jit import inlined, kernel
-from lersbench.kernels.linalg import best
+from lersbench.kernels.ties import best
 from lersbench.kernels.vectors import (
     LANES,
     aligned,

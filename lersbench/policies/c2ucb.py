@@ -10,7 +10,7 @@ import numpy as np
 
 from lersbench.errors import LostDigits
 from lersbench.kernels.jit import inlined, kernel
-from lersbench.kernels.linalg import best, top_k
+from lersbench.kernels.ties import best, top_k
 from lersbench.kernels.vectors import LANES, aligned, lane_sums, padded
 from lersbench.learners.shared import Ridge, new_ridge, observe_all, to_lanes, upper_bounds
 from lersbench.policy import KernelPolicy, Round, Spec

@@ -9,7 +9,7 @@ import numpy as np
 
 from lersbench.errors import ConfigError
 from lersbench.kernels.jit import inlined, kernel
-from lersbench.kernels.linalg import top_k
+from lersbench.kernels.ties import top_k
 from lersbench.learners.shared import Ridge, new_ridge, observe, upper_bounds
 from lersbench.policy import KernelPolicy, Round, Spec
 from lersbench.ranges import require

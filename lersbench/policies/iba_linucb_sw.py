@@ -16,7 +16,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from lersbench.kernels.jit import kernel
-from lersbench.kernels.linalg import top_k
+from lersbench.kernels.ties import top_k
 from lersbench.learners.per_position import Learners, lay_out, learn, new_learners, pick, score
 from lersbench.learners.shared import Ridge, new_ridge, observe, upper_bounds
 from lersbench.policy import KernelPolicy, Round, Spec

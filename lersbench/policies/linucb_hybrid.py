@@ -27,7 +27,8 @@ import numpy as np
 
 from lersbench.kernels.digits import STEEP, check, check_scale, new_probe
 from lersbench.kernels.jit import inlined, kernel
-from lersbench.kernels.linalg import dot, quadratic, rank_one_inverse, symmetric_times, top_k
+from lersbench.kernels.linalg import dot, quadratic, rank_one_inverse, symmetric_times
+from lersbench.kernels.ties import top_k
 from lersbench.learners.shared import Ridge, new_ridge, observe, predict
 from lersbench.policy import KernelPolicy, Round, Spec
 from lersbench.ranges import require

@@ -8,7 +8,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from lersbench.kernels.jit import inlined, kernel
-from lersbench.kernels.linalg import best
+from lersbench.kernels.ties import best
 from lersbench.learners.per_position import Learners, lay_out, learn, new_learners, score
 from lersbench.policy import KernelPolicy, Round, Spec
 from lersbench.ranges import require

@@ -106,6 +106,7 @@ def test_whole_runs_are_the_same_without_the_compiler() -> None:
 
 def test_twins_and_arithmetic_hold_without_the_compiler() -> None:
     folder = Path(__file__).parents[1]
-    tests = [str(folder / name) for name in ("policies/test_twins.py", "kernels/test_linalg.py")]
+    names = ("policies/test_twins.py", "kernels/test_ties.py", "kernels/test_linalg.py")
+    tests = [str(folder / name) for name in names]
     out = without_the_compiler("-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist", *tests)
     assert " passed" in out and "failed" not in out and "skipped" not in out

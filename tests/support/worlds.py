@@ -8,7 +8,7 @@ import numpy as np
 
 from lersbench import metrics
 from lersbench.engine import replay
-from lersbench.kernels.linalg import scramble
+from lersbench.kernels.ties import scramble
 from lersbench.log.chunk import Chunk
 from lersbench.policy import Policy, Round, Spec
 from lersbench.testing.checks import made_up_weights
