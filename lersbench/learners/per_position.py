@@ -122,6 +122,15 @@ def pick(learners: Learners, k: int, ties: int, scores: np.ndarray, slate: np.nd
     slate[k] = best(bounds[:n], ties)
 
 
+@inlined
+def fill(learners: Learners, features: np.ndarray, ties: int, scores: np.ndarray, slate: np.ndarray) -> None:
+    """Fill `slate` (K,) from the top: each position picks by its own learner; `features` (C, m), `scores` (C,)."""
+    lay_out(learners, features)
+    score(learners, 0, slate.shape[0], features.shape[1])
+    for k in range(slate.shape[0]):
+        pick(learners, k, ties, scores, slate)
+
+
 @kernel
 def learn(learners: Learners, features: np.ndarray, slate: np.ndarray, rewards: np.ndarray, seen: np.ndarray) -> None:
     """Each learner k observes `rewards[k]` of candidate `slate[k]` where `seen[k]`; those beyond the last none."""
