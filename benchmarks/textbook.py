@@ -11,7 +11,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from lersbench.kernels.linalg import beats, scramble
+from lersbench.kernels.ties import beats, scramble
 
 
 @numba.njit

@@ -30,16 +30,16 @@ from lersbench.errors import ConfigError, MissingPackage
 
 if TYPE_CHECKING:
     from lersbench.kernels.jit import kernel
-    from lersbench.kernels.linalg import FIRST, best, top_k
+    from lersbench.kernels.ties import FIRST, best, top_k
     from lersbench.ranges import require
 
 __all__ = ["FIRST", "KernelPolicy", "Policy", "Round", "Spec", "best", "kernel", "load", "names", "require", "top_k"]
 ENTRY_POINTS = "lersbench.policies"
 _DOORS = {
     "kernel": "lersbench.kernels.jit",
-    "top_k": "lersbench.kernels.linalg",
-    "best": "lersbench.kernels.linalg",
-    "FIRST": "lersbench.kernels.linalg",
+    "top_k": "lersbench.kernels.ties",
+    "best": "lersbench.kernels.ties",
+    "FIRST": "lersbench.kernels.ties",
     "require": "lersbench.ranges",
 }
 
@@ -81,7 +81,7 @@ class Round(NamedTuple):
     context: np.ndarray  # (d,) what is known of user and moment
     candidates: np.ndarray  # (C,) the items on offer, in an order that tells nothing
     features: np.ndarray  # (C, m) joint features of each candidate
-    ties: int  # key of the random order of equal scores, for `linalg.top_k`
+    ties: int  # key of the random order of equal scores, for `top_k`
     scores: np.ndarray  # (C,) out: the policy's score of each candidate; comes as zeros; ranking metrics read it
     propensities: np.ndarray  # (K,) out: probability with which each slot was chosen; `update` finds it here again
     notes: np.ndarray  # (K,) int64 out: whatever else `update` wants to find again; comes as zeros

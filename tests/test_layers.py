@@ -60,6 +60,18 @@ def imported(path: Path) -> set[str]:
     return {name.split(".")[1] for name in names if name.startswith("lersbench.")} - {"__version__"}
 
 
+def policies_in(source: str) -> set[str]:
+    """The files of policies/ that a file there imports, without their ending."""
+    names = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(filter(None, ["lersbench.policies" if node.level else "", node.module]))
+            names += [f"{base}.{alias.name}" for alias in node.names]
+    return {name.split(".")[2] for name in names if name.startswith("lersbench.policies.")}
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: p.relative_to(ROOT).as_posix())
 def test_imports_point_downward(path: Path) -> None:
     own = room(path)
@@ -73,6 +85,27 @@ def test_every_room_stands_in_the_table_and_none_is_imported_in_a_circle() -> No
     for one in upper:
         for other in ROOMS[one] & upper:
             assert one not in ROOMS[other], (one, other)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "policies").glob("*.py")), ids=lambda p: p.stem)
+def test_policies_know_no_other_policy_but_bases(path: Path) -> None:
+    """What several policies share stands in `learners`, or in a base with an underscore."""
+    assert all(name.startswith("_") for name in policies_in(path.read_text())), path
+
+
+@pytest.mark.parametrize(
+    ("line", "policies"),
+    [
+        ("from lersbench.policies.ucb1 import bounds", {"ucb1"}),
+        ("from lersbench.policies import ucb1, _linear", {"ucb1", "_linear"}),
+        ("import lersbench.policies.ucb1 as other", {"ucb1"}),
+        ("from .ucb1 import bounds", {"ucb1"}),
+        ("from . import ucb1", {"ucb1"}),
+        ("from lersbench.learners.counts import bounds", set()),
+    ],
+)
+def test_an_import_of_a_policy_is_seen(line: str, policies: set[str]) -> None:
+    assert policies_in(line) == policies
 
 
 def test_only_the_log_and_the_datasets_know_parquet() -> None:

@@ -24,7 +24,7 @@ import numpy as np
 
 from lersbench.errors import ConfigError
 from lersbench.kernels.jit import inlined, kernel
-from lersbench.kernels.linalg import scramble
+from lersbench.kernels.ties import scramble
 
 KEYS = 2.0**32  # scramble gives so many different values
 

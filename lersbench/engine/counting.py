@@ -33,7 +33,7 @@ from lersbench.engine.meter import (
 from lersbench.engine.rounds import Protocol, Scratch, Visit
 from lersbench.engine.rows import Logger, Rows, Users
 from lersbench.kernels.jit import inlined, inner, kernel
-from lersbench.kernels.linalg import scramble
+from lersbench.kernels.ties import scramble
 from lersbench.kernels.sorting import ascending
 from lersbench.offpolicy import weights
 

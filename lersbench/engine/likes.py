@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lersbench.kernels.jit import kernel
-from lersbench.kernels.linalg import scramble
+from lersbench.kernels.ties import scramble
 
 BLOCK = 1 << 16  # likes numbered between two looks at the room there is
 

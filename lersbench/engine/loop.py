@@ -16,7 +16,7 @@ from lersbench.engine.rows import Rows
 from lersbench.engine.service import COMPOSE, COUNT, DUE, READ, REVEAL, SERVICE
 from lersbench.kernels.indirect import call
 from lersbench.kernels.jit import inlined, specialise
-from lersbench.kernels.linalg import scramble
+from lersbench.kernels.ties import scramble
 from lersbench.kernels.uncounted import borrow
 from lersbench.policy import KernelPolicy, Policy, Round
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from lersbench.clicks.model import ClickModel, best_slate, expected, pbm, shown_attraction, ubm
 from lersbench.kernels.jit import kernel
-from lersbench.kernels.linalg import scramble
+from lersbench.kernels.ties import scramble
 from lersbench.log.chunk import Chunk
 from lersbench.log.scaling import PLAIN, Scales
 from lersbench.offpolicy import propensity

@@ -18,7 +18,7 @@ import numpy as np
 from lersbench.errors import LostDigits
 from lersbench.kernels.digits import FADE, STEEP, TOLERANCE, check, new_probe
 from lersbench.kernels.jit import inlined, kernel
-from lersbench.kernels.linalg import best
+from lersbench.kernels.ties import best
 from lersbench.kernels.vectors import (
     LANES,
     aligned,
@@ -120,6 +120,15 @@ def pick(learners: Learners, k: int, ties: int, scores: np.ndarray, slate: np.nd
     for j in range(k):
         bounds[slate[j]] = -math.inf
     slate[k] = best(bounds[:n], ties)
+
+
+@inlined
+def fill(learners: Learners, features: np.ndarray, ties: int, scores: np.ndarray, slate: np.ndarray) -> None:
+    """Fill `slate` (K,) from the top: each position picks by its own learner; `features` (C, m), `scores` (C,)."""
+    lay_out(learners, features)
+    score(learners, 0, slate.shape[0], features.shape[1])
+    for k in range(slate.shape[0]):
+        pick(learners, k, ties, scores, slate)
 
 
 @kernel

@@ -49,7 +49,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from lersbench.errors import ConfigError, DataError, RunError
-from lersbench.kernels.linalg import top_k
+from lersbench.kernels.ties import top_k
 from lersbench.policy import Policy, Round, Spec
 from lersbench.ranges import require
 

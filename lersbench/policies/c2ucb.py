@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from lersbench.errors import LostDigits
 from lersbench.kernels.jit import inlined, kernel
-from lersbench.kernels.linalg import best, top_k
+from lersbench.kernels.ties import best, top_k
 from lersbench.kernels.vectors import LANES, aligned, lane_sums, padded
-from lersbench.learners.shared import Ridge, new_ridge, observe_all, to_lanes, upper_bounds
-from lersbench.policy import KernelPolicy, Round, Spec
+from lersbench.learners.shared import Ridge, observe_all, to_lanes, upper_bounds
+from lersbench.policies._linear import LinearBandit
+from lersbench.policy import Round, Spec
 from lersbench.ranges import require
 
 MOST = 1e11  # sigma^2 + x'x of this many sigma^2 leaves its rest right to 1e-4 of sigma^2
@@ -93,7 +94,7 @@ def update(state: State, round: Round, slate: np.ndarray, rewards: np.ndarray, s
 
 
 @dataclass(frozen=True)
-class C2UCB(KernelPolicy):
+class C2UCB(LinearBandit):
     """LinUCB-k with a reward for variety: the slate S that maximises sum of the bounds + mu h(S), greedily.
 
     h(S) = log det(sigma^2 I + X X') / 2, X (K, m) the features of the slate: the entropy of K values drawn from a
@@ -105,25 +106,20 @@ class C2UCB(KernelPolicy):
     constant, where the theory lets it grow with the logarithm of the round.
     """
 
-    needs: ClassVar[tuple[str, ...]] = ("features",)
-
-    alpha: float = 0.3  # width of the confidence bound, >= 0
-    ridge: float = 1.0  # ridge penalty, > 0
     mu: float = 0.1  # worth of variety, >= 0
     sigma: float = 1.0  # noise of the features, > 0; the smaller, the more two like items cost
 
     kernels = (select, update)
 
     def __post_init__(self) -> None:
-        require(self.alpha >= 0, self, "alpha", "0 or above")
-        require(self.ridge > 0, self, "ridge", "above 0")
+        super().__post_init__()
         require(self.mu >= 0, self, "mu", "0 or above")
         require(self.sigma > 0, self, "sigma", "above 0")
 
     def init(self, spec: Spec) -> State:
         width = padded(spec.n_candidates)
         return State(
-            new_ridge(spec.m, self.ridge, spec.n_candidates),
+            self.shared_ridge(spec),
             self.alpha,
             self.mu,
             self.sigma**2,

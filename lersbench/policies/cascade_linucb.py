@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from lersbench.errors import ConfigError
 from lersbench.kernels.jit import inlined, kernel
-from lersbench.kernels.linalg import top_k
-from lersbench.learners.shared import Ridge, new_ridge, observe, upper_bounds
-from lersbench.policy import KernelPolicy, Round, Spec
-from lersbench.ranges import require
+from lersbench.kernels.ties import top_k
+from lersbench.learners.shared import Ridge, observe, upper_bounds
+from lersbench.policies._linear import LinearBandit
+from lersbench.policy import Round, Spec
 
 
 class State(NamedTuple):
@@ -57,7 +57,7 @@ def update(state: State, round: Round, slate: np.ndarray, rewards: np.ndarray, s
 
 
 @dataclass(frozen=True)
-class CascadeLinUCB(KernelPolicy):
+class CascadeLinUCB(LinearBandit):
     """LinUCB that learns from the positions down to the first click and from nothing below it.
 
     Any reward above 0 is a click. Where there is none, all positions were examined. With `until = "last"` it learns
@@ -68,21 +68,15 @@ class CascadeLinUCB(KernelPolicy):
     rule of the last click. Their noise scale sigma and width c are ridge = sigma^2 and alpha = c sigma here.
     """
 
-    needs: ClassVar[tuple[str, ...]] = ("features",)
-
-    alpha: float = 0.3  # width of the confidence bound, >= 0
-    ridge: float = 1.0  # ridge penalty, > 0
     capped: bool = True  # bounds above 1 count as 1, and so tie
     until: str = "first"  # "first" or "last" click
 
     kernels = (select, update)
 
     def __post_init__(self) -> None:
-        require(self.alpha >= 0, self, "alpha", "0 or above")
-        require(self.ridge > 0, self, "ridge", "above 0")
+        super().__post_init__()
         if self.until not in ("first", "last"):
             raise ConfigError(f'CascadeLinUCB: until = {self.until!r} must be "first" or "last".')
 
     def init(self, spec: Spec) -> State:
-        ridge = new_ridge(spec.m, self.ridge, spec.n_candidates)
-        return State(ridge, self.alpha, self.capped, self.until == "first", spec.slate)
+        return State(self.shared_ridge(spec), self.alpha, self.capped, self.until == "first", spec.slate)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from lersbench.errors import ConfigError
 from lersbench.kernels.jit import kernel
+from lersbench.learners.exp3 import draw, horizon_gamma, probabilities
 from lersbench.policy import KernelPolicy, Round, Spec
 from lersbench.ranges import require
 
@@ -34,34 +33,6 @@ def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarr
         slate[k] = draw(left, rng.random() * total)
         round.propensities[k] = left[slate[k]] / total
         left[slate[k]] = 0.0
-
-
-@kernel
-def probabilities(log_weight: np.ndarray, gamma: float, candidates: np.ndarray, p: np.ndarray) -> None:
-    """Fill `p` (C,) with (1 - gamma) w / sum w + gamma / C, the sum over the candidates; `log_weight` (n_items,)."""
-    n = candidates.shape[0]
-    top = log_weight[candidates[0]]
-    for c in range(n):
-        top = max(top, log_weight[candidates[c]])
-    total = 0.0
-    for c in range(n):
-        p[c] = math.exp(log_weight[candidates[c]] - top)
-        total += p[c]
-    for c in range(n):
-        p[c] = (1.0 - gamma) * p[c] / total + gamma / n
-
-
-@kernel
-def draw(mass: np.ndarray, point: float) -> int:
-    """The index in whose share of `mass` (C,) the `point` in [0, sum) falls, the shares laid end to end."""
-    last = -1
-    for c in range(mass.shape[0]):
-        if mass[c] > 0.0:
-            last = c
-            if point < mass[c]:
-                return c
-            point -= mass[c]
-    return last  # rounding can carry the point just over the end
 
 
 @kernel
@@ -101,10 +72,3 @@ class Exp3(KernelPolicy):
 
     def init(self, spec: Spec) -> State:
         return State(np.zeros(spec.n_items), self.gamma or horizon_gamma(spec.n_candidates, 1, spec.rounds))
-
-
-def horizon_gamma(candidates: int, plays: int, rounds: int) -> float:
-    """min(1, sqrt(C ln(C / plays) / ((e - 1) plays T))), the rate that balances the regret bound at T rounds."""
-    if rounds < 1:
-        raise ConfigError("gamma = 0 sets gamma by the number of rounds, which is not known here; give gamma a value.")
-    return min(1.0, math.sqrt(candidates * math.log(candidates / plays) / ((math.e - 1.0) * plays * rounds)))

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from lersbench.kernels.jit import kernel
-from lersbench.kernels.linalg import top_k
-from lersbench.policies.exp3 import horizon_gamma
+from lersbench.kernels.ties import top_k
+from lersbench.learners.exp3 import horizon_gamma
 from lersbench.policy import KernelPolicy, Round, Spec
 from lersbench.ranges import require
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from lersbench.kernels.jit import kernel
-from lersbench.learners.per_position import Learners, lay_out, learn, new_learners, pick, score
-from lersbench.policy import KernelPolicy, Round, Spec
-from lersbench.ranges import require
+from lersbench.learners.per_position import Learners, fill, learn, new_learners
+from lersbench.policies._linear import LinearBandit
+from lersbench.policy import Round, Spec
 
 
 class State(NamedTuple):
@@ -22,11 +22,7 @@ class State(NamedTuple):
 @kernel
 def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarray) -> None:
     """Position by position, the best by that position's bound among the candidates not taken above."""
-    learners = state.learners
-    lay_out(learners, round.features)
-    score(learners, 0, slate.shape[0], round.features.shape[1])
-    for k in range(slate.shape[0]):
-        pick(learners, k, round.ties, round.scores, slate)
+    fill(state.learners, round.features, round.ties, round.scores, slate)
 
 
 @kernel
@@ -36,24 +32,14 @@ def update(state: State, round: Round, slate: np.ndarray, rewards: np.ndarray, s
 
 
 @dataclass(frozen=True)
-class IBALinUCB(KernelPolicy):
+class IBALinUCB(LinearBandit):
     """Independent bandits, one LinUCB with parameters shared by all items at each position.
 
     Sources: Kohli et al. 2013 for the independent bandits (a position chooses among the candidates not
     taken above it and learns from its own click); Li et al. 2010, Algorithm 1, for each of them.
     """
 
-    alpha: float = 0.3
-    """Width of the confidence bound, at least 0."""
-    ridge: float = 1.0
-    """Weight of the prior ridge * I, above 0."""
-
-    needs = ("features",)
     kernels = (select, update)
-
-    def __post_init__(self) -> None:
-        require(self.alpha >= 0, self, "alpha", "0 or above")
-        require(self.ridge > 0, self, "ridge", "above 0")
 
     def init(self, spec: Spec) -> State:
         return State(new_learners(np.ones(spec.slate), spec.n_candidates, spec.m, self.alpha, self.ridge))

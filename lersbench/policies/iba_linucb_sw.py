@@ -16,11 +16,11 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from lersbench.kernels.jit import kernel
-from lersbench.kernels.linalg import top_k
-from lersbench.learners.per_position import Learners, lay_out, learn, new_learners, pick, score
-from lersbench.learners.shared import Ridge, new_ridge, observe, upper_bounds
-from lersbench.policy import KernelPolicy, Round, Spec
-from lersbench.ranges import require
+from lersbench.kernels.ties import top_k
+from lersbench.learners.per_position import Learners, fill, learn, new_learners
+from lersbench.learners.shared import Ridge, observe, upper_bounds
+from lersbench.policies._linear import LinearBandit
+from lersbench.policy import Round, Spec
 
 
 class State(NamedTuple):
@@ -36,15 +36,11 @@ class State(NamedTuple):
 @kernel
 def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarray) -> None:
     """Position by position, the best by that position's bound; where all share one bound, the top K by it."""
-    learners = state.learners
     if state.shared:
         upper_bounds(state.ridge, state.alpha, round.features, round.scores)
         top_k(round.scores, round.ties, slate)
     else:
-        lay_out(learners, round.features)
-        score(learners, 0, slate.shape[0], round.features.shape[1])
-        for k in range(slate.shape[0]):
-            pick(learners, k, round.ties, round.scores, slate)
+        fill(state.learners, round.features, round.ties, round.scores, slate)
 
 
 @kernel
@@ -59,7 +55,7 @@ def update(state: State, round: Round, slate: np.ndarray, rewards: np.ndarray, s
 
 
 @dataclass(frozen=True)
-class IBALinUCBSW(KernelPolicy):
+class IBALinUCBSW(LinearBandit):
     """IBA-LinUCB whose positions regress the reward on w_k x, w_k the examination of position k (sample weights).
 
     With a learner of its own for each position this is IBA-LinUCB with the prior ridge / w_k^2 at position k,
@@ -72,22 +68,16 @@ class IBALinUCBSW(KernelPolicy):
 
     needs: ClassVar[tuple[str, ...]] = ("features", "weights")
 
-    alpha: float = 0.3  # width of the confidence bound, >= 0
-    ridge: float = 1.0  # weight of the prior ridge * I, > 0
     share_positions: bool = False  # one learner for all positions; false, as published: one for each
 
     kernels = (select, update)
 
-    def __post_init__(self) -> None:
-        require(self.alpha >= 0, self, "alpha", "0 or above")
-        require(self.ridge > 0, self, "ridge", "above 0")
-
     def init(self, spec: Spec) -> State:
         weight = np.array(spec.examination[: spec.slate], np.float64)
-        own = weight[:0] if self.share_positions else weight
+        alone = weight[:0] if self.share_positions else weight
         return State(
-            new_learners(own, spec.n_candidates, spec.m, self.alpha, self.ridge),
-            new_ridge(spec.m, self.ridge, spec.n_candidates),
+            new_learners(alone, spec.n_candidates, spec.m, self.alpha, self.ridge),
+            self.shared_ridge(spec),
             weight,
             self.alpha,
             self.share_positions,

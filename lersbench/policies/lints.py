@@ -10,7 +10,8 @@ import numpy as np
 
 from lersbench.kernels.digits import STEEP, check, check_pivots, new_probe
 from lersbench.kernels.jit import kernel
-from lersbench.kernels.linalg import dot, rank_one_cholesky, solve_lower, solve_lower_transposed, top_k
+from lersbench.kernels.linalg import dot, rank_one_cholesky, solve_lower, solve_lower_transposed
+from lersbench.kernels.ties import top_k
 from lersbench.policy import KernelPolicy, Round, Spec
 from lersbench.ranges import require
 

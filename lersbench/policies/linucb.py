@@ -10,7 +10,7 @@ import numpy as np
 
 from lersbench.errors import ConfigError
 from lersbench.kernels.jit import inlined, kernel
-from lersbench.kernels.linalg import best, top_k
+from lersbench.kernels.ties import best, top_k
 from lersbench.kernels.vectors import aligned, padded
 from lersbench.learners.per_item import (
     Bank,

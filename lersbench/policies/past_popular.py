@@ -8,7 +8,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from lersbench.kernels.jit import kernel
-from lersbench.kernels.linalg import top_k
+from lersbench.kernels.ties import top_k
 from lersbench.policy import KernelPolicy, Round, Spec
 
 

@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 
 from lersbench.kernels.jit import kernel
-from lersbench.kernels.linalg import top_k
-from lersbench.learners.shared import Ridge, new_ridge, observe, upper_bounds
-from lersbench.policy import KernelPolicy, Round, Spec
-from lersbench.ranges import require
-
-
-class State(NamedTuple):
-    ridge: Ridge
-    alpha: float
-    weights: np.ndarray  # (K,) P(position examined)
-
-
-@kernel
-def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarray) -> None:
-    """score = x'theta + alpha sqrt(x' A^-1 x)."""
-    upper_bounds(state.ridge, state.alpha, round.features, round.scores)
-    top_k(round.scores, round.ties, slate)
+from lersbench.learners.shared import observe
+from lersbench.policies._linear import LinearBandit, State, select
+from lersbench.policy import Round, Spec
 
 
 @kernel
 def update(state: State, round: Round, slate: np.ndarray, rewards: np.ndarray, seen: np.ndarray) -> None:
-    """Each position with its own weight."""
+    """Each position with its own weight, its chance of being examined; `state.weights` (K,)."""
     for k in range(slate.shape[0]):
         if seen[k]:
             weight = state.weights[k] if k < state.weights.shape[0] else 1.0
@@ -37,7 +23,7 @@ def update(state: State, round: Round, slate: np.ndarray, rewards: np.ndarray, s
 
 
 @dataclass(frozen=True)
-class PBMLinUCB(KernelPolicy):
+class PBMLinUCB(LinearBandit):
     """LinUCB under the position-based model: E[click at k] = w_k x'theta, w_k = P(position k examined).
 
     One theta serves all items and positions: A += w^2 x x', b += w r x. The weights come from the click model
@@ -49,15 +35,7 @@ class PBMLinUCB(KernelPolicy):
 
     needs: ClassVar[tuple[str, ...]] = ("features", "weights")
 
-    alpha: float = 0.3  # width of the confidence bound, >= 0
-    ridge: float = 1.0  # ridge penalty, > 0
-
     kernels = (select, update)
 
-    def __post_init__(self) -> None:
-        require(self.alpha >= 0, self, "alpha", "0 or above")
-        require(self.ridge > 0, self, "ridge", "above 0")
-
     def init(self, spec: Spec) -> State:
-        weights = np.array(spec.examination[: spec.slate])
-        return State(new_ridge(spec.m, self.ridge, spec.n_candidates), self.alpha, weights)
+        return State(self.shared_ridge(spec), self.alpha, np.array(spec.examination[: spec.slate]))

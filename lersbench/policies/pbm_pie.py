@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lersbench.kernels.jit import kernel
-from lersbench.kernels.linalg import FIRST, top_k
+from lersbench.kernels.ties import FIRST, top_k
 from lersbench.learners.position_model import by_examination, column, columns, place
 from lersbench.policy import KernelPolicy, Round, Spec
 from lersbench.ranges import require

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from lersbench.kernels.jit import kernel
+from lersbench.learners.exp3 import draw, horizon_gamma, probabilities
 from lersbench.learners.ranked import credit, show
-from lersbench.policies.exp3 import draw, horizon_gamma, probabilities
 from lersbench.policy import KernelPolicy, Round, Spec
 from lersbench.ranges import require
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from lersbench.kernels.jit import inlined, kernel
-from lersbench.kernels.linalg import best
+from lersbench.kernels.ties import best
 from lersbench.learners.per_position import Learners, lay_out, learn, new_learners, score
-from lersbench.policy import KernelPolicy, Round, Spec
-from lersbench.ranges import require
+from lersbench.policies._linear import LinearBandit
+from lersbench.policy import Round, Spec
 
 
 class State(NamedTuple):
@@ -73,7 +73,7 @@ def update(state: State, round: Round, slate: np.ndarray, rewards: np.ndarray, s
 
 
 @dataclass(frozen=True)
-class RBALinUCB(KernelPolicy):
+class RBALinUCB(LinearBandit):
     """Ranked bandits, one LinUCB with parameters shared by all items at each position.
 
     A learner whose choice is already shown above has a random item in its place and earns 0, for its own choice.
@@ -84,17 +84,9 @@ class RBALinUCB(KernelPolicy):
     Li et al. 2010, Algorithm 1, for each of them.
     """
 
-    needs: ClassVar[tuple[str, ...]] = ("features",)
-
-    alpha: float = 0.3  # width of the confidence bound, >= 0
-    ridge: float = 1.0  # weight of the prior ridge * I, > 0
     first_click_only: bool = False  # only the topmost click of a list is a reward; false: every click is
 
     kernels = (select, update)
-
-    def __post_init__(self) -> None:
-        require(self.alpha >= 0, self, "alpha", "0 or above")
-        require(self.ridge > 0, self, "ridge", "above 0")
 
     def init(self, spec: Spec) -> State:
         learners = new_learners(np.ones(spec.slate), spec.n_candidates, spec.m, self.alpha, self.ridge)

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from lersbench.kernels.jit import kernel
-from lersbench.kernels.linalg import add_to_means, best, scramble
+from lersbench.kernels.ties import best, scramble
+from lersbench.learners.counts import add_to_means, bounds
 from lersbench.learners.ranked import credit, show
-from lersbench.policies.ucb1 import bounds
 from lersbench.policy import KernelPolicy, Round, Spec
 from lersbench.ranges import require
 

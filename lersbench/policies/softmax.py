@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from lersbench.kernels.jit import kernel
-from lersbench.kernels.linalg import add_to_means, top_k
+from lersbench.kernels.ties import top_k
+from lersbench.learners.counts import add_to_means
 from lersbench.policy import KernelPolicy, Round, Spec
 from lersbench.ranges import require
 

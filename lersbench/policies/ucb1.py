@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from lersbench.kernels.jit import kernel
-from lersbench.kernels.linalg import FIRST, add_to_means, top_k
+from lersbench.kernels.ties import top_k
+from lersbench.learners.counts import add_to_means, bounds
 from lersbench.policy import KernelPolicy, Round, Spec
 from lersbench.ranges import require
 
@@ -26,20 +26,6 @@ def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarr
     """score = mean + alpha sqrt(2 ln n / plays), FIRST before the first play."""
     bounds(state.plays, state.mean, state.rounds[0], state.alpha, round.candidates, round.scores)
     top_k(round.scores, round.ties, slate)
-
-
-@kernel
-def bounds(
-    plays: np.ndarray, mean: np.ndarray, rounds: int, alpha: float, candidates: np.ndarray, out: np.ndarray
-) -> None:
-    """Fill `out` (C,) with mean + alpha sqrt(2 ln n / plays); `plays` and `mean` (n_items,), n = `rounds`."""
-    width = alpha * math.sqrt(2.0 * math.log(max(rounds, 1)))
-    for c in range(candidates.shape[0]):
-        item = candidates[c]
-        if plays[item] == 0.0:
-            out[c] = FIRST
-        else:
-            out[c] = mean[item] + width / math.sqrt(plays[item])
 
 
 @kernel

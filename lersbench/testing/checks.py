@@ -31,7 +31,7 @@ from lersbench.engine.meter import new_meter
 from lersbench.engine.rounds import Protocol
 from lersbench.engine.rows import rows_of
 from lersbench.errors import LersbenchError
-from lersbench.kernels.linalg import scramble
+from lersbench.kernels.ties import scramble
 from lersbench.log.chunk import Chunk
 from lersbench.policy import KernelPolicy, Policy, Round, Spec, find, make
 
@@ -482,13 +482,13 @@ def check_order(bench: Bench) -> None:
             assert far.max() < FAR, (
                 f"{where}: place {far.argmax()} of the list is at position {k} of the slate in "
                 f"{times[far.argmax()]} of {n} rounds, where {n / wide:.0f} are due. Break ties by round.ties "
-                "(linalg.top_k), not by the index."
+                "(lersbench.policy.top_k), not by the index."
             )
         shown = run.shown.astype(float)
         r = np.corrcoef(np.arange(n_items), shown)[0, 1] if np.ptp(shown) else 0.0
         assert abs(r) * np.sqrt(n_items - 1) < FAR, (
             f"{where}: items of {'low' if r < 0 else 'high'} number are shown more often (correlation {r:.2f}), though "
-            "numbers mean nothing. Break ties by round.ties (linalg.top_k), not by the number of the item."
+            "numbers mean nothing. Break ties by round.ties (lersbench.policy.top_k), not by the number of the item."
         )
 
 

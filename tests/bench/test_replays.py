@@ -154,7 +154,7 @@ def drawn_on(module: str) -> set[str]:
 def test_every_formula_of_the_package_is_part_of_the_key() -> None:
     own = drawn_on("lersbench.policies.linucb")
     assert {"policies/linucb.py", "learners/per_item.py"} <= own
-    assert {f"kernels/{name}.py" for name in ("symmetric", "vectors", "linalg", "jit")} <= own
+    assert {f"kernels/{name}.py" for name in ("symmetric", "vectors", "ties", "jit")} <= own
     assert "policies/iba_linucb.py" not in own
     engine = drawn_on("lersbench.bench.session")
     assert {"engine/loop.py", "metrics.py", "kernels/uncounted.py", "log/reader.py"} <= engine

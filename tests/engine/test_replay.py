@@ -12,9 +12,8 @@ from lersbench.engine.meter import CLICKS, ROUNDS
 from lersbench.engine.rounds import compose
 from lersbench.engine.rows import Rows, rows_of
 from lersbench.errors import RunError
-from lersbench.kernels import linalg
 from lersbench.kernels.jit import kernel
-from lersbench.kernels.linalg import top_k
+from lersbench.kernels.ties import scramble, top_k
 from lersbench.policy import KernelPolicy, Policy, Round, Spec, load
 from tests.support import worlds
 
@@ -196,7 +195,7 @@ def test_ties_are_uniform_and_independent_of_the_file_order() -> None:
     slate = np.zeros(2, np.int64)
     first = np.zeros(6)
     for t in range(6000):
-        top_k(np.array([0.0, 1, 1, 1, 0.5, 1]), linalg.scramble(7, t), slate)
+        top_k(np.array([0.0, 1, 1, 1, 0.5, 1]), scramble(7, t), slate)
         first[slate[0]] += 1
         assert slate[1] in (1, 2, 3, 5) and slate[0] != slate[1]
     np.testing.assert_allclose(first[[1, 2, 3, 5]] / 6000, 0.25, atol=0.025)

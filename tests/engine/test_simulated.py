@@ -13,7 +13,7 @@ from lersbench.clicks import model as click_model
 from lersbench.clicks.model import ClickModel
 from lersbench.engine.rows import Known, Rows, known_of, rows_of
 from lersbench.errors import ConfigError
-from lersbench.kernels.linalg import scramble
+from lersbench.kernels.ties import scramble
 from lersbench.log.chunk import Chunk
 from lersbench.policies.ltr import LTR
 from lersbench.policies.random import Random

@@ -36,13 +36,13 @@ print(slate[0], sum(select.stats.cache_hits.values()))
 
 
 def test_an_edit_in_another_file_is_noticed(tmp_path: Path) -> None:
-    """A policy calls `linalg.top_k`: once that is edited, the policy's compiled kernel must not be used again."""
+    """A policy calls `ties.top_k`: once that is edited, the policy's compiled kernel must not be used again."""
     package = tmp_path / "copy" / "lersbench"
     shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
     assert run(SELECT, tmp_path, package) == "1 0"
     assert run(SELECT, tmp_path, package) == "1 1"  # from disk
-    linalg = package / "kernels/linalg.py"
-    linalg.write_text(linalg.read_text().replace("slate[0] = best(scores, ties)", "slate[0] = 0"))
+    ties = package / "kernels/ties.py"
+    ties.write_text(ties.read_text().replace("slate[0] = best(scores, ties)", "slate[0] = 0"))
     assert run(SELECT, tmp_path, package) == "0 0"
 
 

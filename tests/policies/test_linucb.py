@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lersbench.errors import ConfigError
-from lersbench.kernels.linalg import top_k
+from lersbench.kernels.ties import top_k
 from lersbench.learners import per_item
 from lersbench.policies import linucb
 from lersbench.policies.linucb import LinUCB

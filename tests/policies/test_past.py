@@ -15,7 +15,7 @@ from lersbench.datasets.purchases.history import History
 from lersbench.datasets.purchases.tables import Tables
 from lersbench.datasets.reduce import signed
 from lersbench.errors import ConfigError
-from lersbench.kernels.linalg import scramble
+from lersbench.kernels.ties import scramble
 from lersbench.learners.per_item import estimates, inverse
 from lersbench.log import Log
 from lersbench.log.history import arrays_for, past_arrays

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lersbench.errors import ConfigError
-from lersbench.kernels.linalg import FIRST, scramble
+from lersbench.kernels.ties import FIRST, scramble
 from lersbench.learners.position_model import by_examination, columns
 from lersbench.policies import pbm_pie, pbm_ts
 from lersbench.policy import Policy, Round, Spec, load

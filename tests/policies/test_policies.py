@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from lersbench.errors import ConfigError
-from lersbench.policy import find, load, names
+from lersbench.policy import KernelPolicy, find, load, names
+from lersbench.sources import closure
 from lersbench.testing import checks
 
 NAMES = names()
@@ -35,6 +36,17 @@ def test_contract(name: str, contract: Callable[[checks.Bench], None]) -> None:
 def test_every_file_of_the_directory_is_a_policy_with_a_name() -> None:
     assert set(NAMES) <= set(names())
     assert len({find(name) for name in NAMES}) == len(NAMES)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if issubclass(find(name), KernelPolicy)])
+def test_a_kernel_is_kept_by_the_file_that_lays_out_its_state(name: str) -> None:
+    """Compiled code is named by what the kernel's file draws on: a state from elsewhere could change it unnoticed."""
+    policy = load(name)
+    assert isinstance(policy, KernelPolicy)
+    state = policy.init(checks.make_world(5, 5, 2).spec)
+    layout = Path(sys.modules[type(state).__module__].__file__ or "")
+    for function in policy.kernels:
+        assert layout in closure(function.py_func.__module__), function
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -106,6 +118,7 @@ def test_whole_runs_are_the_same_without_the_compiler() -> None:
 
 def test_twins_and_arithmetic_hold_without_the_compiler() -> None:
     folder = Path(__file__).parents[1]
-    tests = [str(folder / name) for name in ("policies/test_twins.py", "kernels/test_linalg.py")]
+    names = ("policies/test_twins.py", "kernels/test_ties.py", "kernels/test_linalg.py")
+    tests = [str(folder / name) for name in names]
     out = without_the_compiler("-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist", *tests)
     assert " passed" in out and "failed" not in out and "skipped" not in out

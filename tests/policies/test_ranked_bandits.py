@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lersbench.kernels.linalg import scramble
+from lersbench.kernels.ties import scramble
 from lersbench.learners.ranked import credit, show
 from lersbench.policy import Policy, Round, Spec, load
 

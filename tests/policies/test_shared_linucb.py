@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from lersbench.errors import ConfigError
-from lersbench.kernels.linalg import scramble
+from lersbench.kernels.ties import scramble
 from lersbench.kernels.vectors import LANES, aligned, padded
 from lersbench.learners.shared import (
     Ridge,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lersbench.kernels.linalg import FIRST, scramble
+from lersbench.kernels.ties import FIRST, scramble
 from lersbench.policies import exp3m, lints
 from lersbench.policy import Policy, Round, Spec, load
 from lersbench.testing.checks import make_world

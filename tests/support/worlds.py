@@ -11,7 +11,7 @@ from lersbench.engine.contender import Contender
 from lersbench.engine.meter import new_meter
 from lersbench.engine.rounds import Protocol
 from lersbench.engine.rows import Rows
-from lersbench.kernels.linalg import scramble
+from lersbench.kernels.ties import scramble
 from lersbench.log.chunk import Chunk
 from lersbench.policy import Policy, Round, Spec
 from lersbench.testing.checks import made_up_weights

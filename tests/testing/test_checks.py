@@ -14,7 +14,7 @@ import pytest
 from lersbench.cli import new_policy
 from lersbench.errors import ConfigError
 from lersbench.kernels.jit import kernel
-from lersbench.kernels.linalg import top_k
+from lersbench.kernels.ties import top_k
 from lersbench.policy import KernelPolicy, Policy, Round, Spec, load
 from lersbench.testing import checks
 
