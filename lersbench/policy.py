@@ -6,7 +6,6 @@ when they are asked for.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import importlib
 import importlib.util
@@ -26,7 +25,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 import numpy as np
 
 import lersbench.policies
-from lersbench.errors import ConfigError, MissingPackage
+from lersbench.errors import ConfigError, MissingPackage, did_you_mean
 
 if TYPE_CHECKING:
     from lersbench.kernels.jit import kernel
@@ -204,9 +203,8 @@ def find(name: str) -> type[Policy]:
         return cast(type[Policy], found) if inspect.isclass(found) else _only_policy(found, target, attribute)
     if "." in target:
         return _only_policy(_import_dotted(target), target, attribute)
-    close = difflib.get_close_matches(name, names(), 1)
-    hint = f"Did you mean '{close[0]}'? " if close else ""
-    raise ConfigError(f"There is no policy '{name}'. {hint}`lersbench ls policies` lists all of them.")
+    hint = did_you_mean(name, names())
+    raise ConfigError(f"There is no policy '{name}'{hint} `lersbench ls policies` lists all of them.")
 
 
 def _own() -> list[str]:
@@ -280,9 +278,7 @@ def make(policy: type[Policy], params: dict[str, Any]) -> Policy:
     known = {f.name: hints[f.name] for f in fields(policy)}  # type: ignore[arg-type]
     for key in params:
         if key not in known:
-            close = difflib.get_close_matches(key, known, 1)
-            hint = f"; did you mean '{close[0]}'?" if close else f"; it has {', '.join(known) or 'none'}."
-            raise ConfigError(f"{policy.__name__} has no hyper-parameter '{key}'{hint}")
+            raise ConfigError(f"{policy.__name__} has no hyper-parameter '{key}'{did_you_mean(key, known, 'it has')}")
     return policy(**{key: _typed(policy.__name__, key, value, known[key]) for key, value in params.items()})
 
 

@@ -14,9 +14,8 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from lersbench.datasets.hashed import hashed_numbers, hashed_order
-from lersbench.datasets.options import suggestion
 from lersbench.datasets.places import PARQUET, places
-from lersbench.errors import ConfigError, DataError
+from lersbench.errors import ConfigError, DataError, did_you_mean
 from lersbench.log import Log, write
 from lersbench.log.schema import UNIFORM_TOLERANCE
 from lersbench.system.unpack import check_text, read_table
@@ -125,8 +124,8 @@ def _check_arguments(
 ) -> None:
     for key in columns:
         if key not in (*NEEDED, *OPTIONAL):
-            told = suggestion(key, (*NEEDED, *OPTIONAL))
-            raise ConfigError(f"impressions have no column {key!r} to map{told}")
+            hint = did_you_mean(key, (*NEEDED, *OPTIONAL), "known are")
+            raise ConfigError(f"impressions have no column {key!r} to map{hint}")
     if length is not None and length < 1:
         raise ConfigError(f"length is {length}; a list has at least one position")
     if candidates not in (None, "shown", "all"):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import datetime
-import difflib
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from lersbench.errors import ConfigError
+from lersbench.errors import ConfigError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ def checked(source: str, options: Mapping[str, Option], given: Mapping[str, Any]
     """
     for name in given:
         if name not in options:
-            raise ConfigError(f"{source} has no option {name!r}{suggestion(name, options)}")
+            raise ConfigError(f"{source} has no option {name!r}{did_you_mean(name, options, 'known are')}")
     full = {}
     for name, option in options.items():
         value = given.get(name, option.default)
@@ -82,10 +81,3 @@ def at_least(low: float, **values: float) -> None:
     for name, value in values.items():
         if not value >= low:
             raise ConfigError(f"option {name} = {value} must be at least {low}.")
-
-
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """The end of an error message: the nearest known name, or all of them."""
-    known = list(known)
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}."

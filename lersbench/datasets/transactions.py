@@ -48,7 +48,7 @@ import pandas as pd
 
 from lersbench.bounds import Size
 from lersbench.datasets.hashed import hashed_order
-from lersbench.datasets.options import at_least, suggestion
+from lersbench.datasets.options import at_least
 from lersbench.datasets.purchases import explained
 from lersbench.datasets.purchases.history import History, codes, days
 from lersbench.datasets.purchases.past import Past, bought
@@ -56,7 +56,7 @@ from lersbench.datasets.purchases.streamers import streamer_features
 from lersbench.datasets.purchases.tables import Tables
 from lersbench.datasets.purchases.text import TextModel, TextVectors, text_vectors
 from lersbench.datasets.reduce import Features, reduce, side_by_side, standardised
-from lersbench.errors import ConfigError, DataError
+from lersbench.errors import ConfigError, DataError, did_you_mean
 from lersbench.log import Log, write
 
 Scenario = Literal["normal", "active", "repeat"]
@@ -135,7 +135,8 @@ def build(
     Raises ConfigError for options that contradict each other, DataError where the tables cannot fill the scenario.
     """
     if scenario not in PUBLISHED:
-        raise ConfigError(f"There is no scenario {scenario!r} of transactions{suggestion(scenario, PUBLISHED)}")
+        hint = did_you_mean(scenario, PUBLISHED, "known are")
+        raise ConfigError(f"There is no scenario {scenario!r} of transactions{hint}")
     at_least(1, like_days=like_days, repeats=repeats, likes_each=likes_each, text=text)
     at_least(0, context=context, item_features=item_features)
     day = cut if day is None else day

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 import os
@@ -19,7 +18,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from lersbench.errors import ConfigError, DataError
+from lersbench.errors import ConfigError, DataError, did_you_mean
 from lersbench.files import file_digest, read_json
 from lersbench.metrics import METRICS, Metric
 from lersbench.results import stability
@@ -368,23 +367,16 @@ def latest(results_dir: str | Path, scenario: str, asked: str = "") -> Path:
     names = sorted({run.parent.name for run in finished})
     if not names:
         raise ConfigError(f"{results_dir} holds no finished run yet; start with: lersbench bench {asked or scenario}")
-    raise ConfigError(
-        f"{results_dir} holds no finished run of {scenario!r}, only of {', '.join(names)}.{suggestion(scenario, names)}"
-    )
-
-
-def suggestion(wrong: str, names: Iterable[str]) -> str:
-    """' Did you mean ...?' with the nearest of `names`, or nothing when none is near."""
-    near = difflib.get_close_matches(wrong, list(names), n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""
+    hint = did_you_mean(scenario, names)
+    raise ConfigError(f"{results_dir} holds no finished run of {scenario!r}, only of {', '.join(names)}{hint}")
 
 
 def known_metric(results: Results, name: str) -> Metric:
     """The metric called `name`, which the run must have measured."""
     if name not in results.metrics:
         raise ConfigError(
-            f"The run {results.path} did not measure {name!r}, only {', '.join(results.metrics)}."
-            + suggestion(name, results.metrics)
+            f"The run {results.path} did not measure {name!r}, only {', '.join(results.metrics)}"
+            + did_you_mean(name, results.metrics)
         )
     return METRICS[name]
 
@@ -464,8 +456,8 @@ def _baseline(results: Results, asked: str | None) -> str | None:
         return baseline
     if asked:
         raise ConfigError(
-            f"The baseline {asked!r} is not among the policies of the run: {', '.join(contenders['policy'])}."
-            + suggestion(asked, contenders["policy"])
+            f"The baseline {asked!r} is not among the policies of the run: {', '.join(contenders['policy'])}"
+            + did_you_mean(asked, contenders["policy"])
         )
     return None
 

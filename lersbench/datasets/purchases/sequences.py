@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lersbench.datasets import completejourney, livestream
-from lersbench.datasets.options import at_least, checked, options_of, suggestion
+from lersbench.datasets.options import at_least, checked, options_of
 from lersbench.datasets.purchases.history import History
 from lersbench.datasets.purchases.streamers import streamer_features
 from lersbench.datasets.purchases.tables import Tables
 from lersbench.datasets.purchases.text import TextModel, text_vectors
 from lersbench.datasets.reduce import standardised
 from lersbench.datasets.transactions import FAR, as_date, purchases
-from lersbench.errors import ConfigError, DataError
+from lersbench.errors import ConfigError, DataError, did_you_mean
 
 LEAST = 6  # orders of a customer who is kept: a sequence of 5, and the one that follows
 
@@ -53,7 +53,8 @@ def _text(*, text: int = 64, text_model: TextModel = "svd", text_path: str | Non
 def known_options(dataset: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """All options of `read`, those `given` over the defaults. Raises ConfigError for an unknown source or option."""
     if dataset not in SOURCES:
-        raise ConfigError(f"There are no sequences of all customers of {dataset!r}{suggestion(dataset, SOURCES)}")
+        hint = did_you_mean(dataset, SOURCES, "known are")
+        raise ConfigError(f"There are no sequences of all customers of {dataset!r}{hint}")
     return checked(f"data set {dataset}", {**options_of(SOURCES[dataset][0]), **options_of(_text)}, given)
 
 
