@@ -14,21 +14,21 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from lersbench.bounds import Size
-from lersbench.datasets.options import Option, checked, options_of
 from lersbench.errors import ConfigError, DataError, did_you_mean
+from lersbench.options import Option, checked, options_of
 from lersbench.sources import digest
 from lersbench.system import leftovers
 from lersbench.system.cache_folder import cache_root
 from lersbench.system.progress import say
 
 if TYPE_CHECKING:
+    from lersbench.bounds import Size
     from lersbench.log import Log
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data source: a module with TITLE, LICENCE, ATTRIBUTION and `build(out, *, options) -> Log`.
+    """A data source: a module with TITLE, LICENCE, ATTRIBUTION, a dataclass `Options`, `build(out, **options) -> Log`.
 
     The module is imported when one of its facts is asked for.
     """
@@ -54,7 +54,7 @@ class Dataset:
 
     @property
     def options(self) -> dict[str, Option]:
-        return options_of(self.source.build)
+        return options_of(self.source.Options)
 
 
 DATASETS: dict[str, Dataset] = {
