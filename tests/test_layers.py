@@ -11,13 +11,14 @@ import pytest
 import lersbench
 
 ROOT = Path(lersbench.__file__).parent
-GROUND = {"errors", "words", "system", "files", "sources", "ranges", "options", "bounds", "policy", "metrics"}
+GROUND = {"errors", "words", "system", "files", "tables", "sources", "ranges", "options", "bounds", "policy", "metrics"}
 ROOMS: dict[str, set[str]] = {  # room: the rooms it may import, beside the ground below it and itself
     "errors": set(),
     "words": {"errors"},
     "files": {"errors", "words", "system"},
     "system": {"errors", "words", "files"},
     "sources": set(),
+    "tables": set(),
     "ranges": {"errors"},
     "options": {"errors"},
     "metrics": {"kernels", "offpolicy"},

@@ -38,6 +38,7 @@ from lersbench.results.statistics import (
     separated,
 )
 from lersbench.system.unpack import read_table
+from lersbench.tables import aligned
 from lersbench.words import cleaned, defused, markdown, markdown_cell, one_line
 
 SUMMARY = ("variant", "policy", "name", "params", "feedback", "seed", "metric", "value")
@@ -954,13 +955,7 @@ def to_terminal(board: Board, bold: bool | None = None) -> str:
         head, rows = cells(board, variant, kind)
         leaders = _leaders(rows) if bold else set()
         lines += ["", *headings(board, variant, kind)]
-        widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-        for row in [head, *rows]:
-            aligned = [
-                cell.ljust(width) if column < 3 else cell.rjust(width)  # words to the left, numbers to the right
-                for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-            ]
-            line = "  ".join(aligned).rstrip()
+        for row, line in zip([head, *rows], aligned(head, rows, words=3), strict=True):
             lines.append(f"\033[1m{line}\033[0m" if row[1] in leaders else line)
     below = [f"Warning: {line}" for line in board.warnings if line not in missing(board.results)] + legend(board)
     return "\n".join([*lines, "", *(textwrap.fill(line, 118, subsequent_indent="  ") for line in below)])
