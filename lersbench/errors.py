@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class LersbenchError(Exception):
     """Base of every error that is told to the user without a traceback."""
@@ -33,3 +36,15 @@ class DataError(LersbenchError):
     """Input data that is broken; the message names file, row, column, value and the fix (exit code 3)."""
 
     exit_code = 3
+
+
+def did_you_mean(word: str, known: Iterable[str], lead: str = "") -> str:
+    """The end of a sentence about a name that nobody knows: the one of `known` that is nearest.
+
+    Where none is near: all of them after the words `lead`, or the full stop alone where there are no such words.
+    """
+    known = list(known)
+    near = difflib.get_close_matches(word, known, n=1)
+    if near:
+        return f"; did you mean '{near[0]}'?"
+    return f"; {lead} {', '.join(known) or 'none'}." if lead else "."

@@ -6,7 +6,6 @@ when they are asked for.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import importlib
 import importlib.util
@@ -15,9 +14,8 @@ import math
 import os
 import pkgutil
 import sys
-import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -26,7 +24,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 import numpy as np
 
 import lersbench.policies
-from lersbench.errors import ConfigError, MissingPackage
+from lersbench.errors import ConfigError, MissingPackage, did_you_mean
+from lersbench.options import Option, options_of
 
 if TYPE_CHECKING:
     from lersbench.kernels.jit import kernel
@@ -204,9 +203,8 @@ def find(name: str) -> type[Policy]:
         return cast(type[Policy], found) if inspect.isclass(found) else _only_policy(found, target, attribute)
     if "." in target:
         return _only_policy(_import_dotted(target), target, attribute)
-    close = difflib.get_close_matches(name, names(), 1)
-    hint = f"Did you mean '{close[0]}'? " if close else ""
-    raise ConfigError(f"There is no policy '{name}'. {hint}`lersbench ls policies` lists all of them.")
+    hint = did_you_mean(name, names())
+    raise ConfigError(f"There is no policy '{name}'{hint} `lersbench ls policies` lists all of them.")
 
 
 def _own() -> list[str]:
@@ -276,29 +274,23 @@ def make(policy: type[Policy], params: dict[str, Any]) -> Policy:
     """An instance of `policy` with `params`, whose names and types are checked."""
     if "__dataclass_fields__" not in vars(policy):
         raise ConfigError(f"{policy.__name__} is no dataclass: put @dataclass(frozen=True) above its class statement.")
-    hints = typing.get_type_hints(policy)
-    known = {f.name: hints[f.name] for f in fields(policy)}  # type: ignore[arg-type]
+    known = options_of(policy)
     for key in params:
         if key not in known:
-            close = difflib.get_close_matches(key, known, 1)
-            hint = f"; did you mean '{close[0]}'?" if close else f"; it has {', '.join(known) or 'none'}."
+            hint = did_you_mean(key, known, "it has")
             raise ConfigError(f"{policy.__name__} has no hyper-parameter '{key}'{hint}")
-    return policy(**{key: _typed(policy.__name__, key, value, known[key]) for key, value in params.items()})
+    return policy(**{key: _typed(policy.__name__, known[key], value) for key, value in params.items()})
 
 
-def _typed(owner: str, key: str, value: Any, kind: Any) -> Any:
-    """`value` as a `kind`; an int is a float, a whole float is an int, and nothing else is converted."""
-    kinds = typing.get_args(kind) or (kind,)
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if number and float in kinds and math.isfinite(value):
-        return float(value)
-    if number and int in kinds and math.isfinite(value) and float(value).is_integer():
-        return int(value)
-    if not number and any(isinstance(k, type) and isinstance(value, k) for k in kinds) and not isinstance(value, bool):
-        return value
-    if isinstance(value, bool) and bool in kinds:
-        return value
-    if isinstance(value, str) and Path in kinds:
-        return Path(value)
-    names = " or ".join(getattr(k, "__name__", str(k)) for k in kinds)
-    raise ConfigError(f"{owner}: '{key}' takes {names}, not {value!r}.")
+def _typed(owner: str, option: Option, value: Any) -> Any:
+    """`value` as `option` has it. Raises ConfigError for a wrong type, no finite number, or what the option refuses."""
+    try:
+        typed = option.typed(value)
+        if isinstance(typed, float) and not math.isfinite(typed):
+            raise TypeError("not finite")
+    except TypeError as error:
+        kinds = " or ".join(getattr(kind, "__name__", str(kind)) for kind in option.types)
+        raise ConfigError(f"{owner}: '{option.name}' takes {kinds}, not {value!r}.") from error
+    if wrong := option.refusal(typed):
+        raise ConfigError(f"{owner}: {wrong}")
+    return typed

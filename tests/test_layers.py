@@ -11,17 +11,19 @@ import pytest
 import lersbench
 
 ROOT = Path(lersbench.__file__).parent
-GROUND = {"errors", "words", "system", "files", "sources", "ranges", "bounds", "policy", "metrics"}
+GROUND = {"errors", "words", "system", "files", "tables", "sources", "ranges", "options", "bounds", "policy", "metrics"}
 ROOMS: dict[str, set[str]] = {  # room: the rooms it may import, beside the ground below it and itself
     "errors": set(),
     "words": {"errors"},
     "files": {"errors", "words", "system"},
     "system": {"errors", "words", "files"},
     "sources": set(),
+    "tables": set(),
     "ranges": {"errors"},
+    "options": {"errors"},
     "metrics": {"kernels", "offpolicy"},
     "bounds": {"errors", "metrics"},
-    "policy": {"errors", "kernels", "ranges", "policies"},
+    "policy": {"errors", "kernels", "ranges", "options", "policies"},
     "kernels": {"errors", "sources", "system"},
     "learners": {*GROUND, "kernels"},
     "neural": {*GROUND, "kernels"},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import json
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from lersbench import bounds
-from lersbench.errors import ConfigError, MissingPackage
+from lersbench.errors import ConfigError, MissingPackage, did_you_mean
 from lersbench.files import read_toml
 from lersbench.metrics import METRICS
 from lersbench.policy import Policy, find, make
@@ -146,7 +145,7 @@ class Scenario(_Strict):
         published = [name for row in (self.published.policies if self.published else ()) for name in row.values]
         for name in (self.leaderboard, *(e.metric for e in self.expected), *published):
             if name not in METRICS:
-                raise ValueError(f"there is no metric '{name}'{_did_you_mean(name, METRICS)}")
+                raise ValueError(f"there is no metric '{name}'{did_you_mean(name, METRICS)}")
         return self
 
 
@@ -174,11 +173,6 @@ class Case:
     log: str  # label of the log among the variants
     feedback: Feedback
     slate: int
-
-
-def _did_you_mean(word: str, known: Any) -> str:
-    close = difflib.get_close_matches(word, list(known), 1)
-    return f"; did you mean '{close[0]}'?" if close else "."
 
 
 def folders() -> list[Path]:
@@ -218,7 +212,7 @@ def load(name: str) -> tuple[Path, dict[str, Any]]:
     if path is None:
         where = ", ".join(str(f) for f in folders())
         raise ConfigError(
-            f"There is no scenario '{name}'{_did_you_mean(name, known)} It is looked for in {where}; "
+            f"There is no scenario '{name}'{did_you_mean(name, known)} It is looked for in {where}; "
             f"known: {', '.join(known)}."
         )
     return path, read_toml(path)
@@ -268,7 +262,7 @@ def parse(content: dict[str, Any], where: str) -> Scenario:
     bounds.check_numbers(where, contenders(scenario), _logs(scenario), scenario.large)
     labels = {word for entry in entries(scenario) for word in (entry.label, entry.name)}
     if "baseline" in scenario.model_fields_set and scenario.baseline not in labels:
-        hint = _did_you_mean(scenario.baseline, labels)
+        hint = did_you_mean(scenario.baseline, labels)
         raise ConfigError(f"{where}: the baseline '{scenario.baseline}' is none of the policies{hint}")
     _check_published(scenario, where)
     variants(scenario)
@@ -323,7 +317,7 @@ def _check_published(scenario: Scenario, where: str) -> None:
     labels, seen = [entry.label for entry in entries(scenario)], set()
     for row in scenario.published.policies if scenario.published else ():
         if row.policy not in labels:
-            hint = _did_you_mean(row.policy, labels)
+            hint = did_you_mean(row.policy, labels)
             raise ConfigError(f"{where}: the published '{row.policy}' is the label of none of the policies{hint}")
         if row.policy in seen:
             raise ConfigError(f"{where}: [published] has '{row.policy}' twice; put all its values in one entry.")
@@ -336,19 +330,18 @@ def _explain(where: str, problem: Any) -> str:
         sections: dict[str, type[BaseModel]] = {"replay": Replay, "expected": Expected, "published": Published}
         model = sections.get(str(problem["loc"][0]), Scenario)
         model = PublishedPolicy if problem["loc"][:2] == ("published", "policies") else model
-        hint = _did_you_mean(str(problem["loc"][-1]), model.model_fields)
-        takes = f"; it takes {', '.join(model.model_fields)}."
-        return f"{where}: unknown key '{key}'{takes if hint == '.' else hint}"
+        hint = did_you_mean(str(problem["loc"][-1]), model.model_fields, "it takes")
+        return f"{where}: unknown key '{key}'{hint}"
     if problem["type"] == "missing":
         return f"{where}: '{key}' is missing."
     if problem["type"] == "value_error":
         return f"{where}: {problem['msg'].removeprefix('Value error, ').rstrip('.')}."
     if key.startswith("replay.feedback"):
         known = get_args(Feedback)
-        hint = _did_you_mean(str(problem["input"]), known)
+        hint = did_you_mean(str(problem["input"]), known)
         return f"{where}: there is no feedback {problem['input']!r}, only {', '.join(known)}{hint}"
     if key == "replay.scale":
-        hint = _did_you_mean(str(problem["input"]), get_args(Scale))
+        hint = did_you_mean(str(problem["input"]), get_args(Scale))
         return f"{where}: there is no scale {problem['input']!r}, only {', '.join(get_args(Scale))}{hint}"
     if key.startswith("replay.slate"):
         return f"{where}: slate takes a size of 1 or more, or a list of them, not {problem['input']!r}."

@@ -8,6 +8,8 @@ from typing import Any
 import click
 
 from lersbench.cli.arguments import LOCAL
+from lersbench.cli.flags import flags
+from lersbench.datasets.options import ListOptions, LogOptions, ShopOptions
 from lersbench.errors import ConfigError
 from lersbench.files import read_toml
 from lersbench.system.progress import say
@@ -21,10 +23,7 @@ def group() -> None:
 def _shared(command: Any) -> Any:
     """The options both imports have."""
     for option in (
-        click.option("--overwrite", is_flag=True, help="Replace a log that is there already."),
-        click.option("--attribution", default="", help="Who has to be named with the data."),
-        click.option("--licence", default="", help="Licence of the data, kept with the log."),
-        click.option("--name", help="Name of the log; the table's by default."),
+        flags(LogOptions, ("name", "licence", "attribution", "overwrite")),
         click.option(
             "--columns", "columns_file", type=LOCAL, help='TOML file with OURS = "YOURS" for each column name.'
         ),
@@ -63,50 +62,15 @@ def _told(log: Any) -> None:
 @group.command()
 @click.argument("table", type=LOCAL)
 @click.argument("out")
-@click.option("--scenario", type=click.Choice(["normal", "active", "repeat"]), default="active", show_default=True)
-@click.option("--cut", required=True, metavar="YYYY-MM-DD", help="Contexts are made of times before this day only.")
-@click.option("--day", metavar="YYYY-MM-DD", help="The recommended day; the day of the cut by default.")
-@click.option(
-    "--like-days",
-    type=click.IntRange(1),
-    default=7,
-    show_default=True,
-    help="A purchase within so many days is a like.",
-)
-@click.option(
-    "--customers", type=click.IntRange(1), help="How many customers; by default the published number, or all there are."
-)
-@click.option(
-    "--products",
-    "n_products",
-    type=click.IntRange(1),
-    help="How many products; by default the published number, or all there are.",
-)
-@click.option(
-    "--repeats",
-    type=click.IntRange(1),
-    default=10,
-    show_default=True,
-    help="How often each customer of 'repeat' comes.",
-)
-@click.option(
-    "--likes-each", type=click.IntRange(1), default=5, show_default=True, help="Likes of each customer of 'repeat'."
+@flags(
+    ShopOptions,
+    ("scenario", "cut", "day", "like_days", "customers", "products", "repeats", "likes_each"),
 )
 @click.option("--product-table", type=LOCAL, help="A table of products (product, category, ...).")
 @click.option("--customer-table", type=LOCAL, help="A table of customers (customer and static columns).")
 @click.option("--comment-table", type=LOCAL, help="A table of comments (customer, time).")
 @click.option("--streamer-table", type=LOCAL, help="A table of streamers (streamer and numbers known beforehand).")
-@click.option(
-    "--text", type=click.IntRange(1), default=64, show_default=True, help="Width of the products' text vectors."
-)
-@click.option(
-    "--text-model",
-    type=click.Choice(["svd", "sentence"]),
-    default="svd",
-    show_default=True,
-    help="What makes them: TF-IDF and SVD, or a sentence model.",
-)
-@click.option("--text-path", help="Folder of the sentence model; the one the package wordllama brings by default.")
+@flags(ShopOptions, ("text", "text_model", "text_path"))
 @click.option("--timezone", help="Time zone of the shop, as Asia/Taipei; times are local already by default.")
 @_shared
 def transactions(
@@ -119,7 +83,6 @@ def transactions(
     comment_table: Path | None,
     streamer_table: Path | None,
     timezone: str | None,
-    n_products: int | None,
     name: str | None,
     **options: Any,
 ) -> None:
@@ -140,7 +103,7 @@ def transactions(
         streamers=streamer_table,
         timezone=timezone,
     )
-    log = source.build(read, out, name=name or table.stem, products=n_products, **options)
+    log = source.build(read, out, name=name or table.stem, **options)
     click.echo(source.describe(log))
     _told(log)
 
@@ -152,17 +115,7 @@ def transactions(
     "--feature", "features", multiple=True, help="Numeric column that describes the item in the request; repeat."
 )
 @click.option("--context", multiple=True, help="Numeric column that is the same in a whole request; repeat.")
-@click.option(
-    "--length", type=click.IntRange(1), help="Cut requests to this many positions, and leave out shorter ones."
-)
-@click.option(
-    "--candidates", type=click.Choice(["shown", "all"]), help="Items on offer; 'shown' where there are features."
-)
-@click.option(
-    "--propensities",
-    type=click.Choice(["logged", "uniform", "estimated"]),
-    help="How they were made; 'logged' where there is the column.",
-)
+@flags(ListOptions, ("length", "candidates", "propensities"))
 @_shared
 def impressions(
     table: Path,

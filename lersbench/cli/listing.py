@@ -18,6 +18,7 @@ from lersbench.errors import LersbenchError
 from lersbench.metrics import METRICS
 from lersbench.studies import study
 from lersbench.system.cache_folder import cache_root
+from lersbench.tables import aligned
 from lersbench.words import one_line
 
 Rows = list[dict[str, Any]]
@@ -121,8 +122,4 @@ def as_text(rows: Rows) -> str:
     keys, rows = list(rows[0]), [{key: one_line(str(cell)) for key, cell in row.items()} for row in rows]
     if sum(max(len(row[key]) for row in rows) for key in keys) > 160:
         return "\n\n".join("\n".join(f"{key:>16}  {row[key]}" for key in keys if row[key] != "") for row in rows)
-    widths = {key: max(len(key), *(len(row[key]) for row in rows)) for key in keys}
-    lines = [keys, *([row[key] for key in keys] for row in rows)]
-    return "\n".join(
-        "  ".join(cell.ljust(widths[key]) for key, cell in zip(keys, line, strict=True)).rstrip() for line in lines
-    )
+    return "\n".join(aligned(keys, [[row[key] for key in keys] for row in rows], words=len(keys)))

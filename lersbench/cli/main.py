@@ -5,7 +5,6 @@ Exit codes: 0 ok, 1 a run failed, 2 usage or configuration, 3 bad data, 130 inte
 
 from __future__ import annotations
 
-import difflib
 import errno
 import io
 import json
@@ -24,7 +23,7 @@ from lersbench import __version__
 from lersbench.cli import click_models as click_commands
 from lersbench.cli import imports as import_commands
 from lersbench.cli.arguments import LOCAL
-from lersbench.errors import ConfigError, LersbenchError, RunError
+from lersbench.errors import ConfigError, LersbenchError, RunError, did_you_mean
 from lersbench.files import parse_toml
 from lersbench.system import streams
 from lersbench.system.ending import end
@@ -64,9 +63,8 @@ class _Group(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            close = difflib.get_close_matches(args[0], self.commands, 1)
-            hint = f" Did you mean '{close[0]}'?" if close else ""
-            raise click.UsageError(error.message + hint, ctx) from error
+            hint = did_you_mean(args[0], self.commands)
+            raise click.UsageError(error.message.rstrip(".") + hint, ctx) from error
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})

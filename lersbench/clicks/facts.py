@@ -11,6 +11,7 @@ from lersbench.clicks.fit import Counts, Fit
 from lersbench.clicks.heldout import FOLDS, Perplexity
 from lersbench.clicks.model import parse
 from lersbench.log import LogInfo
+from lersbench.tables import aligned
 from lersbench.words import one_line
 
 NAMES = {"pbm": "position-based model", "ubm": "user browsing model"}
@@ -177,10 +178,7 @@ def _cell(value: float | None, digits: int) -> str:
 
 
 def _aligned(cells: dict[str, list[str]]) -> str:
-    wide = {name: max(len(name), *map(len, own)) for name, own in cells.items()}
-    lines = ["  ".join(name.rjust(wide[name]) for name in cells)]
-    lines += ["  ".join(own[k].rjust(wide[name]) for name, own in cells.items()) for k in range(len(cells["position"]))]
-    return "\n".join(lines)
+    return "\n".join(aligned(list(cells), list(zip(*cells.values(), strict=True)), words=0))
 
 
 def _browsing(weights: list[list[float | None]]) -> str:

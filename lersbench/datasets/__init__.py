@@ -14,21 +14,21 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from lersbench.bounds import Size
-from lersbench.datasets.options import Option, checked, options_of, suggestion
-from lersbench.errors import ConfigError, DataError
+from lersbench.errors import ConfigError, DataError, did_you_mean
+from lersbench.options import Option, checked, options_of
 from lersbench.sources import digest
 from lersbench.system import leftovers
 from lersbench.system.cache_folder import cache_root
 from lersbench.system.progress import say
 
 if TYPE_CHECKING:
+    from lersbench.bounds import Size
     from lersbench.log import Log
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data source: a module with TITLE, LICENCE, ATTRIBUTION and `build(out, *, options) -> Log`.
+    """A data source: a module with TITLE, LICENCE, ATTRIBUTION, a dataclass `Options`, `build(out, **options) -> Log`.
 
     The module is imported when one of its facts is asked for.
     """
@@ -54,7 +54,7 @@ class Dataset:
 
     @property
     def options(self) -> dict[str, Option]:
-        return options_of(self.source.build)
+        return options_of(self.source.Options)
 
 
 DATASETS: dict[str, Dataset] = {
@@ -83,7 +83,7 @@ def build(name: str, **options: Any) -> Log:
     from lersbench.log import Log
 
     if not isinstance(name, str) or name not in DATASETS:
-        raise ConfigError(f"There is no data set {name!r}{suggestion(str(name), DATASETS)}")
+        raise ConfigError(f"There is no data set {name!r}{did_you_mean(str(name), DATASETS, 'known are')}")
     dataset = DATASETS[name]
     full = checked(f"data set {name}", dataset.options, options)
     target = cache_root() / "logs" / f"{name}-{_key(dataset.module, full)}"
@@ -120,7 +120,7 @@ def size_of(name: str, options: Mapping[str, Any]) -> Size | None:
     Raises ConfigError for an unknown data source or option.
     """
     if name not in DATASETS:
-        raise ConfigError(f"There is no data set {name!r}{suggestion(name, DATASETS)}")
+        raise ConfigError(f"There is no data set {name!r}{did_you_mean(name, DATASETS, 'known are')}")
     dataset = DATASETS[name]
     full = checked(f"data set {name}", dataset.options, options)
     size: Callable[..., Size | None] = getattr(dataset.source, "size", lambda **_: None)

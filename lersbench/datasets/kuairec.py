@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,11 +24,11 @@ import pyarrow.parquet as pq
 
 from lersbench.datasets.hashed import hashed_order
 from lersbench.datasets.lists.draws import distinct, proportional
-from lersbench.datasets.options import at_least
 from lersbench.datasets.purchases.history import codes
 from lersbench.datasets.reduce import Features, reduce, side_by_side
 from lersbench.errors import ConfigError, DataError
 from lersbench.log import Log, write
+from lersbench.options import OptionSet, option
 
 TITLE = "KuaiRec: fully observed user x video feedback (Kuaishou), from your own folder"
 LICENCE = "CC BY-SA 4.0"
@@ -58,46 +59,49 @@ class Matrices(NamedTuple):
     tags: pd.Series
 
 
-def build(
-    out: Path,
-    *,
-    path: str,
-    feedback: Literal["full", "uniform", "popularity"] = "full",
-    L: int = 1,
-    visits: int = 1,
-    temperature: float = 1.0,
-    context: int = 20,
-    item_features: int = 8,
-    seed: int = 0,
-) -> Log:
-    """Write a log of `visits` rounds a user; every video is on offer in every round.
+@dataclass(frozen=True, kw_only=True)
+class Options(OptionSet):
+    """What is made of the data.
 
-    Args:
+    Attributes:
         path: folder with the data (layouts: see the module).
         feedback: "full" keeps whole reward rows. "uniform" and "popularity" keep a drawn slate of `L` videos, its
             clicks and its exact propensities; popularity draws with p ~ (positives in the big matrix + 1/2) to the
             power 1 / temperature, the same at every position.
+        visits: rounds of each user.
         context, item_features: widths after PCA of the tag shares of a user's positives, and of a video's tags and
             popularity; 0 keeps every standardised feature.
+    """
+
+    path: str
+    feedback: Literal["full", "uniform", "popularity"] = "full"
+    L: int = option(1, least=1)
+    visits: int = option(1, least=1)
+    temperature: float = option(1.0, least=0, open=True)
+    context: int = option(20, least=0)
+    item_features: int = option(8, least=0)
+    seed: int = option(0, least=0)
+
+
+def build(out: Path, **values: Any) -> Log:
+    """Write a log in which every video is on offer in every round; `values` are those of `Options`.
 
     Raises ConfigError for a folder that is not there or options that contradict each other, DataError for broken files.
     """
-    at_least(1, L=L, visits=visits)
-    at_least(0, context=context, item_features=item_features, seed=seed)
-    if not temperature > 0:
-        raise ConfigError(f"option temperature = {temperature} must be above 0.")
-    data = _read(Path(path).expanduser())
-    if len(data.items) < L:
-        raise ConfigError(f"option L = {L} is longer than the {len(data.items)} videos on offer.")
-    p = None if feedback != "popularity" else _popularity(data) ** (1 / temperature)
-    x, x_share = _context(data, context)
-    z, z_share = reduce(_item_features(data), np.ones(len(data.items), bool), item_features)
+    options = Options(**values)
+    data = _read(Path(options.path).expanduser())
+    if len(data.items) < options.L:
+        raise ConfigError(f"option L = {options.L} is longer than the {len(data.items)} videos on offer.")
+    drawn = options.feedback == "popularity"
+    p = _popularity(data) ** (1 / options.temperature) if drawn else None
+    x, x_share = _context(data, options.context)
+    z, z_share = reduce(_item_features(data), np.ones(len(data.items), bool), options.item_features)
     provenance = {
-        "source": str(Path(path).expanduser().resolve()),
-        "feedback": feedback,
-        "visits": visits,
-        "temperature": temperature if feedback == "popularity" else None,
-        "seed": seed,
+        "source": str(Path(options.path).expanduser().resolve()),
+        "feedback": options.feedback,
+        "visits": options.visits,
+        "temperature": options.temperature if drawn else None,
+        "seed": options.seed,
         "density": float(data.positive.mean()),
         "context_variance_kept": round(x_share, 4),
         "item_variance_kept": round(z_share, 4),
@@ -106,11 +110,11 @@ def build(
     items["tags"] = [" ".join(map(str, tags)) for tags in data.tags.reindex(data.items)]
     return write(
         out,
-        _chunks(data, x, p if p is None else p / p.sum(), feedback, L, visits, seed),
-        name=f"kuairec-{feedback}",
+        _chunks(data, x, p if p is None else p / p.sum(), options.feedback, options.L, options.visits, options.seed),
+        name=f"kuairec-{options.feedback}",
         items=items.assign(features=list(z)),
         users=pd.DataFrame({"user": np.arange(len(data.users)), "id": data.users}),
-        propensities={"full": "none", "uniform": "uniform", "popularity": "logged"}[feedback],
+        propensities={"full": "none", "uniform": "uniform", "popularity": "logged"}[options.feedback],
         licence=LICENCE,
         attribution=ATTRIBUTION,
         provenance=provenance,

@@ -10,18 +10,19 @@ makes its sequences there, and that reading fits all nine published figures at o
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from lersbench.datasets import transactions
-from lersbench.datasets.options import at_least
+from lersbench.datasets.options import LogOptions, ShopOptions
 from lersbench.datasets.purchases import liveshop
 from lersbench.datasets.purchases.tables import Tables
-from lersbench.errors import ConfigError
 from lersbench.log import Log
+from lersbench.options import option
 
 TITLE = "Livestream: a simulated live-shopping platform, calibrated to the published LERS figures"
 LICENCE = "Apache-2.0"
@@ -35,29 +36,11 @@ BASKET = 4.9
 REAL = {"streamer": 0.07, "numbers": 0.65, "text": 0.15, "all": 0.67}  # `explained.shares`, completejourney, normal
 
 
-def build(
-    out: Path,
-    *,
-    scenario: Literal["normal", "active", "repeat"] = "active",
-    scale: float = 0.1,
-    cut: str = "2021-11-01",
-    day: str = "2021-11-02",
-    like_days: int = 184,
-    customers: int | None = None,
-    products: int | None = None,
-    repeats: int = 10,
-    likes_each: int = 5,
-    context: int = 20,
-    item_features: int = 8,
-    text: int = 64,
-    text_model: Literal["svd", "sentence"] = "svd",
-    text_path: str | None = None,
-    seed: int = 0,
-    explained: float = liveshop.EXPLAINED,
-) -> Log:
-    """Write the log of a scenario (see `transactions.build` for the other options).
+@dataclass(frozen=True, kw_only=True)
+class Options(ShopOptions):
+    """Those of every shop, and of this one:
 
-    Args:
+    Attributes:
         scale: size of the platform, 0.002 to 1, where 1 is the published 5.58 million order lines. The live day has
             its published size from 0.1 up, and shrinks in proportion below.
         seed: everything is drawn from it.
@@ -65,26 +48,20 @@ def build(
             what can be told of popularity near what can be told on real purchases; at 0 nothing can, and policies with
             a parameter for each item have the field to themselves.
     """
-    return transactions.build(
-        tables(scale, seed, explained),
-        out,
-        name="livestream",
-        scenario=scenario,
-        cut=cut,
-        day=day,
-        like_days=like_days,
-        customers=customers,
-        products=products,
-        repeats=repeats,
-        likes_each=likes_each,
-        context=context,
-        item_features=item_features,
-        text=text,
-        text_model=text_model,
-        text_path=text_path,
-        licence=LICENCE,
-        attribution=ATTRIBUTION,
-    )
+
+    cut: str = "2021-11-01"
+    day: str | None = "2021-11-02"
+    like_days: int = 184
+    scale: float = option(0.1, least=SMALLEST, most=1, remark=", the published size")
+    seed: int = option(0, least=0)
+    explained: float = option(liveshop.EXPLAINED, least=0, most=1, remark=": it is a share of a variance")
+
+
+def build(out: Path, **values: Any) -> Log:
+    """Write the log of a scenario; `values` are those of `Options`."""
+    options = Options(**values)
+    about = LogOptions(name="livestream", licence=LICENCE, attribution=ATTRIBUTION)
+    return transactions.scenario_log(tables(options.scale, options.seed, options.explained), out, options, about)
 
 
 size = transactions.size
@@ -92,11 +69,7 @@ size = transactions.size
 
 def tables(scale: float = 0.1, seed: int = 0, explained: float = liveshop.EXPLAINED) -> Tables:
     """The platform's tables; facts: `calibration`, `next_streamer_baselines`, the names of the streamers."""
-    if not SMALLEST <= scale <= 1:
-        raise ConfigError(f"option scale = {scale} must lie between {SMALLEST} and 1, the published size.")
-    if not 0 <= explained <= 1:
-        raise ConfigError(f"option explained = {explained} must lie between 0 and 1: it is a share of a variance.")
-    at_least(0, seed=seed)
+    Options(scale=scale, seed=seed, explained=explained)  # refuses what is out of range
     shop = liveshop.simulate(scale, seed, explained)
     facts = {
         "scale": scale,

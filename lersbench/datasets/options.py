@@ -1,91 +1,72 @@
-"""The options of a data source are the keyword arguments of its `build`: read from there, checked against there."""
+"""The options that several data sources share. Light to import: the command line makes its flags from them."""
 
 from __future__ import annotations
 
-import datetime
-import difflib
-import inspect
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Literal
 
-from lersbench.errors import ConfigError
+from lersbench.options import OptionSet, option
 
-
-@dataclass(frozen=True)
-class Option:
-    """One option: the types it may have, its default, and its choices (empty where any value of the type will do)."""
-
-    name: str
-    types: tuple[type, ...]
-    default: Any
-    choices: tuple[Any, ...] = ()
-
-    def __str__(self) -> str:
-        kind = "|".join(str(c) for c in self.choices) or "|".join(t.__name__ for t in self.types if t is not NoneType)
-        return (
-            f"{self.name}: {kind}" if self.default is inspect.Parameter.empty else f"{self.name}={self.default}: {kind}"
-        )
+Scenario = Literal["normal", "active", "repeat"]
+TextModel = Literal["svd", "sentence"]
 
 
-def options_of(build: Callable[..., Any]) -> dict[str, Option]:
-    """The options of a `build(out, *, ...)`, from its signature and annotations."""
-    hints = get_type_hints(build)
-    found = {}
-    for name, parameter in inspect.signature(build).parameters.items():
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
-            hint = hints[name]
-            choices = get_args(hint) if get_origin(hint) is Literal else ()
-            if choices:
-                types = tuple({type(choice) for choice in choices})
-            else:
-                types = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
-            found[name] = Option(name, types, parameter.default, choices)
-    return found
+@dataclass(frozen=True, kw_only=True)
+class LogOptions(OptionSet):
+    """What is kept with a log that is made from a user's own tables."""
+
+    name: str | None = option(None, help="Name of the log; the table's by default.")
+    licence: str = option("", help="Licence of the data, kept with the log.")
+    attribution: str = option("", help="Who has to be named with the data.")
+    overwrite: bool = option(False, help="Replace a log that is there already.")
 
 
-def checked(source: str, options: Mapping[str, Option], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The full set of options: `given` over the defaults. An integer will do for a float, a date of TOML for a text.
+@dataclass(frozen=True, kw_only=True)
+class ShopOptions(OptionSet):
+    """How the purchases of a shop become a scenario, see `transactions`.
 
-    Raises ConfigError for an unknown name, a wrong type, a value that is not among the choices, or one left out
-    that has no default.
+    Attributes:
+        scenario: which.
+        cut: contexts and features are made of times before this day's beginning.
+        day: the recommended day, not before the cut; left out: the day of the cut.
+        like_days: length of the like window in days, the recommended day included.
+        customers, products: how many (active, repeat); left out: the published 1,000 x 200 and 10 x 10, or all there
+            are where there are fewer (the provenance says so).
+        repeats, likes_each: how often a customer of repeat comes, and how many products each likes.
+        context: width after PCA; 0 keeps every standardised feature.
+        item_features: the same; the first two are log popularity and log price themselves, the others components of
+            all else.
+        text: width of the products' text vectors (see `purchases.text`).
+        text_model, text_path: "svd", or "sentence" with the folder of a sentence model (None: that of wordllama).
     """
-    for name in given:
-        if name not in options:
-            raise ConfigError(f"{source} has no option {name!r}{suggestion(name, options)}")
-    full = {}
-    for name, option in options.items():
-        value = given.get(name, option.default)
-        if isinstance(value, datetime.date) and str in option.types:
-            value = _iso(value)
-        if value is inspect.Parameter.empty:
-            raise ConfigError(f"{source} needs the option {name!r} ({option}).")
-        if type(value) is int and float in option.types and int not in option.types:
-            value = float(value)
-        if type(value) not in option.types:
-            raise ConfigError(f"{source}: option {name} = {value!r} is of type {type(value).__name__}; give {option}.")
-        if option.choices and value not in option.choices:
-            raise ConfigError(f"{source}: option {name} = {value!r} is none of {', '.join(map(repr, option.choices))}.")
-        full[name] = value
-    return full
+
+    scenario: Scenario = "active"
+    cut: str = option(help="Contexts are made of times before this day only.", metavar="YYYY-MM-DD")
+    day: str | None = option(None, help="The recommended day; the day of the cut by default.", metavar="YYYY-MM-DD")
+    like_days: int = option(7, least=1, help="A purchase within so many days is a like.")
+    customers: int | None = option(
+        None, least=1, help="How many customers; by default the published number, or all there are."
+    )
+    products: int | None = option(
+        None, least=1, help="How many products; by default the published number, or all there are."
+    )
+    repeats: int = option(10, least=1, help="How often each customer of 'repeat' comes.")
+    likes_each: int = option(5, least=1, help="Likes of each customer of 'repeat'.")
+    context: int = option(20, least=0)
+    item_features: int = option(8, least=0)
+    text: int = option(64, least=1, help="Width of the products' text vectors.")
+    text_model: TextModel = option("svd", help="What makes them: TF-IDF and SVD, or a sentence model.")
+    text_path: str | None = option(
+        None, help="Folder of the sentence model; the one the package wordllama brings by default."
+    )
 
 
-def _iso(value: datetime.date) -> str:
-    """ISO text; a time at midnight is its date."""
-    midnight = isinstance(value, datetime.datetime) and value.time() == datetime.time() and value.tzinfo is None
-    return (value.date() if midnight and isinstance(value, datetime.datetime) else value).isoformat()
+@dataclass(frozen=True, kw_only=True)
+class ListOptions(LogOptions):
+    """How a table of impressions becomes a log of ranked lists, see `impressions.build`."""
 
-
-def at_least(low: float, **values: float) -> None:
-    """Raise ConfigError for the first of `values` that is below `low`."""
-    for name, value in values.items():
-        if not value >= low:
-            raise ConfigError(f"option {name} = {value} must be at least {low}.")
-
-
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """The end of an error message: the nearest known name, or all of them."""
-    known = list(known)
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}."
+    length: int | None = option(None, least=1, help="Cut requests to this many positions, and leave out shorter ones.")
+    candidates: Literal["shown", "all"] | None = option(None, help="Items on offer; 'shown' where there are features.")
+    propensities: Literal["logged", "uniform", "estimated"] | None = option(
+        None, help="How they were made; 'logged' where there is the column."
+    )

@@ -12,6 +12,7 @@ where `linear` takes it as the probability of a click (bias and weights are scal
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -19,9 +20,9 @@ import numpy as np
 
 from lersbench.bounds import Size
 from lersbench.datasets.lists.draws import distinct
-from lersbench.datasets.options import at_least
 from lersbench.errors import ConfigError
 from lersbench.log import Log, write
+from lersbench.options import OptionSet, option
 
 TITLE = "Synthetic: linear and logistic worlds with known expected rewards"
 LICENCE = "Apache-2.0"
@@ -56,25 +57,11 @@ class World(NamedTuple):
         return value + z @ self.beta
 
 
-def build(
-    out: Path,
-    *,
-    world: Literal["linear", "logistic"] = "linear",
-    rounds: int = 10_000,
-    items: int = 20,
-    d: int = 10,
-    m: int = 0,
-    C: int = 0,
-    L: int = 0,
-    click_rate: float = 0.1,
-    feedback: Literal["full", "logged"] = "full",
-    expected: bool = False,
-    users: int = 0,
-    seed: int = 0,
-) -> Log:
-    """Write a synthetic log.
+@dataclass(frozen=True, kw_only=True)
+class Options(OptionSet):
+    """What a world has.
 
-    Args:
+    Attributes:
         world: how the expected reward follows from context and features (see the module).
         d: width of the context, the constant included; 0 for none. m: width of the joint features, likewise.
         C: candidates a round, drawn uniformly from the items; 0 offers all items.
@@ -83,26 +70,42 @@ def build(
         feedback: "full" keeps the whole row of drawn clicks, "logged" only the slate's.
         expected: also keep the true expected rewards.
         users: draw users with a fixed context each; 0 draws a new context every round.
-
-    Raises ConfigError for sizes that fit no log.
     """
-    C = C or items
-    _check(rounds, items, d, m, C, L, click_rate, feedback, users)
-    truth = _world(world, items, d, m, click_rate, seed)
-    known = _sphere(np.random.default_rng([seed, 2]), users, d - 1) if users else None
+
+    world: Literal["linear", "logistic"] = "linear"
+    rounds: int = option(10_000, least=1)
+    items: int = option(20, least=1)
+    d: int = option(10, least=0)
+    m: int = option(0, least=0)
+    C: int = option(0, least=0)
+    L: int = option(0, least=0)
+    click_rate: float = option(0.1, least=0, most=1, open=True)
+    feedback: Literal["full", "logged"] = "full"
+    expected: bool = False
+    users: int = option(0, least=0)
+    seed: int = option(0, least=0)
+
+
+def build(out: Path, **values: Any) -> Log:
+    """Write a synthetic log; `values` are those of `Options`. Raises ConfigError for sizes that fit no log."""
+    options = Options(**values)
+    candidates = options.C or options.items
+    _check(options, candidates)
+    truth = _world(options.world, options.items, options.d, options.m, options.click_rate, options.seed)
+    known = _sphere(np.random.default_rng([options.seed, 2]), options.users, options.d - 1) if options.users else None
     provenance = {
-        "world": world,
-        "click_rate": click_rate,
-        "seed": seed,
-        "bias": truth.bias.tolist() if items <= 100 else f"{items} values",
+        "world": options.world,
+        "click_rate": options.click_rate,
+        "seed": options.seed,
+        "bias": truth.bias.tolist() if options.items <= 100 else f"{options.items} values",
     }
     return write(
         out,
-        _chunks(truth, known, rounds, items, d, m, C, L, feedback, expected, seed),
+        _chunks(truth, known, options, candidates),
         name="synthetic",
-        items=items,
-        users=users or None,
-        propensities="uniform" if L else "none",
+        items=options.items,
+        users=options.users or None,
+        propensities="uniform" if options.L else "none",
         licence=LICENCE,
         attribution=ATTRIBUTION,
         provenance=provenance,
@@ -116,18 +119,13 @@ def size(*, rounds: int, items: int, d: int, m: int, C: int, L: int, feedback: s
     return Size(rounds, C, items, d + m, rounds * row)
 
 
-def _check(
-    rounds: int, items: int, d: int, m: int, C: int, L: int, click_rate: float, feedback: str, users: int
-) -> None:
-    at_least(1, rounds=rounds, items=items, C=C)
-    at_least(0, d=d, m=m, L=L, users=users)
-    if items < C:
-        raise ConfigError(f"option C = {C} candidates cannot be drawn from items = {items}.")
-    if L > C:
-        raise ConfigError(f"option L = {L} is longer than the {C} candidates on offer.")
-    if not 0 < click_rate < 1:
-        raise ConfigError(f"option click_rate = {click_rate} must lie between 0 and 1.")
-    if feedback == "logged" and L == 0:
+def _check(options: Options, candidates: int) -> None:
+    """Raise ConfigError for options that contradict each other."""
+    if options.items < candidates:
+        raise ConfigError(f"option C = {candidates} candidates cannot be drawn from items = {options.items}.")
+    if candidates < options.L:
+        raise ConfigError(f"option L = {options.L} is longer than the {candidates} candidates on offer.")
+    if options.feedback == "logged" and options.L == 0:
         raise ConfigError("feedback = 'logged' needs a logged slate: set the option L to its length, 1 or more.")
 
 
@@ -172,38 +170,26 @@ def _sphere(rng: np.random.Generator, n: int, dim: int) -> np.ndarray:
     return points / np.sqrt(np.einsum("ij,ij->i", points, points))[:, None] if dim > 0 else points
 
 
-def _chunks(
-    world: World,
-    known: np.ndarray | None,
-    rounds: int,
-    items: int,
-    d: int,
-    m: int,
-    C: int,
-    L: int,
-    feedback: str,
-    expected: bool,
-    seed: int,
-) -> Iterator[dict[str, np.ndarray]]:
-    rows = max(1, CHUNK_BYTES // (8 * (C * (m + 2) + d + 3 * L + 1)))
-    for start in range(0, rounds, rows):
-        n = min(rows, rounds - start)
-        rng = np.random.default_rng([seed, 1, start])
+def _chunks(world: World, known: np.ndarray | None, options: Options, C: int) -> Iterator[dict[str, np.ndarray]]:
+    rows = max(1, CHUNK_BYTES // (8 * (C * (options.m + 2) + options.d + 3 * options.L + 1)))
+    for start in range(0, options.rounds, rows):
+        n = min(rows, options.rounds - start)
+        rng = np.random.default_rng([options.seed, 1, start])
         chunk = {}
         if known is None:
-            u = _sphere(rng, n, d - 1)
+            u = _sphere(rng, n, options.d - 1)
         else:
             chunk["user"] = rng.integers(len(known), size=n)
             u = known[chunk["user"]]
-        if d:
+        if options.d:
             chunk["context"] = np.hstack([np.ones((n, 1)), u])
-        offered = np.arange(items)[None, :]
-        if items > C:
-            offered = chunk["candidates"] = distinct(rng, n, items, C)
-        z = _sphere(rng, n * C, m - 1).reshape(n, C, -1)
-        if m:
+        offered = np.arange(options.items)[None, :]
+        if options.items > C:
+            offered = chunk["candidates"] = distinct(rng, n, options.items, C)
+        z = _sphere(rng, n * C, options.m - 1).reshape(n, C, -1)
+        if options.m:
             chunk["features"] = np.concatenate([np.ones((n, C, 1)), z], axis=2)
-        _feedback(chunk, world, rng, offered, u, z, L, feedback, expected)
+        _feedback(chunk, world, rng, offered, u, z, options.L, options.feedback, options.expected)
         yield chunk
 
 

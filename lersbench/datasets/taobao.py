@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal, NamedTuple
@@ -42,10 +42,10 @@ from lersbench.datasets.lists.browsing import (
     facts,
 )
 from lersbench.datasets.lists.shop import GROUPS, C, Linear, Shop, Visits, World
-from lersbench.datasets.options import at_least
-from lersbench.errors import ConfigError, RunError
+from lersbench.errors import RunError
 from lersbench.log import Log, write
 from lersbench.log.schema import sealed
+from lersbench.options import OptionSet, option
 
 TITLE = "Taobao-like: a simulated mobile shop with lists of 12, examination and attraction known"
 LICENCE = "Apache-2.0"
@@ -70,24 +70,11 @@ class Logger(NamedTuple):
     encode: encoders.Encoder
 
 
-def build(
-    out: Path,
-    *,
-    rounds: int = 200_000,
-    items: int = 960,
-    users: int = 20_000,
-    logging: Literal["ltr", "plackett-luce", "uniform"] = "ltr",
-    temperature: float = 1.0,
-    encoder: Literal["dae", "pca", "none"] = "dae",
-    ranker: Literal["auto", "lightgbm", "linear"] = "auto",
-    truth: Literal["shop", "linear"] = "shop",
-    click_model: Literal["ubm", "pbm"] = "ubm",
-    filtered: bool = True,
-    seed: int = 0,
-) -> Log:
-    """Write the log.
+@dataclass(frozen=True, kw_only=True)
+class Options(OptionSet):
+    """The shop, and what is kept of it.
 
-    Args:
+    Attributes:
         rounds: records, after those without a click are removed where `filtered`. The default is the study's 180,000
             and, before them, 20,000 to fit click models on.
         items, users: of the shop; 24 items at least.
@@ -100,38 +87,49 @@ def build(
             and nothing is calibrated nor encoded (see `shop`).
         click_model: how users browse; "pbm" examines without regard to the last click.
         filtered: remove records without a click, as the study did.
+    """
+
+    rounds: int = option(200_000, least=1)
+    items: int = option(960, least=2 * C)
+    users: int = option(20_000, least=1)
+    logging: Literal["ltr", "plackett-luce", "uniform"] = "ltr"
+    temperature: float = option(1.0, least=0, open=True)
+    encoder: Literal["dae", "pca", "none"] = "dae"
+    ranker: Literal["auto", "lightgbm", "linear"] = "auto"
+    truth: Literal["shop", "linear"] = "shop"
+    click_model: Literal["ubm", "pbm"] = "ubm"
+    filtered: bool = True
+    seed: int = option(0, least=0)
+
+
+def build(out: Path, **values: Any) -> Log:
+    """Write the log; `values` are those of `Options`.
 
     Raises ConfigError for options that fit no world and for libraries that are missing, RunError where the auto-encoder
     or the calibration fails.
     """
-    at_least(1, rounds=rounds, users=users)
-    at_least(2 * C, items=items)
-    at_least(0, seed=seed)
-    if not temperature > 0:
-        raise ConfigError(f"option temperature = {temperature} must be above 0.")
+    options = Options(**values)
     seconds: dict[str, float] = {}
-    shop = Shop(items, users, seed) if truth == "shop" else None
-    logger, told = _prepare(
-        shop or Linear(items, seed), logging, temperature, encoder, ranker, click_model, seed, seconds
-    )
+    shop = Shop(options.items, options.users, options.seed) if options.truth == "shop" else None
+    logger, told = _prepare(shop or Linear(options.items, options.seed), options, seconds)
     tally = Tally()
     started = perf_counter()
+    settings = {name: getattr(options, name) for name in ("logging", "temperature", "truth", "filtered", "seed")}
     log = write(
         out,
-        _records(logger, rounds, filtered, seed, tally),
-        name="taobao" if truth == "shop" else "taobao-linear",
-        items=shop.item_table() if shop else items,
+        _records(logger, options.rounds, options.filtered, options.seed, tally),
+        name="taobao" if options.truth == "shop" else "taobao-linear",
+        items=shop.item_table() if shop else options.items,
         users=shop.user_table() if shop else None,
-        propensities={"ltr": "none", "plackett-luce": "logged", "uniform": "uniform"}[logging],
+        propensities={"ltr": "none", "plackett-luce": "logged", "uniform": "uniform"}[options.logging],
         licence=LICENCE,
         attribution=ATTRIBUTION,
-        provenance={"logging": logging, "temperature": temperature, "truth": truth, "filtered": filtered, "seed": seed}
-        | told,
+        provenance=settings | told,
         click_model=as_told(logger.model),
     )
     seconds["records"] = perf_counter() - started
     took = {"seconds": {part: round(s, 1) for part, s in seconds.items()}}
-    like_the_study = truth == "shop" and logging == "ltr" and filtered
+    like_the_study = options.truth == "shop" and options.logging == "ltr" and options.filtered
     return _remember(out, log, tally.facts(like_the_study) | took)
 
 
@@ -141,27 +139,18 @@ def size(*, rounds: int, items: int, encoder: str, **_: Any) -> Size:
     return Size(rounds, C, items, width, rounds * C * 8 * (width + 5))
 
 
-def _prepare(
-    world: World,
-    policy: str,
-    temperature: float,
-    encoder: str,
-    ranker: str,
-    kind: str,
-    seed: int,
-    seconds: dict[str, float],
-) -> tuple[Logger, dict[str, Any]]:
+def _prepare(world: World, options: Options, seconds: dict[str, float]) -> tuple[Logger, dict[str, Any]]:
     """Learn from earlier days and calibrate; the logger, and what to tell about it. Fills `seconds` by part."""
-    in_shop = isinstance(world, Shop)
+    in_shop, kind, seed = isinstance(world, Shop), options.click_model, options.seed
     intercept, scroll = START
     with _Part(seconds, "earlier days", 1) as bar:
         visits, days = _earlier_days(world, browsing(C, scroll, kind, FADE if in_shop else 1.0), seed)
         bar.update()
     with _Part(seconds, "ranker", 1) as bar:
-        learned = rankers.train(days, ranker, seed)
+        learned = rankers.train(days, options.ranker, seed)
         bar.update()
     with _Part(seconds, "encoder", encoders.EPOCHS) as bar:
-        code = encoders.train(visits.features, encoder if in_shop else "none", seed, bar.update)
+        code = encoders.train(visits.features, options.encoder if in_shop else "none", seed, bar.update)
     with _Part(seconds, "calibration", 1) as bar:
         if in_shop:
             intercept, scroll = _calibrated(world, learned, kind, seed)
@@ -171,7 +160,7 @@ def _prepare(
     told |= {"forgetting": FORGETTING if kind == "ubm" else 0.0}
     told |= {"intercept": intercept, "features": GROUPS} if isinstance(world, Shop) else {}
     told |= {"theta": world.theta.tolist()} if isinstance(world, Linear) else {}
-    return Logger(world, policy, temperature, intercept, model, learned, code), told
+    return Logger(world, options.logging, options.temperature, intercept, model, learned, code), told
 
 
 def _earlier_days(world: World, model: ClickModel, seed: int) -> tuple[Visits, rankers.Days]:

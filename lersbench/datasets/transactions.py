@@ -41,25 +41,24 @@ import itertools
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from lersbench.bounds import Size
 from lersbench.datasets.hashed import hashed_order
-from lersbench.datasets.options import at_least, suggestion
+from lersbench.datasets.options import LogOptions, ShopOptions
 from lersbench.datasets.purchases import explained
 from lersbench.datasets.purchases.history import History, codes, days
 from lersbench.datasets.purchases.past import Past, bought
 from lersbench.datasets.purchases.streamers import streamer_features
 from lersbench.datasets.purchases.tables import Tables
-from lersbench.datasets.purchases.text import TextModel, TextVectors, text_vectors
+from lersbench.datasets.purchases.text import TextVectors, text_vectors
 from lersbench.datasets.reduce import Features, reduce, side_by_side, standardised
 from lersbench.errors import ConfigError, DataError
 from lersbench.log import Log, write
 
-Scenario = Literal["normal", "active", "repeat"]
 PUBLISHED = {  # customers, products, rounds, likes, density: the thesis doi 10.6814/NCCU202201098
     "normal": {"customers": 2602, "products": 1023, "rounds": 2602, "likes": 12265, "density": 0.0046},
     "active": {"customers": 1000, "products": 200, "rounds": 1000, "likes": 6652, "density": 0.033},
@@ -99,46 +98,23 @@ def build(
     out: str | Path,
     *,
     name: str = "transactions",
-    scenario: Scenario = "active",
-    cut: str,
-    day: str | None = None,
-    like_days: int = 7,
-    customers: int | None = None,
-    products: int | None = None,
-    repeats: int = 10,
-    likes_each: int = 5,
-    context: int = 20,
-    item_features: int = 8,
-    text: int = 64,
-    text_model: TextModel = "svd",
-    text_path: str | None = None,
     licence: str = "",
     attribution: str = "",
     overwrite: bool = False,
+    **values: Any,
 ) -> Log:
-    """Write the log of a scenario.
-
-    Args:
-        cut: contexts and features are made of times before this day's beginning.
-        day: the recommended day, not before the cut; left out: the day of the cut.
-        like_days: length of the like window in days, the recommended day included.
-        customers, products: how many (active, repeat); left out: the published 1,000 x 200 and 10 x 10, or all there
-            are where there are fewer (the provenance says so).
-        repeats, likes_each: how often a customer of repeat comes, and how many products each likes.
-        context: width after PCA; 0 keeps every standardised feature.
-        item_features: the same; the first two are log popularity and log price themselves, the others components of
-            all else.
-        text: width of the products' text vectors (see `text`).
-        text_model, text_path: "svd", or "sentence" with the folder of a sentence model (None: that of wordllama).
-        overwrite: replace a log that is at `out` already.
+    """Write the log of a scenario; `values` are those of `ShopOptions`. `overwrite` replaces a log that is at `out`.
 
     Raises ConfigError for options that contradict each other, DataError where the tables cannot fill the scenario.
     """
-    if scenario not in PUBLISHED:
-        raise ConfigError(f"There is no scenario {scenario!r} of transactions{suggestion(scenario, PUBLISHED)}")
-    at_least(1, like_days=like_days, repeats=repeats, likes_each=likes_each, text=text)
-    at_least(0, context=context, item_features=item_features)
-    day = cut if day is None else day
+    about = LogOptions(name=name, licence=licence, attribution=attribution, overwrite=overwrite)
+    return scenario_log(tables, out, ShopOptions(**values), about)
+
+
+def scenario_log(tables: Tables, out: str | Path, options: ShopOptions, about: LogOptions) -> Log:
+    """The same of options that are checked already."""
+    scenario, cut, like_days = options.scenario, options.cut, options.like_days
+    day = cut if options.day is None else options.day
     cut_time, first = as_date("cut", cut), as_date("day", day)
     if first < cut_time:
         raise ConfigError(f"The recommended day {day} lies before the cut {cut}: the context would know the answer.")
@@ -147,14 +123,14 @@ def build(
         raise DataError(f"No purchase lies before the cut {cut}; {_span(tables)}.")
     history = History(tables, cut_time)
     pairs, on_sale = likes(tables, history, first, like_days)
-    chosen, rank = _mixed(history, _select(scenario, pairs, on_sale, customers, products, likes_each, like_days))
-    x, x_share = reduce(history.customer_features(), history.seen("customer"), context)
+    chosen, rank = _mixed(history, _select(options, pairs, on_sale))
+    x, x_share = reduce(history.customer_features(), history.seen("customer"), options.context)
     sold = history.seen("product")
-    z, z_share = _item_features(history, sold, item_features)
-    words = text_vectors(history.catalogue, sold, text, text_model, text_path)
+    z, z_share = _item_features(history, sold, options.item_features)
+    words = text_vectors(history.catalogue, sold, options.text, options.text_model, options.text_path)
     known = _known(tables, history, chosen, first, words, like_days)
     popular = np.bincount(pairs[:, 1], minlength=len(history.products))[on_sale]
-    visits = repeats if scenario == "repeat" else 1
+    visits = options.repeats if scenario == "repeat" else 1
     provenance = {
         **tables.facts,
         "scenario": scenario,
@@ -181,13 +157,13 @@ def build(
     return write(
         out,
         _rounds(chosen, x[chosen.customers], visits),
-        name=f"{name}-{scenario}",
+        name=f"{about.name}-{scenario}",
         items=_items(history, chosen, rank, z, known),
         users=_users(history, chosen, known, x),
-        licence=licence,
-        attribution=attribution,
+        licence=about.licence,
+        attribution=about.attribution,
         provenance=provenance,
-        overwrite=overwrite,
+        overwrite=about.overwrite,
     )
 
 
@@ -281,15 +257,9 @@ def purchases(tables: Tables) -> tuple[Tables, dict[str, int]]:
     return dataclasses.replace(tables, transactions=table[taken]), counts
 
 
-def _select(
-    scenario: Scenario,
-    pairs: np.ndarray,
-    on_sale: np.ndarray,
-    customers: int | None,
-    products: int | None,
-    likes_each: int,
-    like_days: int,
-) -> Selection:
+def _select(options: ShopOptions, pairs: np.ndarray, on_sale: np.ndarray) -> Selection:
+    """The customers and products of a scenario from the likes and the products on sale, see `likes`."""
+    scenario, customers, products = options.scenario, options.customers, options.products
     who, counts = np.unique(pairs[:, 0], return_counts=True)
     who = who[np.lexsort((who, -counts))]
     popular = on_sale[np.lexsort((on_sale, -np.bincount(pairs[:, 1], minlength=on_sale[-1] + 1)[on_sale]))]
@@ -300,22 +270,21 @@ def _select(
     published = {key: int(PUBLISHED[scenario][key]) for key in ("customers", "products")}
     n = min(published["customers"], len(who)) if customers is None else customers
     k = min(published["products"], len(popular)) if products is None else products
-    at_least(1, customers=n, products=k)
     if len(who) < n or len(popular) < k:
         sizes = f"--customers {min(n, len(who))} --products {min(k, len(popular))}"
         raise DataError(
             f"{scenario} wants {n} customers x {k} products, but {len(who)} customers liked any of "
             f"{len(popular)} products: ask for {sizes} (in a scenario data.customers, data.products), "
-            f"or widen like_days = {like_days}."
+            f"or widen like_days = {options.like_days}."
         )
     if scenario == "active":
         chosen = Selection(who[:n], popular[:k], _matrix(pairs, who[:n], popular[:k]), [])
     else:
-        if likes_each > k:
-            raise ConfigError(f"likes_each = {likes_each} is more than the {k} products of repeat; lower it.")
+        if options.likes_each > k:
+            raise ConfigError(f"likes_each = {options.likes_each} is more than the {k} products of repeat; lower it.")
         liked, pool = _matrix(pairs, who, popular[:POOL]), popular[:POOL]
         least = 1 if customers is None else n
-        chosen = _exact_rows(liked, who, pool, n, k, likes_each, like_days, least)
+        chosen = _exact_rows(liked, who, pool, n, k, options.likes_each, options.like_days, least)
     asked = {"customers": customers, "products": products}
     came = {"customers": len(chosen.customers), "products": len(chosen.products)}
     return chosen._replace(all_there_are=[key for key in came if asked[key] is None and came[key] < published[key]])

@@ -18,7 +18,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lersbench.errors import ConfigError
+from lersbench.errors import ConfigError, did_you_mean
 from lersbench.figures import families as crowds
 from lersbench.figures import lers as lers_figures
 from lersbench.figures import logs as log_figures
@@ -63,7 +63,6 @@ from lersbench.results.tables import (
     known_metric,
     number,
     scale,
-    suggestion,
 )
 
 POINTS = 200  # points of a curve that are drawn; more cannot be seen
@@ -160,7 +159,7 @@ def chosen(results: Results, policies: Sequence[str] | None) -> list[str]:
     ran = list(results.summary["policy"].unique())
     for policy in policies or []:
         if policy not in ran:
-            raise ConfigError(f"The run has no policy {policy!r}, only {', '.join(ran)}.{suggestion(policy, ran)}")
+            raise ConfigError(f"The run has no policy {policy!r}, only {', '.join(ran)}{did_you_mean(policy, ran)}")
     return [policy for policy in ran if policies is None or policy in policies]
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lersbench.datasets.reduce import signed
 from lersbench.errors import ConfigError
 from lersbench.results.lab import METHODS as TITLES
 
@@ -64,12 +65,10 @@ def linear_errors(x: np.ndarray, sizes: Sequence[int], train: np.ndarray, test: 
 
 
 def _pca(x: np.ndarray, seed: int) -> np.ndarray:
-    """Scores on the first two components, each with the sign that makes its largest loading positive."""
+    """Scores on the first two components, their signs fixed by `signed`."""
     centred = x - x.mean(0)
     _, _, components = np.linalg.svd(centred, full_matrices=False)
-    first = components[:2]
-    first = first * np.sign(first[np.arange(len(first)), np.abs(first).argmax(1)])[:, None]
-    return centred @ first.T
+    return centred @ signed(components[:2].T)
 
 
 def _tsne(x: np.ndarray, seed: int) -> np.ndarray:

@@ -20,7 +20,7 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from lersbench.errors import ConfigError, DataError
-from lersbench.files import naming
+from lersbench.files import naming, replacing
 from lersbench.log.checks import Checks, Report
 from lersbench.log.checksums import checksum
 from lersbench.log.reader import Log
@@ -40,7 +40,7 @@ from lersbench.log.schema import (
     stored_dtype,
 )
 from lersbench.system import leftovers
-from lersbench.system.exchange import recover, take_the_place
+from lersbench.system.exchange import recover
 
 GROUP_BYTES = 8 << 20  # a row group: what a reader that takes whole ones has to hold
 
@@ -330,20 +330,15 @@ def _list_width(items: pa.Table) -> int:
 @contextmanager
 def _staged(fs: pafs.FileSystem, target: str) -> Iterator[Path]:
     """A temporary folder that becomes `target` when all went well, and vanishes when not; then what was there stays."""
-    local = isinstance(fs, pafs.LocalFileSystem)
-    parent = Path(target).parent if local else None
-    if parent:
-        parent.mkdir(parents=True, exist_ok=True)
-        leftovers.sweep(parent)
-    prefix = leftovers.prefix("lersbench")
-    with naming(target), tempfile.TemporaryDirectory(prefix=prefix, dir=parent) as folder:
-        stage = Path(folder) / "log"
-        stage.mkdir()
-        yield stage
-        if local:
-            take_the_place(stage, Path(target))
-        else:
-            _upload(stage, fs, target)
+    if isinstance(fs, pafs.LocalFileSystem):
+        leftovers.sweep(Path(target).parent)
+        with replacing(Path(target)) as stage:
+            stage.mkdir()
+            yield stage
+    else:
+        with naming(target), tempfile.TemporaryDirectory(prefix=leftovers.prefix("lersbench")) as folder:
+            yield Path(folder)
+            _upload(Path(folder), fs, target)
 
 
 def _upload(stage: Path, fs: pafs.FileSystem, target: str) -> None:

@@ -5,10 +5,10 @@ Not the times of files: they change with a copy, a clock or a backup.
 
 from __future__ import annotations
 
-import os
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
+
+from lersbench.files import replacing
 
 FILE = "last"
 
@@ -16,9 +16,8 @@ FILE = "last"
 def remember(run: Path) -> None:
     """Put a run that is whole on disk before all others of its scenario. Written in one step."""
     names = [run.name, *(name for name in _names(run.parent) if name != run.name and (run.parent / name).is_dir())]
-    unfinished = run.parent / f".{FILE}.{uuid.uuid4().hex[:8]}"
-    unfinished.write_text("\n".join(names) + "\n", encoding="utf-8")
-    os.replace(unfinished, run.parent / FILE)
+    with replacing(run.parent / FILE) as unfinished:
+        unfinished.write_text("\n".join(names) + "\n", encoding="utf-8")
 
 
 def last_of(runs: Sequence[Path]) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 import os
@@ -19,7 +18,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from lersbench.errors import ConfigError, DataError
+from lersbench.errors import ConfigError, DataError, did_you_mean
 from lersbench.files import file_digest, read_json
 from lersbench.metrics import METRICS, Metric
 from lersbench.results import stability
@@ -39,6 +38,7 @@ from lersbench.results.statistics import (
     separated,
 )
 from lersbench.system.unpack import read_table
+from lersbench.tables import aligned
 from lersbench.words import cleaned, defused, markdown, markdown_cell, one_line
 
 SUMMARY = ("variant", "policy", "name", "params", "feedback", "seed", "metric", "value")
@@ -368,23 +368,16 @@ def latest(results_dir: str | Path, scenario: str, asked: str = "") -> Path:
     names = sorted({run.parent.name for run in finished})
     if not names:
         raise ConfigError(f"{results_dir} holds no finished run yet; start with: lersbench bench {asked or scenario}")
-    raise ConfigError(
-        f"{results_dir} holds no finished run of {scenario!r}, only of {', '.join(names)}.{suggestion(scenario, names)}"
-    )
-
-
-def suggestion(wrong: str, names: Iterable[str]) -> str:
-    """' Did you mean ...?' with the nearest of `names`, or nothing when none is near."""
-    near = difflib.get_close_matches(wrong, list(names), n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""
+    hint = did_you_mean(scenario, names)
+    raise ConfigError(f"{results_dir} holds no finished run of {scenario!r}, only of {', '.join(names)}{hint}")
 
 
 def known_metric(results: Results, name: str) -> Metric:
     """The metric called `name`, which the run must have measured."""
     if name not in results.metrics:
         raise ConfigError(
-            f"The run {results.path} did not measure {name!r}, only {', '.join(results.metrics)}."
-            + suggestion(name, results.metrics)
+            f"The run {results.path} did not measure {name!r}, only {', '.join(results.metrics)}"
+            + did_you_mean(name, results.metrics)
         )
     return METRICS[name]
 
@@ -464,8 +457,8 @@ def _baseline(results: Results, asked: str | None) -> str | None:
         return baseline
     if asked:
         raise ConfigError(
-            f"The baseline {asked!r} is not among the policies of the run: {', '.join(contenders['policy'])}."
-            + suggestion(asked, contenders["policy"])
+            f"The baseline {asked!r} is not among the policies of the run: {', '.join(contenders['policy'])}"
+            + did_you_mean(asked, contenders["policy"])
         )
     return None
 
@@ -962,13 +955,7 @@ def to_terminal(board: Board, bold: bool | None = None) -> str:
         head, rows = cells(board, variant, kind)
         leaders = _leaders(rows) if bold else set()
         lines += ["", *headings(board, variant, kind)]
-        widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-        for row in [head, *rows]:
-            aligned = [
-                cell.ljust(width) if column < 3 else cell.rjust(width)  # words to the left, numbers to the right
-                for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-            ]
-            line = "  ".join(aligned).rstrip()
+        for row, line in zip([head, *rows], aligned(head, rows, words=3), strict=True):
             lines.append(f"\033[1m{line}\033[0m" if row[1] in leaders else line)
     below = [f"Warning: {line}" for line in board.warnings if line not in missing(board.results)] + legend(board)
     return "\n".join([*lines, "", *(textwrap.fill(line, 118, subsequent_indent="  ") for line in below)])

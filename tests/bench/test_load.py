@@ -32,7 +32,7 @@ def test_by_name_dotted_name_class_and_path(tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.parametrize(
     "name,complaint",
     [
-        ("linucp", "Did you mean 'linucb'"),
+        ("linucp", "did you mean 'linucb'"),
         ("./two.py", "name one as './two.py:ClassName'"),
         ("./two.py:Third", "no policy class 'Third'"),
         ("./gone.py", "no policy file"),

@@ -104,7 +104,7 @@ def test_bench_takes_policies_and_settings_from_the_command_line(cli: Cli, tiny:
         (("bench", "tiny.toml", "--set", 'leaderboard="misss"'), 2, "no metric 'misss'"),
         (("bench", "tiny.toml", "--set", 'data.dataset="syntetic"'), 2, "synthetic"),
         (("bench", "broken.toml"), 2, "not valid TOML"),
-        (("becnh",), 2, "Did you mean 'bench'"),
+        (("becnh",), 2, "did you mean 'bench'"),
         (("leaderboard", "tiny"), 2, "tiny"),
         (("validate", "nolog"), 3, "log.json"),
         (("check-policy", "nobody"), 2, "no policy 'nobody'"),

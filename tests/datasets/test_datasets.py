@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime
-import inspect
 import subprocess
 import sys
 import zipfile
+from dataclasses import MISSING
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +16,10 @@ import pytest
 from lersbench import datasets
 from lersbench.datasets import completejourney, fetch, kuairec, openbandit, synthetic
 from lersbench.datasets.lists.draws import distinct, proportional
-from lersbench.datasets.options import checked, options_of
 from lersbench.errors import ConfigError, DataError
 from lersbench.log import Log, validate
 from lersbench.log.chunk import Chunk
+from lersbench.options import checked, options_of
 from tests.support.journey import journey
 
 
@@ -472,7 +472,7 @@ def test_a_folder_that_is_not_kuairec_says_what_to_get_and_where(tmp_path: Path)
     "day", [datetime.date(2017, 7, 1), datetime.datetime(2017, 7, 1), np.datetime64("2017-07-01").item(), "2017-07-01"]
 )
 def test_a_date_of_toml_will_do_for_an_option_that_is_a_date(day: object) -> None:
-    options = options_of(completejourney.build)
+    options = options_of(completejourney.Options)
     full = checked("data set completejourney", options, {"cut": day, "day": day})
     assert (full["cut"], full["day"]) == ("2017-07-01", "2017-07-01")
     with pytest.raises(ConfigError, match=r"like_days = .* is of type date"):
@@ -486,7 +486,7 @@ def test_a_date_of_toml_will_do_for_an_option_that_is_a_date(day: object) -> Non
 @pytest.mark.parametrize("value", [[], [1], {}, {"a": 1}, b"x", object(), 1j, None, float("nan"), "", -(10**30)])
 def test_an_option_of_the_wrong_type_is_a_config_error(name: str, value: object) -> None:
     options = datasets.DATASETS[name].options
-    needed = {key: "x" for key, option in options.items() if option.default is inspect.Parameter.empty}
+    needed = {key: "x" for key, option in options.items() if option.default is MISSING}
     for key, option in options.items():
         if (type(value) in option.types and not option.choices) or (type(value) is int and float in option.types):
             continue

@@ -172,7 +172,7 @@ def test_columns_with_our_names_are_taken_and_the_rest_is_told(tmp_path: Path) -
 def test_a_claim_of_propensities_needs_the_column(tmp_path: Path, claim: str) -> None:
     with pytest.raises(ConfigError, match=f"said to be {claim}, but the table has no column propensity.*--column"):
         build(save(tmp_path, TABLE), tmp_path / "log", NAMES, propensities=claim)
-    with pytest.raises(ConfigError, match="propensities is 'good'"):
+    with pytest.raises(ConfigError, match="propensities = 'good' is none of"):
         build(save(tmp_path, TABLE), tmp_path / "log", NAMES, propensities="good")
 
 

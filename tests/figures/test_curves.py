@@ -189,9 +189,9 @@ def test_policies_can_be_chosen(results: Results, tmp_path: Path) -> None:
     text = svg_text(curve_figures.draw_all(results, tmp_path, metrics=["coverage"], policies=["popular"])[-1])
     assert "popular" in text
     assert "linucb" not in text
-    with pytest.raises(ConfigError, match="Did you mean 'popular'"):
+    with pytest.raises(ConfigError, match="did you mean 'popular'"):
         curve_figures.draw_all(results, tmp_path, policies=["populr"])
-    with pytest.raises(ConfigError, match="Did you mean 'coverage'"):
+    with pytest.raises(ConfigError, match="did you mean 'coverage'"):
         curve_figures.draw_all(results, tmp_path, metrics=["coverge"])
 
 

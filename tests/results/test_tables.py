@@ -67,9 +67,9 @@ def test_what_cannot_be_ranked_or_found_is_refused_with_a_suggestion(run: Path) 
     results = load(run)
     with pytest.raises(ConfigError, match="diversity is neither better"):
         board(results, "diversity")
-    with pytest.raises(ConfigError, match=r"'hr@2'.*Did you mean 'hr@20'"):
+    with pytest.raises(ConfigError, match=r"'hr@2'.*did you mean 'hr@20'"):
         board(results, "hr@2")
-    with pytest.raises(ConfigError, match=r"'randon'.*Did you mean 'random'"):
+    with pytest.raises(ConfigError, match=r"'randon'.*did you mean 'random'"):
         board(results, baseline="randon")
 
 
@@ -282,7 +282,7 @@ def test_the_latest_finished_run_is_found(tmp_path: Path, run: Path) -> None:
         os.utime(folder / "run.json", (1000 - age, 1000 - age))
     (tmp_path / "active" / "c").mkdir()  # a run that did not finish
     assert latest(tmp_path, "active") == newer
-    with pytest.raises(ConfigError, match=r"only of active. Did you mean 'active'"):
+    with pytest.raises(ConfigError, match=r"only of active; did you mean 'active'"):
         latest(tmp_path, "actve")
     with pytest.raises(ConfigError, match="no finished run yet"):
         latest(tmp_path / "empty", "active")

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lersbench.datasets.reduce import signed
 from lersbench.errors import ConfigError, RunError
 
 WIDE, CODE = 25, 10
@@ -86,11 +87,10 @@ def _scaled(encode: Callable[[np.ndarray], np.ndarray], sample: np.ndarray, told
 
 
 def _components(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The mean (m,) and the first CODE principal components (m, CODE), each with its largest weight positive."""
+    """The mean (m,) and the first CODE principal components (m, CODE), their signs fixed by `signed`."""
     mean = x.mean(axis=0)
     _, vectors = np.linalg.eigh(np.cov(x, rowvar=False))
-    components = vectors[:, ::-1][:, :CODE]
-    return mean, components * np.sign(components[np.abs(components).argmax(axis=0), np.arange(components.shape[1])])
+    return mean, signed(vectors[:, ::-1][:, :CODE])
 
 
 def _code(layers: Layers, x: np.ndarray) -> np.ndarray:

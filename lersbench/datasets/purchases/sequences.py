@@ -7,20 +7,21 @@ likes, live day or rounds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from lersbench.datasets import completejourney, livestream
-from lersbench.datasets.options import at_least, checked, options_of, suggestion
 from lersbench.datasets.purchases.history import History
 from lersbench.datasets.purchases.streamers import streamer_features
 from lersbench.datasets.purchases.tables import Tables
-from lersbench.datasets.purchases.text import TextModel, text_vectors
+from lersbench.datasets.purchases.text import text_vectors
 from lersbench.datasets.reduce import standardised
 from lersbench.datasets.transactions import FAR, as_date, purchases
-from lersbench.errors import ConfigError, DataError
+from lersbench.errors import ConfigError, DataError, did_you_mean
+from lersbench.options import checked, options_of
 
 LEAST = 6  # orders of a customer who is kept: a sequence of 5, and the one that follows
 
@@ -32,29 +33,21 @@ class Sequences(NamedTuple):
     about: dict[str, Any]  # name, customers, streamers (names by number), licence, attribution, provenance
 
 
-def _livestream(*, scale: float = 0.1, cut: str = "2021-11-01", seed: int = 0) -> Tables:
-    return livestream.tables(scale, seed)
-
-
-def _completejourney(*, cut: str = "2017-07-01", seed: int = 0) -> Tables:
-    return completejourney.tables(cut, seed)
-
-
-SOURCES: dict[str, tuple[Callable[..., Tables], str, str]] = {
-    "livestream": (_livestream, livestream.LICENCE, livestream.ATTRIBUTION),
-    "completejourney": (_completejourney, completejourney.LICENCE, completejourney.ATTRIBUTION),
+SOURCES: dict[str, tuple[ModuleType, tuple[str, ...]]] = {  # with the options that their tables take
+    "livestream": (livestream, ("scale", "seed")),
+    "completejourney": (completejourney, ("cut", "seed")),
 }
-
-
-def _text(*, text: int = 64, text_model: TextModel = "svd", text_path: str | None = None) -> None:
-    """Only its signature is of use: the options that all sources share; see `transactions.build`."""
+OURS = ("cut", "text", "text_model", "text_path")  # the options that are not of the tables: those of no scenario
 
 
 def known_options(dataset: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """All options of `read`, those `given` over the defaults. Raises ConfigError for an unknown source or option."""
     if dataset not in SOURCES:
-        raise ConfigError(f"There are no sequences of all customers of {dataset!r}{suggestion(dataset, SOURCES)}")
-    return checked(f"data set {dataset}", {**options_of(SOURCES[dataset][0]), **options_of(_text)}, given)
+        hint = did_you_mean(dataset, SOURCES, "known are")
+        raise ConfigError(f"There are no sequences of all customers of {dataset!r}{hint}")
+    source, of_tables = SOURCES[dataset]
+    options = options_of(source.Options)
+    return checked(f"data set {dataset}", {name: options[name] for name in (*of_tables, *OURS)}, given)
 
 
 def read(dataset: str, options: Mapping[str, Any]) -> Sequences:
@@ -64,10 +57,9 @@ def read(dataset: str, options: Mapping[str, Any]) -> Sequences:
     ConfigError for an unknown source or option, DataError where there is no such customer.
     """
     full = known_options(dataset, options)
-    source, licence, attribution = SOURCES[dataset]
+    source, of_tables = SOURCES[dataset]
     cut = as_date("cut", full["cut"])
-    at_least(1, text=full["text"])
-    tables = source(**{key: full[key] for key in options_of(source)})
+    tables: Tables = source.tables(**{name: full[name] for name in of_tables})
     if not (tables.transactions["time"] < cut).any():
         raise DataError(f"{dataset}: no purchase lies before the cut {full['cut']}.")
     history = History(purchases(tables)[0], cut)
@@ -85,8 +77,8 @@ def read(dataset: str, options: Mapping[str, Any]) -> Sequences:
         "name": dataset,
         "customers": len(users),
         "streamers": tables.facts.get("streamer_names", history.streamers),
-        "licence": licence,
-        "attribution": attribution,
+        "licence": source.LICENCE,
+        "attribution": source.ATTRIBUTION,
         "provenance": {**tables.facts, **full, "static": static.names, "text": words.facts},
     }
     return Sequences(arrays, about)

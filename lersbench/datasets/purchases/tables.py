@@ -13,9 +13,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 import pandas as pd
 
-from lersbench.datasets.options import suggestion
 from lersbench.datasets.places import PARQUET, places
-from lersbench.errors import ConfigError, DataError
+from lersbench.errors import ConfigError, DataError, did_you_mean
 from lersbench.system.unpack import check_text, read_table
 
 COLUMNS = ("customer", "product", "seller", "order", "time", "amount", "quantity")
@@ -110,7 +109,8 @@ def read_tables(
     columns = dict(columns or {})
     for canonical in columns:
         if canonical not in COLUMNS:
-            raise ConfigError(f"There is no canonical column {canonical!r}{suggestion(canonical, COLUMNS)}")
+            hint = did_you_mean(canonical, COLUMNS, "known are")
+            raise ConfigError(f"There is no canonical column {canonical!r}{hint}")
     zone = None if timezone is None else _zone(timezone)
     lines = _read(Path(transactions), columns, NEEDED)
     for canonical in columns:

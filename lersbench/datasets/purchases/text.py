@@ -22,16 +22,16 @@ from array import array
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from lersbench.datasets.options import TextModel
 from lersbench.datasets.reduce import signed
 from lersbench.errors import ConfigError
 from lersbench.kernels.jit import kernel
 
-TextModel = Literal["svd", "sentence"]
 VOCABULARY = 4096  # terms at most: those of most texts
 OVERSAMPLING = 10  # columns of a block beyond those that are wanted
 CONVERGED = 1e-9  # residual of an eigenvector, in largest eigenvalues
