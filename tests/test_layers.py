@@ -11,7 +11,7 @@ import pytest
 import lersbench
 
 ROOT = Path(lersbench.__file__).parent
-GROUND = {"errors", "words", "system", "files", "sources", "ranges", "bounds", "policy", "metrics"}
+GROUND = {"errors", "words", "system", "files", "sources", "ranges", "bounds", "policy", "metrics", "feedback"}
 ROOMS: dict[str, set[str]] = {  # room: the rooms it may import, beside the ground below it and itself
     "errors": set(),
     "words": {"errors"},
@@ -20,6 +20,7 @@ ROOMS: dict[str, set[str]] = {  # room: the rooms it may import, beside the grou
     "sources": set(),
     "ranges": {"errors"},
     "metrics": {"kernels", "offpolicy"},
+    "feedback": {"errors", "words"},
     "bounds": {"errors", "metrics"},
     "policy": {"errors", "kernels", "ranges", "policies"},
     "kernels": {"errors", "sources", "system"},
