@@ -11,7 +11,20 @@ import pytest
 import lersbench
 
 ROOT = Path(lersbench.__file__).parent
-GROUND = {"errors", "words", "system", "files", "tables", "sources", "ranges", "options", "bounds", "policy", "metrics"}
+GROUND = {
+    "errors",
+    "words",
+    "system",
+    "files",
+    "tables",
+    "sources",
+    "ranges",
+    "options",
+    "bounds",
+    "policy",
+    "metrics",
+    "feedback",
+}
 ROOMS: dict[str, set[str]] = {  # room: the rooms it may import, beside the ground below it and itself
     "errors": set(),
     "words": {"errors"},
@@ -22,6 +35,7 @@ ROOMS: dict[str, set[str]] = {  # room: the rooms it may import, beside the grou
     "ranges": {"errors"},
     "options": {"errors"},
     "metrics": {"kernels", "offpolicy"},
+    "feedback": {"errors", "words"},
     "bounds": {"errors", "metrics"},
     "policy": {"errors", "kernels", "ranges", "options", "policies"},
     "kernels": {"errors", "sources", "system"},

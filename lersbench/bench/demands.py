@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from lersbench.bench import scenario
 from lersbench.errors import ConfigError
+from lersbench.feedback import REGIMES
 from lersbench.log import Log, LogInfo
 from lersbench.policy import Spec
 
@@ -13,6 +14,15 @@ FIX = {
     "weights": "set [replay] fit to the number of rounds, from the first on, that a click model is fitted on",
     "context": "choose a log with a context",
     "features": "set [replay] interactions = [U, I] to build them from U values of the context and I of the item",
+}
+SHOWN = "needs what was shown, but log '{}' has no 'slate' and 'clicks' columns; use feedback = 'bandit'."
+LACKING = {  # what a regime is told of a log without a column that it needs, by the column; {} is the log's name
+    "rewards": "needs the reward of every candidate, but log '{}' has no 'rewards' column; use feedback = 'logged' or "
+    "'replay'.",
+    "attraction": "draws the clicks of a world whose click model is known, but log '{}' is not of one (no click_model "
+    "and attraction); use feedback = 'logged'.",
+    "slate": SHOWN,
+    "clicks": SHOWN,
 }
 
 
@@ -34,22 +44,12 @@ def _logged(info: LogInfo) -> bool:
 
 
 def _feedback(told: scenario.Replay, info: LogInfo, case: scenario.Case) -> Iterator[str]:
-    asked = f"feedback = '{case.feedback}'"
-    if case.feedback in ("bandit", "full") and "rewards" not in info.columns:
-        yield (
-            f"{asked} needs the reward of every candidate, but log '{info.name}' has no 'rewards' column; use "
-            "feedback = 'logged' or 'replay'."
-        )
-    if case.feedback == "simulated" and not (info.click_model and "attraction" in info.columns):
-        yield (
-            f"{asked} draws the clicks of a world whose click model is known, but log '{info.name}' is not of one (no "
-            "click_model and attraction); use feedback = 'logged'."
-        )
-    if case.feedback in ("logged", "replay") and not _logged(info):
-        yield (
-            f"{asked} needs what was shown, but log '{info.name}' has no 'slate' and 'clicks' columns; use feedback = "
-            "'bandit'."
-        )
+    regime, asked = REGIMES[case.feedback], f"feedback = '{case.feedback}'"
+    if regime.simulated and not info.click_model:
+        yield f"{asked} {LACKING['attraction'].format(info.name)}"
+    for column in regime.needs:
+        if column not in info.columns:
+            yield f"{asked} {LACKING[column].format(info.name)}"
     if told.replicates == "shuffle" and info.order == "time":
         yield (
             f"the order of log '{info.name}' is time, so it cannot be shuffled; set replicates = 'subsample' (each "
@@ -71,7 +71,7 @@ def _fit(told: scenario.Replay, info: LogInfo, case: scenario.Case) -> Iterator[
 
 
 def _lists(told: scenario.Replay, info: LogInfo, case: scenario.Case) -> Iterator[str]:
-    if case.feedback in ("logged", "simulated") and info.L == 1:
+    if REGIMES[case.feedback].listed and info.L == 1:
         yield (
             f"the lists of log '{info.name}' hold one item each. Under feedback = '{case.feedback}' the logged items "
             "are the candidates, so every policy would show that item and all would come to one value. Fix: give the "
@@ -81,7 +81,7 @@ def _lists(told: scenario.Replay, info: LogInfo, case: scenario.Case) -> Iterato
 
 
 def _rejection(told: scenario.Replay, info: LogInfo, case: scenario.Case) -> Iterator[str]:
-    if case.feedback != "replay":
+    if not REGIMES[case.feedback].replayed:
         return
     if case.slate != info.L:
         yield f"rejection replay compares whole slates: set slate = {info.L}, the length in the log."

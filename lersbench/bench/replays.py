@@ -22,6 +22,7 @@ from lersbench.bench.session import Clock, Failure, Job, Session, spec_of, tell
 from lersbench.datasets import build, size_of
 from lersbench.datasets.transactions import describe
 from lersbench.errors import ConfigError, RunError
+from lersbench.feedback import REGIMES
 from lersbench.log import Log, scales
 from lersbench.log.history import NEEDS, arrays_for
 from lersbench.policy import KernelPolicy
@@ -104,7 +105,7 @@ def bench(
     with clock("fit"):
         asked = chosen.replay
         fitted = {label: Fitted(log, asked.fit, asked.clip, asked.scale) for label, log in logs.items()}
-        for limit in dict.fromkeys(fitted[case.log].limit for case in cases if case.feedback == "logged"):
+        for limit in dict.fromkeys(fitted[case.log].limit for case in cases if REGIMES[case.feedback].weighed):
             if limit:
                 say(f"Note: {limit}")
         known = {label: found.known for label, found in fitted.items()}

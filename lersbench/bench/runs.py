@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from lersbench import files, sources
 from lersbench.bench import scenario, store
 from lersbench.bench.session import Job
+from lersbench.feedback import REGIMES
 from lersbench.log import Log
 from lersbench.results import last_run
 
@@ -252,7 +253,8 @@ def _notes(chosen: scenario.Scenario, logs: list[Log]) -> list[str]:
     found = []
     if chosen.left_out:
         found.append(f"Not played, since PyTorch is not installed: {', '.join(chosen.left_out)}.")
-    if "replay" in scenario.regimes(chosen) and any(log.info.propensities != "uniform" for log in logs):
+    replayed = any(REGIMES[feedback].replayed for feedback in scenario.regimes(chosen))
+    if replayed and any(log.info.propensities != "uniform" for log in logs):
         found.append("Rejection replay on a log that is not uniformly random: every value of it is biased.")
     if told.fit:
         found.append(f"The first {told.fit:,} rounds were used to fit the click models, and not replayed.")

@@ -7,12 +7,13 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from lersbench import bounds
 from lersbench.errors import ConfigError, MissingPackage, did_you_mean
+from lersbench.feedback import NAMES, REGIMES, USUAL
 from lersbench.files import read_toml
 from lersbench.metrics import METRICS
 from lersbench.policy import Policy, find, make
@@ -20,10 +21,12 @@ from lersbench.sources import PACKAGE
 
 Replicates = Literal["shuffle", "subsample", "none"]
 Scale = Literal["none", "standard"]
-Feedback = Literal["bandit", "full", "logged", "replay", "simulated"]
 FOLDER = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"  # names that become folders, of at most LONGEST characters
 LONGEST = 100
-PROTOCOLS = ("logged", "simulated")  # ways to score a ranked list: never ranked against each other
+if TYPE_CHECKING:
+    Feedback = str
+else:
+    Feedback = Literal[NAMES]  # the names of the table, which a type checker cannot read
 
 
 class _Strict(BaseModel):
@@ -49,7 +52,7 @@ class Data(BaseModel):
 class Replay(_Strict):
     """The protocol of `[replay]`."""
 
-    feedback: Feedback | list[Feedback] = "bandit"
+    feedback: Feedback | list[Feedback] = USUAL
     slate: int | list[int] = 1
     batch: int = Field(1, ge=1)
     seeds: int = Field(10, ge=1)
@@ -107,7 +110,7 @@ class PublishedPolicy(_Strict):
     """What a study published of one of the policies, which is called by its label here."""
 
     policy: str
-    feedback: Feedback = "bandit"  # that the study gave it
+    feedback: Feedback = USUAL  # that the study gave it
     values: dict[str, float]  # by metric, in the unit shown: percent
     seconds: float | None = Field(None, gt=0)  # of one run
 
@@ -337,9 +340,8 @@ def _explain(where: str, problem: Any) -> str:
     if problem["type"] == "value_error":
         return f"{where}: {problem['msg'].removeprefix('Value error, ').rstrip('.')}."
     if key.startswith("replay.feedback"):
-        known = get_args(Feedback)
-        hint = did_you_mean(str(problem["input"]), known)
-        return f"{where}: there is no feedback {problem['input']!r}, only {', '.join(known)}{hint}"
+        hint = did_you_mean(str(problem["input"]), NAMES)
+        return f"{where}: there is no feedback {problem['input']!r}, only {', '.join(NAMES)}{hint}"
     if key == "replay.scale":
         hint = did_you_mean(str(problem["input"]), get_args(Scale))
         return f"{where}: there is no scale {problem['input']!r}, only {', '.join(get_args(Scale))}{hint}"
@@ -391,8 +393,8 @@ def _told_regimes(scenario: Scenario, policy: dict[str, Any]) -> list[Feedback]:
     told = policy.get("feedback", scenario.replay.feedback)
     found = told if isinstance(told, list) else [told]
     for feedback in found:
-        if feedback not in get_args(Feedback):
-            known = ", ".join(get_args(Feedback))
+        if feedback not in NAMES:
+            known = ", ".join(NAMES)
             raise ConfigError(
                 f"{scenario.name}: policy {policy.get('name')!r} has feedback = {feedback!r}; there are {known}."
             )
@@ -418,7 +420,7 @@ def cases(scenario: Scenario) -> list[Case]:
     """Every comparison of a scenario. Regimes that differ in what a policy may learn from are ranked together;
     the protocols for ranked lists and the slate sizes are not."""
     told, found = scenario.replay, []
-    protocols = len(regimes(scenario)) > 1 and set(regimes(scenario)) & set(PROTOCOLS)
+    protocols = len(regimes(scenario)) > 1 and any(REGIMES[feedback].listed for feedback in regimes(scenario))
     for label, _ in variants(scenario):
         for feedback in regimes(scenario):
             for slate in told.slates:

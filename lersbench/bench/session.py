@@ -27,6 +27,7 @@ from lersbench.engine.meter import COVERAGE, new_meter, with_room
 from lersbench.engine.rounds import Protocol
 from lersbench.engine.rows import Known, Rows, rows_of
 from lersbench.errors import LersbenchError, RunError
+from lersbench.feedback import REGIMES
 from lersbench.log import Log, read_all
 from lersbench.log.chunk import Chunk
 from lersbench.log.history import NEEDS, arrays_for
@@ -76,7 +77,7 @@ def spec_of(chosen: scenario.Scenario, log: Log, case: scenario.Case, known: Kno
     """What policies are told beforehand; `known` holds what was fitted before: click models, scales."""
     info, pair = log.info, chosen.replay.interactions
     m = (1 + pair[0]) * (1 + pair[1]) if pair else info.m
-    wide = info.L if case.feedback in scenario.PROTOCOLS else info.C
+    wide = info.L if REGIMES[case.feedback].listed else info.C
     rounds = info.rounds - chosen.replay.fit
     fitted = (known.examination, known.examination_after) if known else ()
     return Spec(
@@ -106,7 +107,8 @@ class Session:
         bar: Any,
         clock: Clock,
     ):
-        self.chosen, self.log, self.case, self.feedback, self.known = chosen, log, case, case.feedback, known
+        self.chosen, self.log, self.case, self.known = chosen, log, case, known
+        self.regime = REGIMES[case.feedback]
         self.threads, self.bar, self.clock = threads, bar, clock
         self.spec = spec_of(chosen, log, case, known)
         self.first = chosen.replay.fit  # the rounds before it were for the click model
@@ -120,7 +122,7 @@ class Session:
 
     def play(self, jobs: list[Job], kept: store.Store) -> list[Failure]:
         """Play the jobs, keep what they come to; those that failed."""
-        decoded = self.log.row_bytes(self._columns()) * self.log.info.rounds
+        decoded = self.log.row_bytes(self.regime.columns) * self.log.info.rounds
         many = (self.more or len(jobs) > WAVE) and decoded <= KEEP_BYTES
         keep = self.chosen.replay.replicates == "shuffle" or many
         with self.clock("compile"):
@@ -137,7 +139,7 @@ class Session:
 
     @cached_property
     def _all(self) -> Rows:
-        return self._rows(read_all(self.log, SHUFFLE_BYTES, self._columns()))
+        return self._rows(read_all(self.log, SHUFFLE_BYTES, self.regime.columns))
 
     def _whole(self, job: Job, rows: Rows, kept: store.Store) -> None:
         contender = self._contender(job)
@@ -165,7 +167,7 @@ class Session:
         failures: list[Failure] = []
         seconds = dict.fromkeys(jobs, 0.0)
         with ThreadPoolExecutor(self.threads) as pool, ThreadPoolExecutor(1) as reader:
-            chunks = self.log.read(CHUNK_BYTES, multiple=self.chosen.replay.batch, columns=self._columns())
+            chunks = self.log.read(CHUNK_BYTES, multiple=self.chosen.replay.batch, columns=self.regime.columns)
             ahead = reader.submit(next, chunks, None)
             while True:
                 with self.clock("read"):
@@ -218,20 +220,11 @@ class Session:
             raise
         return failures
 
-    def _columns(self) -> list[str]:
-        shown = ["slate", "clicks"]
-        wanted = {
-            "replay": [*shown, "propensities"],
-            "logged": [*shown, "expected", "attraction", "scores"],
-            "simulated": [*shown, "attraction"],
-        }
-        return ["user", "context", "candidates", "features", *wanted.get(self.feedback, ["rewards", "expected"])]
-
     def _rows(self, chunk: Chunk) -> Rows:
         """The chunk as the regime shows it. Reading has checked that a log that calls itself uniform is so."""
         likes = self.chosen.replay.ranking or self._counts_likes
         chunk = scaled(chunk, self.known.scales)
-        rows = rows_of(chunk, self.known, self.feedback, self.case.slate, likes, self._mix)
+        rows = rows_of(chunk, self.known, self.regime.name, self.case.slate, likes, self._mix)
         return self._numbered(rows, max(0, self.first - chunk.start)) if self._counts_likes else rows
 
     def _numbered(self, rows: Rows, skipped: int) -> Rows:
@@ -247,13 +240,13 @@ class Session:
     @cached_property
     def _mix(self) -> int | None:
         """The key of the order of candidates in a round, the same for all seeds; None where all items are on offer."""
-        if "candidates" not in self.log.info.columns and self.feedback not in scenario.PROTOCOLS:
+        if "candidates" not in self.log.info.columns and not self.regime.listed:
             return None
         return int(random_numbers(self.chosen, "candidates", 0).generate_state(1)[0])
 
     @property
     def _counts_likes(self) -> bool:
-        return self.feedback not in ("replay", "simulated") and self.log.info.users > 0
+        return self.regime.ranked and self.log.info.users > 0
 
     def _order(self, seed: int, start: int, rounds: int) -> tuple[np.ndarray, np.ndarray]:
         """The rows of a chunk this replicate plays, and their places in its log."""
@@ -271,22 +264,22 @@ class Session:
     def _protocol(self, seed: int, composed: bool, silence: float) -> Protocol:
         told = self.chosen.replay
         users, items = told.interactions if told.interactions and composed else (-1, -1)
-        truth = self.feedback in scenario.PROTOCOLS and self.known.model.weights.shape[0] > 0
+        truth = self.regime.listed and self.known.model.weights.shape[0] > 0
         scored = self.known.scored and "scores" in self.log.info.columns
         return Protocol(
-            self.case.slate,
-            told.batch,
-            self.feedback == "replay",
-            self.feedback == "full",
-            users,
-            items,
-            told.ranking and self.feedback not in ("replay", "simulated"),
-            self.feedback != "replay" and not truth,
-            silence,
-            int(random_numbers(self.chosen, "ties", seed).generate_state(1)[0]),
-            simulated=self.feedback == "simulated",
+            slate=self.case.slate,
+            batch=told.batch,
+            replay=self.regime.replayed,
+            full=self.regime.reveals_all,
+            users=users,
+            items=items,
+            ranked=told.ranking and self.regime.ranked,
+            known=not self.regime.replayed and not truth,
+            silence=silence,
+            ties=int(random_numbers(self.chosen, "ties", seed).generate_state(1)[0]),
+            simulated=self.regime.simulated,
             truth=truth,
-            weighed=self.feedback == "logged" and (self.known.uniform or scored),
+            weighed=self.regime.weighed and (self.known.uniform or scored),
             similar=self.case.slate > 1 and self.spec.m > 0 and (composed or not told.interactions),
             draws=int(random_numbers(self.chosen, "clicks", seed).generate_state(1)[0]),
         )
@@ -316,7 +309,7 @@ class Session:
         likes = max(1, self.likes.total) if self._counts_likes else 0
         meter = new_meter(self.log.info.items, self.checkpoints, likes, self._published)
         composed = "features" in policy.needs
-        own = policy.shows_the_log and self.feedback in scenario.PROTOCOLS
+        own = policy.shows_the_log and self.regime.listed
         protocol = self._protocol(job.seed, composed, policy.silence)._replace(own=own)
         spec = replace(self.spec, m=0) if self.chosen.replay.interactions and not composed else self.spec
         asked = tuple(need for need in NEEDS if need in policy.needs)

@@ -33,8 +33,8 @@ from lersbench.engine.meter import (
 from lersbench.engine.rounds import Protocol, Scratch, Visit
 from lersbench.engine.rows import Logger, Rows, Users
 from lersbench.kernels.jit import inlined, inner, kernel
-from lersbench.kernels.ties import scramble
 from lersbench.kernels.sorting import ascending
+from lersbench.kernels.ties import scramble
 from lersbench.offpolicy import weights
 
 FEW_LIKES = 64  # up to so many likes of a round are ranked one by one
@@ -200,7 +200,8 @@ def _count_many(meter: Meter, candidates: np.ndarray, scores: np.ndarray, slate:
     for j in range(n):
         places[j] = meter.published[candidates[j]] if meter.published.shape[0] > 0 else j
     ascending(places, order)
-    for j in order:  # above[s]: candidates of just over steps[s - 1], those equal to it left out
+    for i in range(n):  # above[s]: candidates of just over steps[s - 1], those equal to it left out
+        j = order[i]
         s = _below(steps, scores[j])
         same = s < size and steps[s] == scores[j]
         if which[j] >= 0:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lersbench.clicks.model import ClickModel, best_slate, expected, pbm, shown_attraction, ubm
+from lersbench.feedback import REGIMES
 from lersbench.kernels.jit import kernel
 from lersbench.kernels.ties import scramble
 from lersbench.log.chunk import Chunk
@@ -94,7 +95,8 @@ def rows_of(
     """
     known = items if isinstance(items, Known) else known_of(items, int(chunk.candidates.max(initial=0)) + 1)
     n = chunk.user.shape[0]
-    replayed, listed = feedback == "replay", feedback in ("logged", "simulated")
+    regime = REGIMES[feedback]
+    replayed, listed = regime.replayed, regime.listed
     shown, order = chunk.slate, chunk.slate if listed else None
     if mix is not None:
         places = np.empty((n, (chunk.slate if listed else chunk.candidates).shape[1]), np.int64)
@@ -114,7 +116,7 @@ def rows_of(
         rewards = _pick(chunk.rewards, order, n)
     if not value.shape[0] and not replayed:
         value = rewards
-    likes = likes and feedback not in ("replay", "simulated")
+    likes = likes and regime.ranked
     return Rows(
         chunk.user,
         chunk.context,
@@ -230,7 +232,7 @@ def _logger(known: Known, feedback: str, scores: np.ndarray, candidates: np.ndar
     """
     shape, fitted = (len(logged), candidates.shape[1]), known.logger
     logger = fitted._replace(exposure=np.zeros((2, 0, shape[1])), placed=np.zeros((0, shape[1])))
-    if feedback != "logged":
+    if not REGIMES[feedback].weighed:
         return logger
     if known.uniform:
         logger = logger._replace(placed=np.full(shape, 1.0 / shape[1]))

@@ -14,9 +14,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from lersbench.feedback import REGIMES
 from lersbench.figures.style import (
     BEFOREHAND,
-    FULL,
     GREY,
     LESS,
     Band,
@@ -25,6 +25,7 @@ from lersbench.figures.style import (
     axis_title,
     baselines,
     by_value,
+    dashes,
     end_labels,
     families_of,
     fitting,
@@ -102,10 +103,22 @@ def hit_axes(ax: Axes, random: Mapping[str, Any]) -> None:
 
 
 def regimes(results: Results) -> list[Line2D]:
-    """What the dashes of a run with two feedback regimes say, for a legend."""
-    dashes = {"bandit": "-", "full": FULL}
-    told = set(results.summary["feedback"])
-    return [Line2D([], [], color=GREY, ls=dashes[name], label=f"{name} feedback") for name in dashes if name in told]
+    """What the dashes of a run with several feedback regimes say, for a legend."""
+    return [Line2D([], [], color=GREY, ls=dashes(kind), label=f"{kind} feedback") for kind in _known_regimes(results)]
+
+
+def _dashes_in_words(results: Results) -> list[str]:
+    """What the dashes of a run say, a sentence a regime, the dashed first."""
+    solid = {kind: dashes(kind) == "-" for kind in _known_regimes(results)}
+    return [
+        f"{'Solid' if solid[kind] else 'Dashed'}: {kind} feedback, {REGIMES[kind].brief}."
+        for kind in sorted(solid, key=lambda kind: solid[kind])
+    ]
+
+
+def _known_regimes(results: Results) -> list[str]:
+    run = set(results.summary["feedback"])
+    return [kind for kind in REGIMES if kind in run]
 
 
 def _frame(
@@ -113,7 +126,7 @@ def _frame(
 ) -> tuple[Figure, list[Axes], dict[str, list[str]]]:
     groups = families_of(results, policies)
     if results.mixed:
-        notes = ["Dashed: full feedback, the whole reward row. Solid: bandit feedback, only what was shown.", *notes]
+        notes = [*_dashes_in_words(results), *notes]
     lines = [" ".join(notes), *foot(results)]
     figure, axes = grid(len(groups), COLUMNS, PANEL, title, results, lines, 0.1, outside=False)
     return figure, axes, groups

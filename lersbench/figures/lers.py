@@ -19,15 +19,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from lersbench.feedback import REGIMES
 from lersbench.figures.families import hit_axes, regimes
 from lersbench.figures.style import (
-    FULL,
     GREY,
     WITHIN,
     Band,
     Bands,
     axis_title,
     baselines,
+    dashes,
     grid,
     limits,
     seeds_in_words,
@@ -121,18 +122,19 @@ def _panels(results: Results, one: Compared) -> list[str]:
 
 # Drawing --------------------------------------------------------------------------------------------------------------
 def compare(results: Results, one: Compared) -> Figure:
-    """A panel a metric: a hue a name, dashes for full feedback, the baseline in grey."""
+    """A panel a metric: a hue a name, dashes for feedback on whole reward rows, the baseline in grey."""
     hues = {words: HUE[words] for words, own in one.lines.items() if own}
     regime = dict(zip(results.contenders["policy"], results.contenders["feedback"], strict=True))
     base = [] if one.panels == RECOMMEND else sorted(baselines(results))[:1]
-    look = {p: {"color": hues[words], "ls": _dashes(regime[p])} for words in hues for p in one.lines[words]}
+    look = {p: {"color": hues[words], "ls": dashes(regime[p])} for words in hues for p in one.lines[words]}
     look |= {p: {"color": GREY, "ls": "-", "lw": 1.1} for p in base}
     panels = _panels(results, one)
     columns = min(2, len(panels))
     seeds = seeds_in_words(results)
+    whole_rows = " or ".join(f"{row.name} feedback, {row.brief}" for row in REGIMES.values() if row.reveals_all)
     notes = [
         f"Lines: {'one seed' if seeds == '1' else f'means over {seeds} seeds'}. Beside them: the final values by seed; "
-        "open circles: full feedback, the whole reward row, which tells a policy more: compare within a regime."
+        f"open circles: {whole_rows}, which tells a policy more: compare within a regime."
     ]
     notes += ["Grey line: K = 20 %. Dotted: a random ranking."] if HIT_RATIO in panels else []
     lines = [" ".join(notes), *sources(results)]
@@ -151,10 +153,6 @@ def compare(results: Results, one: Compared) -> Figure:
         handles=[*handles, *kinds], loc="upper left", bbox_to_anchor=(1.04, 1.0), frameon=False, borderaxespad=0
     )
     return figure
-
-
-def _dashes(feedback: str) -> Any:
-    return FULL if feedback == "full" else "-"
 
 
 def _base_words(policy: str, feedback: str) -> str:

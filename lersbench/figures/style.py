@@ -4,8 +4,8 @@ Every figure is a `Figure` object of its own (pyplot's global state and backend 
 and as SVG with text kept as text; equal results give equal bytes. A policy looks the same in all figures of a run: its
 hue is the policy's name, its dashes tell the hyper-parameters of a sweep apart, the baseline is grey. Where a run has
 more policies than that can tell apart, each family has a panel of its own (see `families`), a hue is told apart within
-its family, and full feedback is dashed; in a run of several cases the panels are the cases, the hue is the family, its
-members are shades of it, and the best are labelled at the ends of their lines.
+its family, and feedback on whole reward rows is dashed; in a run of several cases the panels are the cases, the hue is
+the family, its members are shades of it, and the best are labelled at the ends of their lines.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from lersbench.feedback import row_of
 from lersbench.files import replacing
 from lersbench.metrics import METRICS, Metric
 from lersbench.results.statistics import LEVEL
@@ -39,7 +40,7 @@ BANDED = 4  # policies whose bands are drawn, beside the baseline's: more of the
 CROWD_SIZE = 7.5  # points of the legend of a crowd
 PAGE = 7.6  # inches to which the line below the title widens a figure; a longer one is broken
 CROWD = 14  # policies from which on hues are families, and only the BANDED best are labelled
-FULL = (0, (4, 1.5))  # dashes of full feedback, where a family has a panel of its own
+WHOLE_ROWS = (0, (4, 1.5))  # dashes of feedback on whole reward rows, where a family has a panel of its own
 LESS = replace(METRICS["regret"], name="regret_less")  # the regret less the baseline's
 AXES = {  # axis labels that say more than the metric's title
     "ctr_sum": "Clicks per round (CTR_sum)",
@@ -180,7 +181,7 @@ def _family_looks(results: Results, grey: Collection[str]) -> dict[str, dict[str
 
 
 def _looks_within(results: Results, grey: Collection[str]) -> dict[str, dict[str, Any]]:
-    """A hue for each member of a family, the same for both of its feedback regimes, of which "full" is dashed."""
+    """A hue for each member of a family, the same for both of its feedback regimes; see `dashes`."""
     families, rows = family(results), results.contenders
     places: dict[str, dict[str, int]] = {}
     found: dict[str, dict[str, Any]] = {}
@@ -190,9 +191,14 @@ def _looks_within(results: Results, grey: Collection[str]) -> dict[str, dict[str
             continue
         members = places.setdefault(families[policy], {})
         use, hue = divmod(members.setdefault(policy.removesuffix(f" ({feedback})"), len(members)), len(WITHIN))
-        dashes = FULL if feedback == "full" and results.mixed else "-"
-        found[policy] = {"color": WITHIN[hue], "linestyle": dashes, "marker": MARKERS[use % len(MARKERS)]}
+        style = dashes(feedback) if results.mixed else "-"
+        found[policy] = {"color": WITHIN[hue], "linestyle": style, "marker": MARKERS[use % len(MARKERS)]}
     return found
+
+
+def dashes(feedback: str) -> Any:
+    """The line style of a regime: dashed where a policy is told more than what it showed."""
+    return WHOLE_ROWS if row_of(feedback).reveals_all else "-"
 
 
 def crowded(results: Results) -> bool:

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from lersbench.feedback import USUAL, row_of
 from lersbench.metrics import METRICS, TOPS
 from lersbench.report.blocks import Block, Heading, Items, Table, Text
 from lersbench.results.statistics import LEVEL, p_value
@@ -38,7 +39,7 @@ class Protocol(NamedTuple):
 
     title: str
     metric: str  # what is measured here
-    bandit: bool  # is every policy taken under bandit feedback, whatever the study gave it?
+    usual: bool  # is every policy taken under the USUAL feedback, whatever the study gave it?
 
 
 class Beside(NamedTuple):
@@ -102,9 +103,14 @@ def protocols(results: Results, metric: str) -> list[Protocol]:
     flawed = sound != metric
     found = [Protocol("as published", metric, False)]
     found += [Protocol("sound", sound, False)] if flawed else []
-    if any(row["feedback"] == "full" for row in told(results)["policies"]):
-        found.append(Protocol("sound, bandit feedback" if flawed else "bandit feedback", sound, True))
+    if _of_whole_rows(results):
+        found.append(Protocol(f"sound, {USUAL} feedback" if flawed else f"{USUAL} feedback", sound, True))
     return found
+
+
+def _of_whole_rows(results: Results) -> list[str]:
+    """The policies that the study told whole reward rows."""
+    return [row["policy"] for row in told(results)["policies"] if row_of(row["feedback"]).reveals_all]
 
 
 def _cases(results: Results) -> Iterator[tuple[str, str, Protocol]]:
@@ -118,7 +124,7 @@ def _rows(results: Results, variant: str, metric: str, protocol: Protocol) -> It
     regimes = results.feedback(variant)
     for row in told(results)["policies"]:
         if metric in row["values"]:
-            feedback = "bandit" if protocol.bandit else row["feedback"]
+            feedback = USUAL if protocol.usual else row["feedback"]
             labels = (regime_label(row["policy"], feedback), row["policy"])
             label = next((one for one in labels if one in regimes and regimes[one] == feedback), "")
             yield row["policy"], row["values"][metric], feedback, label
@@ -199,10 +205,10 @@ def verdict(results: Results) -> list[str]:
         f"{sum(order.same for order in some)} of {sum(order.same + order.reversed for order in some)}"
         for some in (first, last)
     )
-    full = any(row["feedback"] == "full" for row in told(results)["policies"])
+    usual = f" under {USUAL} feedback" if _of_whole_rows(results) else ""
     return [
         "Of the orders of two policies that the study published and that can be told apart here, "
-        f"{by_own} hold by its own protocol, {by_sound} by sound metrics{' under bandit feedback' if full else ''}."
+        f"{by_own} hold by its own protocol, {by_sound} by sound metrics{usual}."
     ]
 
 
@@ -227,13 +233,14 @@ def sections(results: Results) -> list[Block]:
 
 def _words(results: Results) -> list[Block]:
     names = ", ".join(dict.fromkeys(log["name"] for log in results.meta["logs"]))
-    full = [row["policy"] for row in told(results)["policies"] if row["feedback"] == "full"]
+    full = _of_whole_rows(results)
     given = f" ({', '.join(full)}: the whole reward row; the others: what they showed)" if full else ""
     lines = [f"As published: by the study's metric, under the feedback it gave each policy{given}."]
     if any(metric in SOUND for metric in metrics(results)):
         lines.append("Sound: by the metric without its flaw, under the same feedback.")
     if full:
-        lines.append("Bandit feedback: every policy learns only from what it showed, as it would have to in a shop.")
+        usual = f"{USUAL.capitalize()} feedback"
+        lines.append(f"{usual}: every policy learns only from what it showed, as it would have to in a shop.")
     lines.append(
         "Two policies are told apart where their paired difference over common seeds is not zero by a t test at the "
         f"{100 * (1 - LEVEL):.0f} % level, each pair by itself: of many that are equal a few will seem to differ."

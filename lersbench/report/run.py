@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from lersbench.feedback import row_of
 from lersbench.figures.curves import ONE_RATE, draw_all, one_item_slates
 from lersbench.figures.style import drawn_cases
 from lersbench.report import findings, published
 from lersbench.report.blocks import Block, Heading, Items, Table, Text, pictures, write_pages, write_whole
 from lersbench.results.tables import (
-    REGIMES,
     Board,
     Results,
     board,
@@ -108,7 +108,7 @@ def _protocol(results: Results) -> list[Block]:
     )
     contenders = results.summary[["policy", "feedback"]].drop_duplicates()
     told = [
-        f"{kind}: {REGIMES.get(kind, 'see the scenario')} "
+        f"{kind}: {row_of(kind).words or 'see the scenario'} "
         f"({', '.join(contenders.loc[contenders['feedback'] == kind, 'policy'])})."
         for kind in sorted(set(contenders["feedback"]))
     ]
@@ -190,7 +190,7 @@ def caveats(results: Results) -> list[str]:
 
 
 def _position_bias(results: Results) -> list[str]:
-    if not any(case.protocol == "logged" for case in results.cases):
+    if not any(row_of(case.protocol).weighed for case in results.cases):
         return []
     told = "A logged click counts wherever a policy places the item, and what stood on top of the log was seen more"
     return [f"{told} often: values lean toward the logged order."]
@@ -244,7 +244,7 @@ def _remedy(results: Results, variant: str, policy: str) -> str:
 
 def _biased_replay(results: Results) -> list[str]:
     """Replay keeps the rounds that match; unless the logging was uniform they are not a fair sample of all rounds."""
-    replayed = set(results.summary.loc[results.summary["feedback"] == "replay", "variant"])
+    replayed = {variant for variant, kind in results.boards if row_of(kind).replayed}
     skewed = [
         log["name"]
         for log in results.meta["logs"]

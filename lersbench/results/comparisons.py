@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from lersbench.feedback import REGIMES
 from lersbench.metrics import METRICS
 from lersbench.results.extent import resolution
 from lersbench.results.statistics import LEVEL, Interval, compare_pairs, interval, separated
@@ -86,7 +87,7 @@ def rates(results: Results, case: Case) -> list[str]:
     """The metrics a case is judged by: both click rates of ranked lists, the true ones where users are simulated."""
     if not case.protocol:
         return [results.scenario["leaderboard"]]
-    prefix = "expected_" if case.protocol == "simulated" and "expected_ctr_sum" in results.metrics else ""
+    prefix = "expected_" if REGIMES[case.protocol].simulated and "expected_ctr_sum" in results.metrics else ""
     return [name for name in (f"{prefix}ctr_sum", f"{prefix}ctr_set") if name in results.metrics]
 
 
@@ -135,15 +136,17 @@ class Comparison:
         return (float(found[0, 0]), float(found[0, 1]), float(found[0, 2])) if len(found) else (math.nan,) * 3
 
 
-MEASURES = (  # protocol, metric of the two click rates, short name; from the farthest from the truth to the truth
-    ("logged", "{}", "logged-click re-ranking", False),
-    ("logged", "pbm_ips", "PBM-IPS of these slates", False),
-    ("logged", "ubm_ips", "UBM-IPS of these slates", False),
-    ("logged", "iips", "IIPS of these slates", False),
-    ("logged", "expected_{}", "true value of these slates", True),
-    ("simulated", "{}", "simulated users", False),
-    ("simulated", "expected_{}", "true value with simulated users", True),
+WEIGHED = (  # estimates by propensity: metric, short name
+    ("pbm_ips", "PBM-IPS of these slates"),
+    ("ubm_ips", "UBM-IPS of these slates"),
+    ("iips", "IIPS of these slates"),
 )
+MEASURES = [  # regime, metric of the two click rates, short name, is it the truth; from the farthest from the truth on
+    (row.name, metric, short, metric == "expected_{}")
+    for row in REGIMES.values()
+    if row.listed
+    for metric, short in (("{}", row.title), *(WEIGHED if row.weighed else ()), ("expected_{}", row.truth))
+]
 
 
 def comparisons(results: Results) -> list[Comparison]:

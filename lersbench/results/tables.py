@@ -19,6 +19,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from lersbench.errors import ConfigError, DataError, did_you_mean
+from lersbench.feedback import REGIMES, TITLES, USUAL, row_of, same_rounds
 from lersbench.files import file_digest, read_json
 from lersbench.metrics import METRICS, Metric
 from lersbench.results import stability
@@ -47,21 +48,11 @@ TEXTS = ("variant", "policy", "name", "feedback", "metric")
 FURTHER = ("ctr_sum", "misses", "hr@20", "coverage", "diversity", "matches")  # beside the metric ranked by
 FURTHER_LISTS = ("ctr_sum", "ctr_set", "expected_ctr_sum", "expected_ctr_set", *ESTIMATES, "similarity")
 RATES = ("ctr", "ctr_sum", "ctr_set", "expected_ctr_sum", "expected_ctr_set", *ESTIMATES)  # lifts make sense
-PROTOCOL = {"slate": 1, "batch": 1}  # what goes without saying in a heading; so does bandit feedback
-PROTOCOLS = {"logged": "logged-click re-ranking", "simulated": "simulated users"}  # of ranked lists, in words
+PROTOCOL = {"slate": 1, "batch": 1}  # what goes without saying in a heading; so does the USUAL feedback
 CURVE_RESAMPLES = 1000  # of the bands of curves; tables use more
 MISSING = "-"  # shown for a number that does not exist; never a zero
 SAME = "same in every seed"  # instead of an interval, of a contender that draws nothing
-SAME_ROUNDS = ("bandit", "full")  # regimes that score the same quantity on the same rounds
 LEARN_NOTHING = ("random", "ltr", "first", "past-popular", "past-bought", "past-streamer")  # so no regime helps them
-REGIMES = {  # each has a ranking of its own, in this order: what can be deployed comes first
-    "bandit": "learns only from the items it showed",
-    "full": "learns from the whole reward row of every round, which no shop knows",
-    "logged": "logged-click re-ranking: chooses among the items of the logged slate, and an item's reward is its "
-    "logged click wherever it is placed",
-    "simulated": "simulated users: its slate is shown to a user of the world, who looks and clicks anew",
-    "replay": "learns from, and is scored on, the rounds in which it chose what was logged",
-}
 
 
 @dataclass(frozen=True)
@@ -70,14 +61,14 @@ class Case:
 
     variant: str
     data: str  # the part of the label that tells the log; "" where there is one log
-    protocol: str  # one of PROTOCOLS, "" for another regime
+    protocol: str  # a regime for ranked lists (see feedback.TITLES), "" for another one
     slate: int
 
     def in_words(self, protocol: bool = True, slate: bool = True) -> str:
         """ "logging=uniform, simulated users, K = 6"; only what the label tells, less what is not wanted."""
         told = self.variant.split()
         parts = [self.data]
-        parts += [PROTOCOLS[self.protocol]] if protocol and self.protocol in told else []
+        parts += [TITLES[self.protocol]] if protocol and self.protocol in told else []
         parts += [f"K = {self.slate}"] if slate and f"K={self.slate}" in told else []
         return ", ".join(filter(None, parts))
 
@@ -136,8 +127,8 @@ class Results:
 
     @cached_property
     def lists(self) -> bool:
-        """Were ranked lists scored, by one of the PROTOCOLS? Their lift over the baseline is what counts."""
-        return bool(set(self.summary["feedback"]) & set(PROTOCOLS))
+        """Were ranked lists scored, by a regime of TITLES? Their lift over the baseline is what counts."""
+        return bool(set(self.summary["feedback"]) & set(TITLES))
 
     def case(self, variant: str) -> Case:
         """What `variant` was: its log, its protocol and its slate size."""
@@ -145,9 +136,9 @@ class Results:
         words = variant.split()
         sizes = [int(word[2:]) for word in words if re.fullmatch(r"K=\d+", word)]
         told = self.scenario.get("replay", {}).get("slate", 1)
-        data = " ".join(word for word in words if word not in PROTOCOLS and not re.fullmatch(r"K=\d+", word))
+        data = " ".join(word for word in words if word not in TITLES and not re.fullmatch(r"K=\d+", word))
         size = sizes[-1] if sizes else told if isinstance(told, int) else 1
-        return Case(variant, data, kind if kind in PROTOCOLS and not others else "", size)
+        return Case(variant, data, kind if kind in TITLES and not others else "", size)
 
     @cached_property
     def cases(self) -> list[Case]:
@@ -214,18 +205,14 @@ class Results:
     def baseline_label(self, variant: str, feedback: str, wanted: str | None = None) -> str | None:
         """The label of the baseline (the scenario's, or `wanted`) for contenders of one regime; None where it has none.
 
-        It is its run under that regime. One that learns nothing is the same under `bandit` and `full`, which score the
-        same rounds, so its run under either serves both; any other is no measure across regimes.
+        It is its run under that regime. One that learns nothing is the same under regimes that score the same rounds,
+        so its run under any of them serves all; any other is no measure across regimes.
         """
         wanted, regimes = wanted or self.scenario.get("baseline") or "", self.feedback(variant)
         labels = [label for label in (wanted, *(regime_label(wanted, k) for k in REGIMES)) if label in regimes]
         names = self.contenders.set_index("policy")["name"]
         own = [label for label in labels if regimes[label] == feedback]
-        other = [
-            label
-            for label in labels
-            if feedback in SAME_ROUNDS and regimes[label] in SAME_ROUNDS and names[label] in LEARN_NOTHING
-        ]
+        other = [label for label in labels if same_rounds(feedback, regimes[label]) and names[label] in LEARN_NOTHING]
         return next(iter([*own, *other]), None)
 
     # What an interval may claim
@@ -561,7 +548,7 @@ def _few(names: Iterable[str], most: int = 4) -> str:
 
 def regime_in_words(kind: str) -> str:
     """ "bandit feedback: learns only from the items it showed", the heading of a ranking."""
-    return f"{kind} feedback: {REGIMES[kind]}" if kind in REGIMES else f"{kind} feedback"
+    return f"{kind} feedback: {REGIMES[kind].words}" if kind in REGIMES else f"{kind} feedback"
 
 
 def without_baseline(results: Results, baseline: str | None) -> list[str]:
@@ -642,7 +629,7 @@ def alarms(results: Results) -> list[str]:
     """A line for every estimate by propensity by which, on a uniformly random log, random is not the logger's equal."""
     lines = []
     for case in results.cases:
-        if case.protocol != "logged" or results.log(case.variant).get("propensities") != "uniform":
+        if not row_of(case.protocol).weighed or results.log(case.variant).get("propensities") != "uniform":
             continue
         rows = results.summary[results.summary["variant"] == case.variant].drop_duplicates("policy")
         labels = [rows.loc[rows["name"] == name, "policy"].min() for name in ("random", "ltr")]
@@ -705,9 +692,9 @@ def settings(results: Results, variant: str | None = None) -> list[str]:
         f"{key} {told[key]}" for key, usual in PROTOCOL.items() if told[key] != usual and f"K={told[key]}" not in known
     ]
     found = [part.replace("slate ", "slates ") if len(sizes) > 1 else part for part in found]
-    if set(kinds) <= set(PROTOCOLS):
-        return found + ([" and ".join(PROTOCOLS[kind] for kind in kinds)] if not set(kinds) & set(known) else [])
-    return found + ([] if kinds == ["bandit"] else [f"feedback {' and '.join(kinds)}"])
+    if set(kinds) <= set(TITLES):
+        return found + ([" and ".join(TITLES[kind] for kind in kinds)] if not set(kinds) & set(known) else [])
+    return found + ([] if kinds == [USUAL] else [f"feedback {' and '.join(kinds)}"])
 
 
 def _several(sizes: Sequence[int]) -> str:
@@ -745,7 +732,7 @@ def legend(board: Board) -> list[str]:
     )
     kinds = list(dict.fromkeys(kind for _, kind in results.boards))
     lines.append(
-        "Feedback: " + "; ".join(f"{kind} {REGIMES[kind]}" if kind in REGIMES else kind for kind in kinds) + "."
+        "Feedback: " + "; ".join(f"{kind} {REGIMES[kind].words}" if kind in REGIMES else kind for kind in kinds) + "."
     )
     if results.mixed:
         lines.append(
@@ -1007,7 +994,7 @@ def to_json(board: Board) -> str:
         "failed": board.results.meta.get("failed", []),
         "warnings": board.warnings,
         "legend": legend(board),
-        "regimes": {kind: REGIMES.get(kind, "") for _, kind in board.tables},
+        "regimes": {kind: row_of(kind).words for _, kind in board.tables},
         "rows": rows,
     }
     return json.dumps(document, indent=2, ensure_ascii=False)

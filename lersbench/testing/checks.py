@@ -31,11 +31,14 @@ from lersbench.engine.meter import new_meter
 from lersbench.engine.rounds import Protocol
 from lersbench.engine.rows import rows_of
 from lersbench.errors import LersbenchError
+from lersbench.feedback import REGIMES, USUAL
 from lersbench.kernels.ties import scramble
 from lersbench.log.chunk import Chunk
 from lersbench.policy import KernelPolicy, Policy, Round, Spec, find, make
 
 TIES = 12345  # seed of the random order of equal scores in all checks
+UNLISTED = [row.name for row in REGIMES.values() if not row.listed]  # regimes that the worlds of the checks allow
+EVERY_ROUND = [kind for kind in UNLISTED if not REGIMES[kind].replayed]  # of them those that score every round
 FAR = 5.0  # standard errors: chance comes so far once in 1.7 million times
 
 
@@ -207,28 +210,28 @@ class Bench:
         world: World,
         engine: str = "",
         batch: int = 1,
-        feedback: str = "bandit",
+        feedback: str = USUAL,
         rewards: np.ndarray | None = None,
         seed: int = 1,
     ) -> Run:
         """Play a world, a batch a call. `rewards` (n, C) stand in for those of the log. `seed` is the policy's own.
 
-        Under feedback "replay" only `shown` and `learned` are filled in.
+        Where only matching rounds count, only `shown` and `learned` are filled in.
         """
         spec, chunk = world.spec, world.chunk
-        n, replayed = spec.rounds, feedback == "replay"
+        n, regime = spec.rounds, REGIMES[feedback]
         if rewards is not None:
             chunk = chunk._replace(rewards=rewards)
         rows = rows_of(chunk, spec.items, feedback, spec.slate)
         protocol = Protocol(
             slate=spec.slate,
             batch=batch,
-            replay=replayed,
-            full=feedback == "full",
+            replay=regime.replayed,
+            full=regime.reveals_all,
             users=-1,
             items=-1,
-            ranked=not replayed,
-            known=not replayed,
+            ranked=regime.ranked,
+            known=not regime.replayed,
             lazy=False,
             silence=-np.inf,
             ties=TIES,
@@ -242,7 +245,7 @@ class Bench:
         for start in range(0, n, batch):
             at = np.arange(start, min(n, start + batch))
             contender.play(rows, at, at)
-            if not replayed:
+            if not regime.replayed:
                 slates[at] = contender.scratch.slates[: at.size]
                 scores[at] = contender.scratch.scores[: at.size]
                 chances[at] = contender.scratch.propensities[: at.size]
@@ -408,7 +411,8 @@ def check_state_of_its_own(bench: Bench) -> None:
 
 def check_engines(bench: Bench) -> None:
     """Compiled, batched and interpreted runs agree, in every choice and in the state."""
-    protocols = [(1, 1, "bandit"), (3, 1, "bandit"), (3, 7, "bandit"), (2, 1, "full"), (1, 1, "replay")]
+    protocols = [(1, 1, USUAL), (3, 1, USUAL), (3, 7, USUAL)]
+    protocols += [(1 if REGIMES[kind].replayed else 2, 1, kind) for kind in UNLISTED if kind != USUAL]
     for slate, batch, feedback in protocols:
         world = make_world(60, 5, slate, 7)
         runs = {name: bench.play(world, name, batch, feedback) for name in bench.engines}
@@ -543,7 +547,7 @@ def check_learns(bench: Bench) -> None:
     """Finds the one item that pays (policies that learn nothing say `learns = False`)."""
     if not getattr(bench.policy, "learns", True):
         return
-    for feedback in ("bandit", "full"):
+    for feedback in EVERY_ROUND:
         world = make_world(400, 5, 1, good=3)
         run = bench.play(world, feedback=feedback, batch=1)
         found = (run.slates[300:, 0] == 3).mean()
@@ -574,7 +578,8 @@ def check_source(bench: Bench) -> None:
 
 def check_one_signature(bench: Bench) -> None:
     """Compiles once: one signature for the loop and one for each kernel, whatever the log."""
-    bench.play(make_world(3, 4, 2), feedback="full")
+    for feedback in EVERY_ROUND:
+        bench.play(make_world(3, 4, 2), feedback=feedback)
     bench.play(make_world(3, 4, 2, 6, d=0 if not bench.policy.needs else 3), batch=2)
     for function in (*bench.driven, *getattr(bench.policy, "kernels", ())):
         found = getattr(function, "signatures", ())

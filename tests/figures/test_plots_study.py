@@ -79,7 +79,7 @@ def test_within_a_family_no_two_look_alike_and_full_feedback_is_dashed(crowd: Re
     for name in VARIANTS:
         bandit, full = look[f"{name} (bandit)"], look[f"{name} (full)"]
         assert bandit["color"] == full["color"]
-        assert (bandit["linestyle"], full["linestyle"]) == ("-", style.FULL)
+        assert (bandit["linestyle"], full["linestyle"]) == ("-", style.WHOLE_ROWS)
 
 
 def test_all_panels_of_a_crowd_have_the_same_axes(crowd: Results) -> None:
