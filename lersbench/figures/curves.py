@@ -53,18 +53,10 @@ from lersbench.figures.style import (
 )
 from lersbench.metrics import METRICS, Metric
 from lersbench.results.comparisons import representatives
+from lersbench.results.numbers import MISSING, decimals, number, scale
+from lersbench.results.ranking import board
 from lersbench.results.statistics import interval
-from lersbench.results.tables import (
-    CURVE_RESAMPLES,
-    MISSING,
-    Results,
-    board,
-    decimals,
-    known_metric,
-    number,
-    scale,
-    suggestion,
-)
+from lersbench.results.tables import CURVE_RESAMPLES, Results, known_metric, suggestion
 
 POINTS = 200  # points of a curve that are drawn; more cannot be seen
 PAIRS = (  # curves over rounds; two names stand side by side, as published and sound

@@ -38,7 +38,8 @@ from lersbench.figures.style import (
     thousands,
 )
 from lersbench.metrics import METRICS
-from lersbench.results.tables import Results, number, scale
+from lersbench.results.numbers import number, scale
+from lersbench.results.tables import Results
 
 COLUMNS = 2
 PANEL = (4.1, 2.8)  # inches, the names of the lines included

@@ -35,7 +35,8 @@ from lersbench.figures.style import (
     thousands,
 )
 from lersbench.metrics import METRICS, TOPS
-from lersbench.results.tables import Results, scale
+from lersbench.results.numbers import scale
+from lersbench.results.tables import Results
 
 VARIANTS = {
     "lers": "lers",

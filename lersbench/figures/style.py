@@ -29,8 +29,11 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from lersbench.files import replacing
 from lersbench.metrics import METRICS, Metric
+from lersbench.results.alarms import missing
+from lersbench.results.places import data_in_words, settings
+from lersbench.results.ranking import own_baseline
 from lersbench.results.statistics import LEVEL
-from lersbench.results.tables import Case, Results, data_in_words, missing, own_baseline, regime_label, settings
+from lersbench.results.tables import Case, Results, regime_label
 
 DPI = 200
 EARLY = 0.05  # share of the rounds in which running means still jump; it hardly sets the limits of the y axis

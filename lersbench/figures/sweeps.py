@@ -50,8 +50,9 @@ from lersbench.results.comparisons import (
     rates,
     slopes,
 )
+from lersbench.results.numbers import scale
 from lersbench.results.statistics import Interval
-from lersbench.results.tables import Case, Results, scale
+from lersbench.results.tables import Case, Results
 
 TITLES = {
     "slates": "Lift over the baseline by slate size",

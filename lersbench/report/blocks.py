@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lersbench.figures.curves import figure_title
 from lersbench.files import replacing
-from lersbench.results.tables import markdown_row
+from lersbench.results.words import markdown_row
 from lersbench.words import markdown, markdown_cell, one_line
 
 

@@ -21,8 +21,10 @@ import pandas as pd
 
 from lersbench.metrics import METRICS, TOPS
 from lersbench.report.blocks import Block, Heading, Items, Table, Text
+from lersbench.results.numbers import MISSING, decimals, number, scale
+from lersbench.results.places import place_in_words
 from lersbench.results.statistics import LEVEL, p_value
-from lersbench.results.tables import MISSING, Results, decimals, number, place_in_words, regime_label, scale
+from lersbench.results.tables import Results, regime_label
 
 SOUND = {  # the same question asked without the flaw of the published metric
     "regret_published": "misses",

@@ -16,22 +16,12 @@ from lersbench.figures.curves import ONE_RATE, draw_all, one_item_slates
 from lersbench.figures.style import drawn_cases
 from lersbench.report import findings, published
 from lersbench.report.blocks import Block, Heading, Items, Table, Text, pictures, write_pages, write_whole
-from lersbench.results.tables import (
-    REGIMES,
-    Board,
-    Results,
-    board,
-    cells,
-    conclusion,
-    decimals,
-    headings,
-    interval_in_words,
-    legend,
-    missing,
-    number,
-    place_in_words,
-    scale,
-)
+from lersbench.results.alarms import missing
+from lersbench.results.numbers import decimals, number, scale
+from lersbench.results.places import place_in_words
+from lersbench.results.ranking import Board, board
+from lersbench.results.tables import REGIMES, Results
+from lersbench.results.words import cells, conclusion, headings, interval_in_words, legend
 from lersbench.words import defused
 
 WIDE = 0.1  # an interval of more than this share of its value on either side is called wide

@@ -14,8 +14,10 @@ import pandas as pd
 
 from lersbench.metrics import METRICS
 from lersbench.results.extent import resolution
+from lersbench.results.ranking import lift
 from lersbench.results.statistics import LEVEL, Interval, compare_pairs, interval, separated
-from lersbench.results.tables import Case, Results, lift, lift_in_words
+from lersbench.results.tables import Case, Results
+from lersbench.results.words import lift_in_words
 
 LIFTED = ("ctr_sum", "ctr_set", "expected_ctr_sum", "expected_ctr_set")
 SIZES = 3  # slate sizes, or values of a parameter, from which on they are a sweep

@@ -12,8 +12,10 @@ from lersbench.report import findings
 from lersbench.report import lab as lab_report
 from lersbench.report.blocks import Block, Heading, Items, Text, pictures, write_pages
 from lersbench.report.run import caveats, in_short, main_tables
+from lersbench.results.alarms import missing
 from lersbench.results.lab import LabResults
-from lersbench.results.tables import Results, board, missing
+from lersbench.results.ranking import board
+from lersbench.results.tables import Results
 
 
 def write_study(

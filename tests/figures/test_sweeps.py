@@ -25,8 +25,10 @@ from lersbench.log import LogInfo
 from lersbench.report import findings
 from lersbench.report import run as run_report
 from lersbench.results import comparisons
+from lersbench.results.ranking import board
 from lersbench.results.statistics import interval
-from lersbench.results.tables import Results, board, cells, load, to_markdown
+from lersbench.results.tables import Results, load
+from lersbench.results.words import cells, to_markdown
 from lersbench.studies import page as study_page
 from tests.support import fake_results
 

@@ -18,10 +18,11 @@ from lersbench.figures import sweeps as sweep_figures
 from lersbench.metrics import METRICS
 from lersbench.report import run as run_report
 from lersbench.report.blocks import Items, Text
-from lersbench.results import comparisons, extent
-from lersbench.results import tables as result_tables
+from lersbench.results import comparisons, extent, ranking
+from lersbench.results import words as result_words
+from lersbench.results.ranking import board, table
 from lersbench.results.statistics import compare_pairs, interval, p_value, paired, rank_ranges, separated, t_quantile
-from lersbench.results.tables import Results, board, load, table
+from lersbench.results.tables import Results, load
 from tests.support import fake_results
 
 FEW = {label: fake_results.POLICIES[label] for label in ("random", "popular", "hybrid", "ucb1")}
@@ -88,9 +89,9 @@ def test_a_rule_that_draws_nothing_is_said_to_be_the_same_in_every_seed() -> Non
     frame = found.frame.set_index("policy")
     assert list(frame["same_in_every_seed"]) == [True, True, False]
     assert frame.loc[["popular", "ucb1"], ["low", "high"]].isna().all(axis=None)
-    _, rows = result_tables.cells(found, "", "bandit")
+    _, rows = result_words.cells(found, "", "bandit")
     assert [row[4] for row in rows][:2] == ["same in every seed"] * 2
-    assert "Same in every seed: popular, ucb1." in " ".join(result_tables.legend(found))
+    assert "Same in every seed: popular, ucb1." in " ".join(result_words.legend(found))
     # one customer in a thousand does not rank two rules; that both are better than random the seeds do show
     assert list(frame["rank"]) == ["1-2", "1-2", "3"]
     assert list(frame["better_than_next"]) == [False, True, None]
@@ -125,7 +126,7 @@ def test_bars_of_a_cosine_end_at_one(tmp_path: Path) -> None:
 
 
 def test_a_lift_is_no_less_than_losing_everything() -> None:
-    found = result_tables.lift(np.array([0.0, 0.2]), np.array([0.2, 0.21]), "shuffle")
+    found = ranking.lift(np.array([0.0, 0.2]), np.array([0.2, 0.21]), "shuffle")
     assert found.low == -1
 
 
@@ -188,12 +189,12 @@ def test_each_regime_has_ranks_of_its_own(mixed: Results) -> None:
 
 def test_every_format_has_one_table_a_regime(mixed: Results) -> None:
     found = board(mixed)
-    for text in (result_tables.to_terminal(found), result_tables.to_markdown(found)):
+    for text in (result_words.to_terminal(found), result_words.to_markdown(found)):
         bandit, full = text.index("bandit feedback: learns only"), text.index("full feedback: learns from the whole")
         assert bandit < text.index("hybrid") < full < text.index("lers")
-    told = json.loads(result_tables.to_json(found))
+    told = json.loads(result_words.to_json(found))
     assert list(told["regimes"]) == ["bandit", "full"]
-    rows = list(csv.DictReader(io.StringIO(result_tables.to_csv(found))))
+    rows = list(csv.DictReader(io.StringIO(result_words.to_csv(found))))
     assert (
         [row["feedback"] for row in rows] == [row["feedback"] for row in told["rows"]] == ["bandit"] * 4 + ["full"] * 2
     )
@@ -201,7 +202,7 @@ def test_every_format_has_one_table_a_regime(mixed: Results) -> None:
 
 
 def test_the_first_sentence_is_about_what_can_be_deployed(mixed: Results) -> None:
-    first, second = result_tables.conclusion(board(mixed))
+    first, second = result_words.conclusion(board(mixed))
     assert first.startswith("Bandit feedback: hybrid leads with")
     assert second.startswith("Full feedback: lers leads with")
     (items,) = run_report.in_short(board(mixed))
@@ -216,7 +217,7 @@ def test_a_baseline_that_learns_nothing_serves_both_regimes_and_it_is_said(mixed
     rows = found.rows("", "full").set_index("policy")
     assert rows["difference"].to_numpy() == pytest.approx(rows["mean"].to_numpy() - random)
     assert "Under full feedback the difference is to random as it played under bandit" in " ".join(
-        result_tables.legend(found)
+        result_words.legend(found)
     )
 
 
@@ -225,7 +226,7 @@ def test_a_baseline_that_learns_is_no_measure_for_another_regime(mixed: Results)
     assert found.rows("", "full")["difference"].isna().all()
     assert found.rows("", "bandit")["difference"].notna().sum() == 3
     assert "hybrid was not run under full feedback" in " ".join(found.warnings)
-    head, _ = result_tables.cells(found, "", "full")
+    head, _ = result_words.cells(found, "", "full")
     assert not any("minus" in cell for cell in head)
 
 
@@ -242,10 +243,10 @@ def test_what_may_change_is_said(mixed: Results) -> None:
     rng = np.random.default_rng(1)
     values = {name: list(0.9 + 0.01 * rng.standard_normal(10)) for name in ("random", "hybrid", "popular")}
     values["ucb1"] = values["random"][:3]
-    said = " ".join(result_tables.legend(board(of_values(values, torch_policies=["hybrid"]))))
+    said = " ".join(result_words.legend(board(of_values(values, torch_policies=["hybrid"]))))
     assert "3 of 3 pairs of neighbours cannot be told apart" in said
     assert "Fewer than 10 seeds: ucb1;" in said
     assert "In PyTorch: hybrid; their values depend on the processor" in said
-    quiet = " ".join(result_tables.legend(board(mixed)))
+    quiet = " ".join(result_words.legend(board(mixed)))
     assert "each row was shown to be better than the next" in quiet
     assert "Fewer than 10 seeds" not in quiet and "PyTorch" not in quiet

@@ -16,9 +16,11 @@ import pytest
 
 from lersbench.errors import ConfigError, DataError
 from lersbench.metrics import METRICS
-from lersbench.results import tables as result_tables
+from lersbench.results import numbers, places
+from lersbench.results import words as result_words
+from lersbench.results.ranking import board, table
 from lersbench.results.statistics import interval, paired
-from lersbench.results.tables import board, latest, load, table
+from lersbench.results.tables import latest, load
 from tests.support import fake_results
 
 FEW = {label: fake_results.POLICIES[label] for label in ("random", "popular", "hybrid", "ucb1")}
@@ -82,7 +84,7 @@ def test_a_scenario_whose_baseline_was_not_run_has_no_differences_and_says_so(tm
 def test_one_section_per_variant(tmp_path: Path) -> None:
     results = load(fake_results.make(tmp_path, policies=FEW, points=2, variants=("men", "women")))
     assert list(table(results)["variant"]) == ["men"] * 4 + ["women"] * 4
-    text = result_tables.to_terminal(board(results))
+    text = result_words.to_terminal(board(results))
     assert text.index("men: completejourney") < text.index("women: completejourney")
 
 
@@ -90,7 +92,7 @@ def test_mixed_feedback_is_said_in_every_format(tmp_path: Path) -> None:
     policies = {**FEW, "lers": ("lers", {}, "full", 0.9)}
     mixed = board(load(fake_results.make(tmp_path / "m", policies=policies, points=2)))
     plain = board(load(fake_results.make(tmp_path / "p", policies=FEW, points=2)))
-    for render in (result_tables.to_terminal, result_tables.to_markdown, result_tables.to_json):
+    for render in (result_words.to_terminal, result_words.to_markdown, result_words.to_json):
         assert "Regimes are ranked apart" in " ".join(render(mixed).split())
         assert "Regimes are ranked apart" not in " ".join(render(plain).split())
 
@@ -117,16 +119,16 @@ def test_regimes_of_different_variants_do_not_rename_a_policy(run: Path) -> None
     results = load(run)
     assert set(results.summary["policy"]) == set(FEW)
     assert board(results).warnings == []
-    assert result_tables.place_in_words(results, "simulated") == "simulated users: "
-    assert result_tables.place_in_words(results, "logged") == "logged-click re-ranking: "
+    assert places.place_in_words(results, "simulated") == "simulated users: "
+    assert places.place_in_words(results, "logged") == "logged-click re-ranking: "
 
 
 def test_one_seed_shows_a_dash_instead_of_an_interval(tmp_path: Path) -> None:
     found = board(load(fake_results.make(tmp_path, policies=FEW, seeds=1, points=2)))
-    _, rows = result_tables.cells(found, "", "bandit")
+    _, rows = result_words.cells(found, "", "bandit")
     assert [row[4] for row in rows] == ["-"] * 4
     assert {row[0] for row in rows} == {"-"}
-    assert "One seed only" in result_tables.to_terminal(found)
+    assert "One seed only" in result_words.to_terminal(found)
 
 
 def test_missing_seeds_and_undefined_values_are_told(run: Path) -> None:
@@ -142,7 +144,7 @@ def test_missing_seeds_and_undefined_values_are_told(run: Path) -> None:
 
 
 def test_the_legend_explains_metric_interval_and_ranks(run: Path) -> None:
-    lines = result_tables.legend(board(load(run), metrics=["misses"]))
+    lines = result_words.legend(board(load(run), metrics=["misses"]))
     assert lines[0] == f"hr@20: HR@20, in %; higher is better. {METRICS['hr@20'].source}"
     assert lines[1].startswith("misses: ")
     assert "bootstrap interval of the mean over 10 seeds" in lines[2]
@@ -169,7 +171,7 @@ def test_the_conclusion_follows_from_means_and_rank_ranges(run: Path, ranks: lis
     frame = found.frame.assign(rank_together=ranks, policy=["hybrid", "popular", "ucb1", "random"])
     frame.loc[frame.index[0], ["mean", "low", "high"]] = [0.787, 0.747, 0.827]
     frame.loc[frame.index[0], ["difference", "difference_low", "difference_high"]] = [-0.182, -0.219, -0.135]
-    (told,) = result_tables.conclusion(replace(found, frame=frame))
+    (told,) = result_words.conclusion(replace(found, frame=frame))
     verb = "comes first" if ranks[0] == "1-4" else "leads"
     start = f"hybrid {verb} with 78.7 % misses, 18.2 percentage points below random [-21.9, -13.5]. "
     assert told.startswith(start)
@@ -180,55 +182,55 @@ def test_the_heading_names_what_differs_from_the_usual_protocol(tmp_path: Path, 
     usual = {"slate": 1, "batch": 1, "feedback": "bandit", "seeds": 10}
     plain = json.loads((run / "run.json").read_text())["scenario"]
     edit_meta(run, scenario={**plain, "replay": usual})
-    assert result_tables.data_in_words(load(run), "") == "completejourney, 1,000 rounds, 200 items"
+    assert places.data_in_words(load(run), "") == "completejourney, 1,000 rounds, 200 items"
     edit_meta(run, scenario={**plain, "replay": {**usual, "slate": 5, "batch": 10}})
     results = load(run)
-    assert result_tables.data_in_words(results, "").endswith("200 items, slate 5, batch 10")
-    assert "200 items, slate 5, batch 10" in result_tables.to_terminal(board(results))
+    assert places.data_in_words(results, "").endswith("200 items, slate 5, batch 10")
+    assert "200 items, slate 5, batch 10" in result_words.to_terminal(board(results))
     replayed = load(fake_results.make(tmp_path / "replayed", policies=FEW, points=2, feedback="replay"))
-    assert result_tables.settings(replayed) == ["feedback replay"]
+    assert places.settings(replayed) == ["feedback replay"]
 
 
 @pytest.mark.parametrize(("kind", "words"), [("subsample", "random halves of the log"), ("none", "one fixed log")])
 def test_the_interval_is_named_after_the_replicates(tmp_path: Path, kind: str, words: str) -> None:
     results = load(fake_results.make(tmp_path, policies=FEW, points=2, replicates=kind))
-    assert words in result_tables.interval_in_words(results)
+    assert words in result_words.interval_in_words(results)
 
 
 def test_columns_are_aligned_and_leaders_bold_only_when_wanted(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = board(load(run))
-    plain = result_tables.to_terminal(found, bold=False)
+    plain = result_words.to_terminal(found, bold=False)
     rows = plain.splitlines()[3:8]
     assert len({row.index(" bandit") for row in rows[1:]}) == 1
     assert "\033[" not in plain
-    assert result_tables.to_terminal(found, bold=True).count("\033[1m") == 1
+    assert result_words.to_terminal(found, bold=True).count("\033[1m") == 1
     monkeypatch.setattr("sys.stdout", io.StringIO())
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     monkeypatch.setenv("NO_COLOR", "1")
-    assert result_tables.to_terminal(found) == plain
+    assert result_words.to_terminal(found) == plain
     monkeypatch.delenv("NO_COLOR")
-    assert "\033[1m" in result_tables.to_terminal(found)
+    assert "\033[1m" in result_words.to_terminal(found)
 
 
 def test_percent_and_digits() -> None:
     hit, rate = METRICS["hr@20"], METRICS["ctr_sum"]
-    assert result_tables.decimals(1.234, hit) == 1  # 37.5 +- 1.2
-    assert result_tables.decimals(0.012, rate) == 3
-    assert result_tables.decimals(0.00001, hit) == 2
-    assert result_tables.decimals(250.0, METRICS["regret"]) == 0
-    assert result_tables.number(12345.678, 1) == "12,345.7"
-    assert result_tables.number(math.nan, 2) == "-"
-    assert result_tables.heading(hit) == "hr@20 %"
+    assert numbers.decimals(1.234, hit) == 1  # 37.5 +- 1.2
+    assert numbers.decimals(0.012, rate) == 3
+    assert numbers.decimals(0.00001, hit) == 2
+    assert numbers.decimals(250.0, METRICS["regret"]) == 0
+    assert numbers.number(12345.678, 1) == "12,345.7"
+    assert numbers.number(math.nan, 2) == "-"
+    assert numbers.heading(hit) == "hr@20 %"
 
 
 def test_formats_hold_the_same_numbers(run: Path) -> None:
     found = board(load(run))
-    rows = list(csv.DictReader(io.StringIO(result_tables.to_csv(found))))
-    told = json.loads(result_tables.to_json(found))
+    rows = list(csv.DictReader(io.StringIO(result_words.to_csv(found))))
+    told = json.loads(result_words.to_json(found))
     assert [float(row["mean"]) for row in rows] == [row["mean"] for row in told["rows"]] == list(found.frame["mean"])
     assert told["rows"][-1]["difference"] is None
     assert rows[-1]["difference"] == ""
-    shown = result_tables.to_markdown(found).splitlines()
+    shown = result_words.to_markdown(found).splitlines()
     assert shown[4].startswith("| 1 | **hybrid** | bandit |")
     assert f"{100 * rows_mean(rows[0]):.1f}" in shown[4]
 
@@ -238,7 +240,7 @@ def rows_mean(row: dict[str, str]) -> float:
 
 
 def test_pipes_do_not_break_markdown() -> None:
-    assert result_tables.markdown_row(["a|b", "c"]) == r"| a\|b | c |"
+    assert result_words.markdown_row(["a|b", "c"]) == r"| a\|b | c |"
 
 
 @pytest.mark.parametrize("name", ["curves.parquet", "summary.parquet", "run.json"])
