@@ -11,7 +11,7 @@ import pytest
 import lersbench
 
 ROOT = Path(lersbench.__file__).parent
-GROUND = {"errors", "words", "system", "files", "sources", "ranges", "bounds", "policy", "metrics"}
+GROUND = {"errors", "words", "system", "files", "sources", "ranges", "bounds", "policy", "metrics", "columns"}
 ROOMS: dict[str, set[str]] = {  # room: the rooms it may import, beside the ground below it and itself
     "errors": set(),
     "words": {"errors"},
@@ -19,6 +19,7 @@ ROOMS: dict[str, set[str]] = {  # room: the rooms it may import, beside the grou
     "system": {"errors", "words", "files"},
     "sources": set(),
     "ranges": {"errors"},
+    "columns": set(),
     "metrics": {"kernels", "offpolicy"},
     "bounds": {"errors", "metrics"},
     "policy": {"errors", "kernels", "ranges", "policies"},

@@ -286,7 +286,7 @@ def forest(results: Results, name: str, policies: Sequence[str]) -> Figure:
             ax.plot([low, high], [y, y], color=colour, lw=1.8, solid_capstyle="butt")
             ax.plot(mean, y, "o", color=colour, ms=5)
             ax.text(1.02, y, rank, transform=ax.get_yaxis_transform(), va="center", fontsize=9, color="0.3")
-        names = [label(results, policy).removesuffix(f" ({kind})") for policy in rows["policy"]]
+        names = [results.entries[policy] for policy in rows["policy"]]  # the head of the panel tells the regime
         ax.set_yticks(range(len(rows)), names)
         ax.set_ylim(len(rows) - 0.4, -0.6)
         ax.tick_params(axis="y", length=0)

@@ -36,7 +36,7 @@ from lersbench.figures.style import (
 )
 from lersbench.metrics import METRICS, TOPS
 from lersbench.results.numbers import scale
-from lersbench.results.tables import Results
+from lersbench.results.tables import Results, regime_label
 
 VARIANTS = {
     "lers": "lers",
@@ -146,7 +146,8 @@ def compare(results: Results, one: Compared) -> Figure:
         else:
             _over_rounds(ax, results, name, look)
     handles = [Line2D([], [], color=hue, label=words) for words, hue in hues.items()]
-    handles += [Line2D([], [], color=GREY, lw=1.1, label=_base_words(policy, regime[policy])) for policy in base]
+    named = {policy: regime_label(results.entries[policy], regime[policy]) for policy in base}
+    handles += [Line2D([], [], color=GREY, lw=1.1, label=named[policy]) for policy in base]
     kinds = regimes(results)
     axes[columns - 1].legend(
         handles=[*handles, *kinds], loc="upper left", bbox_to_anchor=(1.04, 1.0), frameon=False, borderaxespad=0
@@ -156,10 +157,6 @@ def compare(results: Results, one: Compared) -> Figure:
 
 def _dashes(feedback: str) -> Any:
     return FULL if feedback == "full" else "-"
-
-
-def _base_words(policy: str, feedback: str) -> str:
-    return policy if policy.endswith(f"({feedback})") else f"{policy} ({feedback})"
 
 
 def _over_rounds(ax: Axes, results: Results, name: str, look: Mapping[str, Mapping[str, Any]]) -> None:

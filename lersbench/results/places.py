@@ -41,13 +41,11 @@ def settings(results: Results, variant: str | None = None) -> list[str]:
     told = {"slate": sizes[0] if len(sizes) == 1 else _several(sizes), "batch": replay.get("batch", 1)}
     rows = results.summary if variant is None else results.summary[results.summary["variant"] == variant]
     kinds = sorted(set(rows["feedback"]))
-    known = [] if variant is None else variant.split()  # what the label of the variant says already
-    found = [
-        f"{key} {told[key]}" for key, usual in PROTOCOL.items() if told[key] != usual and f"K={told[key]}" not in known
-    ]
+    known = frozenset[str]() if variant is None else cases[0].differs  # what the name of the case says already
+    found = [f"{key} {told[key]}" for key, usual in PROTOCOL.items() if told[key] != usual and key not in known]
     found = [part.replace("slate ", "slates ") if len(sizes) > 1 else part for part in found]
     if set(kinds) <= set(PROTOCOLS):
-        return found + ([" and ".join(PROTOCOLS[kind] for kind in kinds)] if not set(kinds) & set(known) else [])
+        return found + ([" and ".join(PROTOCOLS[kind] for kind in kinds)] if "protocol" not in known else [])
     return found + ([] if kinds == ["bandit"] else [f"feedback {' and '.join(kinds)}"])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from lersbench.results.alarms import ESTIMATES, alarms, missing, undefined, unfi
 from lersbench.results.extent import resolution
 from lersbench.results.numbers import MISSING
 from lersbench.results.statistics import Interval, compare_pairs, interval, paired, rank_ranges, separated
-from lersbench.results.tables import Results, known_metric, regime_label, suggestion
+from lersbench.results.tables import Results, known_metric, suggestion
 
 FURTHER = ("ctr_sum", "misses", "hr@20", "coverage", "diversity", "matches")  # beside the metric ranked by
 FURTHER_LISTS = ("ctr_sum", "ctr_set", "expected_ctr_sum", "expected_ctr_set", *ESTIMATES, "similarity")
@@ -91,24 +91,14 @@ def table(
 def _baseline(results: Results, asked: str | None) -> str | None:
     """The baseline to compare with; None where the scenario's own was not run (a baseline asked for must have been)."""
     baseline = asked or results.scenario.get("baseline")
-    contenders = results.summary.drop_duplicates("policy")
-    if any(own_baseline(baseline, kind, contenders["policy"]) for kind in contenders["feedback"].unique()):
+    if results.called(baseline):
         return baseline
     if asked:
         raise ConfigError(
-            f"The baseline {asked!r} is not among the policies of the run: {', '.join(contenders['policy'])}."
-            + suggestion(asked, contenders["policy"])
+            f"The baseline {asked!r} is not among the policies of the run: {', '.join(results.entries)}."
+            + suggestion(asked, results.entries)
         )
     return None
-
-
-def own_baseline(baseline: str | None, feedback: str, policies: Iterable[str]) -> str | None:
-    """The label of the baseline for a contender of this regime: one that ran under several is taken from its own."""
-    known = set(policies)
-    if baseline is None or baseline in known:
-        return baseline
-    label = regime_label(baseline, feedback)
-    return label if label in known else None
 
 
 def _section(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import math
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
+from lersbench import columns
 from lersbench.errors import ConfigError, DataError
 from lersbench.files import file_digest, read_json
 from lersbench.metrics import METRICS, Metric
@@ -24,9 +24,6 @@ from lersbench.results.statistics import RESAMPLES, Interval, flat, interval
 from lersbench.system.unpack import read_table
 from lersbench.words import cleaned, one_line
 
-SUMMARY = ("variant", "policy", "name", "params", "feedback", "seed", "metric", "value")
-CURVES = (*SUMMARY, "round")
-TEXTS = ("variant", "policy", "name", "feedback", "metric")
 PROTOCOLS = {"logged": "logged-click re-ranking", "simulated": "simulated users"}  # of ranked lists, in words
 CURVE_RESAMPLES = 1000  # of the bands of curves; tables use more
 SAME_ROUNDS = ("bandit", "full")  # regimes that score the same quantity on the same rounds
@@ -43,25 +40,28 @@ REGIMES = {  # each has a ranking of its own, in this order: what can be deploye
 
 @dataclass(frozen=True)
 class Case:
-    """One comparison of a run: `variant` is its label in the tables, such as "logging=uniform simulated K=6"."""
+    """One comparison of a run: `variant` is the key of its rows, such as "logging=uniform simulated K=6"."""
 
     variant: str
-    data: str  # the part of the label that tells the log; "" where there is one log
+    data: str  # what tells its log from those of other cases; "" where there is one log
     protocol: str  # one of PROTOCOLS, "" for another regime
     slate: int
+    differs: frozenset[str]  # of "protocol" and "slate", those in which the cases of the run differ
 
     def in_words(self, protocol: bool = True, slate: bool = True) -> str:
-        """ "logging=uniform, simulated users, K = 6"; only what the label tells, less what is not wanted."""
-        told = self.variant.split()
+        """ "logging=uniform, simulated users, K = 6"; only what tells it from other cases, less what is not wanted."""
         parts = [self.data]
-        parts += [PROTOCOLS[self.protocol]] if protocol and self.protocol in told else []
-        parts += [f"K = {self.slate}"] if slate and f"K={self.slate}" in told else []
+        parts += [PROTOCOLS[self.protocol]] if protocol and self.protocol and "protocol" in self.differs else []
+        parts += [f"K = {self.slate}"] if slate and "slate" in self.differs else []
         return ", ".join(filter(None, parts))
 
 
 @dataclass(frozen=True)
 class Results:
     """One run: final values `summary` (a row a contender, seed and metric), and run.json as `meta`.
+
+    `summary` has `columns.SUMMARY` and `entry`, the label of the policy's entry in the scenario: `policy` is the label
+    of the contender, which names the regime too where an entry played under several.
 
     Curves may be large, and are read from `path` when they are asked for.
     """
@@ -73,6 +73,7 @@ class Results:
     def curves(self, metric: str) -> pd.DataFrame:
         """The curves of a metric, of the contenders of `summary`: variant, policy, feedback, seed, round, value."""
         path, text = self.path / "curves.parquet", ["variant", "policy", "feedback"]
+        known = self.summary[["variant", "entry", "feedback", "policy"]].drop_duplicates()
         try:
             table = pq.read_table(
                 path,
@@ -82,11 +83,9 @@ class Results:
             ).to_pandas()
         except (OSError, ValueError) as error:  # pyarrow's errors are both of these
             raise DataError(f"{path} is not a readable Parquet file ({error}); run the scenario again.") from error
-        table = _one_lined(table.astype(dict.fromkeys(text, object)), text)
-        known = pd.MultiIndex.from_frame(self.summary[["variant", "policy"]].drop_duplicates())
-        plain = pd.MultiIndex.from_frame(table[["variant", "policy"]]).isin(known)
-        table["policy"] = table["policy"].where(plain, table["policy"] + " (" + table["feedback"] + ")")
-        return table[pd.MultiIndex.from_frame(table[["variant", "policy"]]).isin(known)]
+        table = _one_lined(table.astype(dict.fromkeys(text, object)), text).rename(columns={"policy": "entry"})
+        table = table.merge(known, on=["variant", "entry", "feedback"])
+        return table[[*text, "seed", "round", "value"]]
 
     @property
     def scenario(self) -> dict[str, Any]:
@@ -117,17 +116,21 @@ class Results:
 
     def case(self, variant: str) -> Case:
         """What `variant` was: its log, its protocol and its slate size."""
-        (kind, *others) = self.summary.loc[self.summary["variant"] == variant, "feedback"].unique()
-        words = variant.split()
-        sizes = [int(word[2:]) for word in words if re.fullmatch(r"K=\d+", word)]
-        told = self.scenario.get("replay", {}).get("slate", 1)
-        data = " ".join(word for word in words if word not in PROTOCOLS and not re.fullmatch(r"K=\d+", word))
-        size = sizes[-1] if sizes else told if isinstance(told, int) else 1
-        return Case(variant, data, kind if kind in PROTOCOLS and not others else "", size)
+        return next(case for case in self.cases if case.variant == variant)
 
     @cached_property
     def cases(self) -> list[Case]:
-        return [self.case(variant) for variant in self.variants]
+        rows = self.summary[list(columns.CASE)].drop_duplicates()
+        protocols = rows["feedback"].nunique() > 1 and self.lists
+        differs = {"protocol"} if protocols else set()
+        differs |= {"slate"} if rows["slate"].nunique() > 1 else set()
+        found = []
+        for variant, own in rows.groupby("variant", sort=False):
+            (log,), (slate,), kinds = (own[key].unique() for key in ("log", "slate", "feedback"))
+            protocol = kinds[0] if len(kinds) == 1 and kinds[0] in PROTOCOLS else ""
+            data = [log, *(kinds if protocols and not protocol else [])]  # other regimes beside protocols are cases too
+            found.append(Case(str(variant), " ".join(filter(None, data)), protocol, int(slate), frozenset(differs)))
+        return found
 
     @property
     def slates(self) -> list[int]:
@@ -142,6 +145,20 @@ class Results:
     def contenders(self) -> pd.DataFrame:
         """One row of the summary a policy, in the order of the results."""
         return self.summary.drop_duplicates("policy")
+
+    @cached_property
+    def entries(self) -> dict[str, str]:
+        """The label of the entry in the scenario of each policy."""
+        return dict(zip(self.contenders["policy"], self.contenders["entry"], strict=True))
+
+    def called(self, label: str | None) -> list[str]:
+        """The policies with this label, or whose entry in the scenario has it, under whatever regime."""
+        return [policy for policy, entry in self.entries.items() if label in (policy, entry)]
+
+    def under(self, variant: str, label: str, feedback: str) -> str | None:
+        """The policy called `label` in `variant` under one regime; None where it was not run so."""
+        regimes = self.feedback(variant)
+        return next((policy for policy in self.called(label) if regimes.get(policy) == feedback), None)
 
     @cached_property
     def mixed(self) -> bool:
@@ -174,8 +191,12 @@ class Results:
 
     def feedback(self, variant: str) -> pd.Series:
         """The feedback regime of each policy."""
-        rows = self.summary[self.summary["variant"] == variant]
-        return rows.drop_duplicates("policy").set_index("policy")["feedback"]
+        return self._regimes[variant]
+
+    @cached_property
+    def _regimes(self) -> dict[str, pd.Series]:
+        rows = self.summary.drop_duplicates(["variant", "policy"])
+        return {str(variant): own.set_index("policy")["feedback"] for variant, own in rows.groupby("variant")}
 
     @cached_property
     def boards(self) -> list[tuple[str, str]]:
@@ -193,16 +214,12 @@ class Results:
         It is its run under that regime. One that learns nothing is the same under `bandit` and `full`, which score the
         same rounds, so its run under either serves both; any other is no measure across regimes.
         """
-        wanted, regimes = wanted or self.scenario.get("baseline") or "", self.feedback(variant)
-        labels = [label for label in (wanted, *(regime_label(wanted, k) for k in REGIMES)) if label in regimes]
+        wanted = wanted or self.scenario.get("baseline") or ""
+        if own := self.under(variant, wanted, feedback):
+            return own
         names = self.contenders.set_index("policy")["name"]
-        own = [label for label in labels if regimes[label] == feedback]
-        other = [
-            label
-            for label in labels
-            if feedback in SAME_ROUNDS and regimes[label] in SAME_ROUNDS and names[label] in LEARN_NOTHING
-        ]
-        return next(iter([*own, *other]), None)
+        others = [self.under(variant, wanted, kind) for kind in SAME_ROUNDS if feedback in SAME_ROUNDS]
+        return next((label for label in others if label and names[label] in LEARN_NOTHING), None)
 
     # What an interval may claim
     def bounds(self, variant: str, metric: Metric) -> tuple[float, float]:
@@ -252,8 +269,8 @@ def load(run_dir: str | Path) -> Results:
     run_dir = Path(run_dir)
     if not run_dir.is_dir():
         raise ConfigError(f"There are no results at {run_dir}: run the scenario first (lersbench bench SCENARIO).")
-    _check_table(run_dir / "curves.parquet", CURVES)
-    summary = _name_regimes(_read_table(run_dir / "summary.parquet", SUMMARY))
+    _check_table(run_dir / "curves.parquet", columns.CURVES)
+    summary = _name_regimes(_read_table(run_dir / "summary.parquet", columns.SUMMARY))
     key = ["variant", "policy", "metric", "seed"]
     twice = summary[summary.duplicated(key)]
     if len(twice):
@@ -266,12 +283,13 @@ def load(run_dir: str | Path) -> Results:
     return Results(run_dir, summary, meta)
 
 
-def regime_label(policy: str, feedback: str) -> str:
-    return f"{policy} ({feedback})"
+def regime_label(entry: str, feedback: str) -> str:
+    return f"{entry} ({feedback})"
 
 
 def _name_regimes(table: pd.DataFrame) -> pd.DataFrame:
-    """Policies that ran under several regimes in one variant become contenders of their own: "linucb (full)"."""
+    """Entries that ran under several regimes in one variant become contenders of their own: "linucb (full)"."""
+    table = table.assign(entry=table["policy"])
     regimes = table[["variant", "policy", "feedback"]].drop_duplicates()
     several = regimes[regimes.duplicated(["variant", "policy"], keep=False)]
     if several.empty:
@@ -282,7 +300,7 @@ def _name_regimes(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(policy=table["policy"].where(~rows, table["policy"] + " (" + table["feedback"] + ")"))
 
 
-def _check_table(path: Path, columns: Sequence[str]) -> None:
+def _check_table(path: Path, wanted: Sequence[str]) -> None:
     """Raise DataError where a table is not there, or not what it must be, as far as its footer tells."""
     if not path.is_file():
         raise DataError(f"{path} is missing; the run did not finish. Run the scenario again.")
@@ -290,25 +308,26 @@ def _check_table(path: Path, columns: Sequence[str]) -> None:
         about = pq.read_metadata(path)
     except (OSError, ValueError) as error:  # pyarrow's errors are both of these
         raise DataError(f"{path} is not a readable Parquet file ({error}); run the scenario again.") from error
-    absent = [column for column in columns if column not in about.schema.names]
+    absent = [column for column in wanted if column not in about.schema.names]
     if absent:
-        raise DataError(f"{path} has no column {', '.join(absent)}; it was not written by this version of lersbench.")
+        why = f"{path} has no column {', '.join(absent)}, so another version of lersbench wrote it"
+        raise DataError(f"{why}. Fix: run the scenario again; contenders that have results are not played again.")
     if not about.num_rows:
         raise DataError(f"{path} has no rows: no contender has finished. Run the scenario again.")
 
 
-def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    _check_table(path, columns)
+def _read_table(path: Path, wanted: Sequence[str]) -> pd.DataFrame:
+    _check_table(path, wanted)
     try:
         table = read_table(path, str(path)).to_pandas()
     except (OSError, ValueError) as error:
         raise DataError(f"{path} is not a readable Parquet file ({error}); run the scenario again.") from error
-    return _one_lined(table, TEXTS)
+    return _one_lined(table, [name for name in columns.TEXTS if name != "params"])
 
 
-def _one_lined(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+def _one_lined(table: pd.DataFrame, texts: Sequence[str]) -> pd.DataFrame:
     """The table with its texts in one line each, without characters that no terminal or figure should get."""
-    for column in columns:
+    for column in texts:
         names = {name: one_line(name) for name in map(str, table[column].unique())}
         if any(name != text for name, text in names.items()):
             table[column] = table[column].map(names)

@@ -108,7 +108,8 @@ def stable_in_words(board: Board) -> list[str]:
             "how sure the value is; another log would change it."
         )
     found += stability.unranked(rows, MISSING) + stability.few_seeds(rows)
-    return found + stability.of_torch(rows, results.meta.get("torch_policies", []))
+    in_torch = results.meta.get("torch_policies", [])  # by the label of their entries
+    return found + stability.of_torch([policy for policy in rows["policy"] if results.entries[policy] in in_torch])
 
 
 def conclusion(board: Board, variants: Sequence[str] | None = None) -> list[str]:

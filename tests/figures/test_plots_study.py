@@ -20,16 +20,14 @@ from tests.support import fake_results
 
 VARIANTS = ("lers", "lers-context", "lers-recommendation", "lers-both")
 MEASURED = {"regret", "misses", "coverage", "diversity", *(f"hr@{top}" for top in fake_results.TOPS)}
-CROWD: dict[str, tuple[str, dict[str, Any], str, float]] = {
+PLAYED: dict[str, Any] = {
     **{label: fake_results.POLICIES[label] for label in ("random", "popular", "ucb1", "thompson", "linucb alpha=0.3")},
     "neural-linear": ("neural-linear", {}, "bandit", 0.6),
     "bayes-by-backprop": ("bayes-by-backprop", {}, "bandit", 0.5),
-    **{
-        f"{name} ({feedback})": (name, {"context": "full"}, feedback, 0.3 + 0.1 * i)
-        for i, name in enumerate(VARIANTS)
-        for feedback in ("bandit", "full")
-    },
+    **{name: (name, {"context": "full"}, ("bandit", "full"), 0.3 + 0.1 * i) for i, name in enumerate(VARIANTS)},
 }
+CROWD = [label for label in PLAYED if label not in VARIANTS]  # the contenders
+CROWD += [f"{name} ({feedback})" for name in VARIANTS for feedback in ("bandit", "full")]
 
 
 def svg_text(path: Path) -> str:
@@ -39,7 +37,7 @@ def svg_text(path: Path) -> str:
 @pytest.fixture(scope="module")
 def crowd(tmp_path_factory: pytest.TempPathFactory) -> Results:
     run = tmp_path_factory.mktemp("run")
-    return load(fake_results.make(run, policies=CROWD, points=20, seeds=3, metrics=MEASURED))
+    return load(fake_results.make(run, policies=PLAYED, points=20, seeds=3, metrics=MEASURED))
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +63,7 @@ def test_a_crowd_has_a_panel_for_each_family(crowd: Results, tmp_path: Path) -> 
 
 
 def test_every_policy_is_in_the_panel_of_one_family_and_the_baseline_in_none(crowd: Results) -> None:
-    groups = style.families_of(crowd, list(CROWD))
+    groups = style.families_of(crowd, CROWD)
     members = [policy for own in groups.values() for policy in own]
     assert sorted(members) == sorted(set(CROWD) - {"random"})
     assert groups["neural"] == ["neural-linear", "bayes-by-backprop"]
@@ -74,7 +72,7 @@ def test_every_policy_is_in_the_panel_of_one_family_and_the_baseline_in_none(cro
 
 def test_within_a_family_no_two_look_alike_and_full_feedback_is_dashed(crowd: Results) -> None:
     look = style.looks(crowd)
-    for own in style.families_of(crowd, list(CROWD)).values():
+    for own in style.families_of(crowd, CROWD).values():
         assert len({str(look[policy]) for policy in own}) == len(own)
     for name in VARIANTS:
         bandit, full = look[f"{name} (bandit)"], look[f"{name} (full)"]
@@ -83,7 +81,7 @@ def test_within_a_family_no_two_look_alike_and_full_feedback_is_dashed(crowd: Re
 
 
 def test_all_panels_of_a_crowd_have_the_same_axes(crowd: Results) -> None:
-    bands = curve_figures.curve_bands(crowd, ["regret"], list(CROWD))["", "regret"]
+    bands = curve_figures.curve_bands(crowd, ["regret"], CROWD)["", "regret"]
     figure = families.curves(crowd, "regret", bands)
     assert len({(*ax.get_xlim(), *ax.get_ylim()) for ax in figure.axes}) == 1
     assert all(len(ax.lines) == len(CROWD) for ax in figure.axes)  # pale or not, every policy is in every panel
@@ -126,7 +124,7 @@ def test_contexts_are_compared_in_two_figures_where_a_hue_means_the_same(context
 
 def test_recommendations_are_drawn_of_the_policies_that_have_them(crowd: Results, tmp_path: Path) -> None:
     assert "lers-recommendations" not in dict(lers_figures.figures(crowd))
-    run = fake_results.make(tmp_path / "run", policies=CROWD, points=5, seeds=2, metrics=MEASURED)
+    run = fake_results.make(tmp_path / "run", policies=PLAYED, points=5, seeds=2, metrics=MEASURED)
     for table in ("curves", "summary"):
         rows = pd.read_parquet(run / f"{table}.parquet")
         some = rows[(rows["metric"] == "coverage") & rows["name"].isin(VARIANTS)]

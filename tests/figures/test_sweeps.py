@@ -83,19 +83,6 @@ def stems(results: Results) -> set[str]:
 
 
 # Cases and lifts ------------------------------------------------------------------------------------------------------
-def test_cases_are_read_from_the_labels(tmp_path: Path) -> None:
-    results = load(
-        fake_results.make_lists(
-            tmp_path, {"ltr": fake_results.LISTS["ltr"]}, data=("logging=ltr", "logging=uniform"), seeds=1, points=2
-        )
-    )
-    case = results.case("logging=uniform simulated K=6")
-    assert (case.data, case.protocol, case.slate) == ("logging=uniform", "simulated", 6)
-    assert case.in_words() == "logging=uniform, simulated users, K = 6"
-    assert case.in_words(protocol=False, slate=False) == "logging=uniform"
-    assert results.slates == [3, 6]
-
-
 def test_a_policy_of_two_protocols_keeps_its_name(both: Results) -> None:
     assert set(both.summary["policy"]) == set(fake_results.FEW_LISTS)
     assert not both.mixed

@@ -32,7 +32,8 @@ MIXED = {**FEW, "lers": ("lers", {}, "full", 0.9), "whole": ("popular", {}, "ful
 def of_values(values: dict[str, list[float]], metric: str = "misses", rounds: int = 1000, **meta: object) -> Results:
     """Results of one metric with the given final values, a value a seed; "lers" and "whole" under full feedback."""
     rows = [
-        {"variant": "", "policy": policy, "name": policy, "params": "{}", "feedback": MIXED[policy][2]}
+        {"variant": "", "log": "", "slate": 1, "feedback": MIXED[policy][2]}
+        | {"policy": policy, "entry": policy, "name": policy, "params": "{}"}
         | {"seed": seed, "metric": metric, "value": value, "round": rounds}
         for policy, finals in values.items()
         for seed, value in enumerate(finals)

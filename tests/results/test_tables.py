@@ -7,6 +7,7 @@ import io
 import json
 import math
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from lersbench.results import numbers, places
 from lersbench.results import words as result_words
 from lersbench.results.ranking import board, table
 from lersbench.results.statistics import interval, paired
-from lersbench.results.tables import latest, load
+from lersbench.results.tables import Results, latest, load
 from tests.support import fake_results
 
 FEW = {label: fake_results.POLICIES[label] for label in ("random", "popular", "hybrid", "ucb1")}
@@ -114,13 +115,75 @@ def test_one_policy_under_two_regimes_is_two_contenders_each_with_its_own_baseli
 def test_regimes_of_different_variants_do_not_rename_a_policy(run: Path) -> None:
     for name in ("curves.parquet", "summary.parquet"):
         rows = pd.read_parquet(run / name)
-        other = rows.assign(variant="simulated", feedback="simulated")
-        pd.concat([rows.assign(variant="logged", feedback="logged"), other]).to_parquet(run / name)
+        other = rows.assign(variant="simulated", log="", feedback="simulated")
+        pd.concat([rows.assign(variant="logged", log="", feedback="logged"), other]).to_parquet(run / name)
     results = load(run)
     assert set(results.summary["policy"]) == set(FEW)
     assert board(results).warnings == []
     assert places.place_in_words(results, "simulated") == "simulated users: "
     assert places.place_in_words(results, "logged") == "logged-click re-ranking: "
+
+
+def in_cases(folder: Path, label: Callable[[str], str] = str) -> Results:
+    """A run of two logs, two protocols and two slate sizes, its cases called what `label` makes of their names."""
+    policies = {name: fake_results.LISTS[name] for name in ("ltr", "random")}
+    run = fake_results.make_lists(folder, policies, data=("logging=ltr", "logging=uniform"), seeds=2, points=2)
+    for name in ("curves.parquet", "summary.parquet"):
+        rows = pd.read_parquet(run / name)
+        rows.assign(variant=rows["variant"].map(label)).to_parquet(run / name)
+    logs = json.loads((run / "run.json").read_text())["logs"]
+    edit_meta(run, logs=[{**log, "variant": label(log["variant"])} for log in logs])
+    return load(run)
+
+
+def test_cases_are_known_by_their_columns_whatever_they_are_called(tmp_path: Path) -> None:
+    """Labels that say nothing, and labels that say something else, change neither cases nor words."""
+    usual = in_cases(tmp_path / "usual")
+    (odd,) = [case for case in usual.cases if case.variant == "logging=uniform simulated K=6"]
+    assert (odd.data, odd.protocol, odd.slate) == ("logging=uniform", "simulated", 6)
+    assert odd.in_words() == "logging=uniform, simulated users, K = 6"
+    assert odd.in_words(protocol=False, slate=False) == "logging=uniform"
+    assert usual.slates == [3, 6]
+    other = in_cases(tmp_path / "other", lambda name: f"logged K=9 {sum(name.encode())}")
+    assert [replace(case, variant="") for case in other.cases] == [replace(case, variant="") for case in usual.cases]
+    for results in (usual, other):
+        told = [places.data_in_words(results, case.variant) for case in results.cases]
+        assert set(told) == {"taobao, 180,000 rounds, 960 items"}, "the name of the case says slate and protocol"
+    assert len(other.curves("ctr_sum")) == len(usual.curves("ctr_sum")) > 0
+
+
+def test_a_batch_is_told_beside_a_slate_of_the_same_size(tmp_path: Path) -> None:
+    results = in_cases(tmp_path)
+    results.scenario["replay"]["batch"] = 3
+    assert places.data_in_words(results, "logging=ltr logged K=3").endswith("960 items, batch 3")
+
+
+def test_what_stands_in_brackets_in_a_label_is_no_regime(tmp_path: Path) -> None:
+    """Labels of a scenario's own beside an entry under two regimes, which is two contenders."""
+    policies = {
+        "random": ("random", {}, "bandit", 0.0),
+        "mine (full)": ("popular", {}, "bandit", 0.4),
+        "hybrid": ("hybrid", {}, ("bandit", "full"), 0.7),
+    }
+    run = fake_results.make(tmp_path, policies=policies, points=3)
+    edit_meta(run, torch_policies=["hybrid", "mine"])
+    results = load(run)
+    assert results.entries == {
+        **{label: label for label in ("random", "mine (full)")},
+        **{f"hybrid ({kind})": "hybrid" for kind in ("bandit", "full")},
+    }
+    assert results.called("mine") == [] and results.called("hybrid") == ["hybrid (bandit)", "hybrid (full)"]
+    assert results.under("", "hybrid", "full") == "hybrid (full)"
+    told = next(line for line in result_words.legend(board(results)) if line.startswith("In PyTorch"))
+    assert "hybrid (full)" in told and "mine" not in told
+    assert set(results.curves("misses")["policy"]) == set(results.entries)
+
+
+def test_a_run_without_the_columns_of_its_cases_is_to_be_run_again(run: Path) -> None:
+    for name in ("summary.parquet", "curves.parquet"):
+        pd.read_parquet(run / name).drop(columns=["log", "slate"]).to_parquet(run / name)
+        with pytest.raises(DataError, match=f"{name} has no column log, slate.* Fix: run the scenario again"):
+            load(run)
 
 
 def test_one_seed_shows_a_dash_instead_of_an_interval(tmp_path: Path) -> None:
@@ -183,6 +246,7 @@ def test_the_heading_names_what_differs_from_the_usual_protocol(tmp_path: Path, 
     plain = json.loads((run / "run.json").read_text())["scenario"]
     edit_meta(run, scenario={**plain, "replay": usual})
     assert places.data_in_words(load(run), "") == "completejourney, 1,000 rounds, 200 items"
+    fake_results.make(run, policies=FEW, points=2, slate=5)
     edit_meta(run, scenario={**plain, "replay": {**usual, "slate": 5, "batch": 10}})
     results = load(run)
     assert places.data_in_words(results, "").endswith("200 items, slate 5, batch 10")
