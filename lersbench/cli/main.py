@@ -31,6 +31,7 @@ from lersbench.system.ending import end
 from lersbench.words import check, shown
 
 if TYPE_CHECKING:
+    from lersbench.figures.records import Record
     from lersbench.results.lab import LabResults
     from lersbench.results.tables import Results
     from lersbench.system.progress import Tell
@@ -246,7 +247,7 @@ def _show(results: Results, as_json: bool) -> None:
         say(f"note: {caveat}")
 
 
-def _draw(results: Results | LabResults, metrics: tuple[str, ...] = (), policies: tuple[str, ...] = ()) -> list[Path]:
+def _draw(results: Results | LabResults, metrics: tuple[str, ...] = (), policies: tuple[str, ...] = ()) -> list[Record]:
     from lersbench.figures import curves as curve_figures
     from lersbench.results.lab import LabResults
 
@@ -256,11 +257,11 @@ def _draw(results: Results | LabResults, metrics: tuple[str, ...] = (), policies
         return lab_commands.draw(results, say)
     folder = results.path / "figures"
     drawn = curve_figures.draw_all(results, folder, metrics or None, policies or None)
-    say(f"{len(drawn)} figure files: {folder}")
+    say(f"{2 * len(drawn)} figure files: {folder}")
     return drawn
 
 
-def _report(results: Results | LabResults, figures: list[Path] | None = None) -> None:
+def _report(results: Results | LabResults, figures: list[Record] | None = None) -> None:
     from lersbench.report import run as reports
     from lersbench.results.lab import LabResults
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -20,6 +20,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from lersbench.figures.families import hit_axes, regimes
+from lersbench.figures.records import Plan
 from lersbench.figures.style import (
     FULL,
     GREY,
@@ -73,8 +74,8 @@ class Compared:
     lines: Mapping[str, Sequence[str]]
 
 
-def figures(results: Results) -> list[tuple[str, Callable[[], Figure]]]:
-    """File name and maker of every figure of this module that the run has the results for."""
+def plans(results: Results) -> list[Plan]:
+    """Every figure of this module that the run has the results for."""
     if len(results.variants) != 1:
         return []
     by_name = {words: _named(results, name) for name, words in VARIANTS.items()}
@@ -88,15 +89,10 @@ def figures(results: Results) -> list[tuple[str, Callable[[], Figure]]]:
         Compared("context-encoders", ("regret", HIT_RATIO), ones),
     ]
     return [
-        (one.stem, partial(compare, results, one))
+        Plan(one.stem, TITLES[one.stem], "livestream", tuple(results.variants), partial(compare, results, one))
         for one in wanted
         if sum(map(bool, one.lines.values())) > 1 and _panels(results, one)
     ]
-
-
-def title(stem: str) -> str:
-    """The title of the figure in the files `stem`.png and .svg; "" where it is none of this module."""
-    return TITLES.get(stem, "")
 
 
 def _named(results: Results, name: str) -> list[str]:

@@ -422,7 +422,7 @@ def test_a_run_that_was_killed_says_what_it_lacks_until_it_is_finished(tmp_path:
     assert json.loads(result_words.to_json(board))["unfinished"] == ["frozen (2 seeds)"]
     assert alarm in result_words.to_csv(board)
     figures = draw_all(results, tmp_path / "figures")
-    assert all("UNFINISHED: without frozen" in path.read_text() for path in figures if path.suffix == ".svg")
+    assert all("UNFINISHED: without frozen" in path.read_text() for path in (record.svg for record in figures))
     for page in run_report.write(results, tmp_path / "report", figures):
         assert alarm in page.read_text()[:6000]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)

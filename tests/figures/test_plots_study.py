@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
 
 from lersbench.figures import curves as curve_figures
 from lersbench.figures import families, style
@@ -34,6 +36,10 @@ def svg_text(path: Path) -> str:
     return " ".join(re.findall(r"<text[^>]*>([^<]*)</text>", path.read_text()))
 
 
+def makers(results: Results) -> dict[str, Callable[[], Figure]]:
+    return {plan.stem: plan.make for plan in lers_figures.plans(results)}
+
+
 @pytest.fixture(scope="module")
 def crowd(tmp_path_factory: pytest.TempPathFactory) -> Results:
     run = tmp_path_factory.mktemp("run")
@@ -50,7 +56,8 @@ def contexts(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 
 def test_a_crowd_has_a_panel_for_each_family(crowd: Results, tmp_path: Path) -> None:
-    drawn = {path.stem: path for path in curve_figures.draw_all(crowd, tmp_path) if path.suffix == ".svg"}
+    records = curve_figures.draw_all(crowd, tmp_path)
+    drawn = {record.svg.stem: record.svg for record in records}
     assert {"curve-regret", "curve-regret-less", "curve-misses", "hit-ratio", "lers-variants"} <= set(drawn)
     for stem in ("curve-regret", "hit-ratio"):
         text = svg_text(drawn[stem])
@@ -58,8 +65,8 @@ def test_a_crowd_has_a_panel_for_each_family(crowd: Results, tmp_path: Path) -> 
             assert head in text
         assert "lers-both (full)" in text  # in a panel of both regimes each line tells its own
         assert "popular (bandit)" not in text  # the head of the panel has told it
-    for stem, path in drawn.items():
-        assert curve_figures.figure_title(stem) in svg_text(path)
+    for record in records:
+        assert record.title in svg_text(record.svg)
 
 
 def test_every_policy_is_in_the_panel_of_one_family_and_the_baseline_in_none(crowd: Results) -> None:
@@ -88,7 +95,7 @@ def test_all_panels_of_a_crowd_have_the_same_axes(crowd: Results) -> None:
 
 
 def test_the_four_variants_have_a_figure_of_their_own_with_nothing_else_but_the_baseline(crowd: Results) -> None:
-    figure = dict(lers_figures.figures(crowd))["lers-variants"]()
+    figure = makers(crowd)["lers-variants"]()
     assert [ax.get_ylabel().split(" (")[0] for ax in figure.axes] == [
         "Cumulative regret",
         "HR@K",
@@ -109,7 +116,7 @@ def test_the_four_variants_have_a_figure_of_their_own_with_nothing_else_but_the_
 
 
 def test_contexts_are_compared_in_two_figures_where_a_hue_means_the_same(contexts: Results) -> None:
-    made = dict(lers_figures.figures(contexts))
+    made = makers(contexts)
     assert list(made) == ["context-kinds", "context-encoders"]
     hues = {}
     for stem, make in made.items():
@@ -123,14 +130,14 @@ def test_contexts_are_compared_in_two_figures_where_a_hue_means_the_same(context
 
 
 def test_recommendations_are_drawn_of_the_policies_that_have_them(crowd: Results, tmp_path: Path) -> None:
-    assert "lers-recommendations" not in dict(lers_figures.figures(crowd))
+    assert "lers-recommendations" not in makers(crowd)
     run = fake_results.make(tmp_path / "run", policies=PLAYED, points=5, seeds=2, metrics=MEASURED)
     for table in ("curves", "summary"):
         rows = pd.read_parquet(run / f"{table}.parquet")
         some = rows[(rows["metric"] == "coverage") & rows["name"].isin(VARIANTS)]
         made = [some.assign(metric=name, value=0.25) for name in lers_figures.RECOMMEND]
         pd.concat([rows, *made]).to_parquet(run / f"{table}.parquet")
-    figure = dict(lers_figures.figures(load(run)))["lers-recommendations"]()
+    figure = makers(load(run))["lers-recommendations"]()
     assert [ax.get_ylabel() for ax in figure.axes] == [
         f"Recommend {part} (%)" for part in ("ratio", "accuracy", "precision", "recall")
     ]
@@ -138,7 +145,7 @@ def test_recommendations_are_drawn_of_the_policies_that_have_them(crowd: Results
 
 
 def test_no_study_figure_where_the_results_have_nothing_to_compare(tmp_path: Path) -> None:
-    assert lers_figures.figures(load(fake_results.make(tmp_path, points=2, seeds=2))) == []
+    assert lers_figures.plans(load(fake_results.make(tmp_path, points=2, seeds=2))) == []
 
 
 def test_a_long_line_below_the_title_is_broken_and_widens_the_figure_no_further(crowd: Results) -> None:
