@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from lersbench.results.tables import Results, load
 
 TOPS = range(10, 101, 10)
 LIKES = 0.033  # density of the made-up log
@@ -250,3 +253,21 @@ def make_lists(
     }
     (folder / "run.json").write_text(json.dumps(meta))
     return folder
+
+
+def edit_meta(run: Path, **changes: object) -> None:
+    path = run / "run.json"
+    meta = json.loads(path.read_text())
+    path.write_text(json.dumps({**meta, **changes}))
+
+
+def in_cases(folder: Path, label: Callable[[str], str] = str) -> Results:
+    """A run of two logs, two protocols and two slate sizes, its cases called what `label` makes of their names."""
+    policies = {name: LISTS[name] for name in ("ltr", "random")}
+    run = make_lists(folder, policies, data=("logging=ltr", "logging=uniform"), seeds=2, points=2)
+    for name in ("curves.parquet", "summary.parquet"):
+        rows = pd.read_parquet(run / name)
+        rows.assign(variant=rows["variant"].map(label)).to_parquet(run / name)
+    logs = json.loads((run / "run.json").read_text())["logs"]
+    edit_meta(run, logs=[{**log, "variant": label(log["variant"])} for log in logs])
+    return load(run)

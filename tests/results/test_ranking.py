@@ -1,4 +1,4 @@
-"""What numbers may not claim: no certainty from nothing, no end beyond a metric's range, no rank across regimes."""
+"""Places, intervals and differences: what they are, and what they may not claim."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lersbench.errors import ConfigError
 from lersbench.figures import curves as curve_figures
 from lersbench.figures import sweeps as sweep_figures
 from lersbench.metrics import METRICS
@@ -44,6 +45,81 @@ def of_values(values: dict[str, list[float]], metric: str = "misses", rounds: in
     seeds = list(range(max(map(len, values.values()))))
     about = {"scenario": scenario, "logs": [log], "seeds": seeds, **meta}
     return Results(Path("made-up"), frame.drop(columns="round"), about)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return fake_results.make(tmp_path / "active" / "a", policies=FEW, points=5)
+
+
+def edit_summary(run: Path, change: str, keep: bool = True) -> None:
+    summary = pd.read_parquet(run / "summary.parquet")
+    summary.query(change if keep else f"not ({change})").to_parquet(run / "summary.parquet")
+
+
+def test_rows_are_ranked_with_the_statistics_of_the_package(run: Path) -> None:
+    results = load(run)
+    frame = table(results, metrics=["coverage"])
+    assert list(frame["policy"]) == ["hybrid", "popular", "ucb1", "random"]
+    assert list(frame["rank"]) == ["1", "2", "3", "4"]
+    finals = results.final("", "hr@20").to_numpy()
+    names = list(results.final("", "hr@20").index)
+    row = frame.iloc[0]
+    own, base = finals[names.index("hybrid")], finals[names.index("random")]
+    assert [row["mean"], row["low"], row["high"]] == [float(x) for x in interval(own, "shuffle")]
+    gains = ["difference", "difference_low", "difference_high"]
+    assert [row[name] for name in gains] == [float(x) for x in paired(own, base, "shuffle")]
+    assert row["coverage"] == pytest.approx(results.final("", "coverage").loc["hybrid"].mean())
+    assert frame.iloc[3][gains].isna().all()  # the baseline has no difference to itself
+    assert set(frame["seeds"]) == {10}
+
+
+def test_a_metric_that_is_better_low_is_ranked_from_below(run: Path) -> None:
+    frame = table(load(run), "misses")
+    assert list(frame["mean"]) == sorted(frame["mean"])
+    assert frame.iloc[0]["policy"] == "hybrid"
+
+
+def test_what_cannot_be_ranked_or_found_is_refused_with_a_suggestion(run: Path) -> None:
+    results = load(run)
+    with pytest.raises(ConfigError, match="diversity is neither better"):
+        board(results, "diversity")
+    with pytest.raises(ConfigError, match=r"'hr@2'.*Did you mean 'hr@20'"):
+        board(results, "hr@2")
+    with pytest.raises(ConfigError, match=r"'randon'.*Did you mean 'random'"):
+        board(results, baseline="randon")
+
+
+def test_a_scenario_whose_baseline_was_not_run_has_no_differences_and_says_so(tmp_path: Path) -> None:
+    results = load(fake_results.make(tmp_path, policies=FEW, points=2, baseline="nobody"))
+    assert "difference" not in table(results)
+    assert "'nobody' was not run" in board(results).warnings[0]
+
+
+def test_one_policy_under_two_regimes_is_two_contenders_each_with_its_own_baseline(run: Path) -> None:
+    for name in ("curves.parquet", "summary.parquet"):
+        rows = pd.read_parquet(run / name)
+        full = rows[rows["policy"].isin(["random", "hybrid"])].assign(feedback="full")
+        full["value"] = full["value"] + 0.1
+        pd.concat([rows, full]).to_parquet(run / name)
+    frame = table(load(run)).set_index("policy")
+    assert {"hybrid (full)", "hybrid (bandit)", "random (full)", "random (bandit)", "popular"} <= set(frame.index)
+    assert frame.loc["hybrid (full)", "mean"] == pytest.approx(frame.loc["hybrid (bandit)", "mean"] + 0.1)
+    gains = frame["difference"]
+    assert gains["hybrid (full)"] == pytest.approx(gains["hybrid (bandit)"])
+    assert gains["popular"] == pytest.approx(frame.loc["popular", "mean"] - frame.loc["random (bandit)", "mean"])
+
+
+def test_missing_seeds_and_undefined_values_are_told(run: Path) -> None:
+    edit_summary(run, "policy == 'popular' and seed > 6", keep=False)
+    edit_summary(run, "policy == 'hybrid' and seed == 3 and metric == 'hr@20'", keep=False)
+    found = board(load(run))
+    frame = found.frame.set_index("policy")
+    assert frame.loc["popular", "seeds"] == 7
+    assert math.isnan(frame.loc["hybrid", "mean"])
+    assert list(frame.index)[-1] == "hybrid"
+    assert "has run all 10 seeds (popular: 7)" in found.warnings[0]
+    assert "hr@20 of hybrid is undefined in 1 of 10 seeds" in found.warnings[1]
 
 
 # Certainty from nothing -----------------------------------------------------------------------------------------------
