@@ -24,6 +24,7 @@ GROUND = {
     "policy",
     "metrics",
     "feedback",
+    "columns",
 }
 ROOMS: dict[str, set[str]] = {  # room: the rooms it may import, beside the ground below it and itself
     "errors": set(),
@@ -34,6 +35,7 @@ ROOMS: dict[str, set[str]] = {  # room: the rooms it may import, beside the grou
     "tables": set(),
     "ranges": {"errors"},
     "options": {"errors"},
+    "columns": set(),
     "metrics": {"kernels", "offpolicy"},
     "feedback": {"errors", "words"},
     "bounds": {"errors", "metrics"},

@@ -17,28 +17,24 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lersbench import files, sources
+from lersbench import columns, files, sources
 from lersbench.bench import scenario, store
 from lersbench.bench.session import Job
 from lersbench.feedback import REGIMES
 from lersbench.log import Log
 from lersbench.results import last_run
 
-TABLES = ("curves.parquet", "summary.parquet")
-
 ROWS = 1 << 18  # of a row group of the tables: what is in memory at a time
 _TEXT = pa.dictionary(pa.int32(), pa.string())
-CURVES = pa.schema(
-    {
-        **dict.fromkeys(("variant", "policy", "name", "params"), _TEXT),
-        "seed": pa.int64(),
-        "feedback": _TEXT,
-        "round": pa.int64(),
-        "metric": _TEXT,
-        "value": pa.float64(),
-    }
-)
-SUMMARY = CURVES.remove(CURVES.get_field_index("round"))
+_TYPES = {
+    **dict.fromkeys(columns.TEXTS, _TEXT),
+    **dict.fromkeys(columns.COUNTS, pa.int64()),
+    "value": pa.float64(),
+}
+TABLES = {
+    "curves.parquet": pa.schema({name: _TYPES[name] for name in columns.CURVES}),
+    "summary.parquet": pa.schema({name: _TYPES[name] for name in columns.SUMMARY}),
+}
 Speed = dict[tuple[str, str], list[tuple[int, float]]]  # rounds and seconds of each replicate, by policy and feedback
 
 
@@ -109,7 +105,7 @@ def _write(jobs: list[Job], kept: store.Store, folder: Path) -> Speed:
     """Write all curves as one tidy table, their last values as another, contender by contender; rounds and seconds of
     each job by policy."""
     speed: Speed = defaultdict(list)
-    with _Tidy(folder / "curves.parquet", CURVES) as curves, _Tidy(folder / "summary.parquet", SUMMARY) as summary:
+    with _Tidy(folder, "curves.parquet") as curves, _Tidy(folder, "summary.parquet") as summary:
         for job in jobs:
             curve = kept.get(job.key)
             speed[job.entry.label, job.feedback].append((curve.about["rounds"], curve.about["seconds"]))
@@ -121,9 +117,9 @@ def _write(jobs: list[Job], kept: store.Store, folder: Path) -> Speed:
 class _Tidy:
     """A tidy table on its way to a file, with some contenders in memory at a time; text goes as codes."""
 
-    def __init__(self, path: Path, schema: pa.Schema):
-        self.schema = schema
-        self.file = pq.ParquetWriter(path, schema, store_schema=False)
+    def __init__(self, folder: Path, name: str):
+        self.schema = TABLES[name]
+        self.file = pq.ParquetWriter(folder / name, self.schema, store_schema=False)
         self.parts: list[tuple[Job, np.ndarray, np.ndarray, np.ndarray]] = []
         self.rows = 0
 
@@ -148,18 +144,20 @@ class _Tidy:
             return
         jobs, rounds, metric, value = zip(*self.parts, strict=True)
         sizes = [own.size for own in value]
-        columns = {
+        found = {
             "variant": _codes([job.variant for job in jobs], sizes),
+            "log": _codes([job.case.log for job in jobs], sizes),
+            "feedback": _codes([job.feedback for job in jobs], sizes),
+            "slate": pa.array(np.repeat([job.case.slate for job in jobs], sizes)),
             "policy": _codes([job.entry.label for job in jobs], sizes),
             "name": _codes([job.entry.name for job in jobs], sizes),
             "params": _codes([json.dumps(job.entry.params) for job in jobs], sizes),
             "seed": pa.array(np.repeat([job.seed for job in jobs], sizes)),
-            "feedback": _codes([job.feedback for job in jobs], sizes),
             "round": pa.array(np.concatenate(rounds)),
             "metric": pa.DictionaryArray.from_arrays(np.concatenate(metric), list(self.names)),
             "value": pa.array(np.concatenate(value)),
         }
-        self.file.write_table(pa.table([columns[name] for name in self.schema.names], schema=self.schema))
+        self.file.write_table(pa.table([found[name] for name in self.schema.names], schema=self.schema))
         self.parts, self.rows = [], 0
 
 
@@ -218,10 +216,11 @@ def _rate(jobs: list[Job], new: set[str], speed: Speed, seconds: dict[str, float
 
 
 def _is_whole(run: Path) -> bool:
-    """Can the three files of a run be read?"""
+    """Can the three files of a run be read, and do its tables have the columns of today?"""
     try:
         json.loads((run / "run.json").read_text(encoding="utf-8"))
-        return all(pq.read_metadata(run / name).num_rows for name in ("curves.parquet", "summary.parquet"))
+        about = [(pq.read_metadata(run / name), schema) for name, schema in TABLES.items()]
+        return all(found.num_rows and set(schema.names) <= set(found.schema.names) for found, schema in about)
     except (OSError, ValueError, pa.ArrowException):
         return False
 

@@ -11,6 +11,7 @@ import click
 from lersbench.cli import listing
 from lersbench.errors import RunError
 from lersbench.figures import lab as lab_figures
+from lersbench.figures.records import Record
 from lersbench.lab import run as lab_run
 from lersbench.lab.scenario import Experiment
 from lersbench.report import lab as lab_report
@@ -62,15 +63,15 @@ def show(results: LabResults, style: str | None, say: Say) -> None:
         say(f"note: {remark}")
 
 
-def draw(results: LabResults, say: Say) -> list[Path]:
+def draw(results: LabResults, say: Say) -> list[Record]:
     """Draw the figures into the folder of the run."""
     folder = results.path / "figures"
     drawn = lab_figures.draw_all(results, folder)
-    say(f"{len(drawn)} figure files: {folder}")
+    say(f"{2 * len(drawn)} figure files: {folder}")
     return drawn
 
 
-def report(results: LabResults, say: Say, figures: list[Path] | None = None) -> None:
+def report(results: LabResults, say: Say, figures: list[Record] | None = None) -> None:
     """Write the report into the folder of the run."""
     for path in lab_report.write(results, figures=figures):
         say(f"report: {path}")

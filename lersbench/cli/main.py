@@ -30,6 +30,7 @@ from lersbench.system.ending import end
 from lersbench.words import check, shown
 
 if TYPE_CHECKING:
+    from lersbench.figures.records import Record
     from lersbench.results.lab import LabResults
     from lersbench.results.tables import Results
     from lersbench.system.progress import Tell
@@ -201,7 +202,7 @@ def _bench(
     share that is done."""
     from lersbench.bench import replays
     from lersbench.lab.scenario import Experiment
-    from lersbench.results import tables as boards
+    from lersbench.results import ranking, tables, words
 
     if isinstance(chosen, Experiment):
         from lersbench.cli import lab as lab_commands
@@ -212,12 +213,12 @@ def _bench(
     def halfway(folder: Path) -> None:
         say("The compiled policies are done; the others follow, and the leaderboard of all.")
         if not as_json:
-            say(boards.to_terminal(boards.board(boards.load(folder)), bold=False))
+            say(words.to_terminal(ranking.board(tables.load(folder)), bold=False))
 
     run = replays.bench(chosen, results, threads, fresh, say, halfway, tell, timeout)
     times = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in run.seconds.items())
     say(f"{run.played} contenders played, {run.reused} taken from earlier runs ({times})")
-    loaded = boards.load(run.folder)
+    loaded = tables.load(run.folder)
     _show(loaded, as_json)
     if plots and not run.played and (run.folder / "report.html").is_file():
         say(f"figures and report are there already (`lersbench plot` draws anew): {run.folder / 'report.html'}")
@@ -234,17 +235,17 @@ def _bench(
 
 def _show(results: Results, as_json: bool) -> None:
     from lersbench.report import run as reports
-    from lersbench.results import tables as boards
+    from lersbench.results import ranking, words
     from lersbench.system import progress
 
-    board = boards.board(results)
-    progress.say(boards.to_json(board) if as_json else boards.to_terminal(board), err=False)
+    board = ranking.board(results)
+    progress.say(words.to_json(board) if as_json else words.to_terminal(board), err=False)
     told = [] if as_json else board.warnings
     for caveat in [caveat for caveat in reports.caveats(results) if caveat not in told]:
         say(f"note: {caveat}")
 
 
-def _draw(results: Results | LabResults, metrics: tuple[str, ...] = (), policies: tuple[str, ...] = ()) -> list[Path]:
+def _draw(results: Results | LabResults, metrics: tuple[str, ...] = (), policies: tuple[str, ...] = ()) -> list[Record]:
     from lersbench.figures import curves as curve_figures
     from lersbench.results.lab import LabResults
 
@@ -254,11 +255,11 @@ def _draw(results: Results | LabResults, metrics: tuple[str, ...] = (), policies
         return lab_commands.draw(results, say)
     folder = results.path / "figures"
     drawn = curve_figures.draw_all(results, folder, metrics or None, policies or None)
-    say(f"{len(drawn)} figure files: {folder}")
+    say(f"{2 * len(drawn)} figure files: {folder}")
     return drawn
 
 
-def _report(results: Results | LabResults, figures: list[Path] | None = None) -> None:
+def _report(results: Results | LabResults, figures: list[Record] | None = None) -> None:
     from lersbench.report import run as reports
     from lersbench.results.lab import LabResults
 
@@ -294,16 +295,16 @@ def _study_page_of(scenario: str, dataset: str | None, quick: bool, results: Pat
 def _loaded(run: Path) -> Results | LabResults:
     """The results in the folder of a run: of a scenario, or of an experiment."""
     from lersbench.results import lab as lab_results
-    from lersbench.results import tables as boards
+    from lersbench.results import tables
 
-    return lab_results.load(run) if lab_results.is_lab(run) else boards.load(run)
+    return lab_results.load(run) if lab_results.is_lab(run) else tables.load(run)
 
 
 def _last(name: str, results: Path, asked: str = "") -> Results | LabResults:
     """The last run of a scenario, by the name of its folder in `results`; `asked` as of `last_run.latest`."""
-    from lersbench.results import tables as boards
+    from lersbench.results import tables
 
-    return _loaded(boards.latest(results, name, asked))
+    return _loaded(tables.latest(results, name, asked))
 
 
 def _runs(scenario: str | None, dataset: str | None, quick: bool, results: Path) -> list[Results | LabResults]:
@@ -348,17 +349,17 @@ def leaderboard(
     results: Path,
 ) -> None:
     """Rank the policies of the last run of SCENARIO (a name, or the folder of a run); of all there are without it."""
-    from lersbench.results import tables as boards
+    from lersbench.results import ranking, words
     from lersbench.results.lab import LabResults
 
-    styles = {None: boards.to_terminal, "markdown": boards.to_markdown, "csv": boards.to_csv, "json": boards.to_json}
+    styles = {None: words.to_terminal, "markdown": words.to_markdown, "csv": words.to_csv, "json": words.to_json}
     for run in _runs(scenario, dataset, quick, results):
         if isinstance(run, LabResults):
             from lersbench.cli import lab as lab_commands
 
             lab_commands.show(run, style, say)
             continue
-        click.echo(styles[style](boards.board(run, metric=metric, baseline=baseline)))
+        click.echo(styles[style](ranking.board(run, metric=metric, baseline=baseline)))
 
 
 @cli.command()

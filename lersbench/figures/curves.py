@@ -6,13 +6,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -23,9 +22,10 @@ from lersbench.figures import families as crowds
 from lersbench.figures import lers as lers_figures
 from lersbench.figures import logs as log_figures
 from lersbench.figures import sweeps as sweep_figures
+from lersbench.figures.records import Plan, Record
+from lersbench.figures.records import draw as draw_plans
 from lersbench.figures.style import (
     LESS,
-    STYLE,
     Band,
     Bands,
     axis_title,
@@ -47,23 +47,15 @@ from lersbench.figures.style import (
     looks,
     outstanding,
     room,
-    save,
     thousands,
     typical,
 )
 from lersbench.metrics import METRICS, Metric
 from lersbench.results.comparisons import representatives
+from lersbench.results.numbers import MISSING, decimals, number, scale
+from lersbench.results.ranking import board
 from lersbench.results.statistics import interval
-from lersbench.results.tables import (
-    CURVE_RESAMPLES,
-    MISSING,
-    Results,
-    board,
-    decimals,
-    known_metric,
-    number,
-    scale,
-)
+from lersbench.results.tables import CURVE_RESAMPLES, Results, known_metric
 
 POINTS = 200  # points of a curve that are drawn; more cannot be seen
 PAIRS = (  # curves over rounds; two names stand side by side, as published and sound
@@ -293,7 +285,7 @@ def forest(results: Results, name: str, policies: Sequence[str]) -> Figure:
             ax.plot([low, high], [y, y], color=colour, lw=1.8, solid_capstyle="butt")
             ax.plot(mean, y, "o", color=colour, ms=5)
             ax.text(1.02, y, rank, transform=ax.get_yaxis_transform(), va="center", fontsize=9, color="0.3")
-        names = [label(results, policy).removesuffix(f" ({kind})") for policy in rows["policy"]]
+        names = [results.entries[policy] for policy in rows["policy"]]  # the head of the panel tells the regime
         ax.set_yticks(range(len(rows)), names)
         ax.set_ylim(len(rows) - 0.4, -0.6)
         ax.tick_params(axis="y", length=0)
@@ -342,29 +334,23 @@ def _unranked(results: Results, metric: Metric) -> pd.DataFrame:
 # Files ----------------------------------------------------------------------------------------------------------------
 def draw_all(
     results: Results, folder: str | Path, metrics: Sequence[str] | None = None, policies: Sequence[str] | None = None
-) -> list[Path]:
-    """Draw the figures of a run into `folder` and return their paths, PNG and SVG.
+) -> list[Record]:
+    """Draw the figures of a run into `folder` and return their records, which are kept there too.
 
     By default: every curve that was measured, HR@K over K, the forest plot of the leaderboard's metric, and what
-    `sweeps` and `logfigures` have to draw of the run. With `metrics`, the curve and the forest plot of each of those;
+    `sweeps`, `logs` and `lers` have to draw of the run. With `metrics`, the curve and the forest plot of each of those;
     with `policies` (labels) only those contenders. Raises ConfigError for a metric or policy that the run does not
     have.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     asked, policies, whole = policies, chosen(results, policies), results
     if asked is None and crowded(results):
         results, policies = _picked(results, policies)
     groups = groups_of(results) if metrics is None else [(known_metric(results, name).name,) for name in metrics]
-    paths = []
-    with matplotlib.rc_context(STYLE):
-        for stem, make in _figures(results, groups, metrics, policies):
-            paths += save(make(), folder, stem)
-        if metrics is None:
-            study = lers_figures.figures(whole) if asked is None else []
-            for stem, make in [*sweep_figures.figures(results, whole, policies), *log_figures.figures(results), *study]:
-                paths += save(make(), folder, stem)
-    return paths
+    plans = _plans(results, groups, metrics, policies)
+    if metrics is None:
+        plans += [*sweep_figures.plans(results, whole, policies), *log_figures.plans(results)]
+        plans += lers_figures.plans(whole) if asked is None else []
+    return draw_plans(plans, folder, whole, metrics is None and asked is None)
 
 
 def _picked(results: Results, policies: Sequence[str]) -> tuple[Results, list[str]]:
@@ -377,25 +363,31 @@ def _picked(results: Results, policies: Sequence[str]) -> tuple[Results, list[st
     return replace(results, summary=summary, meta={**results.meta, "picked": told}), kept
 
 
-def _figures(
+def _plans(
     results: Results, groups: Sequence[tuple[str, ...]], metrics: Sequence[str] | None, policies: Sequence[str]
-) -> list[tuple[str, Callable[[], Figure]]]:
-    """File name and maker of every figure asked for."""
+) -> list[Plan]:
+    """Every figure of this module that was asked for."""
     bands = curve_bands(results, {name for group in groups for name in group}, policies)
     if any("regret" in group for group in groups) and (less := regret_less_baseline(results, policies)):
         bands |= less
         groups = [(*group, LESS.name) if group == ("regret",) else group for group in groups]
     forests = metrics if metrics is not None else [results.scenario["leaderboard"]]
-    found: list[tuple[str, Callable[[], Figure]]] = [
-        (_stem("final", name), partial(forest, results, name, policies)) for name in forests
-    ]
+    drawn = tuple(case.variant for case in drawn_cases(results))
+    found = []
+    for name in forests:
+        title = f"{known_metric(results, name).title}, final values"
+        found.append(Plan(_stem("final", name), title, "final", drawn, partial(forest, results, name, policies)))
     if by_family(results):
         return found + _by_family(results, groups, bands, policies, metrics is None)
     for group in groups:
-        if any(bands.get((variant, name)) for variant in results.variants for name in group):
-            found.append((_stem("curve", _named_after(group)), partial(curves, results, group, bands)))
+        cases = tuple(variant for variant in drawn if any(bands.get((variant, name)) for name in group))
+        if cases:
+            name = _named_after(group)
+            make = partial(curves, results, group, bands)
+            found.append(Plan(_stem("curve", name), METRICS[name].title, "curve", cases, make))
     if metrics is None and "hr@20" in results.metrics and not results.lists:
-        found.append(("hit-ratio", partial(hit_ratio, results, policies)))
+        make = partial(hit_ratio, results, policies)
+        found.append(Plan("hit-ratio", HIT_RATIO, "hit-ratio", drawn, make))
     return found
 
 
@@ -405,21 +397,25 @@ def _by_family(
     bands: Mapping[tuple[str, str], Bands],
     policies: Sequence[str],
     whole: bool,
-) -> list[tuple[str, Callable[[], Figure]]]:
+) -> list[Plan]:
     """Of a crowd, a figure a metric with a panel a family."""
     (variant,) = results.variants
     names = [name for group in groups for name in group if bands.get((variant, name))]
     for first, second in zip(SAME, ("misses", "hr20_per_round"), strict=True):
         if {first, second} <= set(names) and equal(bands[variant, first], bands[variant, second]):
             names.remove(first)
-    found: list[tuple[str, Callable[[], Figure]]] = [
-        (_stem("curve", name), partial(crowds.curves, results, name, bands[variant, name])) for name in names
-    ]
+    found = []
+    for name in names:
+        title = crowds.LESS_TITLE if name == LESS.name else METRICS[name].title
+        make = partial(crowds.curves, results, name, bands[variant, name])
+        found.append(Plan(_stem("curve", name), title, "curve", (variant,), make))
     if whole:
         for family, stem in (("hr", "hit-ratio"), ("hr_published", "hit-ratio-published")):
             if f"{family}@20" in results.metrics:
                 drawn = hit_bands(results, family, variant, policies)
-                found.append((stem, partial(crowds.hit_ratio, results, drawn, HIT_RATIOS[stem], RANDOM)))
+                title = HIT_RATIOS[stem]
+                make = partial(crowds.hit_ratio, results, drawn, title, RANDOM)
+                found.append(Plan(stem, title, "hit-ratio", (variant,), make))
     return found
 
 
@@ -429,21 +425,6 @@ def _stem(kind: str, name: str) -> str:
 
 def _named_after(group: Sequence[str]) -> str:
     return "regret" if group[-1] == LESS.name else group[-1]
-
-
-def figure_title(stem: str) -> str:
-    """The title of the figure in the files `stem`.png and .svg."""
-    kind = stem.partition("-")[0]
-    for name, metric in METRICS.items():
-        if stem == _stem(kind, name):
-            return metric.title if kind == "curve" else f"{metric.title}, final values"
-    if stem in HIT_RATIOS:
-        return HIT_RATIOS[stem]
-    if stem == _stem("curve", LESS.name):
-        return crowds.LESS_TITLE
-    if title := sweep_figures.title(stem) or log_figures.title(stem) or lers_figures.title(stem):
-        return title
-    raise ConfigError(f"No figure of lersbench is called {stem!r}.")
 
 
 def groups_of(results: Results) -> list[tuple[str, ...]]:

@@ -39,7 +39,8 @@ from lersbench.figures.style import (
     thousands,
 )
 from lersbench.metrics import METRICS
-from lersbench.results.tables import Results, number, scale
+from lersbench.results.numbers import number, scale
+from lersbench.results.tables import Results
 
 COLUMNS = 2
 PANEL = (4.1, 2.8)  # inches, the names of the lines included
@@ -165,9 +166,8 @@ def _head(results: Results, family: str, own: Sequence[str]) -> str:
 
 def _named(results: Results, policy: str, own: Sequence[str]) -> str:
     """The label, without its regime where the head of the panel tells it."""
-    told = _regimes(results, own)
-    shown = label(results, policy)
-    return shown.removesuffix(f" ({told[0]})") if len(told) == 1 else shown
+    told_by_head = _regimes(results, own) == _regimes(results, [policy])
+    return results.entries[policy] if told_by_head else label(results, policy)
 
 
 def _regimes(results: Results, own: Sequence[str]) -> list[str]:

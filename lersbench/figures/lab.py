@@ -6,10 +6,10 @@ import math
 import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -18,7 +18,9 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from lersbench.figures.style import GREY, HUES, STYLE, save
+from lersbench.figures.records import Plan, Record
+from lersbench.figures.records import draw as draw_plans
+from lersbench.figures.style import GREY, HUES
 from lersbench.results.lab import CELLS, EXPLAINED, LENGTHS, METHODS, LabResults, cell_name
 from lersbench.results.statistics import LEVEL
 
@@ -40,22 +42,16 @@ LINES = [Line2D([], [], color=GREY, ls="-", label="test"), Line2D([], [], color=
 
 
 # Files ----------------------------------------------------------------------------------------------------------------
-def draw_all(results: LabResults, folder: str | Path) -> list[Path]:
-    """Draw all figures of a run into `folder`; return their paths, PNG and SVG."""
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+def draw_all(results: LabResults, folder: str | Path) -> list[Record]:
+    """Draw all figures of a run into `folder`; return their records, which are kept there too."""
     makers: dict[str, dict[str, Callable[[LabResults], Figure]]] = {
         "cells": {"cells-loss": cells_loss, "cells-accuracy": cells_accuracy},
         "lengths": {"lengths-loss": lengths_loss, "lengths-final": lengths_final},
         "codes": {"codes-loss": codes_loss, "codes-size": codes_size, "codes-map": codes_map},
     }
-    with matplotlib.rc_context(STYLE):
-        return [path for stem, make in makers[results.kind].items() for path in save(make(results), folder, stem)]
-
-
-def title(stem: str) -> str:
-    """The title of the figure in the files `stem`.png and .svg; "" where it is none of this module."""
-    return TITLES.get(stem, "")
+    own = makers[results.kind].items()
+    plans = [Plan(stem, TITLES[stem], results.kind, (), partial(make, results)) for stem, make in own]
+    return draw_plans(plans, folder, results)
 
 
 # The frame ------------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,6 +21,7 @@ from matplotlib.ticker import MaxNLocator
 
 from lersbench.feedback import REGIMES
 from lersbench.figures.families import hit_axes, regimes
+from lersbench.figures.records import Plan
 from lersbench.figures.style import (
     GREY,
     WITHIN,
@@ -36,7 +37,8 @@ from lersbench.figures.style import (
     thousands,
 )
 from lersbench.metrics import METRICS, TOPS
-from lersbench.results.tables import Results, scale
+from lersbench.results.numbers import scale
+from lersbench.results.tables import Results, regime_label
 
 VARIANTS = {
     "lers": "lers",
@@ -73,8 +75,8 @@ class Compared:
     lines: Mapping[str, Sequence[str]]
 
 
-def figures(results: Results) -> list[tuple[str, Callable[[], Figure]]]:
-    """File name and maker of every figure of this module that the run has the results for."""
+def plans(results: Results) -> list[Plan]:
+    """Every figure of this module that the run has the results for."""
     if len(results.variants) != 1:
         return []
     by_name = {words: _named(results, name) for name, words in VARIANTS.items()}
@@ -88,15 +90,10 @@ def figures(results: Results) -> list[tuple[str, Callable[[], Figure]]]:
         Compared("context-encoders", ("regret", HIT_RATIO), ones),
     ]
     return [
-        (one.stem, partial(compare, results, one))
+        Plan(one.stem, TITLES[one.stem], "livestream", tuple(results.variants), partial(compare, results, one))
         for one in wanted
         if sum(map(bool, one.lines.values())) > 1 and _panels(results, one)
     ]
-
-
-def title(stem: str) -> str:
-    """The title of the figure in the files `stem`.png and .svg; "" where it is none of this module."""
-    return TITLES.get(stem, "")
 
 
 def _named(results: Results, name: str) -> list[str]:
@@ -147,16 +144,13 @@ def compare(results: Results, one: Compared) -> Figure:
         else:
             _over_rounds(ax, results, name, look)
     handles = [Line2D([], [], color=hue, label=words) for words, hue in hues.items()]
-    handles += [Line2D([], [], color=GREY, lw=1.1, label=_base_words(policy, regime[policy])) for policy in base]
+    named = {policy: regime_label(results.entries[policy], regime[policy]) for policy in base}
+    handles += [Line2D([], [], color=GREY, lw=1.1, label=named[policy]) for policy in base]
     kinds = regimes(results)
     axes[columns - 1].legend(
         handles=[*handles, *kinds], loc="upper left", bbox_to_anchor=(1.04, 1.0), frameon=False, borderaxespad=0
     )
     return figure
-
-
-def _base_words(policy: str, feedback: str) -> str:
-    return policy if policy.endswith(f"({feedback})") else f"{policy} ({feedback})"
 
 
 def _over_rounds(ax: Axes, results: Results, name: str, look: Mapping[str, Mapping[str, Any]]) -> None:

@@ -17,6 +17,7 @@ from matplotlib.ticker import MaxNLocator
 
 from lersbench.clicks.facts import NAMES
 from lersbench.figures import click_models as click_figures
+from lersbench.figures.records import Plan
 from lersbench.figures.style import GREY, HUES, grid, sources
 from lersbench.results.tables import Case, Results
 
@@ -29,19 +30,17 @@ PCA = "reconstruction_pca"  # the loss of as many principal components, held out
 CLEAN = "reconstruction_dae"  # that of the encoder
 
 
-def figures(results: Results) -> list[tuple[str, Callable[[], Figure]]]:
-    """File name and maker of every figure of this module that the logs of the run have the facts for."""
-    found: list[tuple[str, Callable[[], Figure]]] = []
-    if fitted := click_models(results):
-        found.append(("click-model", partial(click_model, results, fitted)))
-    if trained := _distinct(results, _losses):
-        found.append(("encoder-loss", partial(encoder_loss, results, trained)))
-    return found
-
-
-def title(stem: str) -> str:
-    """The title of the figure in the files `stem`.png and .svg; "" where it is none of this module."""
-    return TITLES.get(stem, "")
+def plans(results: Results) -> list[Plan]:
+    """Every figure of this module that the logs of the run have the facts for; its cases are the first of each log."""
+    drawn = {
+        "click-model": (click_models(results), click_model),
+        "encoder-loss": (_distinct(results, _losses), encoder_loss),
+    }
+    return [
+        Plan(stem, TITLES[stem], stem, tuple(case.variant for case, _ in facts), partial(make, results, facts))
+        for stem, (facts, make) in drawn.items()
+        if facts
+    ]
 
 
 def click_models(results: Results) -> list[tuple[Case, dict[str, Any]]]:

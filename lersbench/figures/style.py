@@ -30,8 +30,10 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from lersbench.feedback import row_of
 from lersbench.files import replacing
 from lersbench.metrics import METRICS, Metric
+from lersbench.results.alarms import missing
+from lersbench.results.places import data_in_words, settings
 from lersbench.results.statistics import LEVEL
-from lersbench.results.tables import Case, Results, data_in_words, missing, own_baseline, regime_label, settings
+from lersbench.results.tables import Case, Results, regime_label
 
 DPI = 200
 EARLY = 0.05  # share of the rounds in which running means still jump; it hardly sets the limits of the y axis
@@ -145,10 +147,7 @@ def _from(choices: Sequence[Any], start: int) -> list[Any]:
 
 def baselines(results: Results) -> set[str]:
     """The labels under which the scenario's baseline ran."""
-    contenders = results.contenders
-    baseline, known = results.scenario.get("baseline"), set(contenders["policy"])
-    found = {own_baseline(baseline, feedback, known) for feedback in set(results.summary["feedback"])}
-    return {label for label in found if label is not None and label in known}
+    return set(results.called(results.scenario.get("baseline")))
 
 
 def family(results: Results) -> dict[str, str]:
@@ -190,7 +189,7 @@ def _looks_within(results: Results, grey: Collection[str]) -> dict[str, dict[str
             found[policy] = {"color": GREY, "linestyle": "-", "marker": None}
             continue
         members = places.setdefault(families[policy], {})
-        use, hue = divmod(members.setdefault(policy.removesuffix(f" ({feedback})"), len(members)), len(WITHIN))
+        use, hue = divmod(members.setdefault(results.entries[policy], len(members)), len(WITHIN))
         style = dashes(feedback) if results.mixed else "-"
         found[policy] = {"color": WITHIN[hue], "linestyle": style, "marker": MARKERS[use % len(MARKERS)]}
     return found
@@ -223,7 +222,7 @@ def label(results: Results, policy: str) -> str:
     if not results.mixed:
         return policy
     regime = str(results.contenders.set_index("policy").loc[policy, "feedback"])
-    return policy if policy.endswith(f" ({regime})") else regime_label(policy, regime)
+    return regime_label(results.entries[policy], regime)
 
 
 def by_value(finals: Mapping[str, float], metric: Metric) -> list[str]:

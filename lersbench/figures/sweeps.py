@@ -6,7 +6,7 @@ Each is drawn only where the results have what it needs; the numbers are those o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from lersbench.figures.records import Plan
 from lersbench.figures.style import (
     BANDED,
     GREY,
@@ -50,8 +51,9 @@ from lersbench.results.comparisons import (
     rates,
     slopes,
 )
+from lersbench.results.numbers import scale
 from lersbench.results.statistics import Interval
-from lersbench.results.tables import Case, Results, scale
+from lersbench.results.tables import Case, Results
 
 TITLES = {
     "slates": "Lift over the baseline by slate size",
@@ -59,7 +61,6 @@ TITLES = {
     "regret-growth": "Growth of the true regret",
     "clicks-and-similarity": "Clicks and the similarity of the items shown together",
 }
-SWEPT = "sweep-"  # stems of parameter sweeps
 MARKS: dict[str, dict[str, Any]] = {  # how a measure looks; truth is filled and dark
     "logged-click re-ranking": {"marker": "o", "color": HUES[1]},
     "PBM-IPS of these slates": {"marker": "^", "color": HUES[0]},
@@ -71,35 +72,41 @@ MARKS: dict[str, dict[str, Any]] = {  # how a measure looks; truth is filled and
 }
 
 
-def figures(results: Results, whole: Results, policies: Sequence[str]) -> list[tuple[str, Callable[[], Figure]]]:
-    """File name and maker of every figure of this module that the run has the results for.
+def plans(results: Results, whole: Results, policies: Sequence[str]) -> list[Plan]:
+    """Every figure of this module that the run has the results for.
 
     `whole` has all contenders of a sweep, where `results` has only the best of each.
     """
-    swept = list(whole.contenders["policy"]) if whole is not results else policies
-    found: list[tuple[str, Callable[[], Figure]]] = [
-        (f"{SWEPT}{sweep.parameter.replace('_', '-')}", partial(parameter, whole, sweep))
-        for sweep in parameter_sweeps(whole, swept)
-    ]
+    drawn = tuple(case.variant for case in drawn_cases(results))
+    found = _sweeps(whole, list(whole.contenders["policy"]) if whole is not results else policies)
+
+    def add(stem: str, cases: Iterable[str], make: Callable[[], Figure]) -> None:
+        found.append(Plan(stem, TITLES[stem], stem, tuple(dict.fromkeys(cases)), make))
+
     slates = by_slate(results)
     if len(slates):
-        found.append(("slates", partial(slate_sizes, results, slates, policies)))
+        add("slates", results.variants, partial(slate_sizes, results, slates, policies))
     compared = [c for c in comparisons(results) if c.slate in {case.slate for case in drawn_cases(results)}]
     if compared:
-        found.append(("protocols", partial(protocols, results, compared, policies)))
+        cases = [measure.variant for one in compared for measure in one.measures]
+        add("protocols", cases, partial(protocols, results, compared, policies))
     growth = slopes(results)
     if len(growth):
-        found.append(("regret-growth", partial(regret_growth, results, growth, policies)))
+        cases = [variant for variant in drawn if variant in set(growth["variant"])]
+        add("regret-growth", cases, partial(regret_growth, results, growth, policies))
     if results.lists and "similarity" in results.metrics and len(policies) > 1:
-        found.append(("clicks-and-similarity", partial(similarity, results, policies)))
+        cases = [case.variant for case in drawn_cases(results) if case.slate > 1]
+        add("clicks-and-similarity", cases, partial(similarity, results, policies))
     return found
 
 
-def title(stem: str) -> str:
-    """The title of the figure in the files `stem`.png and .svg; "" where it is none of this module."""
-    if stem.startswith(SWEPT):
-        return _swept_title(stem.removeprefix(SWEPT).replace("-", "_"))
-    return TITLES.get(stem, "")
+def _sweeps(results: Results, policies: Sequence[str]) -> list[Plan]:
+    cases = tuple(case.variant for case in drawn_cases(results))
+    found = []
+    for sweep in parameter_sweeps(results, policies):
+        stem, title = f"sweep-{sweep.parameter.replace('_', '-')}", _swept_title(sweep.parameter)
+        found.append(Plan(stem, title, "sweep", cases, partial(parameter, results, sweep)))
+    return found
 
 
 def _swept_title(name: str) -> str:

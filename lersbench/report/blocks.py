@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lersbench.figures.curves import figure_title
+from lersbench.figures.records import Record
 from lersbench.files import replacing
-from lersbench.results.tables import markdown_row
+from lersbench.results.words import markdown_row
 from lersbench.words import markdown, markdown_cell, one_line
 
 
@@ -64,12 +64,9 @@ def write_whole(path: Path, text: str) -> None:
         unfinished.write_text(text, encoding="utf-8")
 
 
-def pictures(figures: Sequence[Path], level: int = 3) -> list[Block]:
-    """Every figure, given as its PNG and its SVG, under a heading of its own."""
-    by_stem: dict[str, dict[str, Path]] = {}
-    for path in figures:
-        by_stem.setdefault(path.stem, {})[path.suffix] = path
-    found = [Picture(pair[".png"], pair[".svg"], figure_title(stem)) for stem, pair in by_stem.items()]
+def pictures(figures: Sequence[Record], level: int = 3) -> list[Block]:
+    """Every figure under a heading of its own."""
+    found = [Picture(one.png, one.svg, one.title) for one in figures]
     return [block for picture in found for block in (Heading(level, picture.title), picture)]
 
 

@@ -27,7 +27,8 @@ from lersbench.results.comparisons import (
     slopes,
     verdict,
 )
-from lersbench.results.tables import MISSING, Results, number
+from lersbench.results.numbers import MISSING, number
+from lersbench.results.tables import Results
 
 REVERSED = 8  # reversed pairs that are listed; the table has their number
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from lersbench.figures.lab import LENGTH_TITLES, code_words, draw_all, foot, run_in_words, title
-from lersbench.report.blocks import Block, Heading, Items, Picture, Table, Text, to_markdown, write_pages, write_whole
+from lersbench.figures.lab import LENGTH_TITLES, code_words, draw_all, foot, run_in_words
+from lersbench.figures.records import Record, kept
+from lersbench.report.blocks import Block, Heading, Items, Table, Text, pictures, to_markdown, write_pages, write_whole
 from lersbench.results.lab import CELLS, EXPLAINED, LENGTHS, SOURCE, TESTED, LabResults, cell_name
 from lersbench.results.statistics import Interval
 from lersbench.words import defused
@@ -18,23 +19,24 @@ from lersbench.words import defused
 Rows = list[list[str]]
 
 
-def write(results: LabResults, folder: str | Path | None = None, figures: Sequence[Path] | None = None) -> list[Path]:
+def write(results: LabResults, folder: str | Path | None = None, figures: Sequence[Record] | None = None) -> list[Path]:
     """Write report.md, report.html and table.csv into `folder` (the run's own by default); return the two pages."""
     folder = Path(results.path if folder is None else folder)
-    figures = draw_all(results, folder / "figures") if figures is None else figures
+    if figures is None:
+        figures = kept(folder / "figures", results) or draw_all(results, folder / "figures")
     folder.mkdir(parents=True, exist_ok=True)
     head, rows = table(results)
     write_whole(folder / "table.csv", as_csv(head, rows))
     return write_pages(document(results, figures), results.title, folder, "report")
 
 
-def document(results: LabResults, figures: Sequence[Path], level: int = 1) -> list[Block]:
+def document(results: LabResults, figures: Sequence[Record], level: int = 1) -> list[Block]:
     """The whole report as blocks; `level` is that of its heading."""
     blocks: list[Block] = [Heading(level, results.title), Text(results.experiment["description"])]
     blocks += [Text(f"{run_in_words(results)}."), Heading(level + 1, "After the last epoch")]
     head, rows = table(results)
     blocks += [Table(head, rows), Items([*remarks(results), *foot(results)])]
-    blocks += [Heading(level + 1, "Figures"), *_pictures(figures, level + 2)]
+    blocks += [Heading(level + 1, "Figures"), *pictures(figures, level + 2)]
     meta = results.meta
     lines = [f"Run: {results.path.name}; seeds {', '.join(map(str, meta['seeds']))}."]
     for name, key in (("Versions", "versions"), ("Machine", "machine"), ("Seconds", "seconds")):
@@ -44,16 +46,6 @@ def document(results: LabResults, figures: Sequence[Path], level: int = 1) -> li
         Heading(level + 1, "How it was run"),
         Items([*lines, f"Digest of the data {meta['data']['digest']}."]),
     ]
-
-
-def _pictures(figures: Sequence[Path], level: int) -> list[Block]:
-    by_stem: dict[str, dict[str, Path]] = {}
-    for path in figures:
-        by_stem.setdefault(path.stem, {})[path.suffix] = path
-    blocks: list[Block] = []
-    for stem, pair in by_stem.items():
-        blocks += [Heading(level, title(stem)), Picture(pair[".png"], pair[".svg"], title(stem))]
-    return blocks
 
 
 # Tables ---------------------------------------------------------------------------------------------------------------

@@ -22,8 +22,10 @@ import pandas as pd
 from lersbench.feedback import USUAL, row_of
 from lersbench.metrics import METRICS, TOPS
 from lersbench.report.blocks import Block, Heading, Items, Table, Text
+from lersbench.results.numbers import MISSING, decimals, number, scale
+from lersbench.results.places import place_in_words
 from lersbench.results.statistics import LEVEL, p_value
-from lersbench.results.tables import MISSING, Results, decimals, number, place_in_words, regime_label, scale
+from lersbench.results.tables import Results
 
 SOUND = {  # the same question asked without the flaw of the published metric
     "regret_published": "misses",
@@ -121,12 +123,10 @@ def _cases(results: Results) -> Iterator[tuple[str, str, Protocol]]:
 
 def _rows(results: Results, variant: str, metric: str, protocol: Protocol) -> Iterator[tuple[str, float, str, str]]:
     """Policy, published value, feedback here, and label in the results: "" where it was not run so."""
-    regimes = results.feedback(variant)
     for row in told(results)["policies"]:
         if metric in row["values"]:
             feedback = USUAL if protocol.usual else row["feedback"]
-            labels = (regime_label(row["policy"], feedback), row["policy"])
-            label = next((one for one in labels if one in regimes and regimes[one] == feedback), "")
+            label = results.under(variant, row["policy"], feedback) or ""
             yield row["policy"], row["values"][metric], feedback, label
 
 

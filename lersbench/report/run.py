@@ -14,24 +14,16 @@ import numpy as np
 
 from lersbench.feedback import row_of
 from lersbench.figures.curves import ONE_RATE, draw_all, one_item_slates
+from lersbench.figures.records import Record, kept
 from lersbench.figures.style import drawn_cases
 from lersbench.report import findings, published
 from lersbench.report.blocks import Block, Heading, Items, Table, Text, pictures, write_pages, write_whole
-from lersbench.results.tables import (
-    Board,
-    Results,
-    board,
-    cells,
-    conclusion,
-    decimals,
-    headings,
-    interval_in_words,
-    legend,
-    missing,
-    number,
-    place_in_words,
-    scale,
-)
+from lersbench.results.alarms import missing
+from lersbench.results.numbers import decimals, number, scale
+from lersbench.results.places import place_in_words
+from lersbench.results.ranking import Board, board
+from lersbench.results.tables import Results
+from lersbench.results.words import cells, conclusion, headings, interval_in_words, legend
 from lersbench.words import defused
 
 WIDE = 0.1  # an interval of more than this share of its value on either side is called wide
@@ -44,26 +36,27 @@ FLAWS = {  # why to read another metric, by one "as published" that has the flaw
 }
 
 
-def write(results: Results, folder: str | Path | None = None, figures: Sequence[Path] | None = None) -> list[Path]:
+def write(results: Results, folder: str | Path | None = None, figures: Sequence[Record] | None = None) -> list[Path]:
     """Write report.md and report.html into `folder` (the run's own by default); return the two.
 
     Tables across cases (lifts by slate size or protocol, agreement of protocols, slopes of regret) and of what a study
     published are written beside them as CSV where the results have any.
 
-    `figures` are what `draw_all` returned, if it has drawn already; else they are drawn into `folder`/figures. Each
-    file appears whole or not at all, and `report.html` needs no other.
+    `figures` are what `draw_all` returned, if it has drawn already; else those in `folder`/figures, which are drawn
+    where it does not hold them all. Each file appears whole or not at all, and `report.html` needs no other.
     """
     folder = results.path if folder is None else Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    figures = draw_all(results, folder / "figures") if figures is None else figures
+    if figures is None:
+        figures = kept(folder / "figures", results) or draw_all(results, folder / "figures")
     for name, frame in (findings.tables(results) | published.tables(results)).items():
         write_whole(folder / f"{name}.csv", defused(frame).to_csv(index=False))
     return write_pages(document(results, figures), results.title, folder, "report")
 
 
 # What the report says -------------------------------------------------------------------------------------------------
-def document(results: Results, figures: Sequence[Path]) -> list[Block]:
-    """The whole report as blocks; `figures` are the files that `draw_all` returned."""
+def document(results: Results, figures: Sequence[Record]) -> list[Block]:
+    """The whole report as blocks; `figures` are the records that `draw_all` returned."""
     ranking = board(results)
     blocks: list[Block] = [Heading(1, results.title), *map(Text, missing(results)), *in_short(ranking)]
     if results.scenario.get("description"):

@@ -15,8 +15,10 @@ import pandas as pd
 from lersbench.feedback import REGIMES
 from lersbench.metrics import METRICS
 from lersbench.results.extent import resolution
+from lersbench.results.ranking import lift
 from lersbench.results.statistics import LEVEL, Interval, compare_pairs, interval, separated
-from lersbench.results.tables import Case, Results, lift, lift_in_words
+from lersbench.results.tables import Case, Results
+from lersbench.results.words import lift_in_words
 
 LIFTED = ("ctr_sum", "ctr_set", "expected_ctr_sum", "expected_ctr_set")
 SIZES = 3  # slate sizes, or values of a parameter, from which on they are a sweep
@@ -292,6 +294,7 @@ def parameter_sweeps(results: Results, policies: Sequence[str]) -> list[Sweep]:
     rows = results.summary.drop_duplicates("policy")
     rows = rows[rows["policy"].isin(policies)]
     told = {policy: json.loads(params) for policy, params in zip(rows["policy"], rows["params"], strict=True)}
+    feedback = dict(zip(rows["policy"], rows["feedback"], strict=True))
     grouped: dict[str, dict[str, dict[float, str]]] = {}
     for name, group in rows.groupby("name", sort=False):
         labels = list(group["policy"])
@@ -301,7 +304,7 @@ def parameter_sweeps(results: Results, policies: Sequence[str]) -> list[Sweep]:
                 value = told[label].get(key)
                 if isinstance(value, bool) or not isinstance(value, int | float):
                     continue
-                regime = label[label.rindex(" (") :] if label.endswith(")") and " (" in label else ""
+                regime = f" ({feedback[label]})" if results.entries[label] != label else ""
                 fixed = "".join(f" {other}={told[label].get(other)}" for other in varying if other != key)
                 grouped.setdefault(key, {}).setdefault(f"{name}{fixed}{regime}", {})[float(value)] = label
     found = []

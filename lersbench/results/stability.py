@@ -52,16 +52,11 @@ def unranked(rows: pd.DataFrame, missing: str) -> list[str]:
     ]
 
 
-def of_torch(rows: pd.DataFrame, labels: Sequence[str]) -> list[str]:
-    """Which rows depend on processor and torch version; `labels` are those of the policies in PyTorch."""
-    own = [
-        policy
-        for policy, kind in zip(rows["policy"], rows["feedback"], strict=True)
-        if policy.removesuffix(f" ({kind})") in labels
-    ]
-    if not own:
+def of_torch(policies: Sequence[str]) -> list[str]:
+    """Which of the values depend on processor and torch version: those of the given policies, in PyTorch."""
+    if not policies:
         return []
     return [
-        f"In PyTorch: {named(own)}; their values depend on the processor and on the version of torch. Those of "
+        f"In PyTorch: {named(policies)}; their values depend on the processor and on the version of torch. Those of "
         "compiled policies do not."
     ]

@@ -8,12 +8,15 @@ from pathlib import Path
 from lersbench.errors import ConfigError
 from lersbench.figures import lab as lab_figures
 from lersbench.figures.curves import draw_all
+from lersbench.figures.records import Record
 from lersbench.report import findings
 from lersbench.report import lab as lab_report
 from lersbench.report.blocks import Block, Heading, Items, Text, pictures, write_pages
 from lersbench.report.run import caveats, in_short, main_tables
+from lersbench.results.alarms import missing
 from lersbench.results.lab import LabResults
-from lersbench.results.tables import Results, board, missing
+from lersbench.results.ranking import board
+from lersbench.results.tables import Results
 
 
 def write_study(
@@ -21,7 +24,7 @@ def write_study(
     results: Sequence[Results | LabResults],
     folder: str | Path,
     description: str = "",
-    figures: Sequence[Sequence[Path]] | None = None,
+    figures: Sequence[Sequence[Record]] | None = None,
 ) -> list[Path]:
     """Write study.md and study.html into `folder`; return the two.
 
@@ -39,7 +42,7 @@ def write_study(
 
 
 def document(
-    title: str, results: Sequence[Results | LabResults], figures: Sequence[Sequence[Path]], description: str = ""
+    title: str, results: Sequence[Results | LabResults], figures: Sequence[Sequence[Record]], description: str = ""
 ) -> list[Block]:
     """The whole page as blocks."""
     blocks: list[Block] = [Heading(1, title), *([Text(description)] if description else [])]
@@ -52,11 +55,11 @@ def document(
     return blocks
 
 
-def _drawn(part: Results | LabResults, folder: Path) -> list[Path]:
+def _drawn(part: Results | LabResults, folder: Path) -> list[Record]:
     return lab_figures.draw_all(part, folder) if isinstance(part, LabResults) else draw_all(part, folder)
 
 
-def _part(part: Results, figures: Sequence[Path]) -> list[Block]:
+def _part(part: Results, figures: Sequence[Record]) -> list[Block]:
     ranking = board(part)
     blocks: list[Block] = [Heading(2, part.title), *map(Text, missing(part)), *in_short(ranking)]
     if part.scenario.get("description"):

@@ -28,8 +28,9 @@ from lersbench.lab import run as lab_run
 from lersbench.log import Log, checksums, validate, write
 from lersbench.log.checksums import checksum
 from lersbench.report import run as run_report
-from lersbench.results import last_run
+from lersbench.results import alarms, last_run, ranking
 from lersbench.results import tables as result_tables
+from lersbench.results import words as result_words
 from lersbench.system import exchange
 
 FROZEN = '''
@@ -415,19 +416,19 @@ def test_a_run_that_was_killed_says_what_it_lacks_until_it_is_finished(tmp_path:
     halfway = result_tables.latest(tmp_path / "results", "small")
     results = result_tables.load(halfway)
     alarm = "UNFINISHED: without frozen (2 seeds): the run was cut short"
-    board = result_tables.board(results)
-    assert alarm in result_tables.to_terminal(board).replace("\n  ", " ").splitlines()[1]
-    assert result_tables.to_markdown(board).startswith(f"> **{alarm}")
-    assert json.loads(result_tables.to_json(board))["unfinished"] == ["frozen (2 seeds)"]
-    assert alarm in result_tables.to_csv(board)
+    board = ranking.board(results)
+    assert alarm in result_words.to_terminal(board).replace("\n  ", " ").splitlines()[1]
+    assert result_words.to_markdown(board).startswith(f"> **{alarm}")
+    assert json.loads(result_words.to_json(board))["unfinished"] == ["frozen (2 seeds)"]
+    assert alarm in result_words.to_csv(board)
     figures = draw_all(results, tmp_path / "figures")
-    assert all("UNFINISHED: without frozen" in path.read_text() for path in figures if path.suffix == ".svg")
+    assert all("UNFINISHED: without frozen" in path.read_text() for path in (record.svg for record in figures))
     for page in run_report.write(results, tmp_path / "report", figures):
         assert alarm in page.read_text()[:6000]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0 and "UNFINISHED" not in done.stdout.split("Small")[-1], done.stderr
     assert not halfway.exists()
-    assert not result_tables.missing(result_tables.load(result_tables.latest(tmp_path / "results", "small")))
+    assert not alarms.missing(result_tables.load(result_tables.latest(tmp_path / "results", "small")))
 
 
 def test_a_run_with_failures_says_so_and_is_not_taken_for_a_whole_one(tmp_path: Path, monkeypatch: Any) -> None:
@@ -436,11 +437,11 @@ def test_a_run_with_failures_says_so_and_is_not_taken_for_a_whole_one(tmp_path: 
     what = chosen([{"name": "random"}, {"name": "./frozen.py"}])
     run = bench(what, tmp_path / "results")  # there is no scores.txt
     assert run.failures
-    told = result_tables.missing(result_tables.load(run.folder))
+    told = alarms.missing(result_tables.load(run.folder))
     assert told == ["UNFINISHED: without frozen (2 seeds): they failed, and `lersbench bench small` tries them again."]
     np.savetxt(tmp_path / "scores.txt", np.arange(6))
     whole = bench(what, tmp_path / "results")
-    assert whole.folder != run.folder and not result_tables.missing(result_tables.load(whole.folder))
+    assert whole.folder != run.folder and not alarms.missing(result_tables.load(whole.folder))
 
 
 # Replacing what is there ----------------------------------------------------------------------------------------------

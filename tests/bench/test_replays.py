@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lersbench import columns
 from lersbench.bench import replays, scenario, session, store
 from lersbench.cli import new_policy
 from lersbench.errors import ConfigError, DataError, RunError
@@ -378,6 +380,31 @@ def test_a_damaged_run_is_put_together_again(tmp_path: Path) -> None:
         assert again.played == 0
         pd.testing.assert_frame_equal(curves(again), whole)
         first = again
+
+
+def test_a_run_of_a_version_with_other_columns_is_put_together_again(tmp_path: Path) -> None:
+    first = bench(scenario_of(), tmp_path)
+    pd.read_parquet(first.folder / "summary.parquet").drop(columns="slate").to_parquet(first.folder / "summary.parquet")
+    again = bench(scenario_of(), tmp_path)
+    assert again.played == 0
+    assert "slate" in pd.read_parquet(again.folder / "summary.parquet")
+
+
+def test_cases_and_contenders_are_columns(tmp_path: Path) -> None:
+    """Two logs, two regimes, two slate sizes, a policy with a parameter: each fact in a column of its own."""
+    changes = {"data": {"items": [6, 8]}, "replay": {"seeds": 1, "slate": [1, 2], "feedback": ["bandit", "full"]}}
+    run = bench(scenario_of([{"name": "random", "label": "any"}, {"name": "ucb1"}], **changes), tmp_path)
+    for name, wanted in (("curves.parquet", columns.CURVES), ("summary.parquet", columns.SUMMARY)):
+        table = pd.read_parquet(run.folder / name)
+        assert tuple(table.columns) == wanted
+        cases = set(table[list(columns.CASE)].drop_duplicates().itertuples(index=False, name=None))
+        assert cases == {
+            (f"items={items} K={slate}", f"items={items}", feedback, slate)
+            for items, feedback, slate in itertools.product((6, 8), ("bandit", "full"), (1, 2))
+        }
+        entries = table[["policy", "name"]].drop_duplicates().to_numpy().tolist()
+        assert sorted(entries) == [["any", "random"], ["ucb1", "ucb1"]]
+        assert set(table["params"].map(json.loads).map(type)) == {dict}
 
 
 def test_a_contender_that_was_cut_short_is_played_again(tmp_path: Path) -> None:

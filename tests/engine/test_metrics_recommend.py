@@ -20,6 +20,7 @@ from lersbench.engine.rows import Rows, rows_of
 from lersbench.figures import curves as curve_figures
 from lersbench.kernels.jit import kernel
 from lersbench.policy import KernelPolicy, Policy, Round, Spec, find
+from lersbench.results import ranking
 from lersbench.results import tables as result_tables
 from tests.support import worlds
 from tests.support.golden import NAMES as COMPILED
@@ -211,15 +212,15 @@ def test_a_run_shows_them_only_of_policies_that_may_stay_silent(tmp_path: Path) 
         values = results.summary[results.summary["metric"].isin(FOUR)]
         assert set(values["policy"]) == ({"shy"} if extra else set())
         assert set(FOUR) & set(results.metrics) == ({*FOUR} if extra else set())
-        boards.append(list(result_tables.table(results)))
+        boards.append(list(ranking.table(results)))
         figures.append(curve_figures.groups_of(results))
     assert boards[0] == boards[1] and figures[0] == figures[1]
     assert not set(FOUR) & {*boards[0], *(name for group in figures[0] for name in group)}
-    ranked = result_tables.board(results, "recommend_accuracy")
+    ranked = ranking.board(results, "recommend_accuracy")
     assert list(ranked.frame["policy"]) == ["shy"]
     assert "recommend_accuracy has no value for random, which this ranking leaves out." in ranked.warnings
-    assert not any("leaves out" in warning for warning in result_tables.board(results).warnings)
-    asked = result_tables.table(results, metrics=list(FOUR)).set_index("policy")
+    assert not any("leaves out" in warning for warning in ranking.board(results).warnings)
+    asked = ranking.table(results, metrics=list(FOUR)).set_index("policy")
     assert asked.loc["random", list(FOUR)].isna().all()
     assert asked.loc["shy", "recommend_ratio"] == pytest.approx(1 / 2)
 

@@ -34,26 +34,27 @@ def svg_text(path: Path) -> str:
 
 def test_every_measured_figure_is_drawn_as_png_and_svg(results: Results, tmp_path: Path) -> None:
     before = dict(matplotlib.rcParams)
-    paths = curve_figures.draw_all(results, tmp_path)
-    names = {path.name for path in paths}
+    records = curve_figures.draw_all(results, tmp_path)
+    names = {path.name for record in records for path in (record.png, record.svg)}
     curves = ["ctr-sum", "misses", "regret", "hr20-per-round", "coverage", "diversity", "entropy", "hr-20"]
     stems = [f"curve-{name}" for name in curves] + ["hit-ratio", "final-hr-20"]
     assert names == {f"{stem}.{kind}" for stem in stems for kind in ("png", "svg")}  # one-item slates: one click rate
-    assert {path.name for path in tmp_path.iterdir()} == names  # nothing half-written stays
-    assert all(path.read_bytes()[:4] == b"\x89PNG" for path in paths if path.suffix == ".png")
+    assert {path.name for path in tmp_path.iterdir()} == names | {"figures.json"}  # nothing half-written stays
+    assert all(record.png.read_bytes()[:4] == b"\x89PNG" for record in records)
     assert dict(matplotlib.rcParams) == before
 
 
 def test_equal_results_give_equal_bytes(results: Results, tmp_path: Path) -> None:
     first = curve_figures.draw_all(results, tmp_path / "a", metrics=["ctr_sum"])
     second = curve_figures.draw_all(results, tmp_path / "b", metrics=["ctr_sum"])
-    assert len(first) == 4
-    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+    assert len(first) == 2
+    for one, other in zip(first, second, strict=True):
+        assert (one.png.read_bytes(), one.svg.read_bytes()) == (other.png.read_bytes(), other.svg.read_bytes())
 
 
 def test_a_figure_says_what_it_shows(results: Results, tmp_path: Path) -> None:
-    _, _, _, curve = curve_figures.draw_all(results, tmp_path, metrics=["misses"])
-    text = svg_text(curve)
+    _, curve = curve_figures.draw_all(results, tmp_path, metrics=["misses"])
+    text = svg_text(curve.svg)
     for words in (
         "Active customers (completejourney, 1,000 rounds, 200 items, 4 seeds)",
         "Misses (%)",
@@ -66,7 +67,7 @@ def test_a_figure_says_what_it_shows(results: Results, tmp_path: Path) -> None:
 
 def test_legend_is_sorted_by_the_final_value(results: Results, tmp_path: Path) -> None:
     means = results.final("", "misses").mean(axis=1).sort_values()
-    text = svg_text(curve_figures.draw_all(results, tmp_path, metrics=["misses"])[-1])
+    text = svg_text(curve_figures.draw_all(results, tmp_path, metrics=["misses"])[-1].svg)
     places = [text.rindex(f"{policy}  {100 * mean:.1f}") for policy, mean in means.items()]
     assert places == sorted(places)
 
@@ -132,7 +133,7 @@ def test_bands_are_drawn_of_the_best_four_and_the_baseline_unless_they_fill_the_
     wide = {**bands, best[0]: style.Band(first.x, first.mean, first.mean - 0.5, first.mean + 0.5)}
     narrow, wanted = style.fitting(wide, curve_figures.METRICS["misses"], look)
     assert wanted - narrow == {best[0]}
-    text = svg_text(curve_figures.draw_all(full, tmp_path / "figures", metrics=["misses"])[-1])
+    text = svg_text(curve_figures.draw_all(full, tmp_path / "figures", metrics=["misses"])[-1].svg)
     assert "Bands of the best 4 and the baseline only." in text
 
 
@@ -141,14 +142,14 @@ def test_equal_pairs_are_one_panel_with_a_note(tmp_path: Path) -> None:
         tmp_path / "run", policies=FEW, points=5, seeds=2, metrics={"misses", "regret_published", "hr@20"}
     )
     note = "Equal to the published regret: no policy here stays silent."
-    drawn = {path.stem: path for path in curve_figures.draw_all(load(run), tmp_path / "a") if path.suffix == ".svg"}
+    drawn = {record.svg.stem: record.svg for record in curve_figures.draw_all(load(run), tmp_path / "a")}
     assert note not in svg_text(drawn["curve-misses"])
     assert "Regret, as published" in svg_text(drawn["curve-misses"])
     curves = pd.read_parquet(run / "curves.parquet")
     misses = curves[curves["metric"] == "misses"]
     same = misses.assign(metric="regret_published")
     pd.concat([curves[curves["metric"] != "regret_published"], same]).to_parquet(run / "curves.parquet")
-    drawn = {path.stem: path for path in curve_figures.draw_all(load(run), tmp_path / "b") if path.suffix == ".svg"}
+    drawn = {record.svg.stem: record.svg for record in curve_figures.draw_all(load(run), tmp_path / "b")}
     assert note in svg_text(drawn["curve-misses"])
     assert "as published" not in svg_text(drawn["curve-misses"])
 
@@ -158,35 +159,34 @@ def test_regret_is_also_drawn_less_that_of_the_baseline_paired_by_seed(results: 
     finals = results.final("", "regret")
     assert bands["popular"].mean[-1] == pytest.approx((finals.loc["popular"] - finals.loc["random"]).mean())
     assert not bands["random"].mean.any()
-    drawn = {path.stem: path for path in curve_figures.draw_all(results, tmp_path) if path.suffix == ".svg"}
+    drawn = {record.svg.stem: record.svg for record in curve_figures.draw_all(results, tmp_path)}
     assert "Cumulative regret less that of random" in svg_text(drawn["curve-regret"])
 
 
 def test_only_the_first_clause_of_the_licence_stands_below_a_figure(results: Results, tmp_path: Path) -> None:
     log = {**results.meta["logs"][0], "attribution": "A shop, Inc.", "licence": "CC BY 4.0 (the data); more of it"}
     told = replace(results, meta={**results.meta, "logs": [log]})
-    text = svg_text(curve_figures.draw_all(told, tmp_path, metrics=["misses"])[-1])
+    text = svg_text(curve_figures.draw_all(told, tmp_path, metrics=["misses"])[-1].svg)
     assert "Data: A shop, Inc. CC BY 4.0." in text
     assert "more of it" not in text
 
 
-def test_titles_of_figures_are_found_by_their_files(results: Results, tmp_path: Path) -> None:
-    for path in curve_figures.draw_all(results, tmp_path):
-        if path.suffix == ".svg":
-            assert curve_figures.figure_title(path.stem) in svg_text(path)
-    with pytest.raises(ConfigError, match="curve-nothing"):
-        curve_figures.figure_title("curve-nothing")
+def test_the_title_of_a_record_stands_above_its_figure(results: Results, tmp_path: Path) -> None:
+    for record in curve_figures.draw_all(results, tmp_path):
+        assert record.title in svg_text(record.svg)
+        assert record.kind == record.svg.name.removesuffix(".svg").partition("-")[0] or record.kind == "hit-ratio"
+        assert record.cases == ("",)
 
 
 def test_mixed_feedback_is_named_in_the_legend(tmp_path: Path) -> None:
     mixed = load(fake_results.make(tmp_path / "run", policies={**FEW, "lers": ("lers", {}, "full", 0.9)}, points=5))
-    text = svg_text(curve_figures.draw_all(mixed, tmp_path / "figures", metrics=["coverage"])[-1])
+    text = svg_text(curve_figures.draw_all(mixed, tmp_path / "figures", metrics=["coverage"])[-1].svg)
     assert "lers (full)" in text
     assert "popular (bandit)" in text
 
 
 def test_policies_can_be_chosen(results: Results, tmp_path: Path) -> None:
-    text = svg_text(curve_figures.draw_all(results, tmp_path, metrics=["coverage"], policies=["popular"])[-1])
+    text = svg_text(curve_figures.draw_all(results, tmp_path, metrics=["coverage"], policies=["popular"])[-1].svg)
     assert "popular" in text
     assert "linucb" not in text
     with pytest.raises(ConfigError, match="did you mean 'popular'"):
@@ -199,16 +199,17 @@ def test_variants_are_panels_of_one_figure(tmp_path: Path) -> None:
     made = fake_results.make(
         tmp_path / "run", policies=FEW, variants=("men", "women"), points=5, metrics={"ctr"}, leaderboard="ctr"
     )
-    paths = curve_figures.draw_all(load(made), tmp_path / "figures")
-    assert {path.stem for path in paths} == {"curve-ctr", "final-ctr"}
-    text = svg_text(paths[-1])
+    records = curve_figures.draw_all(load(made), tmp_path / "figures")
+    assert [record.svg.stem for record in records] == ["final-ctr", "curve-ctr"]
+    assert {record.cases for record in records} == {("men", "women")}
+    text = svg_text(records[-1].svg)
     assert " men " in text
     assert " women " in text
 
 
 def test_one_seed_has_lines_and_says_that_it_has_no_interval(tmp_path: Path) -> None:
     made = fake_results.make(tmp_path / "run", policies=FEW, seeds=1, points=5)
-    text = svg_text(curve_figures.draw_all(load(made), tmp_path / "figures", metrics=["coverage"])[-1])
+    text = svg_text(curve_figures.draw_all(load(made), tmp_path / "figures", metrics=["coverage"])[-1].svg)
     assert "One seed only, so no interval can be given." in text
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
 
 from lersbench.figures import curves as curve_figures
 from lersbench.figures import families, style
@@ -20,26 +22,28 @@ from tests.support import fake_results
 
 VARIANTS = ("lers", "lers-context", "lers-recommendation", "lers-both")
 MEASURED = {"regret", "misses", "coverage", "diversity", *(f"hr@{top}" for top in fake_results.TOPS)}
-CROWD: dict[str, tuple[str, dict[str, Any], str, float]] = {
+PLAYED: dict[str, Any] = {
     **{label: fake_results.POLICIES[label] for label in ("random", "popular", "ucb1", "thompson", "linucb alpha=0.3")},
     "neural-linear": ("neural-linear", {}, "bandit", 0.6),
     "bayes-by-backprop": ("bayes-by-backprop", {}, "bandit", 0.5),
-    **{
-        f"{name} ({feedback})": (name, {"context": "full"}, feedback, 0.3 + 0.1 * i)
-        for i, name in enumerate(VARIANTS)
-        for feedback in ("bandit", "full")
-    },
+    **{name: (name, {"context": "full"}, ("bandit", "full"), 0.3 + 0.1 * i) for i, name in enumerate(VARIANTS)},
 }
+CROWD = [label for label in PLAYED if label not in VARIANTS]  # the contenders
+CROWD += [f"{name} ({feedback})" for name in VARIANTS for feedback in ("bandit", "full")]
 
 
 def svg_text(path: Path) -> str:
     return " ".join(re.findall(r"<text[^>]*>([^<]*)</text>", path.read_text()))
 
 
+def makers(results: Results) -> dict[str, Callable[[], Figure]]:
+    return {plan.stem: plan.make for plan in lers_figures.plans(results)}
+
+
 @pytest.fixture(scope="module")
 def crowd(tmp_path_factory: pytest.TempPathFactory) -> Results:
     run = tmp_path_factory.mktemp("run")
-    return load(fake_results.make(run, policies=CROWD, points=20, seeds=3, metrics=MEASURED))
+    return load(fake_results.make(run, policies=PLAYED, points=20, seeds=3, metrics=MEASURED))
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +56,8 @@ def contexts(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 
 def test_a_crowd_has_a_panel_for_each_family(crowd: Results, tmp_path: Path) -> None:
-    drawn = {path.stem: path for path in curve_figures.draw_all(crowd, tmp_path) if path.suffix == ".svg"}
+    records = curve_figures.draw_all(crowd, tmp_path)
+    drawn = {record.svg.stem: record.svg for record in records}
     assert {"curve-regret", "curve-regret-less", "curve-misses", "hit-ratio", "lers-variants"} <= set(drawn)
     for stem in ("curve-regret", "hit-ratio"):
         text = svg_text(drawn[stem])
@@ -60,12 +65,12 @@ def test_a_crowd_has_a_panel_for_each_family(crowd: Results, tmp_path: Path) -> 
             assert head in text
         assert "lers-both (full)" in text  # in a panel of both regimes each line tells its own
         assert "popular (bandit)" not in text  # the head of the panel has told it
-    for stem, path in drawn.items():
-        assert curve_figures.figure_title(stem) in svg_text(path)
+    for record in records:
+        assert record.title in svg_text(record.svg)
 
 
 def test_every_policy_is_in_the_panel_of_one_family_and_the_baseline_in_none(crowd: Results) -> None:
-    groups = style.families_of(crowd, list(CROWD))
+    groups = style.families_of(crowd, CROWD)
     members = [policy for own in groups.values() for policy in own]
     assert sorted(members) == sorted(set(CROWD) - {"random"})
     assert groups["neural"] == ["neural-linear", "bayes-by-backprop"]
@@ -74,7 +79,7 @@ def test_every_policy_is_in_the_panel_of_one_family_and_the_baseline_in_none(cro
 
 def test_within_a_family_no_two_look_alike_and_full_feedback_is_dashed(crowd: Results) -> None:
     look = style.looks(crowd)
-    for own in style.families_of(crowd, list(CROWD)).values():
+    for own in style.families_of(crowd, CROWD).values():
         assert len({str(look[policy]) for policy in own}) == len(own)
     for name in VARIANTS:
         bandit, full = look[f"{name} (bandit)"], look[f"{name} (full)"]
@@ -83,14 +88,14 @@ def test_within_a_family_no_two_look_alike_and_full_feedback_is_dashed(crowd: Re
 
 
 def test_all_panels_of_a_crowd_have_the_same_axes(crowd: Results) -> None:
-    bands = curve_figures.curve_bands(crowd, ["regret"], list(CROWD))["", "regret"]
+    bands = curve_figures.curve_bands(crowd, ["regret"], CROWD)["", "regret"]
     figure = families.curves(crowd, "regret", bands)
     assert len({(*ax.get_xlim(), *ax.get_ylim()) for ax in figure.axes}) == 1
     assert all(len(ax.lines) == len(CROWD) for ax in figure.axes)  # pale or not, every policy is in every panel
 
 
 def test_the_four_variants_have_a_figure_of_their_own_with_nothing_else_but_the_baseline(crowd: Results) -> None:
-    figure = dict(lers_figures.figures(crowd))["lers-variants"]()
+    figure = makers(crowd)["lers-variants"]()
     assert [ax.get_ylabel().split(" (")[0] for ax in figure.axes] == [
         "Cumulative regret",
         "HR@K",
@@ -111,7 +116,7 @@ def test_the_four_variants_have_a_figure_of_their_own_with_nothing_else_but_the_
 
 
 def test_contexts_are_compared_in_two_figures_where_a_hue_means_the_same(contexts: Results) -> None:
-    made = dict(lers_figures.figures(contexts))
+    made = makers(contexts)
     assert list(made) == ["context-kinds", "context-encoders"]
     hues = {}
     for stem, make in made.items():
@@ -125,14 +130,14 @@ def test_contexts_are_compared_in_two_figures_where_a_hue_means_the_same(context
 
 
 def test_recommendations_are_drawn_of_the_policies_that_have_them(crowd: Results, tmp_path: Path) -> None:
-    assert "lers-recommendations" not in dict(lers_figures.figures(crowd))
-    run = fake_results.make(tmp_path / "run", policies=CROWD, points=5, seeds=2, metrics=MEASURED)
+    assert "lers-recommendations" not in makers(crowd)
+    run = fake_results.make(tmp_path / "run", policies=PLAYED, points=5, seeds=2, metrics=MEASURED)
     for table in ("curves", "summary"):
         rows = pd.read_parquet(run / f"{table}.parquet")
         some = rows[(rows["metric"] == "coverage") & rows["name"].isin(VARIANTS)]
         made = [some.assign(metric=name, value=0.25) for name in lers_figures.RECOMMEND]
         pd.concat([rows, *made]).to_parquet(run / f"{table}.parquet")
-    figure = dict(lers_figures.figures(load(run)))["lers-recommendations"]()
+    figure = makers(load(run))["lers-recommendations"]()
     assert [ax.get_ylabel() for ax in figure.axes] == [
         f"Recommend {part} (%)" for part in ("ratio", "accuracy", "precision", "recall")
     ]
@@ -140,7 +145,7 @@ def test_recommendations_are_drawn_of_the_policies_that_have_them(crowd: Results
 
 
 def test_no_study_figure_where_the_results_have_nothing_to_compare(tmp_path: Path) -> None:
-    assert lers_figures.figures(load(fake_results.make(tmp_path, points=2, seeds=2))) == []
+    assert lers_figures.plans(load(fake_results.make(tmp_path, points=2, seeds=2))) == []
 
 
 def test_a_long_line_below_the_title_is_broken_and_widens_the_figure_no_further(crowd: Results) -> None:

@@ -25,8 +25,10 @@ from lersbench.log import LogInfo
 from lersbench.report import findings
 from lersbench.report import run as run_report
 from lersbench.results import comparisons
+from lersbench.results.ranking import board
 from lersbench.results.statistics import interval
-from lersbench.results.tables import Results, board, cells, load, to_markdown
+from lersbench.results.tables import Results, load
+from lersbench.results.words import cells, to_markdown
 from lersbench.studies import page as study_page
 from tests.support import fake_results
 
@@ -77,23 +79,10 @@ def with_facts(results: Results, last: float = 0.02) -> Results:
 
 
 def stems(results: Results) -> set[str]:
-    return {stem for stem, _ in sweep_figures.figures(results, results, curve_figures.chosen(results, None))}
+    return {plan.stem for plan in sweep_figures.plans(results, results, curve_figures.chosen(results, None))}
 
 
 # Cases and lifts ------------------------------------------------------------------------------------------------------
-def test_cases_are_read_from_the_labels(tmp_path: Path) -> None:
-    results = load(
-        fake_results.make_lists(
-            tmp_path, {"ltr": fake_results.LISTS["ltr"]}, data=("logging=ltr", "logging=uniform"), seeds=1, points=2
-        )
-    )
-    case = results.case("logging=uniform simulated K=6")
-    assert (case.data, case.protocol, case.slate) == ("logging=uniform", "simulated", 6)
-    assert case.in_words() == "logging=uniform, simulated users, K = 6"
-    assert case.in_words(protocol=False, slate=False) == "logging=uniform"
-    assert results.slates == [3, 6]
-
-
 def test_a_policy_of_two_protocols_keeps_its_name(both: Results) -> None:
     assert set(both.summary["policy"]) == set(fake_results.FEW_LISTS)
     assert not both.mixed
@@ -265,10 +254,10 @@ def test_other_runs_get_none_of_them(tmp_path: Path) -> None:
 
 def test_every_figure_of_a_study_says_what_it_shows(both: Results, sizes: Results, tmp_path: Path) -> None:
     figures = [curve_figures.draw_all(results, tmp_path / results.scenario["name"]) for results in (both, sizes)]
-    for path in (path for paths in figures for path in paths if path.suffix == ".svg"):
-        text = " ".join(re.findall(r"<text[^>]*>([^<]*)</text>", path.read_text()))
-        assert path.stem not in {"hit-ratio", "curve-misses", "curve-entropy"}
-        assert curve_figures.figure_title(path.stem) in text
+    for record in (record for records in figures for record in records):
+        text = " ".join(re.findall(r"<text[^>]*>([^<]*)</text>", record.svg.read_text()))
+        assert record.svg.stem not in {"hit-ratio", "curve-misses", "curve-entropy"}
+        assert record.title in text
         assert "Ranked lists of a mobile shop (taobao, 180,000 rounds" in text
         assert "orders of arrival" in text
     pages = study_page.write_study("The study", [both, sizes], tmp_path / "study", "What it asks.", figures)
@@ -284,11 +273,12 @@ def test_every_figure_of_a_study_says_what_it_shows(both: Results, sizes: Result
 
 
 def test_a_log_with_click_models_and_an_encoder_has_a_figure_of_each_and_a_table(both: Results, tmp_path: Path) -> None:
-    assert log_figures.figures(both) == []
+    assert log_figures.plans(both) == []
     told = with_facts(both)
-    assert [stem for stem, _ in log_figures.figures(told)] == ["click-model", "encoder-loss"]
+    titles = {plan.stem: plan.title for plan in log_figures.plans(told)}
+    assert list(titles) == ["click-model", "encoder-loss"]
     with matplotlib.rc_context(style.STYLE):
-        drawn = {stem: make() for stem, make in log_figures.figures(told)}
+        drawn = {plan.stem: plan.make() for plan in log_figures.plans(told)}
         for stem, figure in drawn.items():
             style.save(figure, tmp_path, stem)
     assert len(drawn["click-model"].axes) == 3, "four cases of one log are one row"
@@ -299,7 +289,7 @@ def test_a_log_with_click_models_and_an_encoder_has_a_figure_of_each_and_a_table
     assert lines["principal components (clean input, held out)"] == [0.03, 0.03]
     for stem in drawn:
         words = " ".join(re.findall(r"<text[^>]*>([^<]*)</text>", (tmp_path / f"{stem}.svg").read_text()))
-        assert curve_figures.figure_title(stem) in words
+        assert titles[stem] in words
         assert "Data: Simulated shop." in words
     text = run_report.write(told, tmp_path, [])[0].read_text()
     facts = told.meta["logs"][0]["click_models"]
@@ -314,7 +304,7 @@ def test_a_log_with_click_models_and_an_encoder_has_a_figure_of_each_and_a_table
 def test_two_encoders_are_two_panels(both: Results) -> None:
     logs = [*with_facts(both).meta["logs"][:1], *with_facts(both, 0.019).meta["logs"][1:]]
     told = dataclasses.replace(both, meta={**both.meta, "logs": logs})
-    drawn = dict(log_figures.figures(told))
+    drawn = {plan.stem: plan.make for plan in log_figures.plans(told)}
     assert len(drawn["encoder-loss"]().axes) == 2
     assert len(drawn["click-model"]().axes) == 3
 
@@ -337,8 +327,8 @@ def test_a_crowd_is_grouped_by_family_and_swept_policies_are_drawn_once(swept: R
     assert families["c2ucb alpha=0.1"] == "shared linear"
     assert families["popular"] == "context-free"
     assert len({str(look) for look in style.looks(swept).values()}) == len(families) + 1
-    paths = curve_figures.draw_all(swept, tmp_path)
-    text = next(path for path in paths if path.name == "curve-ctr-sum.svg").read_text()
+    curve_figures.draw_all(swept, tmp_path)
+    text = (tmp_path / "curve-ctr-sum.svg").read_text()
     assert "linucb-k alpha=0.1" in text
     assert "linucb-k alpha=0.6" not in text
     assert "best value of its parameter" in text

@@ -28,7 +28,8 @@ def row(policy: str, feedback: str = "bandit", seconds: float | None = None, **v
 def results(told: list[dict[str, Any]] | None, finals: dict[tuple[str, str, str], list[float]]) -> Results:
     """Results with the final values by (label as in the results, feedback, metric), a value a seed."""
     rows = [
-        {"variant": "", "policy": policy, "feedback": feedback, "seed": seed, "metric": metric, "value": value}
+        {"variant": "", "log": "", "feedback": feedback, "slate": 1, "policy": policy, "entry": policy.split(" ")[0]}
+        | {"name": policy.split(" ")[0], "seed": seed, "metric": metric, "value": value}
         for (policy, feedback, metric), values in finals.items()
         for seed, value in enumerate(values)
     ]

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lersbench.results.alarms import gap
-from lersbench.results.tables import alarms, board, load
+from lersbench.results.alarms import alarms, gap
+from lersbench.results.ranking import board
+from lersbench.results.tables import load
 from tests.support.fake_results import make_lists
 
 

@@ -181,7 +181,7 @@ def test_the_report_ranks_regimes_apart_and_sets_the_published_values_beside(
     assert "There is one seed" in text
     assert all(entry.label in text for entry in played[name].entries)
     if name == "repeat":
-        assert figures and all(path.stat().st_size > 1000 for path in figures)
+        assert figures and all(record.png.stat().st_size > 1000 for record in figures)
         assert "lersbench, after figures of doi 10.6814/NCCU202201098" in text  # whose data
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from lersbench.results.tables import Results, load
 
 TOPS = range(10, 101, 10)
 LIKES = 0.033  # density of the made-up log
@@ -62,10 +66,11 @@ def curve(rng: np.random.Generator, strength: float, rounds: np.ndarray, metrics
 
 def make(
     folder: Path,
-    policies: dict[str, tuple[str, dict[str, Any], str, float]] | None = None,
+    policies: dict[str, Any] | None = None,
     seeds: int = 10,
     points: int = 200,
     rounds: int = 1000,
+    slate: int = 1,
     variants: tuple[str, ...] = ("",),
     replicates: str = "shuffle",
     metrics: set[str] | None = None,
@@ -75,19 +80,25 @@ def make(
     matched: float = 1.0,
     notes: tuple[str, ...] = (),
 ) -> Path:
-    """Write curves.parquet, summary.parquet and run.json into `folder` and return it."""
+    """Write curves.parquet, summary.parquet and run.json into `folder` and return it.
+
+    `policies` are as POLICIES; one may have several regimes, a tuple, in place of one.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     at = np.unique(np.linspace(rounds / points, rounds, points).round().astype(int))
     frames = []
     for variant in variants:
-        for label, (name, params, regime, strength) in (policies or POLICIES).items():
-            for seed in range(seeds):
-                rng = np.random.default_rng([seed, *label.encode(), *variant.encode()])
+        for label, (name, params, told, strength) in (policies or POLICIES).items():
+            regimes = told if isinstance(told, tuple) else (told,)
+            for regime, seed in itertools.product(regimes, range(seeds)):
+                own = label if len(regimes) == 1 else f"{label} ({regime})"
+                rng = np.random.default_rng([seed, *own.encode(), *variant.encode()])
                 values = curve(rng, strength, at, metrics or set())
                 if feedback == "replay":
                     values["matches"] = (at * matched).round()
                 frame = pd.DataFrame({"round": at, **values}).melt("round", var_name="metric", value_name="value")
                 fixed = {"variant": variant, "policy": label, "name": name, "params": json.dumps(params)}
+                fixed |= {"log": variant, "slate": slate}
                 frames.append(frame.assign(**fixed, seed=seed, feedback=feedback or regime))
     curves = pd.concat(frames, ignore_index=True)
     curves.to_parquet(folder / "curves.parquet")
@@ -217,7 +228,7 @@ def make_lists(
                         kept = {metric: x for metric, x in found.items() if not metric.startswith(without or ("-",))}
                         frame = pd.DataFrame({"round": at, **kept}).melt("round", var_name="metric", value_name="value")
                         fixed = {"variant": variants[-1], "policy": label, "name": policy, "params": json.dumps(params)}
-                        frames.append(frame.assign(**fixed, seed=seed, feedback=protocol))
+                        frames.append(frame.assign(**fixed, log=log, slate=size, seed=seed, feedback=protocol))
     curves = pd.concat(frames, ignore_index=True)
     curves.to_parquet(folder / "curves.parquet")
     curves[curves["round"] == rounds].drop(columns="round").to_parquet(folder / "summary.parquet")
@@ -242,3 +253,21 @@ def make_lists(
     }
     (folder / "run.json").write_text(json.dumps(meta))
     return folder
+
+
+def edit_meta(run: Path, **changes: object) -> None:
+    path = run / "run.json"
+    meta = json.loads(path.read_text())
+    path.write_text(json.dumps({**meta, **changes}))
+
+
+def in_cases(folder: Path, label: Callable[[str], str] = str) -> Results:
+    """A run of two logs, two protocols and two slate sizes, its cases called what `label` makes of their names."""
+    policies = {name: LISTS[name] for name in ("ltr", "random")}
+    run = make_lists(folder, policies, data=("logging=ltr", "logging=uniform"), seeds=2, points=2)
+    for name in ("curves.parquet", "summary.parquet"):
+        rows = pd.read_parquet(run / name)
+        rows.assign(variant=rows["variant"].map(label)).to_parquet(run / name)
+    logs = json.loads((run / "run.json").read_text())["logs"]
+    edit_meta(run, logs=[{**log, "variant": label(log["variant"])} for log in logs])
+    return load(run)

@@ -1,4 +1,4 @@
-"""What numbers may not claim: no certainty from nothing, no end beyond a metric's range, no rank across regimes."""
+"""Places, intervals and differences: what they are, and what they may not claim."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lersbench.errors import ConfigError
 from lersbench.figures import curves as curve_figures
 from lersbench.figures import sweeps as sweep_figures
 from lersbench.metrics import METRICS
 from lersbench.report import run as run_report
 from lersbench.report.blocks import Items, Text
-from lersbench.results import comparisons, extent
-from lersbench.results import tables as result_tables
+from lersbench.results import comparisons, extent, ranking
+from lersbench.results import words as result_words
+from lersbench.results.ranking import board, table
 from lersbench.results.statistics import compare_pairs, interval, p_value, paired, rank_ranges, separated, t_quantile
-from lersbench.results.tables import Results, board, load, table
+from lersbench.results.tables import Results, load
 from tests.support import fake_results
 
 FEW = {label: fake_results.POLICIES[label] for label in ("random", "popular", "hybrid", "ucb1")}
@@ -31,7 +33,8 @@ MIXED = {**FEW, "lers": ("lers", {}, "full", 0.9), "whole": ("popular", {}, "ful
 def of_values(values: dict[str, list[float]], metric: str = "misses", rounds: int = 1000, **meta: object) -> Results:
     """Results of one metric with the given final values, a value a seed; "lers" and "whole" under full feedback."""
     rows = [
-        {"variant": "", "policy": policy, "name": policy, "params": "{}", "feedback": MIXED[policy][2]}
+        {"variant": "", "log": "", "slate": 1, "feedback": MIXED[policy][2]}
+        | {"policy": policy, "entry": policy, "name": policy, "params": "{}"}
         | {"seed": seed, "metric": metric, "value": value, "round": rounds}
         for policy, finals in values.items()
         for seed, value in enumerate(finals)
@@ -42,6 +45,81 @@ def of_values(values: dict[str, list[float]], metric: str = "misses", rounds: in
     seeds = list(range(max(map(len, values.values()))))
     about = {"scenario": scenario, "logs": [log], "seeds": seeds, **meta}
     return Results(Path("made-up"), frame.drop(columns="round"), about)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return fake_results.make(tmp_path / "active" / "a", policies=FEW, points=5)
+
+
+def edit_summary(run: Path, change: str, keep: bool = True) -> None:
+    summary = pd.read_parquet(run / "summary.parquet")
+    summary.query(change if keep else f"not ({change})").to_parquet(run / "summary.parquet")
+
+
+def test_rows_are_ranked_with_the_statistics_of_the_package(run: Path) -> None:
+    results = load(run)
+    frame = table(results, metrics=["coverage"])
+    assert list(frame["policy"]) == ["hybrid", "popular", "ucb1", "random"]
+    assert list(frame["rank"]) == ["1", "2", "3", "4"]
+    finals = results.final("", "hr@20").to_numpy()
+    names = list(results.final("", "hr@20").index)
+    row = frame.iloc[0]
+    own, base = finals[names.index("hybrid")], finals[names.index("random")]
+    assert [row["mean"], row["low"], row["high"]] == [float(x) for x in interval(own, "shuffle")]
+    gains = ["difference", "difference_low", "difference_high"]
+    assert [row[name] for name in gains] == [float(x) for x in paired(own, base, "shuffle")]
+    assert row["coverage"] == pytest.approx(results.final("", "coverage").loc["hybrid"].mean())
+    assert frame.iloc[3][gains].isna().all()  # the baseline has no difference to itself
+    assert set(frame["seeds"]) == {10}
+
+
+def test_a_metric_that_is_better_low_is_ranked_from_below(run: Path) -> None:
+    frame = table(load(run), "misses")
+    assert list(frame["mean"]) == sorted(frame["mean"])
+    assert frame.iloc[0]["policy"] == "hybrid"
+
+
+def test_what_cannot_be_ranked_or_found_is_refused_with_a_suggestion(run: Path) -> None:
+    results = load(run)
+    with pytest.raises(ConfigError, match="diversity is neither better"):
+        board(results, "diversity")
+    with pytest.raises(ConfigError, match=r"'hr@2'.*did you mean 'hr@20'"):
+        board(results, "hr@2")
+    with pytest.raises(ConfigError, match=r"'randon'.*did you mean 'random'"):
+        board(results, baseline="randon")
+
+
+def test_a_scenario_whose_baseline_was_not_run_has_no_differences_and_says_so(tmp_path: Path) -> None:
+    results = load(fake_results.make(tmp_path, policies=FEW, points=2, baseline="nobody"))
+    assert "difference" not in table(results)
+    assert "'nobody' was not run" in board(results).warnings[0]
+
+
+def test_one_policy_under_two_regimes_is_two_contenders_each_with_its_own_baseline(run: Path) -> None:
+    for name in ("curves.parquet", "summary.parquet"):
+        rows = pd.read_parquet(run / name)
+        full = rows[rows["policy"].isin(["random", "hybrid"])].assign(feedback="full")
+        full["value"] = full["value"] + 0.1
+        pd.concat([rows, full]).to_parquet(run / name)
+    frame = table(load(run)).set_index("policy")
+    assert {"hybrid (full)", "hybrid (bandit)", "random (full)", "random (bandit)", "popular"} <= set(frame.index)
+    assert frame.loc["hybrid (full)", "mean"] == pytest.approx(frame.loc["hybrid (bandit)", "mean"] + 0.1)
+    gains = frame["difference"]
+    assert gains["hybrid (full)"] == pytest.approx(gains["hybrid (bandit)"])
+    assert gains["popular"] == pytest.approx(frame.loc["popular", "mean"] - frame.loc["random (bandit)", "mean"])
+
+
+def test_missing_seeds_and_undefined_values_are_told(run: Path) -> None:
+    edit_summary(run, "policy == 'popular' and seed > 6", keep=False)
+    edit_summary(run, "policy == 'hybrid' and seed == 3 and metric == 'hr@20'", keep=False)
+    found = board(load(run))
+    frame = found.frame.set_index("policy")
+    assert frame.loc["popular", "seeds"] == 7
+    assert math.isnan(frame.loc["hybrid", "mean"])
+    assert list(frame.index)[-1] == "hybrid"
+    assert "has run all 10 seeds (popular: 7)" in found.warnings[0]
+    assert "hr@20 of hybrid is undefined in 1 of 10 seeds" in found.warnings[1]
 
 
 # Certainty from nothing -----------------------------------------------------------------------------------------------
@@ -88,9 +166,9 @@ def test_a_rule_that_draws_nothing_is_said_to_be_the_same_in_every_seed() -> Non
     frame = found.frame.set_index("policy")
     assert list(frame["same_in_every_seed"]) == [True, True, False]
     assert frame.loc[["popular", "ucb1"], ["low", "high"]].isna().all(axis=None)
-    _, rows = result_tables.cells(found, "", "bandit")
+    _, rows = result_words.cells(found, "", "bandit")
     assert [row[4] for row in rows][:2] == ["same in every seed"] * 2
-    assert "Same in every seed: popular, ucb1." in " ".join(result_tables.legend(found))
+    assert "Same in every seed: popular, ucb1." in " ".join(result_words.legend(found))
     # one customer in a thousand does not rank two rules; that both are better than random the seeds do show
     assert list(frame["rank"]) == ["1-2", "1-2", "3"]
     assert list(frame["better_than_next"]) == [False, True, None]
@@ -125,7 +203,7 @@ def test_bars_of_a_cosine_end_at_one(tmp_path: Path) -> None:
 
 
 def test_a_lift_is_no_less_than_losing_everything() -> None:
-    found = result_tables.lift(np.array([0.0, 0.2]), np.array([0.2, 0.21]), "shuffle")
+    found = ranking.lift(np.array([0.0, 0.2]), np.array([0.2, 0.21]), "shuffle")
     assert found.low == -1
 
 
@@ -188,12 +266,12 @@ def test_each_regime_has_ranks_of_its_own(mixed: Results) -> None:
 
 def test_every_format_has_one_table_a_regime(mixed: Results) -> None:
     found = board(mixed)
-    for text in (result_tables.to_terminal(found), result_tables.to_markdown(found)):
+    for text in (result_words.to_terminal(found), result_words.to_markdown(found)):
         bandit, full = text.index("bandit feedback: learns only"), text.index("full feedback: learns from the whole")
         assert bandit < text.index("hybrid") < full < text.index("lers")
-    told = json.loads(result_tables.to_json(found))
+    told = json.loads(result_words.to_json(found))
     assert list(told["regimes"]) == ["bandit", "full"]
-    rows = list(csv.DictReader(io.StringIO(result_tables.to_csv(found))))
+    rows = list(csv.DictReader(io.StringIO(result_words.to_csv(found))))
     assert (
         [row["feedback"] for row in rows] == [row["feedback"] for row in told["rows"]] == ["bandit"] * 4 + ["full"] * 2
     )
@@ -201,7 +279,7 @@ def test_every_format_has_one_table_a_regime(mixed: Results) -> None:
 
 
 def test_the_first_sentence_is_about_what_can_be_deployed(mixed: Results) -> None:
-    first, second = result_tables.conclusion(board(mixed))
+    first, second = result_words.conclusion(board(mixed))
     assert first.startswith("Bandit feedback: hybrid leads with")
     assert second.startswith("Full feedback: lers leads with")
     (items,) = run_report.in_short(board(mixed))
@@ -216,7 +294,7 @@ def test_a_baseline_that_learns_nothing_serves_both_regimes_and_it_is_said(mixed
     rows = found.rows("", "full").set_index("policy")
     assert rows["difference"].to_numpy() == pytest.approx(rows["mean"].to_numpy() - random)
     assert "Under full feedback the difference is to random as it played under bandit" in " ".join(
-        result_tables.legend(found)
+        result_words.legend(found)
     )
 
 
@@ -225,7 +303,7 @@ def test_a_baseline_that_learns_is_no_measure_for_another_regime(mixed: Results)
     assert found.rows("", "full")["difference"].isna().all()
     assert found.rows("", "bandit")["difference"].notna().sum() == 3
     assert "hybrid was not run under full feedback" in " ".join(found.warnings)
-    head, _ = result_tables.cells(found, "", "full")
+    head, _ = result_words.cells(found, "", "full")
     assert not any("minus" in cell for cell in head)
 
 
@@ -242,10 +320,10 @@ def test_what_may_change_is_said(mixed: Results) -> None:
     rng = np.random.default_rng(1)
     values = {name: list(0.9 + 0.01 * rng.standard_normal(10)) for name in ("random", "hybrid", "popular")}
     values["ucb1"] = values["random"][:3]
-    said = " ".join(result_tables.legend(board(of_values(values, torch_policies=["hybrid"]))))
+    said = " ".join(result_words.legend(board(of_values(values, torch_policies=["hybrid"]))))
     assert "3 of 3 pairs of neighbours cannot be told apart" in said
     assert "Fewer than 10 seeds: ucb1;" in said
     assert "In PyTorch: hybrid; their values depend on the processor" in said
-    quiet = " ".join(result_tables.legend(board(mixed)))
+    quiet = " ".join(result_words.legend(board(mixed)))
     assert "each row was shown to be better than the next" in quiet
     assert "Fewer than 10 seeds" not in quiet and "PyTorch" not in quiet

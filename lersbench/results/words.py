@@ -1,0 +1,315 @@
+"""How a leaderboard is told: its sentences, its tables, and both as text, Markdown, CSV or JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+import textwrap
+from collections.abc import Sequence
+
+import pandas as pd
+
+from lersbench.feedback import REGIMES, row_of
+from lersbench.metrics import METRICS
+from lersbench.results import stability
+from lersbench.results.alarms import missing
+from lersbench.results.numbers import MISSING, decimals, heading, number, range_in_words, scale, spread
+from lersbench.results.places import data_in_words, place_in_words, regime_in_words, table_in_words
+from lersbench.results.ranking import Board
+from lersbench.results.statistics import LEVEL, half_width
+from lersbench.results.tables import Results
+from lersbench.tables import aligned
+from lersbench.words import defused, markdown, markdown_cell
+
+SAME = "same in every seed"  # instead of an interval, of a contender that draws nothing
+
+
+# Sentences ------------------------------------------------------------------------------------------------------------
+def interval_in_words(results: Results) -> str:
+    """One sentence: what the intervals of this run are."""
+    seeds, level = len(results.meta["seeds"]), f"{100 * LEVEL:.0f} %"
+    if seeds < 2:
+        return f"One seed only: no interval can be given ({MISSING}), and no two contenders can be told apart."
+    return {
+        "shuffle": f"{level} bootstrap interval of the mean over {seeds} seeds; each seed shuffles the order in which "
+        "the rounds arrive (the same for all policies) and draws the policy's own randomness.",
+        "subsample": f"{level} interval from {seeds} random halves of the log: halves scatter around the whole log as "
+        "it scatters around the truth, so more halves do not narrow the interval; only more rounds do. "
+        f"{MISSING}: the halves all agree, as where none holds a click, and tell nothing of the error.",
+        "none": f"{level} bootstrap interval of the mean over {seeds} seeds of the policy's own randomness on one "
+        "fixed log; the error of the log itself is not in it.",
+    }[results.replicates]
+
+
+def legend(board: Board) -> list[str]:
+    """The lines below the table that say what its numbers are."""
+    results, better = board.results, "higher" if board.metric.better == "higher" else "lower"
+    unit = {"%": ", in %", "share": ", as a share", "count": ", a count"}[board.metric.unit]
+    lines = [f"{board.metric.name}: {board.metric.title}{unit}; {better} is better. {board.metric.source}"]
+    lines += [f"{metric.name}: {metric.title}. {metric.source}" for metric in board.further]
+    lines.append(f"Interval: {interval_in_words(results)}")
+    if board.baseline and "lift" in board.frame:
+        lines.append(
+            f"Lift: value of the policy / value of {board.baseline} - 1, in %, taken seed by seed (the same rounds for "
+            "both), with the interval of its mean."
+        )
+    elif board.baseline:
+        points = " in percentage points" if board.metric.unit == "%" else ""
+        lines.append(
+            f"Difference: policy minus {board.baseline}{points}, paired by seed, with the interval of its mean."
+        )
+    lines += borrowed_baseline(results, board.baseline)
+    lines.append(
+        "Rank: the best and the worst place among the contenders of its regime that the data allow: behind all that "
+        "were shown to be better, before all that were shown to be worse (paired t tests; a contender's own range is "
+        f"right with {100 * LEVEL:.0f} %, by Holm's correction over its pairs). Disjoint intervals can go with "
+        "overlapping ranks, and the other way round: an interval is of one contender alone, ranks rest on differences "
+        "paired by seed and corrected for all pairs of the contender. Policies that lock in early break the level at "
+        "10 seeds."
+    )
+    kinds = list(dict.fromkeys(kind for _, kind in results.boards))
+    lines.append(
+        "Feedback: " + "; ".join(f"{kind} {REGIMES[kind].words}" if kind in REGIMES else kind for kind in kinds) + "."
+    )
+    if results.mixed:
+        lines.append(
+            "Regimes are ranked apart: a policy that is told more per round is ahead for that reason alone, so compare "
+            "within a table."
+        )
+    return [*lines, *stable_in_words(board)]
+
+
+def borrowed_baseline(results: Results, baseline: str | None) -> list[str]:
+    """What is to be said where the baseline of a ranking played under another regime."""
+    kinds = dict.fromkeys(
+        (kind, results.feedback(variant)[label])
+        for variant, kind in results.boards
+        if baseline and (label := results.baseline_label(variant, kind, baseline))
+    )
+    return [
+        f"Under {kind} feedback the difference is to {baseline} as it played under {played}: it learns nothing, and "
+        "both regimes score the same rounds."
+        for kind, played in kinds
+        if kind != played
+    ]
+
+
+def stable_in_words(board: Board) -> list[str]:
+    """What of the ranking may change with other seeds or on another machine."""
+    results, rows = board.results, board.frame
+    found = []
+    for variant, kind in board.tables:
+        if told := stability.order_in_words(board.rows(variant, kind)):
+            found.append(f"Order, {table_in_words(results, variant, kind)}: {told}.")
+    steady = list(rows.loc[rows["same_in_every_seed"], "policy"])
+    if steady:
+        found.append(
+            f"{SAME[0].upper()}{SAME[1:]}: {stability.named(steady)}. Nothing is drawn, so the seeds tell nothing of "
+            "how sure the value is; another log would change it."
+        )
+    found += stability.unranked(rows, MISSING) + stability.few_seeds(rows)
+    in_torch = results.meta.get("torch_policies", [])  # by the label of their entries
+    return found + stability.of_torch([policy for policy in rows["policy"] if results.entries[policy] in in_torch])
+
+
+def conclusion(board: Board, variants: Sequence[str] | None = None) -> list[str]:
+    """What each ranking comes to, a few sentences for each regime of `variants` (all by default), bandits first.
+
+    Who can be told apart from the leader follows from the ranges that are right all at once: its worst place leaves
+    below it exactly those shown to be worse, and nobody was shown to be better than a contender whose best place is
+    the first.
+    """
+    found = []
+    for variant, kind in board.tables:
+        rows = board.rows(variant, kind)
+        if (variants is None or variant in variants) and math.isfinite(rows.iloc[0]["mean"]):
+            place = place_in_words(board.results, variant)
+            if board.results.mixed:
+                words = table_in_words(board.results, variant, kind)
+                place = f"{words[:1].upper()}{words[1:]}: "
+            found.append(f"{place}{_lead(board, rows)} {_apart(rows)}")
+    return found
+
+
+def _lead(board: Board, rows: pd.DataFrame) -> str:
+    """ "linucb leads with 78.7 % misses, 18.2 percentage points below random [-21.9, -13.5]." """
+    leader, metric, times = rows.iloc[0], board.metric, scale(board.metric)
+    digits = decimals((leader["high"] - leader["low"]) / 2 * times, metric)
+    unit, points = (" %", " percentage points") if metric.unit == "%" else ("", "")
+    together = leader["rank_together"]
+    verb = "comes first" if together == MISSING or int(together.split("-")[-1]) == len(rows) else "leads"
+    title = metric.title if metric.title[:2].isupper() else metric.title[:1].lower() + metric.title[1:]
+    mean = number(leader["mean"] * times, digits)
+    told = f"{leader['policy']} {verb} with {f'{mean}{unit} {title}' if unit else f'{title} {mean}'}"
+    gain = leader.get("difference", math.nan) * times
+    if math.isfinite(leader.get("lift", math.nan)):
+        gain, low, high = (100 * leader[key] for key in ("lift", "lift_low", "lift_high"))
+        told += f", {lift_in_words(gain, low, high)} over {board.baseline}"
+    elif math.isfinite(gain):
+        between = range_in_words(leader["difference_low"] * times, leader["difference_high"] * times, digits, True)
+        between = "" if between == MISSING else f" {between}"
+        side = "below" if gain < 0 else "above"
+        told += f", {number(abs(gain), digits)}{points} {side} {board.baseline}{between}"
+    return told + "."
+
+
+def lift_in_words(mean: float, low: float, high: float) -> str:
+    """ "+15.1 % [14.8, 15.4]", all in percent."""
+    digits = decimals((high - low) / 2, METRICS["ctr"])
+    between = range_in_words(low, high, digits, True)
+    return f"{number(mean, digits, True)} %" + ("" if between == MISSING else f" {between}")
+
+
+def _apart(rows: pd.DataFrame) -> str:
+    """Which of the other contenders the leader (the first of `rows`) was shown to be better than."""
+    others = len(rows) - 1
+    if others == 0:
+        return "It ran alone."
+    everyone = f"1-{len(rows)}"  # of a contender without a rank nothing is known
+    told = rows["rank_together"].where(rows["rank_together"] != MISSING, everyone)
+    ranges = [tuple(map(int, (first, last or first))) for first, _, last in told.str.partition("-").to_numpy()]
+    close = ranges[0][1] - 1  # not shown to be worse than the leader
+    if close == 0:
+        return "It is surely better than every other contender."
+    if close == others:
+        return (
+            f"None of the other {others} can be told apart from it." if others > 1 else "The two can't be told apart."
+        )
+    level = [policy for policy, (first, _) in zip(rows["policy"][1:], ranges[1:], strict=True) if first == 1]
+    names = ", ".join(level) if len(level) == close and close <= 4 else f"{close} of the others"
+    rest = "remaining one" if others - close == 1 else f"other {others - close}"
+    return f"It cannot be told apart from {names}; it is surely better than the {rest}."
+
+
+# Tables ---------------------------------------------------------------------------------------------------------------
+def cells(board: Board, variant: str, feedback: str) -> tuple[list[str], list[list[str]]]:
+    """The head and the rows of the table of one regime of a variant, as text."""
+    rows = board.rows(variant, feedback)
+    times = scale(board.metric)
+    digits = decimals(spread((rows["high"] - rows["low"]) * times / 2), board.metric)
+    shown = f"{100 * LEVEL:.0f} % interval"
+    between = [
+        SAME if same and not math.isfinite(low) else range_in_words(low * times, high * times, digits)
+        for low, high, same in zip(rows["low"], rows["high"], rows["same_in_every_seed"], strict=True)
+    ]
+    columns: dict[str, list[str]] = {
+        "rank": list(rows["rank"]),
+        "policy": list(rows["policy"]),
+        "feedback": list(rows["feedback"]),
+        heading(board.metric): [number(x * times, digits) for x in rows["mean"]],
+        shown: between,
+    }
+    has_baseline = board.baseline and board.results.baseline_label(variant, feedback, board.baseline)
+    if has_baseline and "lift" in rows:
+        parts = rows[["lift", "lift_low", "lift_high"]] * 100
+        columns[f"lift over {board.baseline} %"] = _gains(parts, decimals(spread(_half(parts)), METRICS["ctr"]))
+    elif has_baseline:
+        parts = rows[["difference", "difference_low", "difference_high"]] * times
+        columns[f"minus {board.baseline}{' (points)' if board.metric.unit == '%' else ''}"] = _gains(parts, digits)
+    for metric in board.further:
+        finals = board.results.finals(variant, metric.name)
+        found = [board.results.interval(variant, p, metric, finals[p]) for p in rows["policy"] if p in finals]
+        digits = decimals(spread(float(half_width(one)) * scale(metric) for one in found), metric)
+        columns[heading(metric)] = [number(x * scale(metric), digits) for x in rows[metric.name]]
+    columns["seeds"] = [str(count) for count in rows["seeds"]]
+    return list(columns), [list(row) for row in zip(*columns.values(), strict=True)]
+
+
+def headings(board: Board, variant: str, feedback: str) -> list[str]:
+    """What stands above a table: the case and its data (above its first table), the regime where there are several."""
+    results = board.results
+    kinds = [kind for one, kind in board.tables if one == variant]
+    about = [f"{place_in_words(results, variant)}{data_in_words(results, variant)}"] if feedback == kinds[0] else []
+    return [*about, *([regime_in_words(feedback)] if len(kinds) > 1 else [])]
+
+
+def _half(parts: pd.DataFrame) -> pd.Series:
+    return (parts.iloc[:, 2] - parts.iloc[:, 1]) / 2
+
+
+def _gains(parts: pd.DataFrame, digits: int) -> list[str]:
+    """Differences with their intervals; the three columns of `parts` are mean, low and high in the unit shown."""
+    return [
+        number(x, digits, True) + ("" if (r := range_in_words(low, high, digits, True)) == MISSING else f" {r}")
+        for x, low, high in parts.itertuples(index=False)
+    ]
+
+
+# Renderers ------------------------------------------------------------------------------------------------------------
+def _bold_is_wanted() -> bool:
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
+def _leaders(rows: Sequence[Sequence[str]]) -> set[str]:
+    """The policies that may be first; none where that can be said of everyone."""
+    first = {row[1] for row in rows if row[0] == MISSING or row[0].split("-")[0] == "1"}
+    return first if len(first) < len(rows) else set()
+
+
+def to_terminal(board: Board, bold: bool | None = None) -> str:
+    """Aligned text; the leaders (those that may be first) in bold on a terminal unless NO_COLOR is set."""
+    bold = _bold_is_wanted() if bold is None else bold
+    alarm = [textwrap.fill(line, 118, subsequent_indent="  ") for line in missing(board.results)]
+    lines = [board.results.title, *alarm]
+    for variant, kind in board.tables:
+        head, rows = cells(board, variant, kind)
+        leaders = _leaders(rows) if bold else set()
+        lines += ["", *headings(board, variant, kind)]
+        for row, line in zip([head, *rows], aligned(head, rows, words=3), strict=True):
+            lines.append(f"\033[1m{line}\033[0m" if row[1] in leaders else line)
+    below = [f"Warning: {line}" for line in board.warnings if line not in missing(board.results)] + legend(board)
+    return "\n".join([*lines, "", *(textwrap.fill(line, 118, subsequent_indent="  ") for line in below)])
+
+
+def to_markdown(board: Board) -> str:
+    """One Markdown table a variant, the leaders in bold, then warnings and the legend as a list."""
+    lines = [f"> **{markdown(line)}**\n" for line in missing(board.results)]
+    for variant, kind in board.tables:
+        head, rows = cells(board, variant, kind)
+        lines += [line for head_line in headings(board, variant, kind) for line in (f"**{markdown(head_line)}**", "")]
+        lines += [markdown_row(head), markdown_row(["---"] * 3 + ["---:"] * (len(head) - 3))]
+        leaders = _leaders(rows)
+        lines += [markdown_row(row, bold=1 if row[1] in leaders else None) for row in rows]
+        lines.append("")
+    lines += [f"> **Warning:** {markdown(line)}\n" for line in board.warnings if line not in missing(board.results)]
+    return "\n".join([*lines, *(f"* {markdown(line)}" for line in legend(board))]) + "\n"
+
+
+def markdown_row(cells: Sequence[str], bold: int | None = None) -> str:
+    """A row of a table; the cell number `bold` is so."""
+    texts = [markdown_cell(cell).replace("|", r"\|") for cell in cells]
+    return f"| {' | '.join(f'**{text}**' if at == bold else text for at, text in enumerate(texts))} |"
+
+
+def to_csv(board: Board) -> str:
+    """The table in fractions and counts, empty where there is no number; warnings stand in a column of their own."""
+    frame = board.frame
+    if board.warnings:
+        frame = frame.assign(warning=" ".join(board.warnings))
+    return defused(frame).to_csv(index=False)
+
+
+def to_json(board: Board) -> str:
+    """The table in fractions and counts, null where there is no number, with the words that belong to it."""
+    rows = [
+        {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()}
+        for row in board.frame.to_dict(orient="records")
+    ]
+    scenario = board.results.scenario["name"]
+    document = {
+        "scenario": scenario,
+        "run": board.results.path.name,
+        "metric": board.metric.name,
+        "better": board.metric.better,
+        "baseline": board.baseline,
+        "replicates": board.results.replicates,
+        "unfinished": board.results.meta.get("unfinished", []),
+        "failed": board.results.meta.get("failed", []),
+        "warnings": board.warnings,
+        "legend": legend(board),
+        "regimes": {kind: row_of(kind).words for _, kind in board.tables},
+        "rows": rows,
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False)
