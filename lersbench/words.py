@@ -52,6 +52,20 @@ def cleaned(value: Any) -> Any:
     return [cleaned(part) for part in value] if isinstance(value, list) else value
 
 
+def columns(rows: list[dict[str, Any]]) -> str:
+    """Rows as blocks of aligned columns; the last column wraps as it is."""
+    if not rows:
+        return "nothing there"
+    keys, rows = list(rows[0]), [{key: one_line(str(cell)) for key, cell in row.items()} for row in rows]
+    if sum(max(len(row[key]) for row in rows) for key in keys) > 160:
+        return "\n\n".join("\n".join(f"{key:>16}  {row[key]}" for key in keys if row[key] != "") for row in rows)
+    widths = {key: max(len(key), *(len(row[key]) for row in rows)) for key in keys}
+    lines = [keys, *([row[key] for key in keys] for row in rows)]
+    return "\n".join(
+        "  ".join(cell.ljust(widths[key]) for key, cell in zip(keys, line, strict=True)).rstrip() for line in lines
+    )
+
+
 def _visible(character: str) -> str:
     return character.encode("unicode_escape", "surrogatepass").decode()
 
