@@ -15,7 +15,7 @@ from lersbench.system.progress import Tell
 from lersbench.words import columns
 
 if TYPE_CHECKING:
-    from lersbench.lab.run import Run
+    from lersbench.bench.jobs import Run
     from lersbench.report.blocks import Block
 
 
@@ -34,7 +34,7 @@ def run(chosen: Experiment, results: Path, options: Options, say: Say, tell: Tel
     """Train all that the experiment asks for."""
     from lersbench.lab import run as lab_run
 
-    return lab_run.bench(chosen, results, options.threads, options.fresh, say, tell)
+    return lab_run.bench(chosen, results, options.threads, options.fresh, say, tell, options.timeout)
 
 
 def verify(chosen: Experiment, folder: Path, changed: bool, say: Say) -> None:

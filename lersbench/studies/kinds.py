@@ -23,6 +23,7 @@ from lersbench.studies.options import Options, Say, Shown
 from lersbench.system.progress import Tell
 
 if TYPE_CHECKING:
+    from lersbench.bench.jobs import Run
     from lersbench.report.blocks import Block
 
 Part = Scenario | Experiment
@@ -42,7 +43,7 @@ class Kind:
     others: str  # what is said after failures
     read: Callable[[str, dict[str, Any] | None, dict[str, Any] | None, str | None], Any]
     with_policies: Callable[[Any, Sequence[str], str, Say], Any]
-    run: Callable[[Any, Path, Options, Say, Tell], Any]
+    run: Callable[[Any, Path, Options, Say, Tell], Run]
     verify: Callable[[Any, Path, bool, Say], None]
     load: Callable[[Path], Any]
     show: Callable[[Any, str | None, str | None, str | None], Shown]

@@ -15,7 +15,7 @@ from lersbench.studies.options import Options, Say, Shown
 from lersbench.system.progress import Tell
 
 if TYPE_CHECKING:
-    from lersbench.bench.replays import Run
+    from lersbench.bench.jobs import Run
     from lersbench.report.blocks import Block
 
 
