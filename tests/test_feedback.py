@@ -15,7 +15,7 @@ import lersbench
 from lersbench.bench import demands, scenario
 from lersbench.bench.session import Clock, Session
 from lersbench.clicks.model import ClickModel
-from lersbench.engine import replay
+from lersbench.engine.rows import known_of, rows_of
 from lersbench.errors import ConfigError
 from lersbench.feedback import NAMES, REGIMES, TITLES, USUAL, Regime, row_of, same_rounds
 from lersbench.log import Log, write
@@ -98,8 +98,8 @@ def test_of_a_regime_that_is_not_known_nothing_is_claimed() -> None:
 @EVERY
 def test_the_engine_lays_a_log_out_as_the_row_says(regime: Regime) -> None:
     given = columns()
-    known = replay.known_of(np.zeros((ITEMS, 0)), ITEMS)._replace(uniform=True)
-    rows = replay.rows_of(worlds.chunk(**given), known, regime.name, 2, likes=True)
+    known = known_of(np.zeros((ITEMS, 0)), ITEMS)._replace(uniform=True)
+    rows = rows_of(worlds.chunk(**given), known, regime.name, 2, likes=True)
     assert np.array_equal(rows.candidates, given["slate"] if regime.listed else np.arange(ITEMS)[None])
     logged = regime.listed or regime.replayed
     assert np.array_equal(rows.rewards, given["clicks"] if logged else given["rewards"])
@@ -112,7 +112,7 @@ def test_the_engine_lays_a_log_out_as_the_row_says(regime: Regime) -> None:
 def test_a_session_fills_its_protocol_from_the_row(regime: Regime, log: Log) -> None:
     chosen = scenario_of(regime.name, slate=2, batch=4)
     (case,) = scenario.cases(chosen)
-    known = replay.known_of(log.items, ITEMS)._replace(uniform=True, model=ClickModel(np.ones((1, 2)), np.ones(1), 1.0))
+    known = known_of(log.items, ITEMS)._replace(uniform=True, model=ClickModel(np.ones((1, 2)), np.ones(1), 1.0))
     session = Session(chosen, log, case, known, 1, None, Clock())
     protocol = session._protocol(seed=0, composed=False, silence=-1.0)
     assert (protocol.slate, protocol.batch, protocol.silence) == (2, 4, -1.0)

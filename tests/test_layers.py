@@ -132,6 +132,7 @@ def test_only_the_log_and_the_datasets_know_parquet() -> None:
         "datasets/",
         "system/unpack",
         "bench/store",
+        "bench/run_folder",
         "bench/runs",
         "bench/replays",
         "results/",

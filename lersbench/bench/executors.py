@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from lersbench.bench import inputs, scenario, store
-from lersbench.bench.session import Clock, Failure, Job, Session
+from lersbench.bench import inputs, scenario
+from lersbench.bench.session import Clock, Job, Session
+from lersbench.bench.store import Curve
 from lersbench.engine.rows import Known
+from lersbench.errors import RunError
 from lersbench.log import Log
 from lersbench.policy import Policy, find, make
-from lersbench.system.workers import Pool, Task
+from lersbench.system.workers import Step, Task
 
 CHANGED = (
     "not played: the log, its source, or a file it reads was changed while the run went on, which has begun with the "
@@ -31,73 +32,67 @@ def wanted(policy: Policy) -> bool:
     return policy.apart or not type(policy).__module__.startswith("lersbench.policies.")
 
 
-def play(session: Session, jobs: list[Job], kept: store.Store, pool: Pool) -> list[Failure]:
-    """Play the jobs of a session in the processes of a pool, and keep what they come to; those that failed."""
+class Assignment(NamedTuple):
+    """What another process is told so that it can play a contender: no policy, which cannot be sent, but its name."""
+
+    case_id: str  # the same for all of a case, whose log a process reads once
+    chosen: scenario.Scenario
+    log: str  # its path
+    case: scenario.Case
+    known: Known
+    key: str
+    variant: str
+    seed: int
+    label: str
+    policy: str  # its name, or the path of its file
+    params: dict[str, Any]
+    basis: tuple[Any, ...]  # engine, log and `inputs.Inputs`, by digest, that the key was made of
+
+
+def tasks(session: Session, jobs: list[Job]) -> dict[str, Task]:
+    """The task of each job of a session, by its key."""
     case = (uuid.uuid4().hex, session.chosen, session.log.path, session.case, session.known)
-    tasks = {job.key: Task(_play, (*case, _told(job), kept)) for job in jobs}
-    failures, by_key = [], {job.key: job for job in jobs}
-    session.bar.set_description_str(" ".join(filter(None, [session.chosen.name, session.case.label])))
-    with session.clock("replay"):
-        for key, problem in pool.outcomes(tasks, session.bar.update):
-            if problem:
-                failures.append(Failure(by_key[key], problem))
-    return failures
 
+    def assigned(job: Job) -> Assignment:
+        entry = job.entry
+        return Assignment(*case, job.key, job.variant, job.seed, entry.label, entry.name, entry.params, job.basis)
 
-def _told(job: Job) -> tuple[str, str, int, str, dict[str, Any]]:
-    """A job as another process can take it: a policy from a user's file cannot be sent, but can be found again."""
-    return (
-        job.key,
-        job.variant,
-        job.seed,
-        job.entry.name,
-        {
-            "label": job.entry.label,
-            "params": job.entry.params,
-            "basis": job.basis,
-        },
-    )
+    return {job.key: Task(perform, (assigned(job),)) for job in jobs}
 
 
 class _Bar:
     """Hands progress on to the process that shows it."""
 
-    def __init__(self, step: Callable[[float], None]):
+    def __init__(self, step: Step):
         self.update = step
 
     def set_description_str(self, text: str) -> None:
         """What is compiled here is of no interest there."""
 
 
-_last: dict[str, Session] = {}  # the session played last, which holds the log in memory where it does
+_last: dict[str, Session] = {}  # the session played last, by the id of its case: it holds the log where it fits
 
 
-def _play(
-    token: str,
-    chosen: scenario.Scenario,
-    path: str,
-    case: scenario.Case,
-    known: Known,
-    told: tuple[str, str, int, str, dict[str, Any]],
-    kept: store.Store,
-    step: Callable[[float], None],
-) -> str:
-    """Play one job here; what went wrong, or "". Jobs of one `token` are of the same case."""
-    if token not in _last:
+def perform(told: Assignment, step: Step) -> Curve:
+    """Play one contender here; the same assignment comes to the same curve, in any process and on any machine that has
+    the log and the policy. Raises RunError where it cannot be played, or where what its key was made of has changed."""
+    if told.case_id not in _last:
         _last.clear()
-        _last[token] = Session(chosen, Log(path), case, known, 1, _Bar(step), Clock())
-    session = _last[token]
+        _last[told.case_id] = Session(told.chosen, Log(told.log), told.case, told.known, 1, _Bar(step), Clock())
+    session = _last[told.case_id]
     session.bar, session.more = _Bar(step), True
-    key, variant, seed, name, more = told
-    policy = make(find(name), more["params"])
-    entry = scenario.Entry(more["label"], name, policy, (case.feedback,))
-    if more["basis"] and more["basis"] != inputs.basis(Log(path), inputs.engine(), inputs.inputs_of(policy)):
-        return CHANGED
-    same = int(key[:8], 16)  # a policy that draws from a global generator does so anew in each run
+    policy = make(find(told.policy), told.params)
+    entry = scenario.Entry(told.label, told.policy, policy, (told.case.feedback,))
+    if told.basis != inputs.basis(Log(told.log), inputs.engine(), inputs.inputs_of(policy)):
+        raise RunError(CHANGED)
+    same = int(told.key[:8], 16)  # a policy that draws from a global generator does so anew in each run
     random.seed(same)
     np.random.seed(same)  # noqa: NPY002 the global generator is what is meant
-    failures = session.play([Job(key, variant, entry, case, seed)], kept)
-    if not failures and more["basis"] and inputs.inputs_of(policy).files != more["basis"][-1].files:
-        kept.path(key).unlink()
-        return SPOILT
-    return "\n".join(failure.problem for failure in failures)
+    curves: list[Curve] = []
+    job = Job(told.key, told.variant, entry, told.case, told.seed, told.basis)
+    failures = session.play([job], lambda _, curve: curves.append(curve))
+    if failures:
+        raise RunError("\n".join(failure.problem for failure in failures))
+    if inputs.inputs_of(policy).files != told.basis[-1].files:
+        raise RunError(SPOILT)
+    return curves[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,32 +17,21 @@ import pandas as pd
 from lersbench import bounds, files
 from lersbench.bench import demands, executors, inputs, scenario, store
 from lersbench.bench.click_fits import Fitted
+from lersbench.bench.jobs import Run, Work
 from lersbench.bench.runs import assemble, files_read, remove_unfinished
-from lersbench.bench.session import Clock, Failure, Job, Session, spec_of, tell
+from lersbench.bench.session import Clock, Job, Session, spec_of
 from lersbench.datasets import build, size_of
 from lersbench.datasets.transactions import describe
-from lersbench.errors import ConfigError, RunError
-from lersbench.feedback import REGIMES
+from lersbench.engine.rows import Known
+from lersbench.errors import RunError
 from lersbench.log import Log, scales
 from lersbench.log.history import NEEDS, arrays_for
 from lersbench.policy import KernelPolicy
-from lersbench.system import leftovers
 from lersbench.system.progress import Bar, Tell, silent
 from lersbench.system.workers import Pool
 
 SLOW = 1000
 """What a round of a policy that is not compiled counts in the progress bar; one that is counts 1."""
-
-
-@dataclass
-class Run:
-    """What `bench` hands on."""
-
-    folder: Path
-    played: int
-    reused: int
-    seconds: dict[str, float]
-    failures: str  # what failed, in words; "" where nothing did
 
 
 def bench(
@@ -86,12 +75,7 @@ def bench(
                 say(describe(logs[label]))
     if not all(foreseen):
         _check_size(chosen, [_size(log) for log in logs.values()], at_once, folder, say)
-    try:
-        kept.folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"The folder of the results, {folder}, cannot be made ({error.strerror}).") from error
-    for used in (folder, kept.folder):
-        leftovers.sweep(used)
+    kept.make()
     cases = scenario.cases(chosen)
     with clock("verify"):
         _know(list(logs.values()), say)
@@ -99,65 +83,117 @@ def bench(
     for case in cases:
         demands.check(chosen, logs[case.log], case, spec_of(chosen, logs[case.log], case), entries)
         jobs += _jobs(chosen, case, logs[case.log], entries, core, past[case.log], drawn)
-    missing = [job for job in jobs if fresh or not kept.has(job.key)]
-    _tell_changed(missing, files_read(folder), say)
-    say(f"{chosen.name}: {len(jobs)} contenders, {len(jobs) - len(missing)} of them already in {folder}")
+    work = Work(jobs, kept, fresh)
+    _tell_changed(work.missing, files_read(folder), say)
+    say(f"{chosen.name}: {len(jobs)} contenders, {work.reused} of them already in {folder}")
     with clock("fit"):
-        asked = chosen.replay
-        fitted = {label: Fitted(log, asked.fit, asked.clip, asked.scale) for label, log in logs.items()}
-        for limit in dict.fromkeys(fitted[case.log].limit for case in cases if REGIMES[case.feedback].weighed):
-            if limit:
-                say(f"Note: {limit}")
-        known = {label: found.known for label, found in fitted.items()}
-    if missing:
+        fitted = _fitted(chosen, logs, cases, say)
+        known = {label: found.known for label, found in fitted.items()}  # an error of it comes before any play
+    if work.missing:
         for log in logs.values():
             if warned := _scale_warning(chosen, log, entries):
                 say(warned)
-    failures: list[Failure] = []
-
-    def play(wanted: list[Job]) -> None:
-        for case in cases:
-            own = [job for job in wanted if job.case == case]
-            if own:
-                session = Session(chosen, logs[case.log], case, known[case.log], at_once, bar, clock)
-                session.timeout = timeout
-                together = [job for job in own if not executors.wanted(job.entry.policy)]
-                if together:
-                    failures.extend(session.play(together, kept))
-                if len(own) > len(together):
-                    others = [job for job in own if executors.wanted(job.entry.policy)]
-                    failures.extend(executors.play(session, others, kept, pool))
-
-    def put_together(wanted: list[Job]) -> Path:
-        failed = [failure.job for failure in failures]
-        lacking = {"unfinished": _without(jobs, [*wanted, *failed]), "failed": failed}
-        new = {job.key for job in missing} & {job.key for job in wanted}
-        told_of = {case.label: (logs[case.log], fitted[case.log].facts) for case in cases}
-        return assemble(chosen, folder, wanted, kept, told_of, clock.seconds, new, at_once, lacking)
-
-    later = [job for job in missing if not isinstance(job.entry.policy, KernelPolicy)]
-    weights = {job: SLOW if job in later else 1 for job in missing}
-    total = sum((logs[job.case.log].info.rounds - chosen.replay.fit) * weight for job, weight in weights.items())
-    form = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}" if later else None
-    with (
-        Bar(progress, total=total, unit=" rounds", unit_scale=True, leave=False, bar_format=form) as bar,
-        Pool(at_once, timeout) as pool,
-    ):
-        play([job for job in missing if job not in later])
-        sooner = _without(jobs, [*later, *(failure.job for failure in failures)])
-        if later and sooner and len(later) < len(missing):  # else there is nothing new to show
-            halfway(put_together(sooner))
-        bar.weight = SLOW
-        play(later)
-    told = f"{len(failures)} of {len(jobs)} contenders failed.\n{tell(failures)}" if failures else ""
-    done = _without(jobs, [failure.job for failure in failures])
-    if not done:
-        raise RunError(told)
+    replay = _Replay(chosen, folder, logs, fitted, known, cases, work, clock, at_once, timeout)
+    replay.play_all(halfway, progress)
+    if not work.done:
+        raise RunError(_failures_in_words(work))
     with clock("write"):
-        run = put_together(done)
+        run = replay.assembled(work.done)
         remove_unfinished(folder, run)
-    new = {job.key for job in missing} & {job.key for job in done}
-    return Run(run, len(new), len(done) - len(new), dict(clock.seconds), told)
+    return Run(run, work.played, work.reused, dict(clock.seconds), _failures_in_words(work))
+
+
+def _fitted(
+    chosen: scenario.Scenario, logs: dict[str, Log], cases: list[scenario.Case], say: Callable[[str], None]
+) -> dict[str, Fitted]:
+    """What there is to fit to the first rounds of each log; says which of it a log cannot have."""
+    asked = chosen.replay
+    fitted = {label: Fitted(log, asked.fit, asked.clip, asked.scale) for label, log in logs.items()}
+    for limit in dict.fromkeys(fitted[case.log].limit for case in cases if case.feedback == "logged"):
+        if limit:
+            say(f"Note: {limit}")
+    return fitted
+
+
+@dataclass
+class _Replay:
+    """A scenario whose logs are there and whose jobs are planned."""
+
+    chosen: scenario.Scenario
+    folder: Path
+    logs: dict[str, Log]
+    fitted: dict[str, Fitted]
+    known: dict[str, Known]
+    cases: list[scenario.Case]
+    work: Work[Job]
+    clock: Clock
+    at_once: int
+    timeout: float | None
+
+    def play_all(self, halfway: Callable[[Path], None], progress: Tell) -> None:
+        """Play what is missing, compiled policies first; then `halfway` is given a run of these, if others follow."""
+        missing = self.work.missing
+        sooner = [job for job in missing if isinstance(job.entry.policy, KernelPolicy)]
+        later = [job for job in missing if not isinstance(job.entry.policy, KernelPolicy)]
+        total = self._rounds(sooner) + SLOW * self._rounds(later)
+        form = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}" if later else None
+        with (
+            Bar(progress, total=total, unit=" rounds", unit_scale=True, leave=False, bar_format=form) as bar,
+            Pool(self.at_once, self.timeout) as pool,
+        ):
+            self._play(sooner, bar, pool)
+            waiting = {job.key for job in later}
+            there = [job for job in self.work.done if job.key not in waiting]
+            if later and sooner and there:  # else there is nothing new to show
+                halfway(self.assembled(there))
+            bar.weight = SLOW
+            self._play(later, bar, pool)
+
+    def _rounds(self, jobs: list[Job]) -> int:
+        """What the jobs replay, together."""
+        return sum(self.logs[job.case.log].info.rounds - self.chosen.replay.fit for job in jobs)
+
+    def _play(self, jobs: list[Job], bar: Bar, pool: Pool) -> None:
+        """Play jobs, in memory where that is safe and else in the pool, and keep what they come to."""
+        for case in self.cases:
+            ours = [job for job in jobs if job.case == case]
+            if not ours:
+                continue
+            log, known = self.logs[case.log], self.known[case.log]
+            session = Session(self.chosen, log, case, known, self.at_once, bar, self.clock)
+            session.timeout = self.timeout
+            here = [job for job in ours if not executors.wanted(job.entry.policy)]
+            elsewhere = [job for job in ours if executors.wanted(job.entry.policy)]
+            if here:
+                self.work.failed |= {job.key: problem for job, problem in session.play(here, self.work.keep)}
+            if elsewhere:
+                bar.set_description_str(" ".join(filter(None, [self.chosen.name, case.label])))
+                with self.clock("replay"):
+                    self.work.perform(executors.tasks(session, elsewhere), pool, bar.update)
+
+    def assembled(self, jobs: list[Job]) -> Path:
+        """The run of these jobs, which says what it lacks."""
+        failed = [job for job in self.work.jobs if job.key in self.work.failed]
+        present = {job.key for job in [*jobs, *failed]}
+        lacking = {"unfinished": [job for job in self.work.jobs if job.key not in present], "failed": failed}
+        new = {job.key for job in self.work.missing} & {job.key for job in jobs}
+        facts = {case.label: (self.logs[case.log], self.fitted[case.log].facts) for case in self.cases}
+        return assemble(
+            self.chosen, self.folder, jobs, self.work.kept, facts, self.clock.seconds, new, self.at_once, lacking
+        )
+
+
+def _failures_in_words(work: Work[Job]) -> str:
+    """The failures, those of one policy that say the same told once; "" where there are none."""
+    seeds: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for job in work.jobs:
+        if job.key in work.failed:
+            seeds[job.entry.label, work.failed[job.key]].append(job.seed)
+    lines = [
+        f"  {label}, seed{'s' * (len(same) > 1)} {', '.join(map(str, sorted(same)))}: {problem}"
+        for (label, problem), same in seeds.items()
+    ]
+    return "\n".join([f"{len(work.failed)} of {len(work.jobs)} contenders failed.", *lines]) if lines else ""
 
 
 def _know(logs: list[Log], say: Callable[[str], None]) -> None:
@@ -206,11 +242,6 @@ def _check_size(
     if say:
         say(f"{chosen.name}: {found}")
     bounds.check(chosen.name, found, folder, chosen.large)
-
-
-def _without(jobs: list[Job], some: list[Job]) -> list[Job]:
-    left_out = set(some)
-    return [job for job in jobs if job not in left_out]
 
 
 def verify(chosen: scenario.Scenario, run: Path, say: Callable[[str], None]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import os
 import platform
@@ -17,8 +16,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lersbench import columns, files, sources
-from lersbench.bench import scenario, store
+from lersbench import columns, sources
+from lersbench.bench import run_folder, scenario, store
 from lersbench.bench.session import Job
 from lersbench.feedback import REGIMES
 from lersbench.log import Log
@@ -55,21 +54,13 @@ def assemble(
     found in it; `lacking` the jobs that are not among them, by why: "unfinished", "failed".
     """
     missing = {why: _by_label(some) for why, some in lacking.items() if some}
-    name = files.digest([*sorted(job.key for job in jobs), scenario.as_json(chosen), *([missing] if missing else [])])
-    name = name[:8]
-    for same in sorted(folder.glob(f"*-{name}"), reverse=True):
-        if not new and _is_whole(same):
-            last_run.remember(same)
-            return same
-    run = folder / f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}-{name}"
-    with files.replacing(run) as temporary:
-        temporary.mkdir(parents=True)
-        speed = _write(jobs, kept, temporary)
-        about = _about(chosen, jobs, logs, seconds, new, threads, speed) | missing
-        about["tables"] = {file: files.file_digest(temporary / file) for file in TABLES}
-        (temporary / "run.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
-    last_run.remember(run)
-    return run
+    basis = [*sorted(job.key for job in jobs), scenario.as_json(chosen), *([missing] if missing else [])]
+
+    def write(run: Path) -> dict[str, Any]:
+        speed = _write(jobs, kept, run)
+        return _about(chosen, jobs, logs, seconds, new, threads, speed) | missing
+
+    return run_folder.assemble(folder, basis, write, bool(new), TABLES)
 
 
 def remove_unfinished(folder: Path, but: Path) -> None:
@@ -213,16 +204,6 @@ def _rate(jobs: list[Job], new: set[str], speed: Speed, seconds: dict[str, float
     own = {kind: iter(told) for kind, told in speed.items()}
     rounds = sum(told[0] for job in jobs if (told := next(own[job.entry.label, job.feedback])) and job.key in new)
     return round(rounds / seconds["replay"]) if new else None
-
-
-def _is_whole(run: Path) -> bool:
-    """Can the three files of a run be read, and do its tables have the columns of today?"""
-    try:
-        json.loads((run / "run.json").read_text(encoding="utf-8"))
-        about = [(pq.read_metadata(run / name), schema) for name, schema in TABLES.items()]
-        return all(found.num_rows and set(schema.names) <= set(found.schema.names) for found, schema in about)
-    except (OSError, ValueError, pa.ArrowException):
-        return False
 
 
 def _describe(log: Log) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import threading
 import time
 import traceback
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -20,7 +20,8 @@ import numpy as np
 from numba.core.errors import NumbaError
 
 from lersbench import metrics
-from lersbench.bench import scenario, store
+from lersbench.bench import scenario
+from lersbench.bench.store import Curve
 from lersbench.engine.contender import Contender
 from lersbench.engine.likes import Likes
 from lersbench.engine.meter import COVERAGE, new_meter, with_room
@@ -56,6 +57,9 @@ class Job:
     @property
     def feedback(self) -> str:
         return self.case.feedback
+
+
+Keep = Callable[[Job, Curve], None]
 
 
 class Clock:
@@ -120,28 +124,28 @@ class Session:
         self.timeout: float | None = None  # seconds of a contender
         self.likes = Likes()
 
-    def play(self, jobs: list[Job], kept: store.Store) -> list[Failure]:
-        """Play the jobs, keep what they come to; those that failed."""
+    def play(self, jobs: list[Job], keep: Keep) -> list[Failure]:
+        """Play the jobs, and hand what they come to to `keep`, which several threads call; those that failed."""
         decoded = self.log.row_bytes(self.regime.columns) * self.log.info.rounds
         many = (self.more or len(jobs) > WAVE) and decoded <= KEEP_BYTES
-        keep = self.chosen.replay.replicates == "shuffle" or many
+        whole = self.chosen.replay.replicates == "shuffle" or many
         with self.clock("compile"):
             self.log.prepare()
-        return self._in_memory(jobs, kept) if keep else self._streamed(jobs, kept)
+        return self._in_memory(jobs, keep) if whole else self._streamed(jobs, keep)
 
-    def _in_memory(self, jobs: list[Job], kept: store.Store) -> list[Failure]:
+    def _in_memory(self, jobs: list[Job], keep: Keep) -> list[Failure]:
         """Contender by contender, each made when its turn comes."""
         with self.clock("read"):
             rows = self._all
         ready, failures = self._compile(jobs, rows)
         with self.clock("replay"), ThreadPoolExecutor(self.threads) as pool:
-            return failures + self._collect({pool.submit(self._whole, job, rows, kept): job for job in ready})
+            return failures + self._collect({pool.submit(self._whole, job, rows, keep): job for job in ready})
 
     @cached_property
     def _all(self) -> Rows:
         return self._rows(read_all(self.log, SHUFFLE_BYTES, self.regime.columns))
 
-    def _whole(self, job: Job, rows: Rows, kept: store.Store) -> None:
+    def _whole(self, job: Job, rows: Rows, keep: Keep) -> None:
         contender = self._contender(job)
         index, at = self._order(job.seed, 0, self.log.info.rounds)
         batch = self.chosen.replay.batch
@@ -153,15 +157,15 @@ class Session:
             contender.play(rows, part, places)
             self.bar.update(part.size)
             self._in_time(time.perf_counter() - started)
-        self._keep(job, contender, kept, time.perf_counter() - started)
+        keep(job, self._curve(job, contender, time.perf_counter() - started))
         self.bar.update(self.rounds - index.size)
 
-    def _streamed(self, jobs: list[Job], kept: store.Store) -> list[Failure]:
+    def _streamed(self, jobs: list[Job], keep: Keep) -> list[Failure]:
         """Side by side, a wave of contenders over each pass of the log."""
         waves = (jobs[first : first + WAVE] for first in range(0, len(jobs), WAVE))
-        return [failure for wave in waves for failure in self._pass(wave, kept)]
+        return [failure for wave in waves for failure in self._pass(wave, keep)]
 
-    def _pass(self, jobs: list[Job], kept: store.Store) -> list[Failure]:
+    def _pass(self, jobs: list[Job], keep: Keep) -> list[Failure]:
         """One pass over the log; the next chunk is read while this one is played."""
         contenders: dict[Job, Contender] = {}
         failures: list[Failure] = []
@@ -186,7 +190,7 @@ class Session:
                     if future.exception():
                         del contenders[job]
         for job, contender in contenders.items():
-            self._keep(job, contender, kept, seconds[job])
+            keep(job, self._curve(job, contender, seconds[job]))
         return failures
 
     def _part(self, job: Job, contender: Contender, rows: Rows, chunk: Chunk, seconds: dict[Job, float]) -> None:
@@ -335,13 +339,13 @@ class Session:
     def _histories(self) -> dict[tuple[str, ...], dict[str, np.ndarray]]:
         return {}
 
-    def _keep(self, job: Job, contender: Contender, kept: store.Store, seconds: float) -> None:
+    def _curve(self, job: Job, contender: Contender, seconds: float) -> Curve:
         contender.finish(self.rounds)
         curve = contender.meter.curve.copy()
         if self._counts_likes:
             curve[:, COVERAGE] /= max(1, self.likes.total)
         about = {"policy": job.entry.label, "seed": job.seed, "seconds": seconds, "rounds": contender.played}
-        kept.put(job.key, store.Curve(self.checkpoints, metrics.NAMES, curve, about))
+        return Curve(self.checkpoints, metrics.NAMES, curve, about)
 
 
 class Failure(NamedTuple):
@@ -366,14 +370,3 @@ def _failure(job: Job, error: BaseException) -> Failure:
     last = traceback.extract_tb(error.__traceback__)[-1]
     name = f"{type(error).__name__}: {what}" if not isinstance(error, SystemExit) else f"called sys.exit({what})"
     return Failure(job, f"{name} ({last.filename}, line {last.lineno}: {last.line})")
-
-
-def tell(failures: list[Failure]) -> str:
-    """The failures, those of one policy that say the same told once."""
-    seeds: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for job, problem in failures:
-        seeds[job.entry.label, problem].append(job.seed)
-    return "\n".join(
-        f"  {label}, seed{'s' * (len(own) > 1)} {', '.join(map(str, sorted(own)))}: {problem}"
-        for (label, problem), own in seeds.items()
-    )

@@ -15,8 +15,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lersbench.errors import DataError
+from lersbench.errors import ConfigError, DataError
 from lersbench.files import replacing
+from lersbench.system import leftovers
 from lersbench.system.unpack import read_table
 
 
@@ -35,6 +36,17 @@ class Store:
 
     def __init__(self, folder: Path):
         self.folder = folder / "contenders"
+
+    def make(self) -> None:
+        """Make the folder, and sweep away what processes that are gone left in it and beside it. Raises ConfigError."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"The folder of the results, {self.folder.parent}, cannot be made ({error.strerror})."
+            ) from error
+        for used in (self.folder.parent, self.folder):
+            leftovers.sweep(used)
 
     def path(self, key: str) -> Path:
         return self.folder / f"{key}.parquet"

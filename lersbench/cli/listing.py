@@ -18,8 +18,6 @@ from lersbench.errors import LersbenchError
 from lersbench.metrics import METRICS
 from lersbench.studies import study
 from lersbench.system.cache_folder import cache_root
-from lersbench.tables import aligned
-from lersbench.words import one_line
 
 Rows = list[dict[str, Any]]
 
@@ -113,13 +111,3 @@ def _compiler() -> dict[str, str]:
     switched_off = os.environ.get("NUMBA_DISABLE_JIT", "0") != "0"
     mode = "interpreted (NUMBA_DISABLE_JIT)" if switched_off else "compiles"
     return {"value": mode, "state": "ok" if value == 41 else "broken"}
-
-
-def as_text(rows: Rows) -> str:
-    """Rows as blocks of aligned columns; the last column wraps as it is."""
-    if not rows:
-        return "nothing there"
-    keys, rows = list(rows[0]), [{key: one_line(str(cell)) for key, cell in row.items()} for row in rows]
-    if sum(max(len(row[key]) for row in rows) for key in keys) > 160:
-        return "\n\n".join("\n".join(f"{key:>16}  {row[key]}" for key in keys if row[key] != "") for row in rows)
-    return "\n".join(aligned(keys, [[row[key] for key in keys] for row in rows], words=len(keys)))

@@ -10,12 +10,10 @@ import io
 import json
 import os
 import sys
-import time
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -23,17 +21,12 @@ from lersbench import __version__
 from lersbench.cli import click_models as click_commands
 from lersbench.cli import imports as import_commands
 from lersbench.cli.arguments import LOCAL
-from lersbench.errors import ConfigError, LersbenchError, RunError, did_you_mean
+from lersbench.errors import ConfigError, LersbenchError, did_you_mean
 from lersbench.files import parse_toml
 from lersbench.system import streams
 from lersbench.system.ending import end
+from lersbench.tables import of_rows
 from lersbench.words import check, shown
-
-if TYPE_CHECKING:
-    from lersbench.figures.records import Record
-    from lersbench.results.lab import LabResults
-    from lersbench.results.tables import Results
-    from lersbench.system.progress import Tell
 
 RESULTS = click.option(
     "--results",
@@ -134,199 +127,19 @@ def bench(
     SCENARIO is a name (`lersbench ls scenarios`) or a TOML file. Contenders whose results are there
     already are not played again, so adding a policy costs only that policy's time.
     """
-    from lersbench.studies import study as studies
+    from lersbench.studies import run
+    from lersbench.studies.options import Options
+
+    changes = _changes(settings) | ({} if seeds is None else {"replay.seeds": seeds})
+    options = Options(threads, timeout, fresh, plots, as_json)
+    run.run(scenario, results, options, say, _show, changes, added, quick, dataset, large)
+
+
+def _show(table: str) -> None:
+    """Data, on stdout, above the bars where there are any."""
     from lersbench.system import progress
 
-    changes = _changes(settings)
-    if seeds is not None:
-        changes["replay.seeds"] = seeds
-    lifted = {"large": True} if large else {}  # changes no result
-    study, parts = studies.read(scenario, {**changes, **lifted}, quick, dataset)
-    started = time.perf_counter()
-    if study is None:
-        chosen = _with(parts[0], added, scenario)
-        _bench(chosen, results, threads, timeout, fresh, plots, as_json, bool(changes), progress.silent)
-        return
-    failed, changed = dict[str, LersbenchError](), bool(changes or study.set or quick)
-    weights = {chosen.name: study.minutes_of(number) for number, chosen in enumerate(parts)}
-    with closing(progress.Whole(study.name, weights)) as whole:
-        for number, chosen in enumerate(parts, 1):
-            passed = f"{(time.perf_counter() - started) / 60:.0f} minutes passed"
-            say(f"[{number}/{len(parts)}] {chosen.name}: {chosen.title} ({passed})")
-            try:
-                with whole.part(chosen.name) as tell:
-                    made = _with(chosen, added, scenario)
-                    _bench(made, results, threads, timeout, fresh, plots, as_json, changed, tell)
-            except LersbenchError as error:  # the other scenarios of the study can still be run
-                say(f"Error: {error}")
-                failed[chosen.name] = error
-    if failed:
-        kinds = {type(error) for error in failed.values()}
-        kind = kinds.pop() if len(kinds) == 1 else RunError  # the exit code says what all have in common
-        raise kind(f"{len(failed)} of the {len(parts)} scenarios failed: {', '.join(failed)}.")
-    if plots:
-        _study_page(study, parts, results)
-    say(f"{study.name}: {(time.perf_counter() - started) / 60:.1f} minutes for all {len(parts)} scenarios")
-
-
-def _with(chosen: Any, added: tuple[str, ...], where: str) -> Any:
-    """A scenario with policies added to its own; an experiment as it is."""
-    from lersbench.bench import scenario as scenarios
-    from lersbench.lab.scenario import Experiment
-    from lersbench.policy import find
-
-    if not added:
-        return chosen
-    if isinstance(chosen, Experiment):
-        say(f"{chosen.name} is an experiment, which has no policies: {', '.join(added)} left out")
-        return chosen
-    for name in added:
-        find(name)  # one that was asked for is not left out where its package is missing
-    told = chosen.model_dump(exclude_unset=True)
-    told["policies"] = [*chosen.policies, *({"name": name} for name in added)]
-    return scenarios.parse(told, where)
-
-
-def _bench(
-    chosen: Any,
-    results: Path,
-    threads: int | None,
-    timeout: float | None,
-    fresh: bool,
-    plots: bool,
-    as_json: bool,
-    changed: bool,
-    tell: Tell,
-) -> None:
-    """Replay one scenario, and show what came out; `changed` when it is not quite that of its file. `tell` is told the
-    share that is done."""
-    from lersbench.bench import replays
-    from lersbench.lab.scenario import Experiment
-    from lersbench.results import ranking, tables, words
-
-    if isinstance(chosen, Experiment):
-        from lersbench.cli import lab as lab_commands
-
-        lab_commands.bench(chosen, results, threads, fresh, plots, as_json, say, tell)
-        return
-
-    def halfway(folder: Path) -> None:
-        say("The compiled policies are done; the others follow, and the leaderboard of all.")
-        if not as_json:
-            say(words.to_terminal(ranking.board(tables.load(folder)), bold=False))
-
-    run = replays.bench(chosen, results, threads, fresh, say, halfway, tell, timeout)
-    times = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in run.seconds.items())
-    say(f"{run.played} contenders played, {run.reused} taken from earlier runs ({times})")
-    loaded = tables.load(run.folder)
-    _show(loaded, as_json)
-    if plots and not run.played and (run.folder / "report.html").is_file():
-        say(f"figures and report are there already (`lersbench plot` draws anew): {run.folder / 'report.html'}")
-    elif plots:
-        _report(loaded, _draw(loaded))
-    if chosen.expected and changed:
-        say("the expected results were not compared: settings were changed")
-    else:
-        replays.verify(chosen, run.folder, say)
-    say(f"results: {run.folder}")
-    if run.failures:
-        raise RunError(f"{run.failures}\nThe leaderboard is of the others; they will not be played again.")
-
-
-def _show(results: Results, as_json: bool) -> None:
-    from lersbench.report import run as reports
-    from lersbench.results import ranking, words
-    from lersbench.system import progress
-
-    board = ranking.board(results)
-    progress.say(words.to_json(board) if as_json else words.to_terminal(board), err=False)
-    told = [] if as_json else board.warnings
-    for caveat in [caveat for caveat in reports.caveats(results) if caveat not in told]:
-        say(f"note: {caveat}")
-
-
-def _draw(results: Results | LabResults, metrics: tuple[str, ...] = (), policies: tuple[str, ...] = ()) -> list[Record]:
-    from lersbench.figures import curves as curve_figures
-    from lersbench.results.lab import LabResults
-
-    if isinstance(results, LabResults):
-        from lersbench.cli import lab as lab_commands
-
-        return lab_commands.draw(results, say)
-    folder = results.path / "figures"
-    drawn = curve_figures.draw_all(results, folder, metrics or None, policies or None)
-    say(f"{2 * len(drawn)} figure files: {folder}")
-    return drawn
-
-
-def _report(results: Results | LabResults, figures: list[Record] | None = None) -> None:
-    from lersbench.report import run as reports
-    from lersbench.results.lab import LabResults
-
-    if isinstance(results, LabResults):
-        from lersbench.cli import lab as lab_commands
-
-        lab_commands.report(results, say, figures)
-        return
-    for path in reports.write(results, results.path, figures):
-        say(f"report: {path}")
-
-
-def _study_page(study: Any, parts: list[Any], results: Path) -> None:
-    """One page from the last runs of all scenarios of a study."""
-    from lersbench.studies import page as study_page
-
-    runs = [_last(part.name, results) for part in parts]
-    for path in study_page.write_study(study.title, runs, results / study.name, study.description):
-        say(f"study: {path}")
-
-
-def _study_page_of(scenario: str, dataset: str | None, quick: bool, results: Path) -> None:
-    """The page of the study of that name, if it is one."""
-    from lersbench.bench import scenario as scenarios
-    from lersbench.studies import study as studies
-
-    if scenario in scenarios.available() or scenario.endswith(".toml"):
-        study, parts = studies.read(scenario, {}, quick, dataset)
-        if study:
-            _study_page(study, parts, results)
-
-
-def _loaded(run: Path) -> Results | LabResults:
-    """The results in the folder of a run: of a scenario, or of an experiment."""
-    from lersbench.results import lab as lab_results
-    from lersbench.results import tables
-
-    return lab_results.load(run) if lab_results.is_lab(run) else tables.load(run)
-
-
-def _last(name: str, results: Path, asked: str = "") -> Results | LabResults:
-    """The last run of a scenario, by the name of its folder in `results`; `asked` as of `last_run.latest`."""
-    from lersbench.results import tables
-
-    return _loaded(tables.latest(results, name, asked))
-
-
-def _runs(scenario: str | None, dataset: str | None, quick: bool, results: Path) -> list[Results | LabResults]:
-    """The last runs of a scenario or study, the run whose folder is given, or the last of everything in `results`."""
-    from lersbench.bench import scenario as scenarios
-    from lersbench.studies import study as studies
-
-    if scenario is None:
-        if dataset or quick:
-            raise ConfigError("--dataset and --quick are of a scenario: name it too.")
-        names = sorted({path.parent.parent.name for path in results.glob("*/*/run.json")})
-        if not names:
-            raise ConfigError(f"There are no results in {results}. Fix: lersbench bench active")
-        return [_last(name, results) for name in names]
-    if (Path(scenario) / "run.json").is_file():
-        return [_loaded(Path(scenario))]
-    if scenario in scenarios.available() or scenario.endswith(".toml"):
-        asked = " ".join([scenario, *(["--dataset", dataset] if dataset else []), *(["--quick"] if quick else [])])
-        return [_last(part.name, results, asked) for part in studies.read(scenario, {}, quick, dataset)[1]]
-    if not any(results.glob("*/*/run.json")):
-        scenarios.load(scenario)  # there is none of this name: it says so
-    return [_last(scenario, results)]
+    progress.say(table, err=False)
 
 
 @cli.command()
@@ -349,17 +162,13 @@ def leaderboard(
     results: Path,
 ) -> None:
     """Rank the policies of the last run of SCENARIO (a name, or the folder of a run); of all there are without it."""
-    from lersbench.results import ranking, words
-    from lersbench.results.lab import LabResults
+    from lersbench.studies import kinds, last_runs
 
-    styles = {None: words.to_terminal, "markdown": words.to_markdown, "csv": words.to_csv, "json": words.to_json}
-    for run in _runs(scenario, dataset, quick, results):
-        if isinstance(run, LabResults):
-            from lersbench.cli import lab as lab_commands
-
-            lab_commands.show(run, style, say)
-            continue
-        click.echo(styles[style](ranking.board(run, metric=metric, baseline=baseline)))
+    for run in last_runs.named(scenario, dataset, quick, results):
+        shown = kinds.of(run).show(run, style, metric, baseline)
+        click.echo(shown.text)
+        for note in shown.notes:
+            say(f"note: {note}")
 
 
 @cli.command()
@@ -378,10 +187,12 @@ def plot(
     results: Path,
 ) -> None:
     """Draw the figures of the last run of SCENARIO as PNG and SVG: a scenario, a study, or all there are without it."""
-    for run in _runs(scenario, dataset, quick, results):
-        _draw(run, metrics, policies)
+    from lersbench.studies import last_runs, run
+
+    for found in last_runs.named(scenario, dataset, quick, results):
+        run.draw(found, say, metrics, policies)
     if scenario:
-        _study_page_of(scenario, dataset, quick, results)
+        run.write_page_of(scenario, dataset, quick, results, say)
 
 
 @cli.command()
@@ -391,10 +202,12 @@ def plot(
 @RESULTS
 def report(scenario: str | None, dataset: str | None, quick: bool, results: Path) -> None:
     """Write the report of the last run of SCENARIO: what was run, leaderboard, figures, caveats."""
-    for run in _runs(scenario, dataset, quick, results):
-        _report(run)
+    from lersbench.studies import last_runs, run
+
+    for found in last_runs.named(scenario, dataset, quick, results):
+        run.report(found, say)
     if scenario:
-        _study_page_of(scenario, dataset, quick, results)
+        run.write_page_of(scenario, dataset, quick, results, say)
 
 
 @cli.command()
@@ -405,7 +218,7 @@ def ls(what: str, as_json: bool) -> None:
     from lersbench.cli import listing
 
     rows = getattr(listing, what)()
-    click.echo(json.dumps(rows, indent=1) if as_json else listing.as_text(rows))
+    click.echo(json.dumps(rows, indent=1) if as_json else of_rows(rows))
 
 
 @cli.command()
@@ -434,7 +247,7 @@ def doctor(as_json: bool) -> None:
     from lersbench.cli import listing
 
     rows = listing.doctor()
-    click.echo(json.dumps(rows, indent=1) if as_json else listing.as_text(rows))
+    click.echo(json.dumps(rows, indent=1) if as_json else of_rows(rows))
     if any(row["state"] == "broken" for row in rows):
         sys.exit(1)
 

@@ -6,24 +6,26 @@ and renamed; a second run, and one that goes on after an interruption, does only
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import json
 import os
 import platform
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from lersbench import files
-from lersbench.bench import store
+from lersbench.bench import run_folder, store
+from lersbench.bench.jobs import Run, Work
+from lersbench.bench.session import Clock
 from lersbench.datasets import sentence_package, stamp
 from lersbench.datasets.purchases import sequences
 from lersbench.errors import ConfigError, DataError, LersbenchError, RunError
@@ -31,7 +33,6 @@ from lersbench.lab import projections, works
 from lersbench.lab import scenario as lab_scenario
 from lersbench.lab.rules import RULES, linear_rules, with_orders
 from lersbench.lab.works import WORKS, states_of
-from lersbench.results import last_run
 from lersbench.sources import digest
 from lersbench.system import leftovers
 from lersbench.system.cache_folder import cache_root
@@ -49,6 +50,7 @@ TRAINED = ("streamer", "basket", "code")  # works whose tables are curves over e
 class Job:
     """A work with one seed; `before` are the jobs whose tables it is given."""
 
+    root: str  # what every work depends on, see `_root`
     work: str
     label: str
     params: dict[str, Any]
@@ -59,10 +61,11 @@ class Job:
     def depth(self) -> int:
         return 1 + max((job.depth for job in self.before), default=-1)
 
-    def key(self, root: str) -> str:
-        """The name of its file: what its result depends on. `root` is what all works do; the label is no part."""
-        before = [job.key(root) for job in self.before]
-        return files.digest([root, self.work, self.params, self.seed, before, *self._package()])
+    @cached_property
+    def key(self) -> str:
+        """The name of its file: what its result depends on. The label is no part."""
+        before = [job.key for job in self.before]
+        return files.digest([self.root, self.work, self.params, self.seed, before, *self._package()])
 
     def _package(self) -> list[str]:
         """The package that draws a picture, if one does, and its version."""
@@ -70,15 +73,14 @@ class Job:
         return [f"{projections.PACKAGES[module]} {_version(projections.PACKAGES[module])}"] if module else []
 
 
-@dataclass
-class Run:
-    """What `bench` hands on."""
+class Assignment(NamedTuple):
+    """What another process is told so that it can do a job: names, and the tables of the jobs before it."""
 
-    folder: Path
-    played: int
-    reused: int
-    seconds: dict[str, float]
-    failures: str  # what failed, in words; "" where nothing did
+    work: str
+    params: dict[str, Any]
+    seed: int
+    data: Path  # the folder of the arrays, see `arrays_in`
+    before: tuple[store.Curve, ...]
 
 
 def bench(
@@ -88,42 +90,40 @@ def bench(
     fresh: bool = False,
     say: Callable[[str], None] = print,
     progress: Tell = silent,
+    timeout: float | None = None,
 ) -> Run:
     """Run all works of an experiment and write `results/<name>/<run-id>/`: curves, points where drawn, run.json.
 
     Works whose result is in `results` already are not run again, unless `fresh`. Where some fail the run is made of
-    the others. `progress` is told the share that is done. Raises ConfigError or DataError before anything is trained,
-    and RunError when all failed.
+    the others; one that takes longer than `timeout` seconds has failed. `progress` is told the share that is done.
+    Raises ConfigError or DataError before anything is trained, and RunError when all failed.
     """
-    seconds, start = {}, time.perf_counter()
+    clock, at_once = Clock(), threads or os.cpu_count() or 1
     _needs_torch(chosen)
-    folder, about = data_of(chosen.data)
-    seconds["data"] = time.perf_counter() - start
+    with clock("data"):
+        data, about = data_of(chosen.data)
     say(f"{chosen.name}: {about['customers']:,} customers of {about['name']} with {sequences.LEAST} orders or more")
-    kept = store.Store(results / chosen.name)
-    try:
-        kept.folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"The folder of the results, {results}, cannot be made ({error.strerror}).") from error
-    for used in (kept.folder, kept.folder.parent):
-        leftovers.sweep(used)
+    folder = results / chosen.name
+    kept = store.Store(folder)
+    kept.make()
     notes = [why for method in _methods(chosen) if (why := projections.missing(method))]
     for why in notes:
         say(f"Warning: a picture cannot be drawn. {why}")
-    jobs, root = plan(chosen), _root(about["digest"])
-    distinct = list({job.key(root): job for job in jobs}.values())  # two settings may come to the same
-    missing = [job for job in distinct if fresh or not kept.has(job.key(root))]
-    reused = len(distinct) - len(missing)
-    say(f"{chosen.name}: {len(distinct)} training runs and pictures, {reused} of them already there")
-    start = time.perf_counter()
-    failed = dict(_perform_all(missing, root, folder, kept, threads or os.cpu_count() or 1, progress))
-    seconds["work"] = time.perf_counter() - start
-    done = [job for job in jobs if kept.has(job.key(root)) and job.key(root) not in failed]
+    jobs = plan(chosen, _root(about["digest"]))
+    work = Work(list({job.key: job for job in jobs}.values()), kept, fresh)  # two settings may come to the same
+    say(f"{chosen.name}: {len(work.jobs)} training runs and pictures, {work.reused} of them already there")
+    with (
+        clock("work"),
+        Bar(progress, total=len(work.missing), unit=" works", leave=False) as bar,
+        Pool(at_once, timeout) as pool,
+    ):
+        _perform_all(work, data, pool, bar)
+    done = [job for job in jobs if job.key not in work.failed]
     if not any(job.work in TRAINED for job in done):
-        raise RunError(_told(failed, distinct, root))
-    notes += [f"UNFINISHED: {job.work} {job.label}, seed {job.seed}, failed" for job in jobs if job.key(root) in failed]
-    run = _assemble(chosen, results / chosen.name, done, root, kept, folder, about, seconds, notes, bool(missing))
-    return Run(run, len(missing) - len(failed), reused, seconds, _told(failed, distinct, root))
+        raise RunError(_failures_in_words(work))
+    notes += [f"UNFINISHED: {job.work} {job.label}, seed {job.seed}, failed" for job in jobs if job.key in work.failed]
+    run = _assemble(chosen, folder, done, kept, data, about, clock.seconds, notes, bool(work.missing))
+    return Run(run, work.played, work.reused, dict(clock.seconds), _failures_in_words(work))
 
 
 def _root(data: str) -> str:
@@ -134,36 +134,36 @@ def _root(data: str) -> str:
     return files.digest([data, sources, torch_in_words(), f"numpy {np.__version__}"])
 
 
-def plan(chosen: lab_scenario.Experiment) -> list[Job]:
-    """All jobs of an experiment, each after those it needs."""
+def plan(chosen: lab_scenario.Experiment, root: str) -> list[Job]:
+    """All jobs of an experiment, each after those it needs; `root` names what all of them depend on, see `_root`."""
     settings, seeds = lab_scenario.settings(chosen), range(chosen.training.seeds)
     shared = {key: value for key, value in chosen.training.model_dump().items() if key != "seeds" and value is not None}
     if chosen.experiment == "codes":
-        return _plan_codes(chosen, settings, shared)
+        return _plan_codes(chosen, root, settings, shared)
     longest = 1 + max(setting.params["length"] for setting in settings)
     found = []
     for setting in settings:
         params = {key: value for key, value in setting.params.items() if value is not None}
         task, customers = params.pop("task", "streamer"), params.pop("customers", "own")
         least = longest if customers == "same" else params["length"] + 1
-        found += [Job(task, setting.label, {**shared, **params, "least": least}, seed) for seed in seeds]
+        found += [Job(root, task, setting.label, {**shared, **params, "least": least}, seed) for seed in seeds]
     return found
 
 
 def _plan_codes(
-    chosen: lab_scenario.Experiment, settings: Sequence[lab_scenario.Setting], shared: dict[str, Any]
+    chosen: lab_scenario.Experiment, root: str, settings: Sequence[lab_scenario.Setting], shared: dict[str, Any]
 ) -> list[Job]:
-    context = Job("context", "context", chosen.context.model_dump(), 0)
+    context = Job(root, "context", "context", chosen.context.model_dump(), 0)
     found, drawn = [context], [context]
     for setting in settings:
         params = {key: value for key, value in setting.params.items() if key != "picture"}
         told = {**shared, **params}
-        found += [Job("code", setting.label, told, seed, (context,)) for seed in range(chosen.training.seeds)]
+        found += [Job(root, "code", setting.label, told, seed, (context,)) for seed in range(chosen.training.seeds)]
         if setting.params["picture"]:
-            drawn.append(Job("codes", setting.label, told, 0, (context,)))
+            drawn.append(Job(root, "codes", setting.label, told, 0, (context,)))
     methods = [method for method in _methods(chosen) if not projections.missing(method)]
     pictures = [
-        Job("picture", job.label, {"method": method, "customers": chosen.pictures.customers}, 0, (job,))
+        Job(root, "picture", job.label, {"method": method, "customers": chosen.pictures.customers}, 0, (job,))
         for job in drawn
         for method in methods
     ]
@@ -224,52 +224,58 @@ def _digest(arrays: dict[str, np.ndarray]) -> str:
 
 
 # Work -----------------------------------------------------------------------------------------------------------------
-def _perform_all(
-    jobs: Sequence[Job], root: str, data: Path, kept: store.Store, at_once: int, progress: Tell
-) -> Iterator[tuple[str, str]]:
-    """Run the jobs side by side in processes, those that others build on first; key and error of each failure."""
-    failed: dict[str, str] = {}
-    with Bar(progress, total=len(jobs), unit=" works", leave=False) as bar, Pool(at_once) as pool:
-        for depth in sorted({job.depth for job in jobs}):
-            wave = [job for job in jobs if job.depth == depth]
-            ready = [job for job in wave if not any(before.key(root) in failed for before in job.before)]
-            failed |= {job.key(root): "what it builds on failed" for job in wave if job not in ready}
-            tasks = {job.key(root): Task(_perform, (job, root, data, kept)) for job in ready}
-            for key, error in pool.outcomes(tasks):
+def _perform_all(work: Work[Job], data: Path, pool: Pool, bar: Bar) -> None:
+    """Do what is missing side by side in processes, those that others build on first."""
+    for depth in sorted({job.depth for job in work.missing}):
+        tables: dict[str, store.Curve] = {}  # each is read once, however many jobs build on it
+        tasks = {}
+        for job in (job for job in work.missing if job.depth == depth):
+            try:
+                before = tuple(_table(each, work, tables) for each in job.before)
+            except LersbenchError as error:
+                work.failed[job.key] = str(error)
                 bar.update()
-                if error:
-                    failed[key] = error
-            bar.update(len(wave) - len(ready))
-    yield from failed.items()
+            else:
+                tasks[job.key] = Task(perform, (Assignment(job.work, job.params, job.seed, data, before),))
+        work.perform(tasks, pool, finished=bar.update)
 
 
-def _perform(job: Job, root: str, data: Path, kept: store.Store, step: Step) -> str:
-    """Run one job on one core and keep its table; what went wrong ("": nothing)."""
+def _table(job: Job, work: Work[Job], tables: dict[str, store.Curve]) -> store.Curve:
+    """The table of a job that another builds on. Raises RunError where it failed, DataError where it is damaged."""
+    if job.key in work.failed:
+        raise RunError("what it builds on failed")
+    if job.key not in tables:
+        tables[job.key] = work.kept.get(job.key)
+    return tables[job.key]
+
+
+def perform(told: Assignment, step: Step) -> store.Curve:
+    """Do one job on one core; the table it comes to. Raises RunError where it fails."""
     from lersbench.neural.adapter import cores_for
 
     start = time.perf_counter()
     try:
         with cores_for(0):
-            curve = WORKS[job.work](
-                arrays_in(data), [kept.get(before.key(root)) for before in job.before], job.seed, **job.params
-            )
-        curve.about |= {"work": job.work, "params": job.params, "seed": job.seed}
-        curve.about["seconds"] = round(time.perf_counter() - start, 3)
-        kept.put(job.key(root), curve)
-    except LersbenchError as error:
-        return str(error)
-    except Exception:  # the message says where
-        return traceback.format_exc(limit=-3)
-    return ""
+            curve = WORKS[told.work](arrays_in(told.data), list(told.before), told.seed, **told.params)
+    except LersbenchError:
+        raise
+    except Exception as error:  # the message says where
+        raise RunError(traceback.format_exc(limit=-3)) from error
+    seconds = round(time.perf_counter() - start, 3)
+    curve.about |= {"work": told.work, "params": told.params, "seed": told.seed, "seconds": seconds}
+    return curve
 
 
-def _told(failed: dict[str, str], jobs: Sequence[Job], root: str) -> str:
-    if not failed:
+def _failures_in_words(work: Work[Job]) -> str:
+    if not work.failed:
         return ""
     rows = [
-        f"  {job.work} {job.label}, seed {job.seed}: {failed[job.key(root)]}" for job in jobs if job.key(root) in failed
+        f"  {job.work} {job.label}, seed {job.seed}: {work.failed[job.key]}"
+        for job in work.jobs
+        if job.key in work.failed
     ]
-    return "\n".join([f"{len(failed)} of {len(jobs)} training runs and pictures failed.", *dict.fromkeys(rows)])
+    head = f"{len(work.failed)} of {len(work.jobs)} training runs and pictures failed."
+    return "\n".join([head, *dict.fromkeys(rows)])
 
 
 # The run --------------------------------------------------------------------------------------------------------------
@@ -277,7 +283,6 @@ def _assemble(
     chosen: lab_scenario.Experiment,
     folder: Path,
     jobs: Sequence[Job],
-    root: str,
     kept: store.Store,
     data: Path,
     about: dict[str, Any],
@@ -286,38 +291,34 @@ def _assemble(
     new: bool,
 ) -> Path:
     """Put the tables together as one run; an earlier run where nothing has changed since."""
-    told = chosen.model_dump(mode="json")
-    name = files.digest([*sorted(job.key(root) for job in jobs), told, notes])[:8]
-    for same in sorted(folder.glob(f"*-{name}"), reverse=True):
-        if not new and (same / "run.json").is_file():
-            last_run.remember(same)
-            return same
-    run = folder / f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}-{name}"
-    tables = [(job, kept.get(job.key(root))) for job in jobs]
-    with files.replacing(run) as temporary:
-        temporary.mkdir(parents=True)
-        pd.concat(
-            [_tidy(job, curve) for job, curve in tables if job.work in ("streamer", "basket", "code")]
-        ).to_parquet(temporary / "curves.parquet", index=False)
-        if points := [_points(job, curve) for job, curve in tables if job.work == "picture"]:
-            pd.concat(points).to_parquet(temporary / "points.parquet", index=False)
-        facts = {
-            "experiment": told,
+    experiment = chosen.model_dump(mode="json")
+
+    def write(run: Path) -> dict[str, Any]:
+        tables = [(job, kept.get(job.key)) for job in jobs]
+        _write(tables, run)
+        return {
+            "experiment": experiment,
             "settings": {setting.label: setting.params for setting in lab_scenario.settings(chosen)},
             "data": about,
             "rules": _rules(chosen, arrays_in(data), tables),
             "seeds": list(range(chosen.training.seeds)),
             "versions": {"python": platform.python_version(), **_versions()},
             "machine": {"platform": platform.platform(), "cores": os.cpu_count(), "device": _device()},
-            "jobs": {job.key(root): [job.work, job.label, job.seed] for job in jobs},
+            "jobs": {job.key: [job.work, job.label, job.seed] for job in jobs},
             "seconds": {key: round(value, 3) for key, value in seconds.items()},
-            "work_seconds": {job.key(root): curve.about["seconds"] for job, curve in tables},
+            "work_seconds": {job.key: curve.about["seconds"] for job, curve in tables},
             "notes": notes,
         }
-        facts["tables"] = {path.name: files.file_digest(path) for path in sorted(temporary.glob("*.parquet"))}
-        (temporary / "run.json").write_text(json.dumps(facts, indent=1, default=str) + "\n", encoding="utf-8")
-    last_run.remember(run)
-    return run
+
+    return run_folder.assemble(folder, [*sorted(job.key for job in jobs), experiment, notes], write, new)
+
+
+def _write(tables: Sequence[tuple[Job, store.Curve]], run: Path) -> None:
+    """Write the curves over epochs as one tidy table, and the points of pictures, if there are any, as another."""
+    trained = [_tidy(job, curve) for job, curve in tables if job.work in TRAINED]
+    pd.concat(trained).to_parquet(run / "curves.parquet", index=False)
+    if points := [_points(job, curve) for job, curve in tables if job.work == "picture"]:
+        pd.concat(points).to_parquet(run / "points.parquet", index=False)
 
 
 def _tidy(job: Job, curve: store.Curve) -> pd.DataFrame:

@@ -149,11 +149,6 @@ class Setting:
     params: dict[str, Any]  # all of them, with the defaults
 
 
-def is_one(content: dict[str, Any]) -> bool:
-    """Is this the content of an experiment's file?"""
-    return "experiment" in content
-
-
 def read(
     name: str, changes: dict[str, Any] | None = None, quick: bool = False, dataset: str | None = None
 ) -> Experiment:

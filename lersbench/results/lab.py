@@ -92,14 +92,6 @@ def cell_name(params: dict[str, Any]) -> str:
     return f"{'Bayes' * params['bayesian']}{'Bi' * params['bidirectional']}{params['cell'].upper()}"
 
 
-def is_lab(run: Path) -> bool:
-    """Is this the folder of a laboratory run?"""
-    try:
-        return "experiment" in read_json(run / "run.json")
-    except (OSError, ValueError, TypeError):  # whoever reads it as a run says what is wrong with it
-        return False
-
-
 def load(run: str | Path) -> LabResults:
     """Read one run. A missing or broken file in it is a DataError."""
     run = Path(run)

@@ -18,15 +18,15 @@ out where --dataset names another.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lersbench.bench import scenario
 from lersbench.errors import ConfigError
-from lersbench.lab import scenario as lab_scenario
-
-Part = scenario.Scenario | lab_scenario.Experiment
+from lersbench.studies import kinds
+from lersbench.studies.kinds import Kind, Part
 
 
 class Study(BaseModel):
@@ -57,12 +57,11 @@ def read(
     Raises ConfigError naming file, key, value and the fix.
     """
     path, content = scenario.load(name)
-    if lab_scenario.is_one(content):
-        return None, [lab_scenario.read(name, changes, quick, dataset)]
-    if "scenarios" not in content:
-        if quick:
+    kind = kinds.of_content(content)
+    if kind is not kinds.SCENARIO or "scenarios" not in content:
+        if quick and not kind.short:
             raise ConfigError(f"{path} is a single scenario, which has no short version; try --seeds 2 instead.")
-        return None, [scenario.read(name, changes, dataset)]
+        return None, [kind.read(name, changes, {} if quick else None, dataset)]
     try:
         study = Study.model_validate({"name": path.stem, **content})
     except ValidationError as error:
@@ -74,21 +73,25 @@ def read(
         ) from error
     if unknown := set(study.minutes) - set(study.scenarios):
         raise ConfigError(f"{path}: 'minutes' names {', '.join(sorted(unknown))}, which is none of its scenarios.")
-    files = {part: scenario.load(part) for part in study.scenarios}
-    labs = {part for part, (_, told) in files.items() if lab_scenario.is_one(told)}
-    parts: list[Part] = []
-    for part in study.scenarios:
-        file, told = files[part]
-        usual = study.dataset or scenario.table(told, str(file), "data").get("dataset")
-        given, short = (_for(dataset or usual, usual, some) for some in (study.set, study.quick if quick else {}))
-        given = {key: value for key, value in given.items() if key not in short} | (changes or {})
-        own = _shared_out(given, bool(labs), len(labs) < len(files), str(path))
-        if part in labs:  # its file has a [quick] of its own
-            parts.append(lab_scenario.read(part, own[lab_scenario.Experiment], quick, dataset or study.dataset))
-            continue
-        made = scenario.read(part, {**short, **own[scenario.Scenario]}, dataset or study.dataset)
-        parts.append(made.model_copy(update={"name": f"{made.name}-quick"}) if quick else made)
+    parts = _parts(study, str(path), changes or {}, quick, dataset)
     return (study.model_copy(update={"name": f"{study.name}-quick"}) if quick else study), parts
+
+
+def _parts(study: Study, where: str, changes: dict[str, Any], quick: bool, dataset: str | None) -> list[Part]:
+    """The parts of a study, each with the settings that are its own."""
+    files = {part: scenario.load(part) for part in study.scenarios}
+    present = [kind for kind in kinds.KINDS if any(kinds.of_content(content) is kind for _, content in files.values())]
+    parts = []
+    for part in study.scenarios:
+        file, content = files[part]
+        kind = kinds.of_content(content)
+        usual = study.dataset or scenario.table(content, str(file), "data").get("dataset")
+        settings, short = (_for(dataset or usual, usual, some) for some in (study.set, study.quick if quick else {}))
+        settings = {key: value for key, value in settings.items() if key not in short} | changes
+        if len(present) > 1:
+            settings = _those_of(kind, settings, present, where)
+        parts.append(kind.read(part, settings, short if quick else None, dataset or study.dataset))
+    return parts
 
 
 def _for(dataset: str | None, usual: str | None, settings: dict[str, Any]) -> dict[str, Any]:
@@ -96,17 +99,9 @@ def _for(dataset: str | None, usual: str | None, settings: dict[str, Any]) -> di
     return {key: value for key, value in settings.items() if dataset == usual or not key.startswith("data.")}
 
 
-def _shared_out(
-    changes: dict[str, Any], labs: bool, replays: bool, where: str
-) -> dict[type[BaseModel], dict[str, Any]]:
-    """What of the changes is for scenarios and what for experiments, in a study of both: by the section they name."""
-    kinds: list[type[BaseModel]] = [scenario.Scenario, lab_scenario.Experiment]
-    if not (labs and replays):
-        return dict.fromkeys(kinds, changes)
-    own = {kind: {k: v for k, v in changes.items() if k.partition(".")[0] in kind.model_fields} for kind in kinds}
-    if "replay.seeds" in changes:
-        own[lab_scenario.Experiment]["replay.seeds"] = changes["replay.seeds"]
-    for key in changes:
-        if not any(key in told for told in own.values()):
+def _those_of(kind: Kind, settings: dict[str, Any], present: Sequence[Kind], where: str) -> dict[str, Any]:
+    """The settings that a kind takes, in a study of several kinds. Raises ConfigError for one that none takes."""
+    for key in settings:
+        if not any(other.takes(key) for other in present):
             raise ConfigError(f"{where}: '{key}' is a key of neither its scenarios nor its experiments.")
-    return own
+    return {key: value for key, value in settings.items() if kind.takes(key)}

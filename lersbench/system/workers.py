@@ -24,6 +24,8 @@ from multiprocessing.connection import Connection, wait
 from types import TracebackType
 from typing import Any, NamedTuple
 
+from lersbench.errors import LersbenchError
+
 PATIENCE = 0.5  # seconds between two looks at the clocks of the workers
 DEATH_SIGNAL = 1  # prctl's PR_SET_PDEATHSIG
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # one core a worker, where nobody says else
@@ -37,14 +39,22 @@ KILLED = (
 )
 OVERTIME = "not finished after {:g} seconds, the limit that --timeout sets."
 
-Step = Callable[[float], None]  # is told of work done
+Step = Callable[[float], object]  # is told of work done
 
 
 class Task(NamedTuple):
-    """A function of a module, called as `function(*args, step)`; it returns its problem, "" for none."""
+    """A function of a module, called as `function(*args, step)`; what it returns, or raises, is told to who asked."""
 
-    function: Callable[..., str]
+    function: Callable[..., Any]
     args: tuple[Any, ...]
+
+
+class Outcome(NamedTuple):
+    """What a task has come to: its result, or why it has none ("": it has one)."""
+
+    key: str
+    result: Any
+    problem: str
 
 
 class Pool:
@@ -62,8 +72,8 @@ class Pool:
             worker.end()
         self._workers.clear()
 
-    def outcomes(self, tasks: Mapping[str, Task], step: Step = lambda done: None) -> Iterator[tuple[str, str]]:
-        """Run tasks; key and problem ("": none) of each, as they are finished.
+    def outcomes(self, tasks: Mapping[str, Task], step: Step = lambda done: None) -> Iterator[Outcome]:
+        """Run tasks; what each comes to, as they are finished.
 
         Where a worker dies or takes longer than `timeout` its task has failed, and another takes its place.
         """
@@ -78,18 +88,18 @@ class Pool:
             for worker in list(self._workers):
                 yield from self._look_at(worker, step)
 
-    def _look_at(self, worker: _Worker, step: Step) -> Iterator[tuple[str, str]]:
+    def _look_at(self, worker: _Worker, step: Step) -> Iterator[Outcome]:
         """What a worker has to tell: at most one outcome."""
-        key, problem = worker.key, worker.hear(step)
-        if problem is None and worker.ended:
-            problem = worker.obituary()
-        if problem is None and self.timeout is not None and worker.seconds > self.timeout:
-            problem = OVERTIME.format(self.timeout)
+        key, reply = worker.key, worker.hear(step)
+        if reply is None and worker.ended:
+            reply = None, worker.obituary()
+        if reply is None and self.timeout is not None and worker.seconds > self.timeout:
+            reply = None, OVERTIME.format(self.timeout)
             worker.end()
         if worker.ended:
             self._workers.remove(worker)
-        if problem is not None and key is not None:
-            yield key, problem
+        if reply is not None and key is not None:
+            yield Outcome(key, *reply)
 
 
 class _Worker:
@@ -120,8 +130,8 @@ class _Worker:
         with suppress(BrokenPipeError):  # it is dead, which `hear` will find
             self.tasks.send(task)
 
-    def hear(self, step: Step) -> str | None:
-        """Read what it says; the problem of its task ("": none) where that is done."""
+    def hear(self, step: Step) -> tuple[Any, str] | None:
+        """Read what it says; result and problem of its task where that is done."""
         try:
             while self.replies.poll():
                 kind, what = self.replies.recv()
@@ -131,7 +141,8 @@ class _Worker:
                     step(what)
                 else:
                     self.key = self.started = None
-                    return str(what)
+                    result, problem = what
+                    return result, str(problem)
         except (EOFError, OSError):
             self.ended = True
         return None
@@ -170,12 +181,15 @@ def serve(parent: int) -> None:
     while True:
         task: Task = pickle.loads(arrived.get())  # imports what it needs, which is no part of its time
         replies.send(("begun", None))
+        result, problem = None, ""
         try:
-            problem = task.function(*task.args, lambda done: replies.send(("step", done)))
+            result = task.function(*task.args, lambda done: replies.send(("step", done)))
+        except LersbenchError as error:  # says all there is to say
+            problem = str(error) or type(error).__name__
         except BaseException as error:
             last = traceback.extract_tb(error.__traceback__)[-1]
             problem = f"{type(error).__name__}: {error} ({last.filename}, line {last.lineno}: {last.line})"
-        replies.send(("done", problem))
+        replies.send(("done", (result, problem)))
 
 
 def _receive(tasks: Connection, arrived: queue.SimpleQueue[bytes]) -> None:

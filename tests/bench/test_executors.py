@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from lersbench.bench import replays, scenario
+from lersbench.errors import RunError
 from lersbench.system.workers import KILLED, Pool, Task
 from tests.support import leftovers
 
@@ -57,7 +58,14 @@ ODD = {
 def come_to(key: str, problem: str, step: Callable[[float], None]) -> str:
     step(2.0)
     print("a policy may print what it likes", key)
-    return problem
+    if problem:
+        raise RunError(problem)
+    return f"result of {key}"
+
+
+def outcomes(pool: Pool, tasks: dict[str, Task], step: Callable[[float], None] = print) -> dict[str, tuple[str, str]]:
+    """Result and problem of each task."""
+    return {key: (result, problem) for key, result, problem in pool.outcomes(tasks, step)}
 
 
 def be_killed(after: Path, step: Callable[[float], None]) -> str:
@@ -74,8 +82,9 @@ def test_each_task_is_told_by_its_key() -> None:
     for at_once in (1, 2):
         done: list[float] = []
         with Pool(at_once) as pool:
-            assert dict(pool.outcomes(tasks, done.append)) == {"a": "", "b": "too slow", "c": ""}
-            assert dict(pool.outcomes({"d": Task(come_to, ("d", ""))})) == {"d": ""}
+            came = outcomes(pool, tasks, done.append)
+            assert came == {"a": ("result of a", ""), "b": (None, "too slow"), "c": ("result of c", "")}
+            assert outcomes(pool, {"d": Task(come_to, ("d", ""))}) == {"d": ("result of d", "")}
         assert done == [2.0] * 3 and not leftovers.workers_of(os.getpid())
 
 
@@ -84,13 +93,14 @@ def test_only_the_task_of_a_killed_process_fails(tmp_path: Path) -> None:
     for at_once in (1, 2):
         (tmp_path / "told").touch()
         with Pool(at_once) as pool:
-            assert dict(pool.outcomes(tasks)) == {"a": "", "b": KILLED, "c": "", "d": ""}
+            came = outcomes(pool, tasks)
+            assert came == {"b": (None, KILLED), **{key: (f"result of {key}", "") for key in "acd"}}
 
 
 def test_an_error_of_a_task_is_its_problem() -> None:
     with Pool(1) as pool:
-        (_, problem), *_ = pool.outcomes({"a": Task(come_to, ("a", "", "more"))})
-    assert problem.startswith("TypeError: ")
+        ((result, problem),) = outcomes(pool, {"a": Task(come_to, ("a", "", "more"))}).values()
+    assert result is None and problem.startswith("TypeError: ")
 
 
 def bench(policy: Path, results: Path, timeout: float | None = None) -> replays.Run:

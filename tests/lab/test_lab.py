@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from lersbench import datasets
-from lersbench.bench import scenario
+from lersbench.bench import scenario, store
+from lersbench.bench.jobs import Work
 from lersbench.cli.main import main
 from lersbench.datasets import build, livestream
 from lersbench.datasets.purchases import sequences
@@ -31,6 +32,8 @@ from lersbench.neural.halves import halves
 from lersbench.report import lab as lab_report
 from lersbench.results import lab as lab_results
 from lersbench.studies import study
+from lersbench.system import progress
+from lersbench.system.workers import Pool
 
 CELLS = """
 title = "Cells of a toy"
@@ -178,6 +181,25 @@ def test_one_that_fails_does_not_take_the_others_along(toy: Any, monkeypatch: py
         run(toy(text.replace("[5, 15]", "15")))
 
 
+def test_a_work_that_takes_too_long_has_failed(toy: Any) -> None:
+    with pytest.raises(RunError, match=r"(?s)3 of 3 training runs.*not finished after 0\.001 seconds, the limit"):
+        lab_run.bench(toy(CELLS, training_seeds=1), Path("results"), 1, say=lambda _: None, timeout=0.001)
+
+
+def test_what_builds_on_a_table_that_is_failed_or_damaged_fails_alone(tmp_path: Path) -> None:
+    kept = store.Store(tmp_path)
+    kept.make()
+    failed, damaged = (lab_run.Job("root", "context", "context", {}, seed) for seed in (0, 1))
+    kept.path(damaged.key).write_bytes(b"junk")
+    codes = [lab_run.Job("root", "codes", "code", {}, 0, (before,)) for before in (failed, damaged)]
+    work = Work(codes, kept, fresh=False)
+    work.failed[failed.key] = "why"
+    with Pool(1) as pool, progress.Bar(total=2) as bar:
+        lab_run._perform_all(work, tmp_path, pool, bar)
+    assert work.failed[codes[0].key] == "what it builds on failed" and not work.done
+    assert f"{kept.path(damaged.key)} is damaged" in work.failed[codes[1].key]
+
+
 def test_lengths_are_compared_on_their_own_and_on_the_same_customers(toy: Any) -> None:
     _, found, _ = run(toy(LENGTHS))
     counts = found.meta["rules"]["customers"]
@@ -237,10 +259,10 @@ def test_codes_that_tell_nothing_are_named(toy: Any) -> None:
 
 def test_keys_name_the_libraries_that_compute(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def keys() -> dict[str, str]:
-        root = lab_run._root("data")
-        return {f"{job.work} {job.label} {job.params.get('method')} {job.seed}": job.key(root) for job in jobs}
+        jobs = lab_run.plan(codes, lab_run._root("data"))
+        return {f"{job.work} {job.label} {job.params.get('method')} {job.seed}": job.key for job in jobs}
 
-    jobs = lab_run.plan(toy(CODES))
+    codes = toy(CODES)
     before, there = keys(), lab_run.version
     assert keys() == before
     monkeypatch.setattr(lab_run, "version", lambda name: "0.1" if name == "scikit-learn" else there(name))
@@ -424,9 +446,9 @@ def test_mistakes_in_a_file(toy: Any, change: str, told: str) -> None:
 @pytest.mark.parametrize("name", ["lers-cells", "lers-lengths", "lers-codes"])
 def test_the_experiments_that_come_with_the_package_are_whole(name: str) -> None:
     chosen = lab_scenario.read(name)
-    jobs = lab_run.plan(chosen)
+    jobs = lab_run.plan(chosen, "root")
     twice = 6 if name == "lers-lengths" else 0  # at length 15 "own" customers are "same" ones
-    assert len({job.key("") for job in jobs}) == len(jobs) - twice
+    assert len({job.key for job in jobs}) == len(jobs) - twice
     quick = lab_scenario.read(name, quick=True)
     assert quick.name == f"{name}-quick" and quick.training.seeds < chosen.training.seeds
     other = lab_scenario.read(name, dataset="completejourney")

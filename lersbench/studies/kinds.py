@@ -1,0 +1,125 @@
+"""The kinds of parts that a study may have, a row each: what names them, and how they are read, run and shown.
+
+A new kind is a row here, and a module with its functions; nobody else asks of which kind a part or a run is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from lersbench.bench.scenario import Scenario
+from lersbench.files import read_json
+from lersbench.lab.scenario import Experiment
+from lersbench.results import lab, tables
+from lersbench.results.lab import LabResults
+from lersbench.results.tables import Results
+from lersbench.studies import experiments, scenarios
+from lersbench.studies.options import Options, Say, Shown
+from lersbench.system.progress import Tell
+
+if TYPE_CHECKING:
+    from lersbench.bench.jobs import Run
+    from lersbench.figures.records import Record
+    from lersbench.report.blocks import Block
+
+Part = Scenario | Experiment
+AnyResults = Results | LabResults
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A row of the table. The functions take parts and results of their own kind alone, hence `Any`."""
+
+    key: str  # that the run.json of its runs has, and its files have where another kind's could be meant
+    part: type[BaseModel]  # what a file is read as
+    results: type  # what a run is loaded as
+    short: bool  # has a file a [quick] of its own, so that it can be run short outside a study?
+    keys: tuple[str, ...]  # settings that its files take beside those of `part`
+    jobs: str  # what a run has done, in words
+    others: str  # what is said after failures
+    read: Callable[[str, dict[str, Any] | None, dict[str, Any] | None, str | None], Any]
+    with_policies: Callable[[Any, Sequence[str], str, Say], Any]
+    run: Callable[[Any, Path, Options, Say, Tell], Run]
+    verify: Callable[[Any, Path, bool, Say], None]
+    load: Callable[[Path], Any]
+    show: Callable[[Any, str | None, str | None, str | None], Shown]
+    caveats: Callable[[Any, bool], list[str]]
+    draw: Callable[[Any, Path, Sequence[str], Sequence[str]], list[Record]]
+    report: Callable[[Any, Sequence[Record] | None], list[Path]]
+    verdicts: Callable[[Any], list[str]]
+    section: Callable[[Any, Sequence[Record]], list[Block]]
+
+    def takes(self, setting: str) -> bool:
+        """Is a dotted key, such as "replay.slate", one of a setting of its files?"""
+        return setting in self.keys or setting.partition(".")[0] in self.part.model_fields
+
+
+EXPERIMENT = Kind(
+    key="experiment",
+    part=Experiment,
+    results=LabResults,
+    short=True,
+    keys=("replay.seeds",),
+    jobs="works done",
+    others="The table is of the others; they will not be run again.",
+    read=experiments.read,
+    with_policies=experiments.with_policies,
+    run=experiments.run,
+    verify=experiments.verify,
+    load=lab.load,
+    show=experiments.show,
+    caveats=experiments.caveats,
+    draw=experiments.draw,
+    report=experiments.report,
+    verdicts=experiments.verdicts,
+    section=experiments.section,
+)
+SCENARIO = Kind(
+    key="scenario",
+    part=Scenario,
+    results=Results,
+    short=False,
+    keys=(),
+    jobs="contenders played",
+    others="The leaderboard is of the others; they will not be played again.",
+    read=scenarios.read,
+    with_policies=scenarios.with_policies,
+    run=scenarios.run,
+    verify=scenarios.verify,
+    load=tables.load,
+    show=scenarios.show,
+    caveats=scenarios.caveats,
+    draw=scenarios.draw,
+    report=scenarios.report,
+    verdicts=scenarios.verdicts,
+    section=scenarios.section,
+)
+KINDS = (EXPERIMENT, SCENARIO)
+
+
+def of(what: Part | AnyResults) -> Kind:
+    """The kind of a part, or of results. Raises TypeError for anything else."""
+    for kind in KINDS:
+        if isinstance(what, (kind.part, kind.results)):
+            return kind
+    raise TypeError(f"{type(what).__name__} is neither a part of a study nor the results of one")
+
+
+def of_content(content: Any) -> Kind:
+    """The kind of a file of settings, or of a run.json, by its content; what says nothing is taken for a scenario."""
+    named = [kind for kind in KINDS if isinstance(content, dict) and kind.key in content]
+    return named[0] if named else SCENARIO  # whose files have no key of this name
+
+
+def load(run: Path) -> Any:
+    """The results in the folder of a run. Raises ConfigError where there is none, DataError where it is damaged."""
+    try:
+        content = read_json(run / "run.json")
+    except (OSError, ValueError):  # whoever loads it as a scenario's says what is wrong with it
+        content = None
+    return of_content(content).load(run)

@@ -1,0 +1,122 @@
+"""What is done with a scenario, whose policies are replayed: the functions of its row in `kinds`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lersbench.bench import scenario
+from lersbench.bench.scenario import Scenario
+from lersbench.policy import find
+from lersbench.results import ranking, tables, words
+from lersbench.results.alarms import missing
+from lersbench.results.tables import Results
+from lersbench.studies.options import Options, Say, Shown
+from lersbench.system.progress import Tell
+
+if TYPE_CHECKING:
+    from lersbench.bench.jobs import Run
+    from lersbench.figures.records import Record
+    from lersbench.report.blocks import Block
+
+
+def read(name: str, changes: dict[str, Any] | None, short: dict[str, Any] | None, dataset: str | None) -> Scenario:
+    """The scenario of a name or path; `short` are the settings of a study's short version, None in the whole one."""
+    chosen = scenario.read(name, {**(short or {}), **(changes or {})}, dataset)
+    return chosen if short is None else chosen.model_copy(update={"name": f"{chosen.name}-quick"})
+
+
+def with_policies(chosen: Scenario, names: Sequence[str], where: str, say: Say) -> Scenario:
+    """The scenario with policies added to its own; `where` is what messages call its file."""
+    for name in names:
+        find(name)  # one that was asked for is not left out where its package is missing
+    content = chosen.model_dump(exclude_unset=True)
+    content["policies"] = [*chosen.policies, *({"name": name} for name in names)]
+    return scenario.parse(content, where)
+
+
+def run(chosen: Scenario, results: Path, options: Options, say: Say, tell: Tell) -> Run:
+    """Replay a scenario; where other policies follow the compiled ones, the leaderboard of these is shown first."""
+    from lersbench.bench import replays
+
+    def halfway(folder: Path) -> None:
+        say("The compiled policies are done; the others follow, and the leaderboard of all.")
+        if not options.as_json:
+            say(words.to_terminal(ranking.board(tables.load(folder)), bold=False))
+
+    return replays.bench(chosen, results, options.threads, options.fresh, say, halfway, tell, options.timeout)
+
+
+def verify(chosen: Scenario, folder: Path, changed: bool, say: Say) -> None:
+    """Compare a run with the results that its scenario expects. Raises RunError naming each that is off."""
+    from lersbench.bench import replays
+
+    if chosen.expected and changed:
+        say("the expected results were not compared: settings were changed")
+    else:
+        replays.verify(chosen, folder, say)
+
+
+def show(results: Results, style: str | None = None, metric: str | None = None, baseline: str | None = None) -> Shown:
+    """The leaderboard by a metric, with differences to a baseline; those of the scenario by default."""
+    styles = {
+        None: words.to_terminal,
+        "markdown": words.to_markdown,
+        "csv": words.to_csv,
+        "json": words.to_json,
+    }
+    return Shown(styles[style](ranking.board(results, metric=metric, baseline=baseline)))
+
+
+def caveats(results: Results, as_json: bool) -> list[str]:
+    """What to know before believing the leaderboard, beyond the warnings that its text ends with."""
+    from lersbench.report import run as report_run
+
+    shown = [] if as_json else ranking.board(results).warnings
+    return [caveat for caveat in report_run.caveats(results) if caveat not in shown]
+
+
+def draw(results: Results, folder: Path, metrics: Sequence[str] = (), policies: Sequence[str] = ()) -> list[Record]:
+    """Draw the figures, those of some metrics or policies alone where such are named; their records."""
+    from lersbench.figures import curves
+
+    return curves.draw_all(results, folder, metrics or None, policies or None)
+
+
+def report(results: Results, figures: Sequence[Record] | None = None) -> list[Path]:
+    """Write the report into the folder of the run; its pages."""
+    from lersbench.report import run as report_run
+
+    return report_run.write(results, results.path, figures)
+
+
+def verdicts(results: Results) -> list[str]:
+    """What the run says of the protocols, a sentence each."""
+    from lersbench.report import findings
+
+    return findings.verdicts(results)
+
+
+def section(results: Results, figures: Sequence[Record]) -> list[Block]:
+    """Its part of the page of a study."""
+    from lersbench.report import findings
+    from lersbench.report.blocks import Heading, Items, Text, pictures
+    from lersbench.report.run import caveats, in_short, main_tables
+
+    board = ranking.board(results)
+    blocks: list[Block] = [Heading(2, results.title), *map(Text, missing(results)), *in_short(board)]
+    if results.scenario.get("description"):
+        blocks.append(Text(results.scenario["description"]))
+    blocks += [Heading(3, "Leaderboard"), *main_tables(board), *_lower(findings.sections(results))]
+    blocks += [Heading(3, "Figures"), *pictures(figures, level=4)]
+    blocks += [Heading(3, "What these numbers do not say")]
+    blocks += [Items(caveats(results) or ["Nothing was found to warn of."])]
+    return [*blocks, Text(f"Run: {results.scenario['name']}, {results.path.name}.")]
+
+
+def _lower(blocks: Sequence[Block]) -> list[Block]:
+    """The blocks with every heading one level down."""
+    from lersbench.report.blocks import Heading
+
+    return [Heading(block.level + 1, block.text) if isinstance(block, Heading) else block for block in blocks]
