@@ -9,7 +9,7 @@ import time
 import traceback
 from collections import defaultdict
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -23,12 +23,13 @@ from lersbench import metrics
 from lersbench.bench import scenario, store
 from lersbench.engine import replay
 from lersbench.engine.likes import Likes
+from lersbench.engine.play import contender_of, play, protocol_of
 from lersbench.errors import LersbenchError, RunError
 from lersbench.log import Log, read_all
 from lersbench.log.chunk import Chunk
 from lersbench.log.history import NEEDS, arrays_for
 from lersbench.log.scaling import scaled
-from lersbench.policy import Spec
+from lersbench.policy import Policy, Spec
 from lersbench.system.workers import OVERTIME
 
 KEEP_BYTES = 64 << 20  # a log of up to this size is held in memory where many contenders play it
@@ -137,17 +138,18 @@ class Session:
         return self._rows(read_all(self.log, SHUFFLE_BYTES, self._columns()))
 
     def _whole(self, job: Job, rows: replay.Rows, kept: store.Store) -> None:
-        contender = self._contender(job)
         index, at = self._order(job.seed, 0, self.log.info.rounds)
         batch = self.chosen.replay.batch
-        edges = np.unique(np.linspace(0, self.rounds, SLICES + 1).astype(np.int64) // batch * batch)[1:]
         started = time.perf_counter()
-        for part, places in zip(*(np.split(a, np.searchsorted(at, edges)) for a in (index, at)), strict=True):
-            if self.stop.is_set():
-                return
-            contender.play(rows, part, places)
-            self.bar.update(part.size)
+
+        def after(contender: replay.Contender, places: np.ndarray) -> None:
+            self.bar.update(places.size)
             self._in_time(time.perf_counter() - started)
+            if self.stop.is_set():
+                raise CancelledError
+
+        step = -(-self.rounds // SLICES // batch) * batch  # whole batches
+        contender = play(self._contender(job), rows, index, at, self.rounds, step, after)
         self._keep(job, contender, kept, time.perf_counter() - started)
         self.bar.update(self.rounds - index.size)
 
@@ -181,6 +183,7 @@ class Session:
                     if future.exception():
                         del contenders[job]
         for job, contender in contenders.items():
+            contender.finish(self.rounds)
             self._keep(job, contender, kept, seconds[job])
         return failures
 
@@ -248,7 +251,7 @@ class Session:
         """The key of the order of candidates in a round, the same for all seeds; None where all items are on offer."""
         if "candidates" not in self.log.info.columns and self.feedback not in scenario.PROTOCOLS:
             return None
-        return int(random_numbers(self.chosen, "candidates", 0).generate_state(1)[0])
+        return self._number("candidates", 0)
 
     @property
     def _counts_likes(self) -> bool:
@@ -267,28 +270,27 @@ class Session:
             index = index[np.random.Generator(bits).random(index.size) < 0.5]
         return index, start + index - self.first
 
-    def _protocol(self, seed: int, composed: bool, silence: float) -> replay.Protocol:
-        told = self.chosen.replay
-        users, items = told.interactions if told.interactions and composed else (-1, -1)
-        truth = self.feedback in scenario.PROTOCOLS and self.known.model.weights.shape[0] > 0
+    def _protocol(self, seed: int, policy: Policy) -> replay.Protocol:
+        asked, composed = self.chosen.replay, "features" in policy.needs
+        listed = self.feedback in scenario.PROTOCOLS
         scored = self.known.scored and "scores" in self.log.info.columns
-        return replay.Protocol(
+        return protocol_of(
+            self.feedback,
             self.case.slate,
-            told.batch,
-            self.feedback == "replay",
-            self.feedback == "full",
-            users,
-            items,
-            told.ranking and self.feedback not in ("replay", "simulated"),
-            self.feedback != "replay" and not truth,
-            silence,
-            int(random_numbers(self.chosen, "ties", seed).generate_state(1)[0]),
-            simulated=self.feedback == "simulated",
-            truth=truth,
+            asked.batch,
+            ties=self._number("ties", seed),
+            ranking=asked.ranking,
+            interactions=asked.interactions if composed else None,
+            silence=policy.silence,
+            truth=listed and self.known.model.weights.shape[0] > 0,
             weighed=self.feedback == "logged" and (self.known.uniform or scored),
-            similar=self.case.slate > 1 and self.spec.m > 0 and (composed or not told.interactions),
-            draws=int(random_numbers(self.chosen, "clicks", seed).generate_state(1)[0]),
+            own=policy.shows_the_log and listed,
+            similar=self.case.slate > 1 and self.spec.m > 0 and (composed or not asked.interactions),
+            draws=self._number("clicks", seed),
         )
+
+    def _number(self, purpose: str, seed: int) -> int:
+        return int(random_numbers(self.chosen, purpose, seed).generate_state(1)[0])
 
     def _compile(self, jobs: list[Job], rows: replay.Rows) -> tuple[list[Job], list[Failure]]:
         """Compile the loops of the jobs for rows of this kind: those that can be played, and what failed."""
@@ -313,15 +315,13 @@ class Session:
         name = json.dumps([type(policy).__qualname__, job.entry.params], sort_keys=True)  # however it was found
         rng = np.random.default_rng(random_numbers(self.chosen, "policy", job.seed, name))
         likes = max(1, self.likes.total) if self._counts_likes else 0
-        meter = metrics.new_meter(self.log.info.items, self.checkpoints, likes, self._published)
         composed = "features" in policy.needs
-        own = policy.shows_the_log and self.feedback in scenario.PROTOCOLS
-        protocol = self._protocol(job.seed, composed, policy.silence)._replace(own=own)
         spec = replace(self.spec, m=0) if self.chosen.replay.interactions and not composed else self.spec
         asked = tuple(need for need in NEEDS if need in policy.needs)
         if asked:
             spec = replace(spec, history=self._history(asked))
-        return replay.Contender(policy, spec, protocol, meter, rng)
+        protocol = self._protocol(job.seed, policy)
+        return contender_of(policy, spec, protocol, rng, self.checkpoints, likes, self._published)
 
     def _history(self, asked: tuple[str, ...]) -> dict[str, np.ndarray]:
         if asked not in self._histories:
@@ -342,7 +342,6 @@ class Session:
         return {}
 
     def _keep(self, job: Job, contender: replay.Contender, kept: store.Store, seconds: float) -> None:
-        contender.finish(self.rounds)
         curve = contender.meter.curve.copy()
         if self._counts_likes:
             curve[:, metrics.COVERAGE] /= max(1, self.likes.total)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from lersbench import metrics
+from lersbench.engine import play as engine
 from lersbench.engine import replay
 from lersbench.kernels.linalg import scramble
 from lersbench.log.chunk import Chunk
@@ -60,17 +61,7 @@ def clicks_of_a_linear_world(n: int, items: int, d: int, seed: int = 0) -> tuple
 def protocol(
     feedback: str = "bandit", slate: int = 1, batch: int = 1, ranked: bool = False, **more: Any
 ) -> replay.Protocol:
-    return replay.Protocol(
-        slate,
-        batch,
-        feedback == "replay",
-        feedback == "full",
-        *more.get("interactions", (-1, -1)),
-        ranked,
-        feedback != "replay",
-        more.get("silence", -np.inf),
-        more.get("ties", 12345),
-    )
+    return engine.protocol_of(feedback, slate, batch, ranking=ranked, **{"ties": 12345, **more})
 
 
 def spec_of(rows: replay.Rows, slate: int = 1, m: int | None = None, n_items: int | None = None) -> Spec:
@@ -95,18 +86,15 @@ def contender(
     """A contender that reads its metrics at `points` places of the log."""
     n = rows.user.shape[0]
     spec = spec_of(rows, told.slate, m)
-    meter = metrics.new_meter(spec.n_items, np.unique(np.linspace(1, n, points).astype(np.int64)), 0)
-    return replay.Contender(policy, spec, told, meter, np.random.default_rng(seed))
+    checkpoints = np.unique(np.linspace(1, n, points).astype(np.int64))
+    return engine.contender_of(policy, spec, told, np.random.default_rng(seed), checkpoints)
 
 
 def play(made: replay.Contender, rows: replay.Rows, batched: bool = False) -> replay.Contender:
     """Play all rows in order."""
-    n = rows.user.shape[0]
     if batched:
         made.drive = replay.batched(made.policy)
-    made.play(rows, np.arange(n), np.arange(n))
-    made.finish(n)
-    return made
+    return engine.play(made, rows)
 
 
 def final(made: replay.Contender, metric: str) -> float:
