@@ -10,8 +10,9 @@ import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ RATES = ("ctr", "ctr_sum", "ctr_set", "expected_ctr_sum", "expected_ctr_set", *E
 PROTOCOL = {"slate": 1, "batch": 1}  # what goes without saying in a heading; so does bandit feedback
 PROTOCOLS = {"logged": "logged-click re-ranking", "simulated": "simulated users"}  # of ranked lists, in words
 CURVE_RESAMPLES = 1000  # of the bands of curves; tables use more
+IN_MEMORY = Path("(in memory)")  # the path of a run that has no folder
 MISSING = "-"  # shown for a number that does not exist; never a zero
 SAME = "same in every seed"  # instead of an interval, of a contender that draws nothing
 SAME_ROUNDS = ("bandit", "full")  # regimes that score the same quantity on the same rounds
@@ -83,34 +85,72 @@ class Case:
 
 
 # Reading results ------------------------------------------------------------------------------------------------------
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Results:
     """One run: final values `summary` (a row a contender, seed and metric), and run.json as `meta`.
 
-    Curves may be large, and are read from `path` when they are asked for.
+    Curves may be large, and are read from `path` when they are asked for, but where they are `held` in memory.
     """
 
     path: Path
     summary: pd.DataFrame
     meta: dict[str, Any]
+    held: pd.DataFrame | None = None
 
-    def curves(self, metric: str) -> pd.DataFrame:
+    def leaderboard(
+        self, metric: str | None = None, metrics: str | Sequence[str] | None = None, baseline: str | None = None
+    ) -> pd.DataFrame:
+        """The ranking, best first, in fractions and counts: see `table`."""
+        return table(self, metric, [metrics] if isinstance(metrics, str) else metrics, baseline)
+
+    @property
+    def curves(self) -> pd.DataFrame:
+        """All curves: variant, policy, feedback, seed, metric, round (rounds of the log passed) and value, in fractions
+        and counts, as `summary` has the last of each."""
+        if self.held is not None:
+            return self.held
+        return self._known(self._read(["variant", "policy", "feedback", "metric"], None))
+
+    def curves_of(self, metric: str) -> pd.DataFrame:
         """The curves of a metric, of the contenders of `summary`: variant, policy, feedback, seed, round, value."""
-        path, text = self.path / "curves.parquet", ["variant", "policy", "feedback"]
+        if self.held is None:
+            return self._known(self._read(["variant", "policy", "feedback"], [("metric", "=", metric)]))
+        rows = self.held[self.held["metric"] == metric].drop(columns="metric")
+        kept = pd.MultiIndex.from_frame(self.summary[["variant", "policy"]].drop_duplicates())
+        return rows[pd.MultiIndex.from_frame(rows[["variant", "policy"]]).isin(kept)]
+
+    def in_memory(self) -> Results:
+        """The same without its folder, which may then be removed."""
+        return replace(self, path=IN_MEMORY, held=self.curves)
+
+    def _read(self, text: list[str], filters: list[tuple[str, str, str]] | None) -> pd.DataFrame:
+        path = self.path / "curves.parquet"
         try:
             table = pq.read_table(
-                path,
-                columns=[*text, "seed", "round", "value"],
-                filters=[("metric", "=", metric)],
-                read_dictionary=text,
+                path, columns=[*text, "seed", "round", "value"], filters=filters, read_dictionary=text
             ).to_pandas()
         except (OSError, ValueError) as error:  # pyarrow's errors are both of these
             raise DataError(f"{path} is not a readable Parquet file ({error}); run the scenario again.") from error
-        table = _one_lined(table.astype(dict.fromkeys(text, object)), text)
+        return _one_lined(table.astype(dict.fromkeys(text, object)), text)
+
+    def _known(self, table: pd.DataFrame) -> pd.DataFrame:
+        """The rows of the contenders of `summary`, which may be called after their regime."""
         known = pd.MultiIndex.from_frame(self.summary[["variant", "policy"]].drop_duplicates())
         plain = pd.MultiIndex.from_frame(table[["variant", "policy"]]).isin(known)
         table["policy"] = table["policy"].where(plain, table["policy"] + " (" + table["feedback"] + ")")
         return table[pd.MultiIndex.from_frame(table[["variant", "policy"]]).isin(known)]
+
+    def __repr__(self) -> str:
+        name, seeds = self.scenario["name"], len(self.meta["seeds"])
+        contenders = len(self.contenders)
+        what = f"{contenders} {'policy' if contenders == 1 else 'policies'}, {seeds} seed{'s' * (seeds > 1)}"
+        return f"<Results of {name}: {what}, {self.path}; leaderboard(), summary, curves>"
+
+    def __str__(self) -> str:
+        return to_terminal(board(self), bold=False)
+
+    def _repr_html_(self) -> str:
+        return to_html(board(self))
 
     @property
     def scenario(self) -> dict[str, Any]:
@@ -600,10 +640,10 @@ def borrowed_baseline(results: Results, baseline: str | None) -> list[str]:
 
 def missing(results: Results) -> list[str]:
     """A warning for a run that lacks contenders: it was cut short, still goes on, or some of them failed."""
-    name = results.scenario["name"]
+    again = f"`lersbench bench {results.scenario['name']}`" if results.held is None else "replaying them"
     ends = {
-        "unfinished": f"the run was cut short, or goes on still; the same `lersbench bench {name}` finishes it",
-        "failed": f"they failed, and `lersbench bench {name}` tries them again",
+        "unfinished": f"the run was cut short, or goes on still; the same {again} finishes it",
+        "failed": f"they failed, and {again} tries them again",
     }
     return [
         f"UNFINISHED: without {', '.join(results.meta[why])}: {told}."
@@ -972,6 +1012,17 @@ def to_terminal(board: Board, bold: bool | None = None) -> str:
             lines.append(f"\033[1m{line}\033[0m" if row[1] in leaders else line)
     below = [f"Warning: {line}" for line in board.warnings if line not in missing(board.results)] + legend(board)
     return "\n".join([*lines, "", *(textwrap.fill(line, 118, subsequent_indent="  ") for line in below)])
+
+
+def to_html(board: Board) -> str:
+    """One HTML table a ranking, for a notebook: warnings above, the legend folded away below."""
+    lines = [f"<p><b>{escape(line)}</b></p>" for line in board.warnings]
+    for variant, kind in board.tables:
+        head, rows = cells(board, variant, kind)
+        lines += [f"<p>{escape(line)}</p>" for line in headings(board, variant, kind)]
+        lines.append(pd.DataFrame(rows, columns=head).to_html(index=False, border=0))
+    words = "".join(f"<li>{escape(line)}</li>" for line in legend(board))
+    return "\n".join([*lines, f"<details><summary>What the numbers are</summary><ul>{words}</ul></details>"])
 
 
 def to_markdown(board: Board) -> str:
