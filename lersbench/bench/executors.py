@@ -16,7 +16,7 @@ from lersbench.bench import inputs, scenario, store
 from lersbench.bench.session import Clock, Failure, Job, Session
 from lersbench.engine.replay import Known
 from lersbench.log import Log
-from lersbench.policy import Policy, find, make
+from lersbench.policy import find, make
 from lersbench.system.workers import Pool, Task
 
 CHANGED = (
@@ -26,9 +26,10 @@ CHANGED = (
 SPOILT = "a file it reads was changed while it was played; run again"
 
 
-def wanted(policy: Policy) -> bool:
+def wanted(entry: scenario.Entry) -> bool:
     """Does a policy play in a process of its own?"""
-    return policy.apart or not type(policy).__module__.startswith("lersbench.policies.")
+    foreign = not type(entry.policy).__module__.startswith("lersbench.policies.")
+    return not entry.here and (entry.policy.apart or foreign)
 
 
 def play(session: Session, jobs: list[Job], kept: store.Store, pool: Pool) -> list[Failure]:
