@@ -12,7 +12,7 @@ from typing import Any
 from lersbench.bench import scenario
 from lersbench.bench.scenario import Entry, Feedback, Scenario
 from lersbench.errors import ConfigError
-from lersbench.policy import Policy, find, load, make
+from lersbench.policy import Policy, find, load, make, names
 
 Given = str | Policy
 OWN = "lersbench.policies."
@@ -96,7 +96,7 @@ def name_of(kind: type[Policy]) -> str:
         return ""
     if module.startswith(OWN):
         stem = module.removeprefix(OWN).replace("_", "-")
-        return stem if find(stem) is kind else ""
+        return stem if stem in names() and find(stem) is kind else ""
     if getattr(sys.modules[module], name, None) is not kind:  # it was made anew since, or by hand
         return ""
     return f"{module}:{name}" if "." in module else f"{file}:{name}"
