@@ -281,7 +281,7 @@ def test_a_frame_of_impressions_is_the_log_of_its_file(tmp_path: Path) -> None:
     of_file = lb.from_impressions(tmp_path / "shown.parquet", tmp_path / "one", **asked)
     of_frame = lb.from_impressions(frame.set_index(frame.index * 7 + 3), **asked)  # any index will do
     assert of_frame.identity == of_file.identity and of_frame.info.provenance["source"] == "the frame"
-    assert lb.validate(of_frame.path).ok and of_frame.info.name == "impressions"
+    assert lb.validate(of_frame).ok and lb.validate(of_file.path).ok and of_frame.info.name == "impressions"
 
 
 @pytest.mark.parametrize(
