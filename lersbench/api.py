@@ -102,8 +102,8 @@ def run(
     changes = {**(settings or {}), **({} if seeds is None else {"replay.seeds": seeds})}
     study, parts = studies.read(scenario, changes, dataset=dataset)
     if study is not None:
-        names = ", ".join(part.name for part in parts)
-        raise ConfigError(f"'{scenario}' is a study of several scenarios; run one of them: {names}.")
+        told = f"run one of them: {', '.join(study.scenarios)}"
+        raise ConfigError(f"'{scenario}' is a study of several scenarios; {told}.")
     chosen, entries = objects.extended(parts[0], add)
     made = replays.bench(chosen, Path(results), threads, fresh, say, timeout=timeout, entries=entries)
     if made.failures:

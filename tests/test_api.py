@@ -217,7 +217,9 @@ def test_a_scenario_is_kept_but_a_class_of_a_notebook_is_played_anew(
 
 
 def test_studies_and_experiments_are_no_scenarios(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"'thesis' is a study of several scenarios; run one of them: lers-"):
+    with pytest.raises(
+        ConfigError, match=r"'thesis' is a study of several scenarios; run one of them: active, normal, "
+    ):
         lb.run("thesis", results=tmp_path)
     with pytest.raises(ConfigError, match="'lers-cells' is an experiment"):
         lb.run("lers-cells", results=tmp_path)
