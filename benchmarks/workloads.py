@@ -15,8 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lersbench.engine.contender import Contender
-from lersbench.engine.meter import new_meter
-from lersbench.engine.rounds import Protocol
+from lersbench.engine.play import contender_of, play, protocol_of
 from lersbench.engine.rows import Rows
 from lersbench.engine.rows import rows_of as replay_rows
 from lersbench.kernels.jit import kernel
@@ -58,28 +57,16 @@ class Workload:
 
     def contender(self, policy: KernelPolicy | None = None) -> Contender:
         """A fresh run; its loop is compiled here, on zero rounds."""
-        protocol = Protocol(
-            slate=self.slate,
-            batch=1,
-            replay=self.replay,
-            full=False,
-            users=-1,
-            items=-1,
-            ranked=self.ranked,
-            known=False,
-            silence=-np.inf,
-            ties=TIES,
-        )
-        meter = new_meter(self.spec.n_items, np.array([self.rounds]), 0)
-        ready = Contender(policy or self.policy, self.spec, protocol, meter, np.random.default_rng(0))
+        feedback = "replay" if self.replay else "bandit"
+        protocol = protocol_of(feedback, self.slate, ties=TIES, ranking=self.ranked)._replace(known=False)
+        rng = np.random.default_rng(0)
+        ready = contender_of(policy or self.policy, self.spec, protocol, rng, np.array([self.rounds]))
         none = np.empty(0, np.int64)
         ready.play(self.rows, none, none)
         return ready
 
     def play(self, contender: Contender) -> Contender:
-        everything = np.arange(self.rounds)
-        contender.play(self.rows, everything, everything)
-        return contender
+        return play(contender, self.rows)
 
     def choices(self) -> np.ndarray:
         """The slates (n, K) of our run; -1 where nothing was chosen under rejection replay."""

@@ -14,7 +14,8 @@ from importlib import metadata
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
-BY_NAME = ("import_module", "__import__", "load", "find")  # calls that take a module, or a policy of ours, by name
+POLICIES = ("load", "find", "load_policy")  # calls that take a policy of ours by name
+BY_NAME = ("import_module", "__import__", *POLICIES)
 INSTALLED = ("site-packages", "dist-packages")  # folders of packages, also of another environment than this one
 
 
@@ -141,7 +142,7 @@ def _named(node: ast.Call) -> Iterator[str]:
         name = given.value.partition(":")[0]
         if all(part.isidentifier() for part in name.split(".")):
             yield name
-        if _called(node) in ("load", "find"):
+        if _called(node) in POLICIES:
             yield f"lersbench.policies.{name.replace('-', '_')}"
 
 

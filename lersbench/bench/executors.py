@@ -17,7 +17,7 @@ from lersbench.bench.store import Curve
 from lersbench.engine.rows import Known
 from lersbench.errors import RunError
 from lersbench.log import Log
-from lersbench.policy import Policy, find, make
+from lersbench.policy import find, make
 from lersbench.system.workers import Step, Task
 
 CHANGED = (
@@ -27,9 +27,10 @@ CHANGED = (
 SPOILT = "a file it reads was changed while it was played; run again"
 
 
-def wanted(policy: Policy) -> bool:
+def wanted(entry: scenario.Entry) -> bool:
     """Does a policy play in a process of its own?"""
-    return policy.apart or not type(policy).__module__.startswith("lersbench.policies.")
+    foreign = not type(entry.policy).__module__.startswith("lersbench.policies.")
+    return not entry.here and (entry.policy.apart or foreign)
 
 
 class Assignment(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,12 +25,18 @@ from lersbench.datasets import build, size_of
 from lersbench.datasets.transactions import describe
 from lersbench.engine.rows import Known
 from lersbench.errors import RunError
+from lersbench.feedback import REGIMES
 from lersbench.log import Log, scales
 from lersbench.log.history import NEEDS, arrays_for
 from lersbench.policy import KernelPolicy
 from lersbench.system.progress import Bar, Tell, silent
 from lersbench.system.workers import Pool
 
+HERE = (
+    "Note: played in this process, and not kept for later runs: {}. A class of a notebook, of __main__ or of a "
+    "function cannot be sent to another process, nor one with hyper-parameters that no file could hold. Fix: put the "
+    "class at the top of a file, and import it."
+)
 SLOW = 1000
 """What a round of a policy that is not compiled counts in the progress bar; one that is counts 1."""
 
@@ -43,27 +50,33 @@ def bench(
     halfway: Callable[[Path], None] = lambda run: None,
     progress: Tell = silent,
     timeout: float | None = None,
+    entries: list[scenario.Entry] | None = None,
+    warn: Callable[[str], None] | None = None,
 ) -> Run:
     """Replay all contenders of a scenario and write `results/<scenario>/<run-id>/`.
 
     Compiled policies come first, being fast; where some were played and others follow, `halfway` is given a run of
-    the compiled ones, which lasts until the whole one is there. `progress` is told the share that is done.
+    the compiled ones, which lasts until the whole one is there. `progress` is told the share that is done. `entries`
+    are the policies to play, by default those of the scenario. Notes and warnings go to `warn`, by default as all
+    other talk to `say`.
 
     Contenders whose result is in `results` already are not played again, unless `fresh`. Where some fail the
     run is made of the others; one that takes longer than `timeout` seconds has failed. Raises ConfigError or DataError
     before anything is played, and RunError when all failed.
     """
-    clock, at_once = Clock(), threads or os.cpu_count() or 1
+    clock, at_once, warn = Clock(), threads or os.cpu_count() or 1, warn or say
+    entries = scenario.entries(chosen) if entries is None else entries
+    if here := [entry.label for entry in entries if entry.here]:
+        warn(HERE.format(", ".join(here)))
     if chosen.left_out:
-        say(
+        warn(
             f"Warning: PyTorch is not installed, so these are not played: {', '.join(chosen.left_out)}. "
             "Fix: pip install 'lersbench[neural]'"
         )
     folder = results / chosen.name
     foreseen = [_foreseen(data) for _, data in scenario.variants(chosen)]
-    _check_size(chosen, [size for size in foreseen if size], at_once, folder, say if all(foreseen) else None)
+    _check_size(chosen, entries, [size for size in foreseen if size], at_once, folder, say if all(foreseen) else None)
     kept = store.Store(folder)
-    entries = scenario.entries(chosen)
     core = inputs.engine()  # as it was loaded: the data may take minutes
     drawn = {entry.label: inputs.inputs_of(entry.policy) for entry in entries}
     logs: dict[str, Log] = {}
@@ -74,7 +87,7 @@ def bench(
             if "published" in logs[label].info.provenance:
                 say(describe(logs[label]))
     if not all(foreseen):
-        _check_size(chosen, [_size(log) for log in logs.values()], at_once, folder, say)
+        _check_size(chosen, entries, [_size(log) for log in logs.values()], at_once, folder, say)
     kept.make()
     cases = scenario.cases(chosen)
     with clock("verify"):
@@ -87,12 +100,12 @@ def bench(
     _tell_changed(work.missing, files_read(folder), say)
     say(f"{chosen.name}: {len(jobs)} contenders, {work.reused} of them already in {folder}")
     with clock("fit"):
-        fitted = _fitted(chosen, logs, cases, say)
+        fitted = _fitted(chosen, logs, cases, warn)
         known = {label: found.known for label, found in fitted.items()}  # an error of it comes before any play
     if work.missing:
         for log in logs.values():
             if warned := _scale_warning(chosen, log, entries):
-                say(warned)
+                warn(warned)
     replay = _Replay(chosen, folder, logs, fitted, known, cases, work, clock, at_once, timeout)
     replay.play_all(halfway, progress)
     if not work.done:
@@ -100,6 +113,9 @@ def bench(
     with clock("write"):
         run = replay.assembled(work.done)
         remove_unfinished(folder, run)
+        for job in work.done:
+            if job.entry.here:  # never asked for again
+                kept.path(job.key).unlink()
     return Run(run, work.played, work.reused, dict(clock.seconds), _failures_in_words(work))
 
 
@@ -109,7 +125,7 @@ def _fitted(
     """What there is to fit to the first rounds of each log; says which of it a log cannot have."""
     asked = chosen.replay
     fitted = {label: Fitted(log, asked.fit, asked.clip, asked.scale) for label, log in logs.items()}
-    for limit in dict.fromkeys(fitted[case.log].limit for case in cases if case.feedback == "logged"):
+    for limit in dict.fromkeys(fitted[case.log].limit for case in cases if REGIMES[case.feedback].weighed):
         if limit:
             say(f"Note: {limit}")
     return fitted
@@ -162,8 +178,8 @@ class _Replay:
             log, known = self.logs[case.log], self.known[case.log]
             session = Session(self.chosen, log, case, known, self.at_once, bar, self.clock)
             session.timeout = self.timeout
-            here = [job for job in ours if not executors.wanted(job.entry.policy)]
-            elsewhere = [job for job in ours if executors.wanted(job.entry.policy)]
+            here = [job for job in ours if not executors.wanted(job.entry)]
+            elsewhere = [job for job in ours if executors.wanted(job.entry)]
             if here:
                 self.work.failed |= {job.key: problem for job, problem in session.play(here, self.work.keep)}
             if elsewhere:
@@ -225,12 +241,17 @@ def _size(log: Log) -> bounds.Size:
 
 
 def _check_size(
-    chosen: scenario.Scenario, sizes: list[bounds.Size], at_once: int, folder: Path, say: Callable[[str], None] | None
+    chosen: scenario.Scenario,
+    entries: list[scenario.Entry],
+    sizes: list[bounds.Size],
+    at_once: int,
+    folder: Path,
+    say: Callable[[str], None] | None,
 ) -> None:
     """Tell what the run will take, and raise ConfigError where that is more than it may."""
     if not sizes:
         return
-    entries, told = scenario.entries(chosen), chosen.replay
+    told = chosen.replay
     kinds: Counter[str] = Counter()
     for case in scenario.cases(chosen):
         for entry in entries:
@@ -320,6 +341,7 @@ def _jobs(
             continue
         own = [*drawn[entry.label], type(entry.policy).__qualname__, entry.params]
         own += [past[need] for need in NEEDS if need in entry.policy.needs]
+        own += [uuid.uuid4().hex] if entry.here else []  # nothing tells what its code is
         if entry.policy.apart:
             from lersbench.neural.adapter import in_words as torch_in_words
 

@@ -186,7 +186,9 @@ def _about(
             "threads": threads,
             "BLAS": _blas(),
         },
-        "sources": {job.entry.label: sources.digest(type(job.entry.policy).__module__) for job in jobs},
+        "sources": {
+            job.entry.label: sources.digest(type(job.entry.policy).__module__) for job in jobs if not job.entry.here
+        },
         "torch_policies": sorted({job.entry.label for job in jobs if job.entry.policy.apart}),
         "files": {job.entry.label: dict(job.basis[-1].files) for job in jobs if job.basis and job.basis[-1].files},
         "contenders": {job.key: [job.variant, job.entry.label, job.feedback, job.seed] for job in jobs},

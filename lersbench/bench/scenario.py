@@ -160,6 +160,7 @@ class Entry:
     name: str
     policy: Policy
     feedback: tuple[Feedback, ...]  # the regimes it takes part in
+    here: bool = False  # no other process can make it again: it plays in this one, and its result is not kept
 
     @property
     def params(self) -> dict[str, Any]:
@@ -257,11 +258,7 @@ def changed(content: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 def parse(content: dict[str, Any], where: str) -> Scenario:
     """A scenario from the content of a file; `where` is what messages call it."""
-    try:
-        scenario = _playable(Scenario.model_validate(content))
-    except ValidationError as error:
-        told = dict.fromkeys(_explain(where, problem) for problem in error.errors())  # a union tells twice
-        raise ConfigError("\n".join(told)) from error
+    scenario = _playable(validated(content, where))
     bounds.check_numbers(where, contenders(scenario), _logs(scenario), scenario.large)
     labels = {word for entry in entries(scenario) for word in (entry.label, entry.name)}
     if "baseline" in scenario.model_fields_set and scenario.baseline not in labels:
@@ -270,6 +267,15 @@ def parse(content: dict[str, Any], where: str) -> Scenario:
     _check_published(scenario, where)
     variants(scenario)
     return scenario
+
+
+def validated(content: dict[str, Any], where: str) -> Scenario:
+    """A scenario from a content whose keys, types and ranges are checked, and no more: not its policies."""
+    try:
+        return Scenario.model_validate(content)
+    except ValidationError as error:
+        problems = dict.fromkeys(_explain(where, problem) for problem in error.errors())  # a union tells twice
+        raise ConfigError("\n".join(problems)) from error
 
 
 def contenders(scenario: Scenario) -> int:
@@ -381,7 +387,7 @@ def entries(scenario: Scenario) -> list[Entry]:
         for params in _sweep(options):
             told = " ".join(f"{key}={value}" for key, value in params.items())
             own = " ".join(f"{key}={params[key]}" for key, value in options.items() if isinstance(value, list))
-            shown = " ".join(filter(None, [label, own] if label else [_short(name), told]))
+            shown = " ".join(filter(None, [label, own] if label else [short(name), told]))
             if shown in found:
                 raise ConfigError(f"{scenario.name}: two policies are called '{shown}'; give one a 'label'.")
             found[shown] = Entry(shown, name, make(policy, params), own_regimes)
@@ -401,7 +407,8 @@ def _told_regimes(scenario: Scenario, policy: dict[str, Any]) -> list[Feedback]:
     return found
 
 
-def _short(name: str) -> str:
+def short(name: str) -> str:
+    """What a policy is called by default: its name, or the stem of its file."""
     return Path(name).stem.replace("_", "-") if name.endswith(".py") else name
 
 

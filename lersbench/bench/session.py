@@ -9,7 +9,7 @@ import time
 import traceback
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -24,7 +24,8 @@ from lersbench.bench import scenario
 from lersbench.bench.store import Curve
 from lersbench.engine.contender import Contender
 from lersbench.engine.likes import Likes
-from lersbench.engine.meter import COVERAGE, new_meter, with_room
+from lersbench.engine.meter import COVERAGE, with_room
+from lersbench.engine.play import contender_of, play, protocol_of
 from lersbench.engine.rounds import Protocol
 from lersbench.engine.rows import Known, Rows, rows_of
 from lersbench.errors import LersbenchError, RunError
@@ -33,7 +34,7 @@ from lersbench.log import Log, read_all
 from lersbench.log.chunk import Chunk
 from lersbench.log.history import NEEDS, arrays_for
 from lersbench.log.scaling import scaled
-from lersbench.policy import Spec
+from lersbench.policy import Policy, Spec
 from lersbench.system.workers import OVERTIME
 
 KEEP_BYTES = 64 << 20  # a log of up to this size is held in memory where many contenders play it
@@ -146,17 +147,18 @@ class Session:
         return self._rows(read_all(self.log, SHUFFLE_BYTES, self.regime.columns))
 
     def _whole(self, job: Job, rows: Rows, keep: Keep) -> None:
-        contender = self._contender(job)
         index, at = self._order(job.seed, 0, self.log.info.rounds)
         batch = self.chosen.replay.batch
-        edges = np.unique(np.linspace(0, self.rounds, SLICES + 1).astype(np.int64) // batch * batch)[1:]
         started = time.perf_counter()
-        for part, places in zip(*(np.split(a, np.searchsorted(at, edges)) for a in (index, at)), strict=True):
-            if self.stop.is_set():
-                return
-            contender.play(rows, part, places)
-            self.bar.update(part.size)
+
+        def after(contender: Contender, places: np.ndarray) -> None:
+            self.bar.update(places.size)
             self._in_time(time.perf_counter() - started)
+            if self.stop.is_set():
+                raise CancelledError
+
+        step = -(-self.rounds // SLICES // batch) * batch  # whole batches
+        contender = play(self._contender(job), rows, index, at, self.rounds, step, after)
         keep(job, self._curve(job, contender, time.perf_counter() - started))
         self.bar.update(self.rounds - index.size)
 
@@ -190,6 +192,7 @@ class Session:
                     if future.exception():
                         del contenders[job]
         for job, contender in contenders.items():
+            contender.finish(self.rounds)
             keep(job, self._curve(job, contender, seconds[job]))
         return failures
 
@@ -246,7 +249,7 @@ class Session:
         """The key of the order of candidates in a round, the same for all seeds; None where all items are on offer."""
         if "candidates" not in self.log.info.columns and not self.regime.listed:
             return None
-        return int(random_numbers(self.chosen, "candidates", 0).generate_state(1)[0])
+        return self._number("candidates", 0)
 
     @property
     def _counts_likes(self) -> bool:
@@ -265,28 +268,26 @@ class Session:
             index = index[np.random.Generator(bits).random(index.size) < 0.5]
         return index, start + index - self.first
 
-    def _protocol(self, seed: int, composed: bool, silence: float) -> Protocol:
-        told = self.chosen.replay
-        users, items = told.interactions if told.interactions and composed else (-1, -1)
-        truth = self.regime.listed and self.known.model.weights.shape[0] > 0
+    def _protocol(self, seed: int, policy: Policy) -> Protocol:
+        asked, composed = self.chosen.replay, "features" in policy.needs
         scored = self.known.scored and "scores" in self.log.info.columns
-        return Protocol(
-            slate=self.case.slate,
-            batch=told.batch,
-            replay=self.regime.replayed,
-            full=self.regime.reveals_all,
-            users=users,
-            items=items,
-            ranked=told.ranking and self.regime.ranked,
-            known=not self.regime.replayed and not truth,
-            silence=silence,
-            ties=int(random_numbers(self.chosen, "ties", seed).generate_state(1)[0]),
-            simulated=self.regime.simulated,
-            truth=truth,
+        return protocol_of(
+            self.regime,
+            self.case.slate,
+            asked.batch,
+            ties=self._number("ties", seed),
+            ranking=asked.ranking,
+            interactions=asked.interactions if composed else None,
+            silence=policy.silence,
+            truth=self.regime.listed and self.known.model.weights.shape[0] > 0,
             weighed=self.regime.weighed and (self.known.uniform or scored),
-            similar=self.case.slate > 1 and self.spec.m > 0 and (composed or not told.interactions),
-            draws=int(random_numbers(self.chosen, "clicks", seed).generate_state(1)[0]),
+            own=policy.shows_the_log and self.regime.listed,
+            similar=self.case.slate > 1 and self.spec.m > 0 and (composed or not asked.interactions),
+            draws=self._number("clicks", seed),
         )
+
+    def _number(self, purpose: str, seed: int) -> int:
+        return int(random_numbers(self.chosen, purpose, seed).generate_state(1)[0])
 
     def _compile(self, jobs: list[Job], rows: Rows) -> tuple[list[Job], list[Failure]]:
         """Compile the loops of the jobs for rows of this kind: those that can be played, and what failed."""
@@ -311,15 +312,13 @@ class Session:
         name = json.dumps([type(policy).__qualname__, job.entry.params], sort_keys=True)  # however it was found
         rng = np.random.default_rng(random_numbers(self.chosen, "policy", job.seed, name))
         likes = max(1, self.likes.total) if self._counts_likes else 0
-        meter = new_meter(self.log.info.items, self.checkpoints, likes, self._published)
         composed = "features" in policy.needs
-        own = policy.shows_the_log and self.regime.listed
-        protocol = self._protocol(job.seed, composed, policy.silence)._replace(own=own)
         spec = replace(self.spec, m=0) if self.chosen.replay.interactions and not composed else self.spec
         asked = tuple(need for need in NEEDS if need in policy.needs)
         if asked:
             spec = replace(spec, history=self._history(asked))
-        return Contender(policy, spec, protocol, meter, rng)
+        protocol = self._protocol(job.seed, policy)
+        return contender_of(policy, spec, protocol, rng, self.checkpoints, likes, self._published)
 
     def _history(self, asked: tuple[str, ...]) -> dict[str, np.ndarray]:
         if asked not in self._histories:
@@ -340,7 +339,6 @@ class Session:
         return {}
 
     def _curve(self, job: Job, contender: Contender, seconds: float) -> Curve:
-        contender.finish(self.rounds)
         curve = contender.meter.curve.copy()
         if self._counts_likes:
             curve[:, COVERAGE] /= max(1, self.likes.total)

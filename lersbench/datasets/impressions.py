@@ -1,10 +1,11 @@
-"""A flat impressions table of the user's own (one row an item shown) as a log of ranked lists."""
+"""A flat impressions table of the user's own (one row an item shown), a file or a frame, as a log of ranked lists."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import pyarrow.parquet as pq
 
 from lersbench.datasets.hashed import hashed_numbers, hashed_order
 from lersbench.datasets.options import ListOptions
-from lersbench.datasets.places import PARQUET, places
+from lersbench.datasets.places import FRAME, PARQUET, places
 from lersbench.errors import ConfigError, DataError, did_you_mean
 from lersbench.log import Log, write
 from lersbench.log.schema import UNIFORM_TOLERANCE
@@ -28,16 +29,16 @@ CHUNK_ROWS = 200_000  # rows of the table handed to the writer at a time
 
 
 def build(
-    table_path: str | Path,
+    source: str | Path | pd.DataFrame,
     out: str | Path,
-    columns: Mapping[str, str],
+    columns: Mapping[str, str] = MappingProxyType({}),
     features: Sequence[str] = (),
     *,
     context: Sequence[str] = (),
     **values: Any,
 ) -> Log:
-    """Turn the impressions in a CSV or Parquet file into a log at `out`, one round a request; `values` are those of
-    `ListOptions`.
+    """Turn the impressions in a CSV or Parquet file, or in a frame, into a log at `out`, one round a request; `values`
+    are those of `ListOptions`.
 
     `columns` maps request, position, item, click and, where there are any, propensity, time and user to the
     names in the table; a name left out is looked for as it is, and the last three may be missing. Columns that
@@ -54,16 +55,19 @@ def build(
     candidates (those shown, or all), within a millionth of it.
 
     The table is held in memory, the log is not. Raises a ConfigError for wrong arguments and a DataError that
-    names the line of a CSV file (the header is line 1) or the row of a Parquet file (0-based) for wrong data.
+    names the line of a CSV file (the header is line 1) or the row of a Parquet file or a frame (0-based) for wrong
+    data.
     """
     options = ListOptions(**values)
     _check_arguments(columns, features, options.candidates)
-    path = Path(table_path)
-    present = _present(path)
+    if not isinstance(source, str | Path | pd.DataFrame):
+        raise ConfigError(f"impressions are a pandas frame or a file, not a {type(source).__name__}")
+    where = FRAME if isinstance(source, pd.DataFrame) else str(source)
+    present = _present(source)
     names = _names(columns, features, context, present)
     made = _made(options.propensities, names)
-    table = _read(path, names, (*features, *context))
-    flat = _Flat(str(table_path), names, table)
+    table = _read(source, where, names, (*features, *context))
+    flat = _Flat(where, names, table)
     flat.check_cells((*features, *context))
     rows, dropped, cut = flat.lists(options.length)
     flat.check_requests(rows, context)
@@ -76,7 +80,7 @@ def build(
     if made == "uniform":
         flat.check_uniform(rows, rows.shape[1] if shown else len(item_ids))
     provenance = {
-        "source": str(table_path),
+        "source": where,
         "columns": dict(names),
         "columns ignored": [column for column in present if column not in {*names.values(), *features, *context}],
         "features": list(features),
@@ -89,7 +93,7 @@ def build(
     return write(
         out,
         _chunks(table, names, rows, item, user, features, context, shown),
-        name=options.name or Path(table_path).stem,
+        name=options.name or ("impressions" if isinstance(source, pd.DataFrame) else Path(source).stem),
         items=pd.DataFrame({"id": item_ids.astype(str)}),
         users=users,
         order="time" if "time" in names else "exchangeable",
@@ -149,8 +153,11 @@ def _made(propensities: str | None, names: Mapping[str, str]) -> str:
     return propensities
 
 
-def _present(path: Path) -> list[str]:
-    """The columns of the file."""
+def _present(source: str | Path | pd.DataFrame) -> list[str]:
+    """The columns of the table."""
+    if isinstance(source, pd.DataFrame):
+        return [str(column) for column in source.columns]
+    path = Path(source)
     with _damage_is_told(path):
         if path.suffix in PARQUET:
             return list(pq.read_schema(path).names)
@@ -170,19 +177,26 @@ def _damage_is_told(path: Path) -> Iterator[None]:
         raise DataError(f"{path}: cannot be read ({told}). Fix: give a CSV or a file that ends in .parquet") from error
 
 
-def _read(path: Path, names: Mapping[str, str], numbers: Sequence[str]) -> pd.DataFrame:
-    """The columns needed of a CSV or Parquet file, labels as text."""
+def _read(
+    source: str | Path | pd.DataFrame, where: str, names: Mapping[str, str], numbers: Sequence[str]
+) -> pd.DataFrame:
+    """The columns needed of a CSV or Parquet file, or of a frame; labels as text."""
     wanted = [*names.values(), *numbers]
     text = [names[key] for key in LABELS if key in names]
-    present = _present(path)
+    present = _present(source)
     missing = [column for column in wanted if column not in present]
     if missing:
         told = f"the column {missing[0]} is missing; there are {', '.join(present)}"
-        raise DataError(f"{path}: {told}. Fix: say which column it is: --column request=query_id, or --columns FILE")
+        raise DataError(
+            f"{where}: {told}. Fix: say which column it is: --column request=query_id, or --columns FILE (in Python: "
+            'columns={"request": "query_id"})'
+        )
+    if isinstance(source, pd.DataFrame):
+        return _of_frame(source, wanted, text)
+    path = Path(source)
     with _damage_is_told(path):
         if path.suffix in PARQUET:
-            arrow = read_table(path, str(path), wanted)
-            arrow = arrow.cast(pa.schema([f.with_type(pa.string()) if f.name in text else f for f in arrow.schema]))
+            arrow = _with_text(read_table(path, where, wanted), text)
         else:
             convert = pa.csv.ConvertOptions(
                 include_columns=wanted,
@@ -192,6 +206,22 @@ def _read(path: Path, names: Mapping[str, str], numbers: Sequence[str]) -> pd.Da
             )
             arrow = pa.csv.read_csv(path, convert_options=convert)
     return arrow.to_pandas()
+
+
+def _of_frame(frame: pd.DataFrame, wanted: list[str], text: list[str]) -> pd.DataFrame:
+    """The same columns of a frame as of a Parquet file of it, with rows numbered anew."""
+    twice = [column for column in wanted if list(frame.columns).count(column) > 1]
+    if twice:
+        raise DataError(f"{FRAME}: two columns are called {twice[0]}. Fix: rename one of them")
+    try:
+        return _with_text(pa.Table.from_pandas(frame[wanted], preserve_index=False), text).to_pandas()
+    except (pa.ArrowException, TypeError) as error:
+        told = " ".join(str(error).split())
+        raise DataError(f"{FRAME}: cannot be read ({told}). Fix: one type in each column") from error
+
+
+def _with_text(table: pa.Table, text: list[str]) -> pa.Table:
+    return table.cast(pa.schema([f.with_type(pa.string()) if f.name in text else f for f in table.schema]))
 
 
 class _Flat:

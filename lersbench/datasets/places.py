@@ -9,16 +9,18 @@ from pathlib import Path
 
 import pyarrow as pa
 
+FRAME = "the frame"  # what messages call a table that is in no file
 PARQUET = (".parquet", ".pq")
 
 
 def places(path: str | Path, rows: Iterable[int]) -> list[str]:
-    """For each row (0-based, without a header): "line 5" of a CSV file (the header is line 1), "row 3" of Parquet.
+    """For each row (0-based, without a header): "line 5" of a CSV file (the header is line 1), "row 3" of Parquet or of
+    a frame.
 
     Blank lines and line breaks inside quotes are counted, as an editor would. One pass over the file.
     """
     rows = [int(row) for row in rows]
-    if Path(path).suffix in PARQUET or not rows:
+    if Path(path).suffix in PARQUET or not rows or path == FRAME:
         return [f"row {row}" for row in rows]
     lines: dict[int, int] = {}
     with io.TextIOWrapper(pa.input_stream(str(path)), encoding="utf-8", errors="replace", newline="") as text:

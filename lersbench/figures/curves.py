@@ -87,7 +87,7 @@ def curve_bands(results: Results, metrics: Iterable[str], policies: Sequence[str
     """The curves over rounds of `policies`, by (variant, metric); a policy without the metric is left out."""
     found: dict[tuple[str, str], dict[str, Band]] = {}
     for metric in dict.fromkeys(metrics):  # one at a time: all would be millions of rows
-        rows = results.curves(metric)
+        rows = results.curves_of(metric)
         rows = rows[rows["policy"].isin(policies)]
         for (variant, policy), part in rows.groupby(["variant", "policy"], sort=False):
             values = part.pivot(index="round", columns="seed", values="value")
@@ -103,7 +103,7 @@ def curve_bands(results: Results, metrics: Iterable[str], policies: Sequence[str
 
 def regret_less_baseline(results: Results, policies: Sequence[str]) -> dict[tuple[str, str], Bands]:
     """Cumulative regret less that of the baseline, paired by seed; empty where no baseline ran."""
-    rows = results.curves("regret")
+    rows = results.curves_of("regret")
     found: dict[tuple[str, str], Bands] = {}
     for variant, part in rows.groupby("variant", sort=False):
         values = part.pivot(index="round", columns=["policy", "seed"], values="value")

@@ -184,7 +184,7 @@ def _draw(ax: Axes, bands: Bands, times: float, look: Mapping[str, Mapping[str, 
 
 
 def _band(results: Results, name: str, policy: str) -> Band | None:
-    rows = results.curves(name)
+    rows = results.curves_of(name)
     rows = rows[rows["policy"] == policy]
     values = rows.pivot(index="round", columns="seed", values="value")
     if values.isna().all(axis=None):

@@ -286,7 +286,7 @@ def _frame_lifts(ax: Axes, one: Comparison, labels: Sequence[str]) -> None:
 def regret_growth(results: Results, growth: pd.DataFrame, policies: Sequence[str]) -> Figure:
     """Cumulative true regret on log-log axes, with the fitted exponent of the best, and a line of sqrt(round)."""
     cases = [case for case in drawn_cases(results) if case.variant in set(growth["variant"])]
-    curves = results.curves("regret")
+    curves = results.curves_of("regret")
     look, many, metric = looks(results), crowded(results), METRICS["regret"]
     columns = 2 if len(cases) in (2, 4) else min(3, len(cases))
     notes = [

@@ -38,8 +38,9 @@ def read_all(log: Log, limit_bytes: int, columns: Collection[str] | None = None)
     return chunk
 
 
-def validate(path: str | Path) -> Report:
+def validate(path: str | Path | Log) -> Report:
     """Read all of a log once and tell everything that is wrong with it; nothing is raised for broken data."""
+    path = path.path if isinstance(path, Log) else path
     report = Report(str(path))
     try:
         Log(path).inspect(report)

@@ -47,10 +47,10 @@ GROUP_BYTES = 8 << 20  # a row group: what a reader that takes whole ones has to
 
 def write(
     path: str | Path,
-    chunks: Iterable[Mapping[str, Any]],
+    chunks: Mapping[str, Any] | Iterable[Mapping[str, Any]],
     *,
-    name: str,
-    items: pd.DataFrame | int,
+    name: str | None = None,
+    items: pd.DataFrame | int | None = None,
     users: pd.DataFrame | int | None = None,
     order: str = "exchangeable",
     propensities: str = "none",
@@ -60,14 +60,15 @@ def write(
     click_model: Mapping[str, Any] | None = None,
     overwrite: bool = False,
 ) -> Log:
-    """Write a log to the folder `path` (or a URL) from chunks of rounds, and open it.
+    """Write a log to the folder `path` (or a URL) from arrays, all rounds at once or in chunks, and open it.
 
-    Each chunk maps columns to arrays with the rounds as first axis: user (n,), time (n,) datetime64, context
-    (n, d), candidates (n, C) items, features (n, C, m), rewards and expected (n, C), slate (n, L) ITEMS (not
-    indices), clicks and propensities (n, L). The first chunk fixes the columns and widths. `items` is a table
-    with a row an item in order (`id`, `features` as lists, anything for display) or just their number; `users`
-    likewise, with any columns. `order` is "time" or "exchangeable"; `propensities` is how they were made:
-    "uniform" (then each must be 1/C, within a millionth of it), "logged", "estimated" or "none" (no such column).
+    Each chunk (or `chunks` itself, where it is one) maps columns to arrays with the rounds as first axis: user (n,),
+    time (n,) datetime64, context (n, d), candidates (n, C) items, features (n, C, m), rewards and expected (n, C),
+    slate (n, L) ITEMS (not indices), clicks and propensities (n, L). The first chunk fixes the columns and widths.
+    `items` is a table with a row an item in order (`id`, `features` as lists, anything for display) or just their
+    number, by default as many as a round has rewards; `users` likewise, with any columns. `name` is by default that of
+    the folder. `order` is "time" or "exchangeable"; `propensities` is how they were made: "uniform" (then each must be
+    1/C, within a millionth of it), "logged", "estimated" or "none" (no such column).
     A simulated world may add what it knows: examined (n, L) 0 or 1, attraction (n, C), scores (n, C) of a Plackett-Luce
     logger, and its `click_model` with the keys weights (L, L + 1), goes_on (L,) and fade (see `clickmodel.ClickModel`).
 
@@ -90,12 +91,16 @@ def write(
             raise ConfigError(
                 f"{path}: is no log, so it is not overwritten. Choose another folder, or remove it yourself"
             )
+    chunks = iter([chunks] if isinstance(chunks, Mapping) else chunks)
+    if items is None:
+        first = next(chunks, {})
+        items, chunks = _items_on_offer(first, path), itertools.chain([first] if first else [], chunks)
     item_table = _side_table(items, "item", f"{target}/items.parquet")
     user_table = (
         None if users is None or isinstance(users, int) else _side_table(users, "user", f"{target}/users.parquet")
     )
     info = LogInfo(
-        schema=SCHEMA, name=name, rounds=0, items=item_table.num_rows,
+        schema=SCHEMA, name=name or Path(target).name, rounds=0, items=item_table.num_rows,
         users=users if isinstance(users, int) else 0 if user_table is None else user_table.num_rows,
         d=0, m=0, p=_list_width(item_table), C=0, L=0, order=order, propensities=propensities, licence=licence,
         attribution=attribution, provenance=dict(provenance or {}), digest="", columns=(),
@@ -112,6 +117,14 @@ def write(
         info = dataclasses.replace(info, files=files, digest=log_digest(digest, stored_items))
         (stage / "log.json").write_text(sealed(info), encoding="utf-8")
     return Log(path)
+
+
+def _items_on_offer(chunk: Mapping[str, Any], path: str | Path) -> int:
+    """How many items there are where each round offers all of them: as many as it has rewards."""
+    rewards = _as_array(chunk.get("rewards", ()), f"{path}, column rewards")
+    if rewards.ndim != 2 or "candidates" in chunk:
+        raise ConfigError(f"{path}: how many items there are does not follow from rewards (n, C). Fix: give items = N")
+    return int(rewards.shape[1])
 
 
 def _write_rounds(

@@ -52,10 +52,10 @@ def gap(
 # Warnings of a run ----------------------------------------------------------------------------------------------------
 def missing(results: Results) -> list[str]:
     """A warning for a run that lacks contenders: it was cut short, still goes on, or some of them failed."""
-    name = results.scenario["name"]
+    again = f"`lersbench bench {results.scenario['name']}`" if results.held is None else "replaying them"
     ends = {
-        "unfinished": f"the run was cut short, or goes on still; the same `lersbench bench {name}` finishes it",
-        "failed": f"they failed, and `lersbench bench {name}` tries them again",
+        "unfinished": f"the run was cut short, or goes on still; the same {again} finishes it",
+        "failed": f"they failed, and {again} tries them again",
     }
     return [
         f"UNFINISHED: without {', '.join(results.meta[why])}: {told}."

@@ -354,7 +354,7 @@ def slopes(results: Results) -> pd.DataFrame:
     true = results.summary.loc[results.summary["metric"] == "expected_ctr_sum", "variant"].unique()
     if not len(true):
         return pd.DataFrame(columns=["variant", "policy", "slope", "low", "high"])
-    curves = results.curves("regret")
+    curves = results.curves_of("regret")
     curves = curves[curves["variant"].isin(true)]
     for (variant, policy), part in curves.groupby(["variant", "policy"], sort=False):
         values = part.pivot(index="round", columns="seed", values="value").dropna()

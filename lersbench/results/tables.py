@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from lersbench.system.unpack import read_table
 from lersbench.words import cleaned, one_line
 
 CURVE_RESAMPLES = 1000  # of the bands of curves; tables use more
+IN_MEMORY = Path("(in memory)")  # the path of a run that has no folder
 LEARN_NOTHING = ("random", "ltr", "first", "past-popular", "past-bought", "past-streamer")  # so no regime helps them
 
 
@@ -46,36 +47,76 @@ class Case:
         return ", ".join(filter(None, parts))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Results:
     """One run: final values `summary` (a row a contender, seed and metric), and run.json as `meta`.
 
     `summary` has `columns.SUMMARY` and `entry`, the label of the policy's entry in the scenario: `policy` is the label
     of the contender, which names the regime too where an entry played under several.
 
-    Curves may be large, and are read from `path` when they are asked for.
+    Curves may be large, and are read from `path` when they are asked for, but where they are `held` in memory.
     """
 
     path: Path
     summary: pd.DataFrame
     meta: dict[str, Any]
+    held: pd.DataFrame | None = None
 
-    def curves(self, metric: str) -> pd.DataFrame:
+    def leaderboard(
+        self, metric: str | None = None, metrics: str | Sequence[str] | None = None, baseline: str | None = None
+    ) -> pd.DataFrame:
+        """The ranking, best first, in fractions and counts: see `ranking.table`."""
+        from lersbench.results.ranking import table
+
+        return table(self, metric, [metrics] if isinstance(metrics, str) else metrics, baseline)
+
+    @property
+    def curves(self) -> pd.DataFrame:
+        """All curves: variant, policy, feedback, metric, seed, round (rounds of the log passed) and value, in fractions
+        and counts, as `summary` has the last of each."""
+        return self._read(("metric",)) if self.held is None else self.held
+
+    def curves_of(self, metric: str) -> pd.DataFrame:
         """The curves of a metric, of the contenders of `summary`: variant, policy, feedback, seed, round, value."""
-        path, text = self.path / "curves.parquet", ["variant", "policy", "feedback"]
+        if self.held is None:
+            return self._read((), [("metric", "=", metric)])
+        rows = self.held[self.held["metric"] == metric].drop(columns="metric")
+        return rows.merge(self.summary[["variant", "policy"]].drop_duplicates(), on=["variant", "policy"])
+
+    def in_memory(self) -> Results:
+        """The same without its folder, which may then be removed."""
+        return replace(self, path=IN_MEMORY, held=self.curves)
+
+    def _read(self, more: tuple[str, ...], filters: list[tuple[str, str, str]] | None = None) -> pd.DataFrame:
+        """The curves in the folder, of the contenders of `summary` and called as they are there."""
+        path, text = self.path / "curves.parquet", ["variant", "policy", "feedback", *more]
         known = self.summary[["variant", "entry", "feedback", "policy"]].drop_duplicates()
         try:
             table = pq.read_table(
-                path,
-                columns=[*text, "seed", "round", "value"],
-                filters=[("metric", "=", metric)],
-                read_dictionary=text,
+                path, columns=[*text, "seed", "round", "value"], filters=filters, read_dictionary=text
             ).to_pandas()
         except (OSError, ValueError) as error:  # pyarrow's errors are both of these
             raise DataError(f"{path} is not a readable Parquet file ({error}); run the scenario again.") from error
         table = _one_lined(table.astype(dict.fromkeys(text, object)), text).rename(columns={"policy": "entry"})
-        table = table.merge(known, on=["variant", "entry", "feedback"])
-        return table[[*text, "seed", "round", "value"]]
+        return table.merge(known, on=["variant", "entry", "feedback"])[[*text, "seed", "round", "value"]]
+
+    def __repr__(self) -> str:
+        name, seeds = self.scenario["name"], len(self.meta["seeds"])
+        contenders = len(self.contenders)
+        what = f"{contenders} {'policy' if contenders == 1 else 'policies'}, {seeds} seed{'s' * (seeds > 1)}"
+        return f"<Results of {name}: {what}, {self.path}; leaderboard(), summary, curves>"
+
+    def __str__(self) -> str:
+        from lersbench.results.ranking import board
+        from lersbench.results.words import to_terminal
+
+        return to_terminal(board(self), bold=False)
+
+    def _repr_html_(self) -> str:
+        from lersbench.results.ranking import board
+        from lersbench.results.words import to_html
+
+        return to_html(board(self))
 
     @property
     def scenario(self) -> dict[str, Any]:

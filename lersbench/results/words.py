@@ -8,6 +8,7 @@ import os
 import sys
 import textwrap
 from collections.abc import Sequence
+from html import escape
 
 import pandas as pd
 
@@ -261,6 +262,17 @@ def to_terminal(board: Board, bold: bool | None = None) -> str:
             lines.append(f"\033[1m{line}\033[0m" if row[1] in leaders else line)
     below = [f"Warning: {line}" for line in board.warnings if line not in missing(board.results)] + legend(board)
     return "\n".join([*lines, "", *(textwrap.fill(line, 118, subsequent_indent="  ") for line in below)])
+
+
+def to_html(board: Board) -> str:
+    """One HTML table a ranking, for a notebook: warnings above, the legend folded away below."""
+    lines = [f"<p><b>{escape(line)}</b></p>" for line in board.warnings]
+    for variant, kind in board.tables:
+        head, rows = cells(board, variant, kind)
+        lines += [f"<p>{escape(line)}</p>" for line in headings(board, variant, kind)]
+        lines.append(pd.DataFrame(rows, columns=head).to_html(index=False, border=0))
+    words = "".join(f"<li>{escape(line)}</li>" for line in legend(board))
+    return "\n".join([*lines, f"<details><summary>What the numbers are</summary><ul>{words}</ul></details>"])
 
 
 def to_markdown(board: Board) -> str:

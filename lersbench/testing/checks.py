@@ -27,8 +27,7 @@ from numba import _helperlib
 
 from lersbench.engine.contender import Contender
 from lersbench.engine.loop import batched, compiled
-from lersbench.engine.meter import new_meter
-from lersbench.engine.rounds import Protocol
+from lersbench.engine.play import contender_of, play, protocol_of
 from lersbench.engine.rows import rows_of
 from lersbench.errors import LersbenchError
 from lersbench.feedback import REGIMES, USUAL
@@ -223,33 +222,22 @@ class Bench:
         if rewards is not None:
             chunk = chunk._replace(rewards=rewards)
         rows = rows_of(chunk, spec.items, feedback, spec.slate)
-        protocol = Protocol(
-            slate=spec.slate,
-            batch=batch,
-            replay=regime.replayed,
-            full=regime.reveals_all,
-            users=-1,
-            items=-1,
-            ranked=regime.ranked,
-            known=not regime.replayed,
-            lazy=False,
-            silence=-np.inf,
-            ties=TIES,
-        )
-        meter = new_meter(spec.n_items, np.arange(n + 1), 0)
-        contender = Contender(self.policy, spec, protocol, meter, np.random.default_rng(seed))
+        protocol = protocol_of(feedback, spec.slate, batch, ties=TIES)
+        contender = contender_of(self.policy, spec, protocol, np.random.default_rng(seed), np.arange(n + 1))
         if (engine or self.main) != "compiled":  # a contender is compiled, and asks `wins` or `select`, by itself
             contender.drive = self.engines[engine or self.main]
         self.driven.add(contender.drive)
         slates, scores, chances = (np.zeros((n, width)) for width in (spec.slate, spec.n_candidates, spec.slate))
-        for start in range(0, n, batch):
-            at = np.arange(start, min(n, start + batch))
-            contender.play(rows, at, at)
+
+        def after(played: Contender, at: np.ndarray) -> None:
             if not regime.replayed:
-                slates[at] = contender.scratch.slates[: at.size]
-                scores[at] = contender.scratch.scores[: at.size]
-                chances[at] = contender.scratch.propensities[: at.size]
-        return Run(slates.astype(np.int64), scores, chances, meter.shown, self.learned(contender.state))
+                slates[at] = played.scratch.slates[: at.size]
+                scores[at] = played.scratch.scores[: at.size]
+                chances[at] = played.scratch.propensities[: at.size]
+
+        play(contender, rows, step=batch, after=after)
+        shown = contender.meter.shown
+        return Run(slates.astype(np.int64), scores, chances, shown, self.learned(contender.state))
 
 
 class _Interpreted(Policy):

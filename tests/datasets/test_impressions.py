@@ -151,7 +151,7 @@ def test_wrong_tables_and_arguments(tmp_path: Path) -> None:
         {"features": ["sku"]},
     ):
         with pytest.raises(ConfigError):
-            build(**({"table_path": path, "out": out, "columns": NAMES} | wrong))
+            build(**({"source": path, "out": out, "columns": NAMES} | wrong))
 
 
 def test_columns_with_our_names_are_taken_and_the_rest_is_told(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_legend_is_sorted_by_the_final_value(results: Results, tmp_path: Path) -
 
 def test_bands_are_the_intervals_of_the_statistics(results: Results) -> None:
     band = curve_figures.curve_bands(results, ["coverage"], ["popular"])["", "coverage"]["popular"]
-    rows = results.curves("coverage").query("policy == 'popular'")
+    rows = results.curves_of("coverage").query("policy == 'popular'")
     values = rows.pivot(index="seed", columns="round", values="value")
     floor, ends = 1 / values.columns.to_numpy(), (0.0, 1.0)  # one outcome is the least that a mean over rounds moves
     found = interval(values.to_numpy(), "shuffle", resamples=curve_figures.CURVE_RESAMPLES, bounds=ends, floor=floor)

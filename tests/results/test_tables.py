@@ -50,7 +50,7 @@ def test_cases_are_known_by_their_columns_whatever_they_are_called(tmp_path: Pat
     for results in (usual, other):
         told = [places.data_in_words(results, case.variant) for case in results.cases]
         assert set(told) == {"taobao, 180,000 rounds, 960 items"}, "the name of the case says slate and protocol"
-    assert len(other.curves("ctr_sum")) == len(usual.curves("ctr_sum")) > 0
+    assert len(other.curves_of("ctr_sum")) == len(usual.curves_of("ctr_sum")) > 0
 
 
 def test_what_stands_in_brackets_in_a_label_is_no_regime(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_what_stands_in_brackets_in_a_label_is_no_regime(tmp_path: Path) -> None
     assert results.under("", "hybrid", "full") == "hybrid (full)"
     told = next(line for line in result_words.legend(board(results)) if line.startswith("In PyTorch"))
     assert "hybrid (full)" in told and "mine" not in told
-    assert set(results.curves("misses")["policy"]) == set(results.entries)
+    assert set(results.curves_of("misses")["policy"]) == set(results.entries)
 
 
 def test_a_run_without_the_columns_of_its_cases_is_to_be_run_again(run: Path) -> None:

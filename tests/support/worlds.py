@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from lersbench import metrics
+from lersbench.engine import loop
+from lersbench.engine import play as engine
 from lersbench.engine.contender import Contender
-from lersbench.engine.meter import new_meter
 from lersbench.engine.rounds import Protocol
 from lersbench.engine.rows import Rows
 from lersbench.kernels.ties import scramble
@@ -61,17 +62,7 @@ def clicks_of_a_linear_world(n: int, items: int, d: int, seed: int = 0) -> tuple
 
 
 def protocol(feedback: str = "bandit", slate: int = 1, batch: int = 1, ranked: bool = False, **more: Any) -> Protocol:
-    return Protocol(
-        slate,
-        batch,
-        feedback == "replay",
-        feedback == "full",
-        *more.get("interactions", (-1, -1)),
-        ranked,
-        feedback != "replay",
-        more.get("silence", -np.inf),
-        more.get("ties", 12345),
-    )
+    return engine.protocol_of(feedback, slate, batch, ranking=ranked, **{"ties": 12345, **more})
 
 
 def spec_of(rows: Rows, slate: int = 1, m: int | None = None, n_items: int | None = None) -> Spec:
@@ -96,18 +87,15 @@ def contender(
     """A contender that reads its metrics at `points` places of the log."""
     n = rows.user.shape[0]
     spec = spec_of(rows, told.slate, m)
-    meter = new_meter(spec.n_items, np.unique(np.linspace(1, n, points).astype(np.int64)), 0)
-    return Contender(policy, spec, told, meter, np.random.default_rng(seed))
+    checkpoints = np.unique(np.linspace(1, n, points).astype(np.int64))
+    return engine.contender_of(policy, spec, told, np.random.default_rng(seed), checkpoints)
 
 
 def play(made: Contender, rows: Rows, batched: bool = False) -> Contender:
     """Play all rows in order."""
-    n = rows.user.shape[0]
     if batched:
-        made.drive = batched(made.policy)
-    made.play(rows, np.arange(n), np.arange(n))
-    made.finish(n)
-    return made
+        made.drive = loop.batched(made.policy)
+    return engine.play(made, rows)
 
 
 def final(made: Contender, metric: str) -> float:

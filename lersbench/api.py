@@ -1,0 +1,227 @@
+"""What `import lersbench as lb` offers beside the classes: each a few lines over the room that does the work.
+
+Errors are those of the command line: ConfigError for what cannot be carried out as asked, DataError for broken data,
+RunError where every policy failed; all of them are `lersbench.errors.LersbenchError`.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lersbench.errors import ConfigError
+from lersbench.system.progress import say
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lersbench.figures.shown import Figures
+    from lersbench.log import Log
+    from lersbench.policy import Policy
+    from lersbench.results.tables import Results
+
+_folders: list[tempfile.TemporaryDirectory[str]] = []  # of logs that last as long as this process
+
+
+def replay(
+    policies: str | Policy | Iterable[str | Policy] | Mapping[str, str | Policy],
+    log: Log | str | Path,
+    feedback: str | Sequence[str] = "bandit",
+    slate: int | Sequence[int] = 1,
+    seeds: int = 10,
+    batch: int = 1,
+    *,
+    metric: str = "misses",
+    baseline: str | None = None,
+    seed: int = 0,
+    name: str = "replay",
+    threads: int | None = None,
+    timeout: float | None = None,
+    **settings: Any,
+) -> Results:
+    """Play policies over a log and rank them. Nothing is kept on disk: what comes out is the Results.
+
+    `policies` are names (`policy_names`), objects, or a dict of label: policy. One whose class is defined in a notebook
+    or in `__main__` plays in this process; one of a file of yours, in a process of its own. `log` is a Log, or its
+    folder. `feedback` is "bandit", "full", "logged", "simulated" or "replay"; `slate` the positions to fill (K); a list
+    of either compares each by itself. `seeds` is how often each policy plays, `batch` how many rounds pass before
+    their feedback is delivered.
+
+    `metric` is what the leaderboard ranks by, `baseline` the policy that others are compared with ("random" where it
+    plays). `name` and `seed` are the root of all random numbers: a scenario of the same name, seed, log and protocol
+    comes to the same numbers. `threads` policies play at once, all cores by default; one that takes longer than
+    `timeout` seconds fails. `settings` are the other keys of `[replay]` in a scenario, such as replicates = "subsample"
+    for a log in order of time, fit = 1000 or interactions = (3, 2).
+
+    A policy that fails is told on stderr and in `Results.meta["failed"]`, and left out. Raises ConfigError for what the
+    log or a policy cannot do, DataError for a broken log, RunError where all policies failed.
+    """
+    from lersbench.bench import objects, replays
+    from lersbench.results import tables
+
+    protocol = {"feedback": feedback, "slate": slate, "seeds": seeds, "batch": batch, **settings}
+    about = {"name": name, "title": name, "seed": seed, "leaderboard": metric}
+    chosen, entries = objects.scenario_of(policies, _folder_of(log), protocol, about, baseline)
+    with tempfile.TemporaryDirectory(prefix="lersbench-") as folder:
+        run = replays.bench(
+            chosen, Path(folder), threads, say=lambda line: None, timeout=timeout, entries=entries, warn=say
+        )
+        if run.failures:
+            say(run.failures)
+        return tables.load(run.folder).in_memory()
+
+
+def run(
+    scenario: str,
+    add: str | Policy | Iterable[str | Policy] | Mapping[str, str | Policy] = (),
+    seeds: int | None = None,
+    *,
+    dataset: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    results: str | Path = "results",
+    threads: int | None = None,
+    timeout: float | None = None,
+    fresh: bool = False,
+) -> Results:
+    """Replay a scenario (a name, or a TOML file) with the policies `add` beside its own, as `lersbench bench` does.
+
+    Everything is kept in the folder `results`, and not played again where it is there already, unless `fresh`; a run
+    that was interrupted goes on. The results of a class that is defined in a notebook or in `__main__` are not kept,
+    since nothing tells whether its code has changed: it is played anew each time, in this process. `seeds` and
+    `settings` ({"replay.slate": 3}) change the scenario, `dataset` takes another of the data sets that it names.
+    `threads` and `timeout` as of `replay`. No figures are drawn: see `draw` and `write_report`.
+
+    Raises ConfigError, DataError and RunError as `replay` does.
+    """
+    from lersbench.bench import objects, replays
+    from lersbench.results import tables
+    from lersbench.studies import study as studies
+
+    changes = {**(settings or {}), **({} if seeds is None else {"replay.seeds": seeds})}
+    study, parts = studies.read(scenario, changes, dataset=dataset)
+    if study is not None:
+        told = f"run one of them: {', '.join(study.scenarios)}"
+        raise ConfigError(f"'{scenario}' is a study of several scenarios; {told}.")
+    chosen, entries = objects.extended(parts[0], add)
+    made = replays.bench(chosen, Path(results), threads, fresh, say, timeout=timeout, entries=entries)
+    if made.failures:
+        say(made.failures)
+    return tables.load(made.folder)
+
+
+def from_impressions(
+    frame: pd.DataFrame | str | Path,
+    folder: str | Path | None = None,
+    columns: Mapping[str, str] | None = None,
+    *,
+    features: Sequence[str] = (),
+    context: Sequence[str] = (),
+    length: int | None = None,
+    candidates: str | None = None,
+    propensities: str | None = None,
+    name: str | None = None,
+    licence: str = "",
+    attribution: str = "",
+    overwrite: bool = False,
+) -> Log:
+    """A log of ranked lists from impressions, one row an item shown: a pandas frame, or a CSV or Parquet file.
+
+    The columns are request, position (from 0 or 1), item, click (0 or 1) and, where there are any, propensity, time and
+    user; `columns` maps each of these to what it is called in the frame. `features` and `context` name numeric columns.
+    What they mean, `length`, `candidates` and `propensities`: `datasets.impressions.build`. The log is written to
+    `folder`, or to a temporary one that lasts as long as this process.
+
+    Raises ConfigError for wrong arguments, DataError for wrong data: it names the row of the frame, from 0.
+    """
+    from lersbench.datasets import impressions
+
+    if folder is None:
+        _folders.append(tempfile.TemporaryDirectory(prefix="lersbench-log-"))
+        folder = Path(_folders[-1].name) / "log"
+    return impressions.build(
+        frame,
+        folder,
+        columns or {},
+        features,
+        context=context,
+        length=length,
+        candidates=candidates,
+        propensities=propensities,
+        name=name,
+        licence=licence,
+        attribution=attribution,
+        overwrite=overwrite,
+    )
+
+
+def load_results(folder: str | Path) -> Results:
+    """The results of a run from disk: its folder, or that of a scenario (results/active), whose last run it takes.
+
+    Raises ConfigError where there are none, DataError where they are damaged.
+    """
+    from lersbench.results.tables import Results, latest
+    from lersbench.studies import kinds
+
+    folder = Path(folder)
+    if not (folder / "run.json").is_file() and any(folder.glob("*/run.json")):
+        folder = latest(folder.parent, folder.name)
+    found = kinds.load(folder)
+    if not isinstance(found, Results):
+        raise ConfigError(f"{folder} holds an experiment on context models, which has no leaderboard of policies.")
+    return found
+
+
+def draw(
+    results: Results,
+    folder: str | Path | None = None,
+    metrics: str | Sequence[str] | None = None,
+    policies: str | Sequence[str] | None = None,
+) -> Figures:
+    """Draw figures as PNG and SVG into `folder` (of a run on disk, by default its own) and return their paths.
+
+    As the last line of a notebook's cell they are shown. By default all that the results have; `metrics` and `policies`
+    (labels) take some of them. Raises ConfigError for a metric or policy that the results do not have.
+    """
+    from lersbench.figures.curves import draw_all
+    from lersbench.figures.shown import Figures
+
+    some = ([only] if isinstance(only, str) else only for only in (metrics, policies))
+    drawn = draw_all(results, _folder_for(results, folder, "figures"), *some)
+    return Figures(path for figure in drawn for path in (figure.png, figure.svg))
+
+
+def write_report(results: Results, folder: str | Path | None = None) -> list[Path]:
+    """Write report.md and report.html with all figures into `folder` (of a run on disk, by default its own).
+
+    Returns the two paths.
+    """
+    from lersbench.report.run import write
+
+    return write(results, _folder_for(results, folder, ""))
+
+
+def _folder_of(log: Any) -> str:
+    """The folder of a log that is given as a Log or a path."""
+    from lersbench.log import Log
+
+    if isinstance(log, Log):
+        return log.path
+    if isinstance(log, str | Path):
+        return str(log)
+    raise ConfigError(
+        f"log is a {type(log).__name__}, not a Log. Fix: lb.from_impressions makes one of a pandas frame, lb.write_log "
+        "of arrays; one on disk is opened by lb.Log(folder)."
+    )
+
+
+def _folder_for(results: Any, folder: str | Path | None, inside: str) -> Path:
+    """Where to write what is made of results: the `folder` asked for, or one in that of the run."""
+    from lersbench.results.tables import Results
+
+    if not isinstance(results, Results):
+        raise ConfigError(f"results is a {type(results).__name__}; give the Results of replay, run or load_results.")
+    if folder is None and results.held is not None:
+        raise ConfigError("these results have no folder of their own; name one to write to.")
+    return results.path / inside if folder is None else Path(folder)
