@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lersbench.errors import ConfigError
+from lersbench.feedback import USUAL
 from lersbench.system.progress import say
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _folders: list[tempfile.TemporaryDirectory[str]] = []  # of logs that last as lo
 def replay(
     policies: str | Policy | Iterable[str | Policy] | Mapping[str, str | Policy],
     log: Log | str | Path,
-    feedback: str | Sequence[str] = "bandit",
+    feedback: str | Sequence[str] = USUAL,
     slate: int | Sequence[int] = 1,
     seeds: int = 10,
     batch: int = 1,

@@ -18,7 +18,7 @@ from lersbench import sources
 from lersbench.bench import executors, objects, replays
 from lersbench.bench import scenario as scenarios
 from lersbench.errors import ConfigError, DataError, RunError
-from lersbench.results import tables
+from lersbench.results import ranking, tables, words
 
 ROOT = Path(lb.__file__).parent
 NAMES = {
@@ -143,7 +143,7 @@ def test_the_leaderboard_is_that_of_the_command_line(
         )
     )
     run = tables.load(replays.bench(chosen, tmp_path / "results", say=lambda line: None).folder)
-    wanted = tables.table(run).replace({"policy": {"greedy-of-api": "mine"}})
+    wanted = ranking.table(run).replace({"policy": {"greedy-of-api": "mine"}})
     pd.testing.assert_frame_equal(results.leaderboard(), wanted)
 
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -167,7 +167,7 @@ def test_results_hold_frames_and_show_themselves(results: tables.Results, tmp_pa
     assert last.to_dict() == final.to_dict()
     assert results.leaderboard("ctr_sum", metrics="coverage").columns[-1] == "same_in_every_seed"
     assert repr(results) == "<Results of replay: 2 policies, 3 seeds, (in memory); leaderboard(), summary, curves>"
-    assert str(results) == tables.to_terminal(tables.board(results), bold=False)
+    assert str(results) == words.to_terminal(ranking.board(results), bold=False)
     shown = results._repr_html_()
     assert "<td>mine</td>" in shown and "misses %" in shown
     drawn = lb.draw(results, tmp_path, metrics="ctr_sum", policies=["random", "mine"])
@@ -241,7 +241,7 @@ def test_a_policy_that_fails_is_named_and_the_others_are_ranked(log: lb.Log, cap
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        ({"policies": ["linucbb"]}, "There is no policy 'linucbb'. Did you mean 'linucb'"),
+        ({"policies": ["linucbb"]}, "There is no policy 'linucbb'; did you mean 'linucb'"),
         ({"policies": [of_a_notebook()]}, r"Greedy is a class, not a policy; give an object of it: Greedy\(\)"),
         ({"policies": 7}, "7 is no policy"),
         ({"policies": []}, "There is no policy to play"),

@@ -32,7 +32,7 @@ ROOMS: dict[str, set[str]] = {  # room: the rooms it may import, beside the grou
     "files": {"errors", "words", "system"},
     "system": {"errors", "words", "files"},
     "sources": set(),
-    "tables": set(),
+    "tables": {"words"},
     "ranges": {"errors"},
     "options": {"errors"},
     "columns": set(),
