@@ -22,8 +22,10 @@ from numba.core.errors import NumbaError
 from lersbench import metrics
 from lersbench.bench import scenario
 from lersbench.bench.store import Curve
-from lersbench.engine.contender import Contender
+from lersbench.engine import ahead
+from lersbench.engine.contender import Contender, is_lazy
 from lersbench.engine.likes import Likes
+from lersbench.engine.loop import compiled
 from lersbench.engine.meter import COVERAGE, with_room
 from lersbench.engine.play import contender_of, play, protocol_of
 from lersbench.engine.rounds import Protocol
@@ -34,7 +36,7 @@ from lersbench.log import Log, read_all
 from lersbench.log.chunk import Chunk
 from lersbench.log.history import NEEDS, arrays_for
 from lersbench.log.scaling import scaled
-from lersbench.policy import Policy, Spec
+from lersbench.policy import KernelPolicy, Policy, Spec
 from lersbench.system.workers import OVERTIME
 
 KEEP_BYTES = 64 << 20  # a log of up to this size is held in memory where many contenders play it
@@ -291,6 +293,8 @@ class Session:
 
     def _compile(self, jobs: list[Job], rows: Rows) -> tuple[list[Job], list[Failure]]:
         """Compile the loops of the jobs for rows of this kind: those that can be played, and what failed."""
+        with self.clock("compile"):
+            ahead.compile_all(self._loops(jobs), self.threads)
         none = np.empty(0, np.int64)
         problems: dict[str, BaseException | None] = {}
         for job in jobs:
@@ -307,18 +311,32 @@ class Session:
         failed = [(job, error) for job in jobs if (error := problems[job.entry.label])]
         return [job for job in jobs if not problems[job.entry.label]], [_failure(*one) for one in failed]
 
+    def _loops(self, jobs: list[Job]) -> dict[Callable[..., None], ahead.Loop]:
+        """The loops of the jobs' policies, of those that come with the package and are compiled."""
+        self.bar.set_description_str("compiling")
+        loops: dict[Callable[..., None], ahead.Loop] = {}
+        for job in {job.entry.label: job for job in jobs}.values():
+            policy = job.entry.policy
+            if isinstance(policy, KernelPolicy) and type(policy).__module__.startswith("lersbench.policies."):
+                protocol = self._protocol(job.seed, policy)
+                drive = compiled(type(policy), is_lazy(policy, protocol))
+                loops.setdefault(drive, ahead.Loop(job.entry.name, job.entry.params, self._spec(policy), protocol))
+        return loops
+
     def _contender(self, job: Job) -> Contender:
         policy = job.entry.policy
         name = json.dumps([type(policy).__qualname__, job.entry.params], sort_keys=True)  # however it was found
         rng = np.random.default_rng(random_numbers(self.chosen, "policy", job.seed, name))
         likes = max(1, self.likes.total) if self._counts_likes else 0
+        protocol = self._protocol(job.seed, policy)
+        return contender_of(policy, self._spec(policy), protocol, rng, self.checkpoints, likes, self._published)
+
+    def _spec(self, policy: Policy) -> Spec:
+        """What this policy is told beforehand."""
         composed = "features" in policy.needs
         spec = replace(self.spec, m=0) if self.chosen.replay.interactions and not composed else self.spec
         asked = tuple(need for need in NEEDS if need in policy.needs)
-        if asked:
-            spec = replace(spec, history=self._history(asked))
-        protocol = self._protocol(job.seed, policy)
-        return contender_of(policy, spec, protocol, rng, self.checkpoints, likes, self._published)
+        return replace(spec, history=self._history(asked)) if asked else spec
 
     def _history(self, asked: tuple[str, ...]) -> dict[str, np.ndarray]:
         if asked not in self._histories:

@@ -31,13 +31,18 @@ REASONS = {
 }
 
 
+def is_lazy(policy: Policy, protocol: Protocol) -> bool:
+    """Is the policy asked by its `wins` kernel, under rejection replay of one position, instead of `select`?"""
+    asks = isinstance(policy, KernelPolicy) and len(policy.kernels) > 2
+    loud = protocol.silence == -np.inf  # `wins` gives no score, and silence is a matter of the score
+    return protocol.replay and protocol.slate == 1 and asks and loud
+
+
 class Contender:
     """One policy with its state, random numbers and sums: one run through a log."""
 
     def __init__(self, policy: Policy, spec: Spec, protocol: Protocol, meter: Meter, rng: np.random.Generator):
-        asks = isinstance(policy, KernelPolicy) and len(policy.kernels) > 2
-        loud = protocol.silence == -np.inf  # `wins` gives no score, and silence is a matter of the score
-        lazy = protocol.replay and protocol.slate == 1 and asks and loud
+        lazy = is_lazy(policy, protocol)
         self.policy, self.protocol, self.meter, self.rng = policy, protocol._replace(lazy=lazy), meter, rng
         self.played = 0  # rounds it was offered
         self._rows: Rows | None = None

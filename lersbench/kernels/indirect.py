@@ -18,7 +18,7 @@ from numba.core import cgutils
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
-from lersbench.kernels.jit import entry
+from lersbench.kernels.jit import entry, kernel
 
 SIGNATURE = "int64(int64, int64, int64, int64, int64)"
 
@@ -30,7 +30,7 @@ class Service:
     """
 
     def __init__(self, function: Callable[..., int], example: Callable[[], Any]):
-        self._function, self._example = function, example
+        self._function, self.example = function, example
         self._entry: Any = None
         self._kind: Any = None
 
@@ -40,7 +40,7 @@ class Service:
         if numba.config.DISABLE_JIT:
             return self._function
         if self._entry is None:
-            self._kind = numba.typeof(self._example())
+            self._kind = numba.typeof(self.example())
             parts = {"function": self._function, "value_at": _reader(self._kind)}
             self._entry = entry(_template, self._function, SIGNATURE, **parts)
         return self._entry.address
@@ -186,6 +186,6 @@ call = _call_in_python if numba.config.DISABLE_JIT else _call
 """`call(address, box, task, row, at, slot)` in a kernel: what the service at this address returns."""
 
 
-@numba.njit(no_cfunc_wrapper=True)
+@kernel
 def _store(address: int, value: Any) -> None:
     _put(address, value)

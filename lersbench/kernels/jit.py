@@ -101,6 +101,12 @@ def entry(template: Callable[..., Any], kernel: Any, signature: str, **kernels: 
     return numba.cfunc(signature, cache=True)(copy)
 
 
+def is_kept(function: Any) -> bool:
+    """Is there compiled code on disk for a function of this package that `specialise` made, for some types?"""
+    kept = getattr(getattr(function, "_cache", None), "_cache_file", None)  # none of these names is Numba's promise
+    return kept is not None and os.path.exists(kept._index_path)
+
+
 def _copy(template: Callable[..., Any], name: str, kernels: Mapping[str, Any]) -> FunctionType:
     own = cast(FunctionType, template)
     copy = FunctionType(own.__code__, {**own.__globals__, **kernels}, own.__name__)

@@ -101,7 +101,7 @@ def _protocol(results: Results) -> list[Block]:
     )
     contenders = results.summary[["policy", "feedback"]].drop_duplicates()
     told = [
-        f"{kind}: {row_of(kind).words or 'see the scenario'} "
+        f"{kind}: {row_of(kind).learns or 'see the scenario'} "
         f"({', '.join(contenders.loc[contenders['feedback'] == kind, 'policy'])})."
         for kind in sorted(set(contenders["feedback"]))
     ]

@@ -44,6 +44,12 @@ def interval_in_words(results: Results) -> str:
     }[results.replicates]
 
 
+def _in_a_clause(kind: str) -> str:
+    """ "bandit learns only from ...", "simulated: its slate is shown ..."."""
+    regime = row_of(kind)
+    return f"{kind}: {regime.learns}" if regime.title else f"{kind} {regime.learns}".rstrip()
+
+
 def legend(board: Board) -> list[str]:
     """The lines below the table that say what its numbers are."""
     results, better = board.results, "higher" if board.metric.better == "higher" else "lower"
@@ -72,7 +78,7 @@ def legend(board: Board) -> list[str]:
     )
     kinds = list(dict.fromkeys(kind for _, kind in results.boards))
     lines.append(
-        "Feedback: " + "; ".join(f"{kind} {REGIMES[kind].words}" if kind in REGIMES else kind for kind in kinds) + "."
+        f"Feedback: {'; '.join(_in_a_clause(kind) for kind in kinds)}."
     )
     if results.mixed:
         lines.append(
