@@ -12,7 +12,7 @@ from html import escape
 
 import pandas as pd
 
-from lersbench.feedback import REGIMES, row_of
+from lersbench.feedback import row_of
 from lersbench.metrics import METRICS
 from lersbench.results import stability
 from lersbench.results.alarms import missing
