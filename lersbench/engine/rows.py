@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -117,7 +117,7 @@ def rows_of(
     if not value.shape[0] and not replayed:
         value = rewards
     likes = likes and regime.ranked
-    return Rows(
+    rows = Rows(
         chunk.user,
         chunk.context,
         candidates,
@@ -131,6 +131,21 @@ def rows_of(
         np.empty(0, np.int32),
         _users(known, attraction, candidates, slate),
         _logger(known, feedback, scores, candidates, shown),
+    )
+    return _contiguous(rows)
+
+
+def _contiguous(fields: Any) -> Any:
+    """The tuple with all its arrays in C order, as compiled code expects them; most are already."""
+    return type(fields)(
+        *(
+            np.ascontiguousarray(field)
+            if isinstance(field, np.ndarray)
+            else _contiguous(field)
+            if isinstance(field, tuple)
+            else field
+            for field in fields
+        )
     )
 
 

@@ -77,9 +77,7 @@ def legend(board: Board) -> list[str]:
         "10 seeds."
     )
     kinds = list(dict.fromkeys(kind for _, kind in results.boards))
-    lines.append(
-        f"Feedback: {'; '.join(_in_a_clause(kind) for kind in kinds)}."
-    )
+    lines.append(f"Feedback: {'; '.join(_in_a_clause(kind) for kind in kinds)}.")
     if results.mixed:
         lines.append(
             "Regimes are ranked apart: a policy that is told more per round is ahead for that reason alone, so compare "

@@ -88,8 +88,11 @@ def policy_file(tmp_path: Path) -> Iterator[Path]:
 def test_a_run_is_tidy_and_says_where_it_comes_from(tmp_path: Path) -> None:
     run = bench(scenario_of(), tmp_path)
     table = curves(run)
-    assert list(table.columns) == [
+    assert list(table.columns) == list(columns.CURVES)
+    assert set(table.columns) == {
         "variant",
+        "log",
+        "slate",
         "policy",
         "name",
         "params",
@@ -98,7 +101,7 @@ def test_a_run_is_tidy_and_says_where_it_comes_from(tmp_path: Path) -> None:
         "round",
         "metric",
         "value",
-    ]
+    }
     assert set(table.policy) == {"random", "ucb1"} and set(table.seed) == {0, 1, 2} and table["round"].max() == 300
     assert not table.value.isna().any()
     shares = table[table.metric.isin(["ctr", "coverage", "diversity", "hr@20", "misses"])].value
