@@ -54,7 +54,7 @@ def is_new(likes: np.ndarray, candidate: int, liked: np.ndarray, number: np.ndar
     return True
 
 
-@kernel
+@inlined
 def count_slate(
     meter: Meter,
     candidates: np.ndarray,
@@ -82,7 +82,7 @@ def count_slate(
     meter.sums[SETS] += total > 0
 
 
-@kernel
+@inlined
 def count_recommendation(meter: Meter, score: float, silence: float, reward: float) -> None:
     """Add the verdict on the first item: it is recommended where its score reaches `silence`, liked where it paid."""
     recommended, liked = score >= silence, reward > 0
@@ -91,7 +91,7 @@ def count_recommendation(meter: Meter, score: float, silence: float, reward: flo
     meter.sums[FALSE] += recommended and not liked
 
 
-@kernel
+@inlined
 def count_regret(meter: Meter, best: float, value: np.ndarray, slate: np.ndarray) -> None:
     """Add `best` less the worth of the slate, by the `value` (C,) of each candidate."""
     worth = 0.0
@@ -331,7 +331,7 @@ def weigh(
     count_ips(meter, UBM, slate, clicks, visit.examined, logger.exposure[1, row], logger.clip)
 
 
-@inner
+@inlined
 def count(
     meter: Meter, rows: Rows, row: int, at: int, slot: int, protocol: Protocol, scratch: Scratch, visit: Visit
 ) -> None:

@@ -136,23 +136,33 @@ def _reader(kind: types.Type) -> Any:
     def value_at(typingctx, box):
         def codegen(context, builder, signature, args):
             pointer = builder.inttoptr(args[0], context.get_value_type(kind).as_pointer())
-            leaves = []
-            for part, place in _fields(builder, kind, pointer):
-                if isinstance(part, types.Array):
-                    array = cgutils.create_struct_proxy(part)(context, builder, ref=place)
-                    there = cgutils.create_struct_proxy(part)(context, builder)
-                    for name in ("nitems", "itemsize", "data", "shape", "strides"):
-                        setattr(there, name, getattr(array, name))
-                    there.meminfo = cgutils.get_null_value(there.meminfo.type)
-                    there.parent = cgutils.get_null_value(there.parent.type)
-                    leaves.append(there._getvalue())
-                else:
-                    leaves.append(builder.load(place))
+            leaves = [_read(context, builder, *leaf) for leaf in _fields(builder, kind, pointer)]
             return _assembled(context, kind, builder, leaves)
 
         return kind(types.int64), codegen
 
     return value_at
+
+
+def _read(context: Any, builder: ir.IRBuilder, kind: types.Type, pointer: ir.Value) -> ir.Value:
+    """A number or an array from a box."""
+    if not isinstance(kind, types.Array):
+        return _constant(builder, pointer)
+    array = cgutils.create_struct_proxy(kind)(context, builder)
+    data_model = context.data_model_manager[kind]
+    for name in ("nitems", "itemsize", "data", "shape", "strides"):
+        place = cgutils.gep_inbounds(builder, pointer, 0, data_model.get_field_position(name))
+        setattr(array, name, _constant(builder, place))
+    for name in ("meminfo", "parent"):
+        setattr(array, name, cgutils.get_null_value(getattr(array, name).type))
+    return array._getvalue()
+
+
+def _constant(builder: ir.IRBuilder, pointer: ir.Value) -> ir.Value:
+    """What stands in a box does not change while it is used, so it may be read as late as it is needed, or never."""
+    value = builder.load(pointer)
+    value.set_metadata("invariant.load", builder.module.add_metadata([]))
+    return value
 
 
 @intrinsic
