@@ -12,7 +12,7 @@ from lersbench.engine.meter import Meter, new_meter, read_until
 from lersbench.engine.rounds import Protocol, Scratch, Visit, compose, reveal_all, scratch_of, visit_of
 from lersbench.engine.rows import Rows, known_of, rows_of
 from lersbench.kernels.indirect import Service
-from lersbench.kernels.jit import inlined
+from lersbench.kernels.jit import woven
 from lersbench.log.chunk import Chunk
 from lersbench.policy import Spec
 
@@ -31,7 +31,7 @@ class Desk(NamedTuple):
     meter: Meter
 
 
-@inlined
+@woven
 def fault_of(slate: np.ndarray, scores: np.ndarray, scored: bool) -> int:
     """0 for a valid slate; 1 an index out of range, 2 an index twice, 3 a NaN score, 4 an infinite one.
 
@@ -57,7 +57,7 @@ def fault_of(slate: np.ndarray, scores: np.ndarray, scored: bool) -> int:
     return 0
 
 
-@inlined
+@woven
 def read_due(meter: Meter, at: int, protocol: Protocol, clock: np.ndarray) -> None:
     """Read the checkpoints that are due before the round at place `at` of the log, and note when the next one is."""
     read_until(meter, at, protocol.ranked, protocol.known, protocol.replay, protocol.silence > -np.inf)
@@ -65,7 +65,7 @@ def read_due(meter: Meter, at: int, protocol: Protocol, clock: np.ndarray) -> No
     clock[DUE] = meter.checkpoints[done] if done < meter.checkpoints.shape[0] else NEVER
 
 
-@inlined
+@woven
 def serve(desk: Desk, task: int, row: int, at: int, slot: int) -> int:
     """Do one of the tasks for the round of this row, which stands at place `at` of the log and waits in place `slot`.
 

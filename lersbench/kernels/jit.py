@@ -1,7 +1,8 @@
 """Every Numba option of the package, in one place.
 
 `@kernel` marks a leaf function: compiled without the GIL and without fastmath, and kept on disk.
-`inlined` marks a short one that is compiled into its callers, `inner` one that Python never calls.
+`inlined` marks a short one that is compiled into its callers, `inner` one that Python never calls, `woven`
+one that is put into its callers as it is written.
 `specialise` compiles a driver loop for the kernels of one policy, and keeps that on disk too.
 
 Numba's own cache looks only at the file a function stands in, so an edit in a helper file would go
@@ -74,6 +75,12 @@ def kernel(function: Callable[..., Any]) -> Any:
 def inlined(function: Callable[..., Any]) -> Any:
     """Compile a short leaf function into each of its callers: passing many arrays can cost more than its work."""
     return _compile(function, _modules(function), forceinline=True)
+
+
+def woven(function: Callable[..., Any]) -> Any:
+    """A part of its callers, before they are compiled: for what has few callers and is long, as it is never compiled
+    by itself."""
+    return _compile(function, _modules(function), inline="always")
 
 
 def inner(function: Callable[..., Any]) -> Any:
