@@ -178,14 +178,18 @@ def _apart(rows: pd.DataFrame) -> str:
     close = ranges[0][1] - 1  # not shown to be worse than the leader
     if close == 0:
         return "It is surely better than every other contender."
+    last = rows["rank"].iloc[0].rpartition("-")[2]
+    stricter = " when all are tested at once, which is stricter than the ranks" if last and int(last) <= close else ""
     if close == others:
         return (
-            f"None of the other {others} can be told apart from it." if others > 1 else "The two can't be told apart."
+            f"None of the other {others} can be told apart from it{stricter}."
+            if others > 1
+            else f"The two can't be told apart{stricter}."
         )
     level = [policy for policy, (first, _) in zip(rows["policy"][1:], ranges[1:], strict=True) if first == 1]
     names = ", ".join(level) if len(level) == close and close <= 4 else f"{close} of the others"
     rest = "remaining one" if others - close == 1 else f"other {others - close}"
-    return f"It cannot be told apart from {names}; it is surely better than the {rest}."
+    return f"It cannot be told apart from {names}{stricter}; it is surely better than the {rest}."
 
 
 # Tables ---------------------------------------------------------------------------------------------------------------

@@ -73,7 +73,7 @@ def test_the_legend_explains_metric_interval_and_ranks(run: Path) -> None:
 )
 def test_the_conclusion_follows_from_means_and_rank_ranges(run: Path, ranks: list[str], words: str) -> None:
     found = board(load(run), "misses")
-    frame = found.frame.assign(rank_together=ranks, policy=["hybrid", "popular", "ucb1", "random"])
+    frame = found.frame.assign(rank=ranks, rank_together=ranks, policy=["hybrid", "popular", "ucb1", "random"])
     frame.loc[frame.index[0], ["mean", "low", "high"]] = [0.787, 0.747, 0.827]
     frame.loc[frame.index[0], ["difference", "difference_low", "difference_high"]] = [-0.182, -0.219, -0.135]
     (told,) = result_words.conclusion(replace(found, frame=frame))
@@ -81,6 +81,13 @@ def test_the_conclusion_follows_from_means_and_rank_ranges(run: Path, ranks: lis
     start = f"hybrid {verb} with 78.7 % misses, 18.2 percentage points below random [-21.9, -13.5]. "
     assert told.startswith(start)
     assert told.endswith(words)
+
+
+def test_a_conclusion_that_is_more_careful_than_the_table_says_so(run: Path) -> None:
+    found = board(load(run), "misses")
+    frame = found.frame.assign(rank=["1", "2-4", "2-4", "2-4"], rank_together=["1-2", "2-4", "1-4", "2-4"])
+    (told,) = result_words.conclusion(replace(found, frame=frame))
+    assert "when all are tested at once, which is stricter than the ranks; it is surely better" in told
 
 
 @pytest.mark.parametrize(("kind", "words"), [("subsample", "random halves of the log"), ("none", "one fixed log")])
