@@ -38,8 +38,8 @@ def __getattr__(name):
     if name not in _NAMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module, _, there = _NAMES[name].partition(":")
-    found = globals()[name] = getattr(__import__(module, fromlist=["*"]), there or name)
-    return found
+    value = globals()[name] = getattr(__import__(module, fromlist=["*"]), there or name)
+    return value
 
 
 def __dir__():

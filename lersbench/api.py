@@ -56,8 +56,8 @@ def replay(
     `timeout` seconds fails. `settings` are the other keys of `[replay]` in a scenario, such as replicates = "subsample"
     for a log in order of time, fit = 1000 or interactions = (3, 2).
 
-    A policy that fails is told on stderr and in `Results.meta["failed"]`, and left out. Raises ConfigError for what the
-    log or a policy cannot do, DataError for a broken log, RunError where all policies failed.
+    A policy that fails is named on stderr and in `Results.meta["failed"]`, and left out. Raises ConfigError for what
+    the log or a policy cannot do, DataError for a broken log, RunError where all policies failed.
     """
     from lersbench.bench import objects, replays
     from lersbench.results import tables
@@ -103,8 +103,8 @@ def run(
     changes = {**(settings or {}), **({} if seeds is None else {"replay.seeds": seeds})}
     study, parts = studies.read(scenario, changes, dataset=dataset)
     if study is not None:
-        told = f"run one of them: {', '.join(study.scenarios)}"
-        raise ConfigError(f"'{scenario}' is a study of several scenarios; {told}.")
+        hint = f"run one of them: {', '.join(study.scenarios)}"
+        raise ConfigError(f"'{scenario}' is a study of several scenarios; {hint}.")
     chosen, entries = objects.extended(parts[0], add)
     made = replays.bench(chosen, Path(results), threads, fresh, say, timeout=timeout, entries=entries)
     if made.failures:
@@ -168,10 +168,10 @@ def load_results(folder: str | Path) -> Results:
     folder = Path(folder)
     if not (folder / "run.json").is_file() and any(folder.glob("*/run.json")):
         folder = latest(folder.parent, folder.name)
-    found = kinds.load(folder)
-    if not isinstance(found, Results):
+    results = kinds.load(folder)
+    if not isinstance(results, Results):
         raise ConfigError(f"{folder} holds an experiment on context models, which has no leaderboard of policies.")
-    return found
+    return results
 
 
 def draw(

@@ -1,4 +1,4 @@
-"""How large a run will be, told before anything is built: contenders, time, memory, disk; and how large it may be.
+"""How large a run will be, estimated before anything is built: contenders, time, memory, disk; and how large it may be.
 
 Numbers of contenders and logs are products of the lengths of lists, so a sweep need not be spelled out to be counted.
 Time is rough (tenfold either way). What is beyond a limit is refused unless the scenario says `large = true`.
@@ -75,9 +75,9 @@ def estimate(sizes: list[Size], contenders: Mapping[str, int], checkpoints: int,
     for size in sizes:
         work = size.candidates * (2 + size.width) * 1e-9  # seconds of a round
         costs = {"compiled": 0.5e-6 + work, "python": 50e-6 + 10 * work, "torch": 5e-3 + 100 * work}
-        spent += sum(own / len(sizes) * size.rounds * costs[kind] for kind, own in contenders.items())
+        spent += sum(count / len(sizes) * size.rounds * costs[kind] for kind, count in contenders.items())
     points = min(checkpoints, max(size.rounds for size in sizes))
-    apart = sum(own for kind, own in contenders.items() if kind != "compiled")
+    apart = sum(count for kind, count in contenders.items() if kind != "compiled")
     log = 8.0 * most.rounds * most.candidates * (2 + most.width / 4) if held else 0.0
     state = 8.0 * most.items * (4 + most.width**2 / 2) + 8.0 * points * len(NAMES)
     memory = (1 + min(at_once, apart)) * (BASE + log) + min(at_once, number) * state + number * len(NAMES) * TABLE
@@ -85,20 +85,20 @@ def estimate(sizes: list[Size], contenders: Mapping[str, int], checkpoints: int,
     return Estimate(number, rounds, spent / at_once, memory, disk)
 
 
-def check(where: str, found: Estimate, folder: Path, large: bool) -> None:
+def check(where: str, need: Estimate, folder: Path, large: bool) -> None:
     """Raise ConfigError where a run would take more than it may, or than the machine has."""
     if large:
         return
     memory = MEMORY * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    limits = [("disk", found.disk, DISK, _bytes), ("memory", found.memory, memory, _bytes)]
-    for what, value, limit, words in [*limits, ("time", found.seconds, SECONDS, _time)]:
+    limits = [("disk", need.disk, DISK, _bytes), ("memory", need.memory, memory, _bytes)]
+    for what, value, limit, words in [*limits, ("time", need.seconds, SECONDS, _time)]:
         if value > limit:
             raise ConfigError(f"{where} would take {words(value)} of {what}, where the limit is {words(limit)}. {HINT}")
     there = _there(folder)
     free = shutil.disk_usage(there).free
-    if found.disk > free:
+    if need.disk > free:
         raise ConfigError(
-            f"{where} would take {_bytes(found.disk)} of disk, where {there} has {_bytes(free)} left. Fix: --results "
+            f"{where} would take {_bytes(need.disk)} of disk, where {there} has {_bytes(free)} left. Fix: --results "
             "with a folder on another disk, or --large if you know better: the estimate is rough."
         )
 

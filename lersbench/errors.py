@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 class LersbenchError(Exception):
-    """Base of every error that is told to the user without a traceback."""
+    """Base of every error that is shown to the user without a traceback."""
 
     exit_code = 1
 

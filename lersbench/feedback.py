@@ -21,7 +21,7 @@ class Regime:
     brief: str = ""  # the same, for the notes of a figure
     title: str = ""  # of ranked lists: what a case is called in words
     truth: str = ""  # of ranked lists: what their true value is called, where the world is known
-    needs: tuple[str, ...] = ()  # columns that a log must have; the first one that is missing is told
+    needs: tuple[str, ...] = ()  # columns that a log must have; the first one that is missing is named
     uses: tuple[str, ...] = ()  # further columns that are read where the log has them
     reveals_all: bool = False  # a policy learns the rewards of all candidates, not only of the shown ones
     listed: bool = False  # ranked lists: the candidates of a round are the items of its logged slate

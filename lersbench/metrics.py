@@ -20,7 +20,7 @@ class Metric:
 
 def _registry() -> dict[str, Metric]:
     study = "livestream study, section 4.8"
-    found = [
+    metrics = [
         Metric("ctr", "CTR", "%", "higher", "Clicks per revealed position."),
         Metric(
             "ctr_sum", "Cumulative CTR (CTR_sum)", "share", "higher", "Clicks per round, not divided by the slate size."
@@ -113,7 +113,7 @@ def _registry() -> dict[str, Metric]:
         ("ubm_ips", "UBM-IPS", "propensities under a fitted user browsing model"),
         ("iips", "IIPS", "the propensities of items at positions (no click model; a click depends on both alone)"),
     ):
-        found += [
+        metrics += [
             Metric(
                 name,
                 f"{title} of CTR_sum",
@@ -143,7 +143,7 @@ def _registry() -> dict[str, Metric]:
                 f"Shown items that the logging policy can never have had examined: {name} leaves out what they earn.",
             ),
         ]
-    found += [
+    metrics += [
         Metric(
             "recommend_ratio",
             "Recommend ratio",
@@ -177,7 +177,7 @@ def _registry() -> dict[str, Metric]:
             f"while none was liked ({study}).",
         ),
     ]
-    found += [
+    metrics += [
         Metric(
             f"hr@{top}",
             f"HR@{top}",
@@ -187,7 +187,7 @@ def _registry() -> dict[str, Metric]:
         )
         for top in TOPS
     ]
-    found += [
+    metrics += [
         Metric(
             f"hr_published@{top}",
             f"HR@{top}, as published",
@@ -198,7 +198,7 @@ def _registry() -> dict[str, Metric]:
         )
         for top in TOPS
     ]
-    return {m.name: m for m in found}
+    return {m.name: m for m in metrics}
 
 
 METRICS = _registry()

@@ -1,4 +1,4 @@
-"""What a policy is, what it is told, and how one is found by name.
+"""What a policy is, what it is given, and how one is found by name.
 
 Authors take all they need from here: `kernel`, `top_k`, `best`, `FIRST` and `require` are those of the package, brought
 when they are asked for.
@@ -73,7 +73,7 @@ class Spec:
 
 
 class Round(NamedTuple):
-    """What a policy is told of one round. It may write `scores`, `propensities` and `notes`, nothing else."""
+    """What a policy is given of one round. It may write `scores`, `propensities` and `notes`, nothing else."""
 
     t: int  # rounds whose feedback was delivered before this one
     user: int  # index of the user, -1 where unknown
@@ -151,8 +151,8 @@ class Policy:
         seen: Sequence[np.ndarray],
     ) -> None:
         """Learn from the feedback of the rounds of a batch, in their order. Override to work on whole arrays."""
-        for told in zip(rounds, slates, rewards, seen, strict=True):
-            self.update(state, *told)
+        for arguments in zip(rounds, slates, rewards, seen, strict=True):
+            self.update(state, *arguments)
 
 
 class KernelPolicy(Policy):
@@ -175,7 +175,7 @@ class KernelPolicy(Policy):
 
 def names() -> list[str]:
     """The names of all policies that come with the package or through entry points, sorted."""
-    return sorted({*(stem.replace("_", "-") for stem in _own()), *(e.name for e in entry_points(group=ENTRY_POINTS))})
+    return sorted({*(stem.replace("_", "-") for stem in _stems()), *(e.name for e in entry_points(group=ENTRY_POINTS))})
 
 
 def load(name: str, **params: Any) -> Policy:
@@ -196,24 +196,24 @@ def find(name: str) -> type[Policy]:
     if os.sep in target:
         raise ConfigError(f"'{name}' is no policy: a path takes a Python file, such as ./my_policy.py.")
     stem = target.replace("-", "_")
-    if stem in _own():
-        return _only_policy(_import_own(stem, name), target, attribute)
+    if stem in _stems():
+        return _only_policy(_import_stem(stem, name), target, attribute)
     for entry in entry_points(group=ENTRY_POINTS, name=name):
-        found = entry.load()
-        return cast(type[Policy], found) if inspect.isclass(found) else _only_policy(found, target, attribute)
+        plugin = entry.load()
+        return cast(type[Policy], plugin) if inspect.isclass(plugin) else _only_policy(plugin, target, attribute)
     if "." in target:
         return _only_policy(_import_dotted(target), target, attribute)
     hint = did_you_mean(name, names())
     raise ConfigError(f"There is no policy '{name}'{hint} `lersbench ls policies` lists all of them.")
 
 
-def _own() -> list[str]:
+def _stems() -> list[str]:
     """The modules of policies that come with the package; those with an underscore are bases."""
-    found = (module.name for module in pkgutil.iter_modules(lersbench.policies.__path__))
-    return [name for name in found if not name.startswith("_")]
+    stems = (module.name for module in pkgutil.iter_modules(lersbench.policies.__path__))
+    return [name for name in stems if not name.startswith("_")]
 
 
-def _import_own(stem: str, name: str) -> ModuleType:
+def _import_stem(stem: str, name: str) -> ModuleType:
     try:
         return importlib.import_module(f"lersbench.policies.{stem}")
     except ModuleNotFoundError as error:
@@ -257,16 +257,16 @@ def _import_path(path: Path) -> ModuleType:
 
 
 def _only_policy(module: ModuleType, target: str, attribute: str) -> type[Policy]:
-    found = [
+    classes = [
         c
         for c in vars(module).values()
         if inspect.isclass(c) and issubclass(c, Policy) and c.__module__ == module.__name__
     ]
     if attribute:
-        found = [c for c in found if c.__name__ == attribute]
-    if len(found) == 1:
-        return found[0]
-    what = f"no policy class '{attribute}'" if attribute else f"{len(found)} policy classes where one is wanted"
+        classes = [c for c in classes if c.__name__ == attribute]
+    if len(classes) == 1:
+        return classes[0]
+    what = f"no policy class '{attribute}'" if attribute else f"{len(classes)} policy classes where one is wanted"
     raise ConfigError(f"{module.__file__} holds {what}; name one as '{target}:ClassName'.")
 
 

@@ -46,32 +46,32 @@ def is_ours(path: Path) -> bool:
 def packages(module: str) -> list[str]:
     """The installed packages that a user's module and all it draws on import, with their versions: "scipy 1.16.0".
 
-    Python's own version stands for the standard library. Of what lersbench itself imports nothing is told.
+    Python's own version stands for the standard library. Of what lersbench itself imports nothing is listed.
     """
     mine = {name for name in _walk(module)[1] if name != "lersbench"}
-    found = {f"{name} {_version(name)}" for name in mine if name not in sys.stdlib_module_names and _file_of(name)}
-    return sorted({*found, f"python {sys.version_info[0]}.{sys.version_info[1]}"})
+    versions = {f"{name} {_version(name)}" for name in mine if name not in sys.stdlib_module_names and _file_of(name)}
+    return sorted({*versions, f"python {sys.version_info[0]}.{sys.version_info[1]}"})
 
 
 def _walk(module: str) -> tuple[dict[str, Path | None], set[str]]:
     """Every module that `module` draws on with its file, and the top names of the installed ones that users' import."""
-    own = module.partition(".")[0]
-    found: dict[str, Path | None] = {}
+    package = module.partition(".")[0]
+    files: dict[str, Path | None] = {}
     installed: set[str] = set()
-    waiting = [(module, own)]
+    waiting = [(module, package)]
     while waiting:
         name, importer = waiting.pop()
         top = name.partition(".")[0]
-        if top not in ("lersbench", own) and _is_installed(top):
+        if top not in ("lersbench", package) and _is_installed(top):
             if importer != "lersbench":
                 installed.add(top)
             continue
-        if name in found:
+        if name in files:
             continue
-        path = found[name] = _file(name)
+        path = files[name] = _file(name)
         if path is not None and path.suffix == ".py":
             waiting += [(other, top) for other in _imports(name, path, path.read_bytes())]
-    return found, installed
+    return files, installed
 
 
 @cache

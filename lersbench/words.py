@@ -35,12 +35,12 @@ MARKUP = re.compile(
 # To be seen -----------------------------------------------------------------------------------------------------------
 def shown(text: str) -> str:
     """`text` for a terminal: lines and tabs stay, all else that does not print becomes `\\x1b` and the like."""
-    return UNPRINTABLE.sub(lambda found: found[0] if found[0] in LAYOUT else _visible(found[0]), text)
+    return UNPRINTABLE.sub(lambda match: match[0] if match[0] in LAYOUT else _visible(match[0]), text)
 
 
 def one_line(text: str) -> str:
     """`text` on one line, which a name has to be: line breaks and tabs become blanks."""
-    return UNPRINTABLE.sub(lambda found: " " if found[0] in "\r\n\t" else _visible(found[0]), text.strip())
+    return UNPRINTABLE.sub(lambda match: " " if match[0] in "\r\n\t" else _visible(match[0]), text.strip())
 
 
 def cleaned(value: Any) -> Any:
@@ -66,7 +66,7 @@ def markdown(text: str) -> str:
 
 def markdown_cell(text: str) -> str:
     """The same inside a line, such as a cell of a table, bars aside; code in backquotes stays."""
-    return MARKUP.sub(lambda found: found[0] if len(found[0]) > 1 else f"\\{found[0]}", one_line(text))
+    return MARKUP.sub(lambda match: match[0] if len(match[0]) > 1 else f"\\{match[0]}", one_line(text))
 
 
 def defused(table: pd.DataFrame) -> pd.DataFrame:
@@ -95,10 +95,10 @@ def check(content: Any, where: str) -> None:
         if len(path) > DEEPEST:
             raise ConfigError(f"{where}: '{shown(key[:40])}...' is nested more than {DEEPEST} deep.")
         allowed = "\r\n\t" if "description" in path else ""
-        wrong = next((found[0] for found in UNPRINTABLE.finditer(str(value)) if found[0] not in allowed), None)
+        wrong = next((match[0] for match in UNPRINTABLE.finditer(str(value)) if match[0] not in allowed), None)
         if wrong is not None:
-            told = f"'{shown(key)}' holds {_visible(wrong)}; names are one line of characters that print"
-            raise ConfigError(f"{where}: {told}.")
+            problem = f"'{shown(key)}' holds {_visible(wrong)}; names are one line of characters that print"
+            raise ConfigError(f"{where}: {problem}.")
 
 
 def _texts(content: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:

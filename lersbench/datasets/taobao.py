@@ -111,7 +111,7 @@ def build(out: Path, **values: Any) -> Log:
     options = Options(**values)
     seconds: dict[str, float] = {}
     shop = Shop(options.items, options.users, options.seed) if options.truth == "shop" else None
-    logger, told = _prepare(shop or Linear(options.items, options.seed), options, seconds)
+    logger, provenance = _prepare(shop or Linear(options.items, options.seed), options, seconds)
     tally = Tally()
     started = perf_counter()
     settings = {name: getattr(options, name) for name in ("logging", "temperature", "truth", "filtered", "seed")}
@@ -124,7 +124,7 @@ def build(out: Path, **values: Any) -> Log:
         propensities={"ltr": "none", "plackett-luce": "logged", "uniform": "uniform"}[options.logging],
         licence=LICENCE,
         attribution=ATTRIBUTION,
-        provenance=settings | told,
+        provenance=settings | provenance,
         click_model=as_told(logger.model),
     )
     seconds["records"] = perf_counter() - started
@@ -140,7 +140,7 @@ def size(*, rounds: int, items: int, encoder: str, **_: Any) -> Size:
 
 
 def _prepare(world: World, options: Options, seconds: dict[str, float]) -> tuple[Logger, dict[str, Any]]:
-    """Learn from earlier days and calibrate; the logger, and what to tell about it. Fills `seconds` by part."""
+    """Learn from earlier days and calibrate; the logger, and the facts about it. Fills `seconds` by part."""
     in_shop, kind, seed = isinstance(world, Shop), options.click_model, options.seed
     intercept, scroll = START
     with _Part(seconds, "earlier days", 1) as bar:
@@ -156,11 +156,11 @@ def _prepare(world: World, options: Options, seconds: dict[str, float]) -> tuple
             intercept, scroll = _calibrated(world, learned, kind, seed)
         bar.update()
     model = browsing(C, scroll, kind, FADE if in_shop else 1.0)
-    told = {"ranker": learned.name, "click_model": kind, "glance": GLANCE, "scroll": scroll} | code.told
-    told |= {"forgetting": FORGETTING if kind == "ubm" else 0.0}
-    told |= {"intercept": intercept, "features": GROUPS} if isinstance(world, Shop) else {}
-    told |= {"theta": world.theta.tolist()} if isinstance(world, Linear) else {}
-    return Logger(world, options.logging, options.temperature, intercept, model, learned, code), told
+    provenance = {"ranker": learned.name, "click_model": kind, "glance": GLANCE, "scroll": scroll} | code.told
+    provenance |= {"forgetting": FORGETTING if kind == "ubm" else 0.0}
+    provenance |= {"intercept": intercept, "features": GROUPS} if isinstance(world, Shop) else {}
+    provenance |= {"theta": world.theta.tolist()} if isinstance(world, Linear) else {}
+    return Logger(world, options.logging, options.temperature, intercept, model, learned, code), provenance
 
 
 def _earlier_days(world: World, model: ClickModel, seed: int) -> tuple[Visits, rankers.Days]:
@@ -277,7 +277,7 @@ class Tally:
         """Percentages and means, and what is published of the same where the log is to be `compared` with it."""
         clicked = max(self.last[1:].sum(), 1)
         mean_last = float(self.last[1:] @ np.arange(1, C + 1) / clicked)
-        found: dict[str, Any] = {
+        numbers: dict[str, Any] = {
             "records": self.n,
             "% with a click at position 12": round(100 * float(self.last[C] / clicked), 2),
             "mean position of the last click": round(mean_last, 3),
@@ -288,8 +288,8 @@ class Tally:
         }
         if compared:
             values = (180_000, 100 * LAST_CLICKED, MEAN_LAST, 54.0)
-            found["published"] = dict(zip(found, values, strict=False))
-        return found
+            numbers["published"] = dict(zip(numbers, values, strict=False))
+        return numbers
 
 
 def _remember(out: Path, log: Log, measured: dict[str, Any]) -> Log:

@@ -3,7 +3,7 @@
 A *like* is a customer buying, within `like_days` days beginning with the recommended day, a product that was sold on
 the recommended day. Every round one customer comes, all products of the scenario are on offer, and the whole row of
 likes is the reward (full feedback). Customers, products and rounds are numbered by a hash (see `hashed`), for an order
-by likes would tell policies the answer; `published_rank` of items.parquet keeps it, for the published metrics alone.
+by likes would give policies the answer; `published_rank` of items.parquet keeps it, for the published metrics alone.
 Contexts, sequences and product features come from what happened before the cut alone. Of a product on offer two more
 things are known, for the offer says them: what stands in the products table, and, of a product never sold before the
 cut, which streamers sell it on the recommended day (not to whom, nor how much).
@@ -192,8 +192,8 @@ def describe(log: Log) -> str:
     rows = [f"{'':<{label}} {'here':>10} {'published':>10}"]
     for key, published in facts["published"].items():
         form = ".2%" if key == "density" else ","
-        told = "  (all there are)" if key in facts.get("all_there_are", ()) else ""
-        rows.append(f"{key:<{label}} {format(facts[key], form):>10} {format(published, form):>10}{told}")
+        note = "  (all there are)" if key in facts.get("all_there_are", ()) else ""
+        rows.append(f"{key:<{label}} {format(facts[key], form):>10} {format(published, form):>10}{note}")
     if "customers_without_a_past" in facts:
         rows.append(f"\n{_past_in_words(facts)}")
     calibrated = facts.get("calibration", [])
@@ -215,13 +215,13 @@ def _past_in_words(facts: dict[str, Any]) -> str:
         f"{facts['free_goods']:,} free goods count as purchases.",
     ]
     if facts["likes_explained"]:
-        told = ", ".join(f"{name} {share:.2f}" for name, share in facts["likes_explained"].items())
-        said.append(f"Share of log likes that can be told from products (cross-validated R^2): {told}.")
+        line = ", ".join(f"{name} {share:.2f}" for name, share in facts["likes_explained"].items())
+        said.append(f"Share of log likes that can be told from products (cross-validated R^2): {line}.")
         real = facts.get("likes_explained_on_real_purchases")
         if real:
-            told = ", ".join(f"{name} {share:.2f}" for name, share in real.items())
+            line = ", ".join(f"{name} {share:.2f}" for name, share in real.items())
             said.append(
-                f"The same on real purchases (completejourney, normal): {told}; there most products were sold before, "
+                f"The same on real purchases (completejourney, normal): {line}; there most products were sold before, "
                 "and numbers include past popularity."
             )
     return "\n".join(said)
@@ -348,8 +348,8 @@ def _evened(liked: np.ndarray, columns: np.ndarray, n: int, each: int) -> tuple[
     while True:
         best = unevenness, -1, -1
         for i, j in itertools.product(range(len(columns)), np.setdiff1d(np.arange(liked.shape[1]), columns)):
-            found = _even_rows(liked[:, np.r_[columns[:i], j, columns[i + 1 :]]], n, each)[1]
-            best = min(best, (found, i, int(j)))
+            spread = _even_rows(liked[:, np.r_[columns[:i], j, columns[i + 1 :]]], n, each)[1]
+            best = min(best, (spread, i, int(j)))
         if best[0] >= unevenness:
             return np.sort(columns), np.sort(rows)  # the pool is in order of decreasing likes
         columns[best[1]] = best[2]
@@ -407,18 +407,18 @@ def _rounds(chosen: Selection, context: np.ndarray, visits: int) -> Iterator[dic
 def _item_features(history: History, sold: np.ndarray, width: int) -> tuple[np.ndarray, float]:
     """(n_products, width) log popularity and log price, then components of all else; the share of variance they hold.
 
-    The two stand by themselves, so that no projection hides from one policy what another is told.
+    The two stand by themselves, so that no projection hides from one policy what another is given.
     """
-    own = standardised(history.own_features(), sold, keep=True).values
+    numbers = standardised(history.own_features(), sold, keep=True).values
     others = history.product_features()
     if width == 0:
         rest = standardised(others, sold).values
-        return np.hstack([own, rest]), 1.0
-    if width <= own.shape[1]:
-        return own[:, :width], width / (own.shape[1] + standardised(others, sold).values.shape[1])
-    rest, share = reduce(others, sold, width - own.shape[1])
+        return np.hstack([numbers, rest]), 1.0
+    if width <= numbers.shape[1]:
+        return numbers[:, :width], width / (numbers.shape[1] + standardised(others, sold).values.shape[1])
+    rest, share = reduce(others, sold, width - numbers.shape[1])
     total = standardised(others, sold).values.shape[1]
-    return np.hstack([own, rest]), (own.shape[1] + share * total) / (own.shape[1] + total)
+    return np.hstack([numbers, rest]), (numbers.shape[1] + share * total) / (numbers.shape[1] + total)
 
 
 def _known(

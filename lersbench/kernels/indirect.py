@@ -126,7 +126,9 @@ def _taken_apart(kind: types.Type, builder: ir.IRBuilder, value: ir.Value) -> li
     if not isinstance(kind, types.BaseTuple):
         return [value]
     parts = [builder.extract_value(value, i) for i in range(len(kind))]
-    return [leaf for part, own in zip(kind.types, parts, strict=True) for leaf in _taken_apart(part, builder, own)]
+    return [
+        leaf for part, member in zip(kind.types, parts, strict=True) for leaf in _taken_apart(part, builder, member)
+    ]
 
 
 def _reader(kind: types.Type) -> Any:

@@ -115,8 +115,8 @@ def is_kept(function: Any) -> bool:
 
 
 def _copy(template: Callable[..., Any], name: str, kernels: Mapping[str, Any]) -> FunctionType:
-    own = cast(FunctionType, template)
-    copy = FunctionType(own.__code__, {**own.__globals__, **kernels}, own.__name__)
-    copy.__qualname__ = f"{own.__qualname__}.{name}"
-    copy.__module__ = own.__module__
+    function = cast(FunctionType, template)
+    copy = FunctionType(function.__code__, {**function.__globals__, **kernels}, function.__name__)
+    copy.__qualname__ = f"{function.__qualname__}.{name}"
+    copy.__module__ = function.__module__
     return copy

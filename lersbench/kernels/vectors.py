@@ -131,11 +131,11 @@ def triangle_times_loop(triangles: np.ndarray, block: int, x: np.ndarray, out: n
     for lane in range(LANES):
         start = 0
         for i in range(n):
-            row, own = 0.0, x[LANES * i + lane]
+            row, value = 0.0, x[LANES * i + lane]
             for j in range(i, n):
                 entry, other = triangles[block, LANES * (start + j - i) + lane], LANES * j + lane
                 row += entry * x[other]
-                out[other] += entry * own
+                out[other] += entry * value
             out[LANES * i + lane] += row
             start += n - i
 
@@ -146,8 +146,8 @@ def triangle_take_loop(triangles: np.ndarray, block: int, w: np.ndarray) -> None
     for i in range(n):
         for j in range(i, n):
             for lane in range(LANES):
-                own = w[LANES * i + lane] * (0.5 if i == j else 1.0)
-                triangles[block, LANES * (start + j - i) + lane] -= own * w[LANES * j + lane]
+                entry = w[LANES * i + lane] * (0.5 if i == j else 1.0)
+                triangles[block, LANES * (start + j - i) + lane] -= entry * w[LANES * j + lane]
         start += n - i
 
 
@@ -364,13 +364,13 @@ def _triangle_form_tile(height: int, width: int, count: int) -> Any:
                             _add_to(builder, total, entries[k], xs[b])
                     return xs
 
-                own = [add(builder.add(i, intp(c * LANES)), range(c + 1)) for c in range(count)]
+                inputs = [add(builder.add(i, intp(c * LANES)), range(c + 1)) for c in range(count)]
                 below = builder.add(i, intp(count * LANES))
                 with cgutils.for_range_slice(builder, below, used, eight, intp) as (j, _):
                     add(j, range(count))
                 for r in range(count):
                     for total, row, (_, b) in zip(totals, sums[r], tiles, strict=True):
-                        _add_to(builder, total, builder.load(row), own[r][b])
+                        _add_to(builder, total, builder.load(row), inputs[r][b])
 
             _rows_at_once(builder, lanes.shape[1], used, count, intp(0), rows)
             for total, (k, b) in zip(totals, tiles, strict=True):
@@ -393,14 +393,14 @@ def _triangle_times(typingctx, triangles, block, x, out):
 
         def rows(count, i, starts):
             places = [builder.add(i, intp(r * LANES)) for r in range(count)]
-            own, sums = [x.vector(place) for place in places], _zeros(builder, count)
+            inputs, sums = [x.vector(place) for place in places], _zeros(builder, count)
 
             def add(j, some):
                 here, total = x.vector(j), out.vector(j)
                 for r in some:
                     entry = triangles.vector(builder.add(starts[r], builder.sub(j, places[r])))
                     _add_to(builder, sums[r], entry, here)
-                    total = builder.fadd(total, builder.fmul(entry, own[r]))
+                    total = builder.fadd(total, builder.fmul(entry, inputs[r]))
                 out.put(j, total)
 
             for c in range(count):
@@ -428,14 +428,14 @@ def _triangle_take(typingctx, triangles, block, w):
         at = cgutils.alloca_once_value(builder, intp(0))
         builder.store(builder.mul(args[1], triangles.shape[1]), at)
 
-        def less(place, own, other):
-            triangles.put(place, builder.fsub(triangles.vector(place), builder.fmul(own, other)))
+        def less(place, part, other):
+            triangles.put(place, builder.fsub(triangles.vector(place), builder.fmul(part, other)))
 
         with cgutils.for_range_slice(builder, intp(0), size, eight, intp) as (i, _):
-            own, start = w.vector(i), builder.load(at)
-            less(start, builder.fmul(own, half), own)
+            factor, start = w.vector(i), builder.load(at)
+            less(start, builder.fmul(factor, half), factor)
             with cgutils.for_range_slice(builder, builder.add(i, eight), size, eight, intp) as (j, _):
-                less(builder.add(start, builder.sub(j, i)), own, w.vector(j))
+                less(builder.add(start, builder.sub(j, i)), factor, w.vector(j))
             builder.store(builder.add(start, builder.sub(size, i)), at)
         return context.get_dummy_value()
 

@@ -43,6 +43,6 @@ def credit(
     """
     clicked = False
     for k in range(out.shape[0]):
-        own = seen[k] and choices[k] == slate[k] and not (first_click_only and clicked)
-        out[k] = rewards[k] if own else 0.0
+        hit = seen[k] and choices[k] == slate[k] and not (first_click_only and clicked)
+        out[k] = rewards[k] if hit else 0.0
         clicked |= seen[k] and rewards[k] > 0.0

@@ -73,12 +73,12 @@ def _device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        found = torch.device(name)
-        torch.empty(0, device=found)
+        choice = torch.device(name)
+        torch.empty(0, device=choice)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"LERSBENCH_DEVICE = '{name}' cannot be used ({reason}); set it to 'cpu'.") from error
-    return found
+    return choice
 
 
 def dtype() -> torch.dtype:
@@ -190,7 +190,7 @@ class TorchPolicy(Policy):
         return spec.m if "features" in self.needs else spec.d + (spec.items.shape[1] or spec.n_items)
 
     def inputs(self, spec: Spec, round: Round) -> np.ndarray:
-        """What the network is told of each candidate (C, width).
+        """What the network is given of each candidate (C, width).
 
         The joint features, for a policy that needs "features". Otherwise the context beside the static features of
         the item, or beside its one-hot code in a log without static features.
@@ -221,8 +221,8 @@ class TorchPolicy(Policy):
 
     def rows(self, state: State, rounds: Sequence[Round], shown: Sequence[np.ndarray]) -> Tensor:
         """The inputs (n, width) of the shown candidates, round by round."""
-        told = zip(rounds, shown, strict=True)
-        return tensor(np.concatenate([self.inputs(state.spec, round)[chosen] for round, chosen in told]))
+        pairs = zip(rounds, shown, strict=True)
+        return tensor(np.concatenate([self.inputs(state.spec, round)[chosen] for round, chosen in pairs]))
 
     def work(self, state: State, rows: int) -> int:
         """Multiplications that scoring so many rows takes, about."""
@@ -248,10 +248,10 @@ class TorchPolicy(Policy):
                 torch.manual_seed(int(rng.integers(2**63)))
                 self._make(state)
             with torch.no_grad(), cores_for(self.work(state, len(rounds) * state.spec.n_candidates)):
-                found = self.rank(state, rng, rounds)
-        if isinstance(found, Tensor):
-            found = found.cpu().numpy()
-        for round, slate, scores in zip(rounds, slates, found, strict=True):
+                ranking = self.rank(state, rng, rounds)
+        if isinstance(ranking, Tensor):
+            ranking = ranking.cpu().numpy()
+        for round, slate, scores in zip(rounds, slates, ranking, strict=True):
             round.scores[:] = scores
             top_k(round.scores, round.ties, slate)
 
@@ -267,11 +267,11 @@ class TorchPolicy(Policy):
         if state.net is None:
             raise RunError(f"{type(self).__name__} was told rewards before it was asked for a slate.")
         shown = [slate[here] for slate, here in zip(slates, seen, strict=True)]
-        told = np.concatenate([r[here] for r, here in zip(rewards, seen, strict=True)])
+        values = np.concatenate([r[here] for r, here in zip(rewards, seen, strict=True)])
         state.rounds += len(rounds)
-        if told.size:
-            with alone(state), cores_for(3 * self.work(state, told.size)):
-                self.learn(state, rounds, shown, tensor(told))
+        if values.size:
+            with alone(state), cores_for(3 * self.work(state, values.size)):
+                self.learn(state, rounds, shown, tensor(values))
 
     def _make(self, state: State) -> None:
         state.net = self.network(state.spec).to(device=device(), dtype=dtype())
@@ -308,6 +308,6 @@ def restore(policy: TorchPolicy, spec: Spec, path: str | Path) -> State:
         state.rounds = learned["rounds"]
         state.random = {kind: random.cpu() for kind, random in learned["random"].items()}  # torch wants them there
     except (RuntimeError, ValueError, KeyError, TypeError, EOFError, UnpicklingError) as error:
-        told = str(error).splitlines()[0]
-        raise DataError(f"{path} holds no state of {policy!r} for this log: {told}") from error
+        reason = str(error).splitlines()[0]
+        raise DataError(f"{path} holds no state of {policy!r} for this log: {reason}") from error
     return state

@@ -52,7 +52,7 @@ class VariationalAutoEncoder(nn.Module):
     A code is always a sample, mean + weight_eps * sd * N(0, I): the "blurry context". The loss is the mean squared
     error plus `kl_weight` times the KL divergence. That is the variational bound for noise of variance
     width * kl_weight / 2 on each feature: at the published kl_weight = 1 nearly all of a standardised context counts
-    as noise, and codes may come to tell nothing of it; 2 / width is the bound for noise of variance 1.
+    as noise, and codes may come to say nothing of it; 2 / width is the bound for noise of variance 1.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Recurrent encoders of what a customer did last: trained to tell what comes next, read by their last hidden state.
+"""Recurrent encoders of what a customer did last: trained to predict what comes next, read by their last hidden state.
 
 Source: the livestream study (2022, doi 10.6814/NCCU202201098), section 4.4. The Bayesian cells follow Fortunato et al.
 2017 (arXiv 1704.02798): the weights are independent normal variables, drawn once a batch.
@@ -48,10 +48,10 @@ class LastState(torch.autograd.Function):
         states, gates = x.new_zeros(length + 1, n, size), torch.empty_like(inputs)  # gates are r, u, c
         of_state = x.new_empty(length, n, size)  # h_c
         for t in range(length):
-            told, gate, h = torch.addmm(bh, states[t], wh.T), gates[t], states[t]
-            torch.add(told[:, : 2 * size], inputs[t, :, : 2 * size], out=gate[:, : 2 * size]).sigmoid_()
+            memory, gate, h = torch.addmm(bh, states[t], wh.T), gates[t], states[t]
+            torch.add(memory[:, : 2 * size], inputs[t, :, : 2 * size], out=gate[:, : 2 * size]).sigmoid_()
             r, u, c = gate.chunk(3, 1)
-            of_state[t] = told[:, 2 * size :]
+            of_state[t] = memory[:, 2 * size :]
             torch.addcmul(inputs[t, :, 2 * size :], r, of_state[t], out=c).tanh_()
             torch.lerp(c, h, u, out=states[t + 1])
         ctx.save_for_backward(steps, wi, wh, states, gates, of_state)
@@ -64,17 +64,17 @@ class LastState(torch.autograd.Function):
         length, n, size = of_state.shape
         r, u, c = gates.chunk(3, 2)
         to_c, to_u, to_r = (1 - u) * (1 - c * c), (states[:-1] - c) * u * (1 - u), of_state * r * (1 - r)
-        by_inputs, by_told = torch.empty_like(gates), torch.empty_like(gates)
+        by_inputs, by_memory = torch.empty_like(gates), torch.empty_like(gates)
         for t in reversed(range(length)):
             by_c = by_h * to_c[t]
             by_inputs[t] = torch.cat([by_c * to_r[t], by_h * to_u[t], by_c], 1)
-            by_told[t] = by_inputs[t]
-            by_told[t, :, 2 * size :] *= r[t]
-            by_h = torch.addmm(by_h * u[t], by_told[t], wh)
-        by_inputs, by_told = by_inputs.flatten(0, 1), by_told.flatten(0, 1)
+            by_memory[t] = by_inputs[t]
+            by_memory[t, :, 2 * size :] *= r[t]
+            by_h = torch.addmm(by_h * u[t], by_memory[t], wh)
+        by_inputs, by_memory = by_inputs.flatten(0, 1), by_memory.flatten(0, 1)
         by_x = (by_inputs @ wi).view(length, n, -1).transpose(0, 1) if ctx.needs_input_grad[0] else None
-        by_weights = by_inputs.T @ steps, by_told.T @ states[:-1].flatten(0, 1)
-        return by_x, *by_weights, by_inputs.sum(0), by_told.sum(0)
+        by_weights = by_inputs.T @ steps, by_memory.T @ states[:-1].flatten(0, 1)
+        return by_x, *by_weights, by_inputs.sum(0), by_memory.sum(0)
 
 
 CELLS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": GRU}
@@ -105,7 +105,7 @@ class Encoder(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The last hidden states (n, width) of sequences `x` (n, length, n_in), oldest entry first."""
         last = self.cell(x)[1]
-        if isinstance(last, tuple):  # an LSTM also tells its memory
+        if isinstance(last, tuple):  # an LSTM also returns its memory
             last = last[0]
         return last.transpose(0, 1).flatten(1)
 

@@ -98,8 +98,8 @@ class BayesianRecommender(Recommender):
         sd = torch.cat(rho).exp()
         sizes, shapes = [part.numel() for part in parts], [part.shape for part in parts]
         for _ in range(draws):
-            found = torch.addcmul(mean, sd, torch.randn_like(mean)).split(sizes)
-            shaped = [part.view(shape) for part, shape in zip(found, shapes, strict=True)]
+            draw = torch.addcmul(mean, sd, torch.randn_like(mean)).split(sizes)
+            shaped = [part.view(shape) for part, shape in zip(draw, shapes, strict=True)]
             yield [*zip(shaped[::2], shaped[1::2], strict=True)]
 
     def kl(self) -> Tensor:

@@ -53,7 +53,7 @@ def train_streamer(
     hidden: int = 128,
     learning_rate: float = 0.001,
 ) -> pd.DataFrame:
-    """Learn to tell the streamer of the last order from the `length` orders before it.
+    """Learn to predict the streamer of the last order from the `length` orders before it.
 
     `history` is what `log.history.history_arrays` returns; customers with fewer than length + 1 orders are left out, a
     share `split` of the others is trained on. `cell`: "rnn", "lstm" or "gru". Columns: epoch (from 1), train_loss,
@@ -81,7 +81,7 @@ def train_basket(
     hidden: int = 256,
     learning_rate: float = 0.001,
 ) -> pd.DataFrame:
-    """Learn to tell the text vector of the last basket from the `length` baskets before it, likewise.
+    """Learn to predict the text vector of the last basket from the `length` baskets before it, likewise.
 
     Columns: epoch, train_loss, test_loss: mean squared errors.
     """
@@ -156,12 +156,12 @@ def full_context(
     with seeded(seed):
         streamer = NextStreamer(x.shape[2], 128, max(1, int(target.max()) + 1), cell=_cell(cell)).to(device(), dtype())
         product = NextBasket(y.shape[2], 256, y.shape[2], cell=cell).to(device(), dtype())
-        told, labels = tensor(x[:, :-1]), torch.from_numpy(target).to(device())
+        inputs, labels = tensor(x[:, :-1]), torch.from_numpy(target).to(device())
         read = tensor(y[:, :-1])
-        fit_encoder(streamer, told, labels, streamer_epochs, batch, learning_rate)
+        fit_encoder(streamer, inputs, labels, streamer_epochs, batch, learning_rate)
         fit_encoder(product, read, tensor(basket), basket_epochs, batch, learning_rate)
         with torch.no_grad():
-            states = torch.cat([product(read), streamer(told), tensor(history["static"])], 1).cpu().numpy()
+            states = torch.cat([product(read), streamer(inputs), tensor(history["static"])], 1).cpu().numpy()
     return states, target
 
 
@@ -194,7 +194,7 @@ def _train(
     learning_rate: float,
     measure: Callable[[Tensor, Tensor], float] | None,
 ) -> pd.DataFrame:
-    """Train on the first of two parts of the rows, and tell how it goes on both."""
+    """Train on the first of two parts of the rows, and report how it goes on both."""
     made.to(device(), dtype())
     x, target = data
     train, test = _on_device(parts)

@@ -68,11 +68,11 @@ class GradientBandit(TorchPolicy):
 
     def rank(self, state: State, rng: np.random.Generator, rounds: Sequence[Round]) -> np.ndarray:
         learned = _learned(state)
-        found = []
+        pairs = []
         for round in rounds:
             f, g = learned.net.with_gradients(tensor(self.inputs(state.spec, round)))
-            found.append(torch.stack([f, (learned.matrix.squares(g) / self.hidden).sqrt_()]))
-        f, width = torch.stack(found, 1).cpu().double().numpy()
+            pairs.append(torch.stack([f, (learned.matrix.squares(g) / self.hidden).sqrt_()]))
+        f, width = torch.stack(pairs, 1).cpu().double().numpy()
         return self.score(rng, f, width)
 
     def work(self, state: State, rows: int) -> int:

@@ -61,7 +61,7 @@ class Part(nn.Module):
 
 
 class Recurrent(Part):
-    """A part that an encoder reads from sequences (users + 1, length + 1, w), trained to tell the last entry."""
+    """A part that an encoder reads from sequences (users + 1, length + 1, w), trained to predict the last entry."""
 
     target: Tensor  # (users + 1, ...) what it should guess, see `Encoder.loss`
 
@@ -244,13 +244,13 @@ class Lers(TorchPolicy):
     def _part(self, name: str, history: Mapping[str, np.ndarray]) -> Part:
         if name == "static":
             return Part(history["static"])
-        told: dict[str, Any] = {"cell": self.cell, "bidirectional": self.bidirectional}
+        options: dict[str, Any] = {"cell": self.cell, "bidirectional": self.bidirectional}
         if name == "streamer":
             x, streamer = past_orders(history, self.orders)
             classes = max(1, int(history["order_streamers"].max(initial=0)) + 1)
-            return Recurrent(NextStreamer(x.shape[2], self.streamer_state, classes, **told), x, streamer)
+            return Recurrent(NextStreamer(x.shape[2], self.streamer_state, classes, **options), x, streamer)
         x, basket = past_baskets(history, self.baskets)
-        return Recurrent(NextBasket(x.shape[2], self.basket_state, x.shape[2], **told), x, basket)
+        return Recurrent(NextBasket(x.shape[2], self.basket_state, x.shape[2], **options), x, basket)
 
     def optimizer(self, net: nn.Module) -> torch.optim.Optimizer:
         return torch.optim.Adam(net.parameters(), lr=self.learning_rate, fused=True)
@@ -286,8 +286,8 @@ class Lers(TorchPolicy):
             loss = loss + learned.coder.loss(context, coded)
         of = None
         if len(rounds) > 1:
-            of = torch.from_numpy(np.repeat(np.arange(len(rounds)), [len(told) for told in shown])).to(users.device)
-        items = np.concatenate([round.candidates[told] for round, told in zip(rounds, shown, strict=True)])
+            of = torch.from_numpy(np.repeat(np.arange(len(rounds)), [len(slate) for slate in shown])).to(users.device)
+        items = np.concatenate([round.candidates[slate] for round, slate in zip(rounds, shown, strict=True)])
         logits = learned.recommender(coded.code, learned.products[torch.tensor(items)], of)
         weight = learned.revealed.weight() if isinstance(self.class_weight, str) else self.class_weight
         error = binary_cross_entropy_with_logits(logits, rewards, pos_weight=logits.new_tensor(weight))

@@ -40,8 +40,8 @@ def update(state: State, round: Round, slate: np.ndarray, rewards: np.ndarray, s
     """Each position learns from its own item only; items beyond the last position belong to none."""
     state.rounds[0] += 1
     for k in range(state.plays.shape[0]):
-        own = slice(k, k + 1)
-        add_to_means(state.plays[k], state.mean[k], round.candidates, slate[own], rewards[own], seen[own])
+        slot = slice(k, k + 1)
+        add_to_means(state.plays[k], state.mean[k], round.candidates, slate[slot], rewards[slot], seen[slot])
 
 
 @dataclass(frozen=True)

@@ -12,5 +12,5 @@ class LERS(Lers):
     """GRUs and static features -> autoencoder -> network, all trained on line; greedy. `aenn` in the study.
 
     Source: the livestream study (2022, doi 10.6814/NCCU202201098), section 4.7; its settings are the defaults. What
-    differs is told in `lersbench.policies._lers.Lers`.
+    differs is said in `lersbench.policies._lers.Lers`.
     """

@@ -14,6 +14,6 @@ class LERSBoth(Blurry, Uncertain):
     See `lers-context` and `lers-recommendation`.
 
     Source: the livestream study (2022, doi 10.6814/NCCU202201098), section 4.7; its settings are the defaults. What
-    differs is told in `lersbench.policies._lers`, and the KL divergence of the weights is the mean over them, not
+    differs is said in `lersbench.policies._lers`, and the KL divergence of the weights is the mean over them, not
     their sum.
     """

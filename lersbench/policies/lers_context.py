@@ -14,5 +14,5 @@ class LERSContext(Blurry):
     The code is drawn once a round, so all products are ranked for the same code.
 
     Source: the livestream study (2022, doi 10.6814/NCCU202201098), section 4.7; its settings are the defaults. What
-    differs is told in `lersbench.policies._lers.Lers`.
+    differs is said in `lersbench.policies._lers.Lers`.
     """

@@ -15,6 +15,6 @@ class LERSRecommendation(Uncertain):
     study's gamma trick; `shared_draw` is how its code came to do it).
 
     Source: the livestream study (2022, doi 10.6814/NCCU202201098), section 4.7; its settings are the defaults. What
-    differs is told in `lersbench.policies._lers`, and the KL divergence of the weights is the mean over them, not
+    differs is said in `lersbench.policies._lers`, and the KL divergence of the weights is the mean over them, not
     their sum.
     """

@@ -53,24 +53,24 @@ def update(state: State, round: Round, slate: np.ndarray, rewards: np.ndarray, s
     x = np.empty(state.f.shape[0])
     for k in range(slate.shape[0]):
         if seen[k]:
-            told, length = dot(round.features[slate[k]], state.probe), 0.0
+            product, length = dot(round.features[slate[k]], state.probe), 0.0
             for i in range(x.shape[0]):
                 x[i] = round.features[slate[k], i]
                 length += x[i] * x[i]
                 state.f[i] += rewards[k] * x[i]
-                state.image[i] += told * x[i]
+                state.image[i] += product * x[i]
             rank_one_cholesky(state.L, x)
             if not length < STEEP * state.ridge:
-                look_again(state, round.features[slate[k]], told)
+                look_again(state, round.features[slate[k]], product)
 
 
 @kernel
-def look_again(state: State, x: np.ndarray, told: float) -> None:
-    """Raise LostDigits where the factor has lost them; `told` is x'probe. It takes longer columns than A^-1 does."""
+def look_again(state: State, x: np.ndarray, product: float) -> None:
+    """Raise LostDigits where the factor has lost them; `product` is x'probe. It takes longer columns than A^-1 does."""
     v = x.copy()
     solve_lower(state.L, v)
     solve_lower_transposed(state.L, v)
-    check(dot(v, state.image), told, state.reach, 0)
+    check(dot(v, state.image), product, state.reach, 0)
     check_pivots(state.L)
 
 

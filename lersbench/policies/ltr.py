@@ -34,7 +34,7 @@ class LTR(KernelPolicy):
     """The first K of the logged list, as it was shown; nothing is learned.
 
     Under the feedback `logged` and `simulated` this is the list of the system that made the log, cut at K: the baseline
-    that a learner must beat. It alone is told that order there (`shows_the_log`). Under any other feedback candidates
+    that a learner must beat. It alone is given that order there (`shows_the_log`). Under any other feedback candidates
     stand in an order that tells nothing, and this is `first`.
 
     Source: the production ranker of pseudo-exposure studies, a learned one (Liu 2009, "Learning to Rank for

@@ -49,9 +49,9 @@ class Sums(nn.Module):
         self.zz, self.zr, self.rr, self.n = np.zeros((hidden, hidden)), np.zeros(hidden), 0.0, 0
 
     def add(self, z: Tensor, r: Tensor) -> None:
-        told, rewards = z.detach().cpu().double().numpy(), r.cpu().double().numpy()
-        self.zz += told.T @ told
-        self.zr += told.T @ rewards
+        units, rewards = z.detach().cpu().double().numpy(), r.cpu().double().numpy()
+        self.zz += units.T @ units
+        self.zr += units.T @ rewards
         self.rr += float(rewards @ rewards)
         self.n += len(rewards)
 
@@ -113,12 +113,12 @@ class NeuralLinear(TorchPolicy):
     def rank(self, state: State, rng: np.random.Generator, rounds: Sequence[Round]) -> np.ndarray:
         learned = _learned(state)
         mu, factor, a, b = learned.sums.posterior(self.ridge, self.a0, self.b0)
-        found = []
+        scores = []
         for round in rounds:
             sigma = np.sqrt(b / rng.standard_gamma(a))
             beta = mu + sigma * np.linalg.solve(factor.T, rng.standard_normal(self.hidden))
-            found.append((learned.body(tensor(self.inputs(state.spec, round))) @ tensor(beta)).cpu().numpy())
-        return np.stack(found)
+            scores.append((learned.body(tensor(self.inputs(state.spec, round))) @ tensor(beta)).cpu().numpy())
+        return np.stack(scores)
 
     def learn(self, state: State, rounds: Sequence[Round], shown: Sequence[np.ndarray], rewards: Tensor) -> None:
         learned = _learned(state)

@@ -32,10 +32,10 @@ def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarr
     lay_out(learners, round.features)
     score(learners, 0, slate.shape[0], round.features.shape[1])
     for k in range(slate.shape[0]):
-        own = best(learners.bounds[k, :n], round.ties)
-        round.notes[k] = own
-        slate[k] = own
-        if among(slate, k, own):
+        choice = best(learners.bounds[k, :n], round.ties)
+        round.notes[k] = choice
+        slate[k] = choice
+        if among(slate, k, choice):
             slate[k] = stranger(slate, k, rng.integers(0, n - k))
     for c in range(n):
         round.scores[c] = learners.bounds[slate.shape[0] - 1, c]

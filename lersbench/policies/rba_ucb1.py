@@ -44,8 +44,10 @@ def update(state: State, round: Round, slate: np.ndarray, rewards: np.ndarray, s
     state.rounds[0] += 1
     credit(round.notes, slate, rewards, seen, state.first_click_only, state.credits)
     for k in range(state.plays.shape[0]):
-        own = slice(k, k + 1)
-        add_to_means(state.plays[k], state.mean[k], round.candidates, round.notes[own], state.credits[own], seen[own])
+        slot = slice(k, k + 1)
+        add_to_means(
+            state.plays[k], state.mean[k], round.candidates, round.notes[slot], state.credits[slot], seen[slot]
+        )
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,7 @@ def as_text(name: str, results: list[Result]) -> str:
 
 
 class World(NamedTuple):
-    """A made-up log, and what a policy is told of it beforehand."""
+    """A made-up log, and what a policy knows of it beforehand."""
 
     spec: Spec
     chunk: Chunk
@@ -259,10 +259,10 @@ def _plain(function: Any, done: dict[int, Any]) -> Any:
     if not isinstance(python, FunctionType) or any(_is_intrinsic(part) for part in _named(python).values()):
         return function
     if id(function) not in done:
-        own = dict(python.__globals__)
-        plain = FunctionType(python.__code__, own, python.__name__, python.__defaults__, python.__closure__)
+        scope = dict(python.__globals__)
+        plain = FunctionType(python.__code__, scope, python.__name__, python.__defaults__, python.__closure__)
         done[id(function)] = plain
-        own.update({name: _plain(part, done) for name, part in _named(python).items() if hasattr(part, "py_func")})
+        scope.update({name: _plain(part, done) for name, part in _named(python).items() if hasattr(part, "py_func")})
     return done[id(function)]
 
 
@@ -497,11 +497,13 @@ def check_unseen(bench: Bench) -> None:
             bench.policy.select_batch(state, rng[i], [round], [slate])
             _same_state(shown, leaves(round[2:5]), "Context, candidates and features, before and after select")
             rewards = np.where(seen, world.chunk.rewards[row, slate], np.nan if i else 0.0)
-            told = (*round, slate, rewards, seen)
-            before = leaves(told)
+            arguments = (*round, slate, rewards, seen)
+            before = leaves(arguments)
             bench.policy.update_batch(state, [round], [slate], [rewards], [seen])
             _same_state(
-                before, leaves(told), "The round, slate, rewards and `seen` that update was given, before and after"
+                before,
+                leaves(arguments),
+                "The round, slate, rewards and `seen` that update was given, before and after",
             )
     _same_state(
         bench.learned(states[0]),
@@ -520,9 +522,9 @@ def check_wins(bench: Bench) -> None:
     for row in range(world.spec.rounds):
         round, slate, answers, after = _round(world, row, row), np.zeros(1, np.int64), [], []
         for c in range(world.spec.n_candidates):
-            own = copy.deepcopy(rng)
-            answers.append(bool(kernels[2](state, own, round, c)))
-            after.append(own.bit_generator.state)
+            twin = copy.deepcopy(rng)
+            answers.append(bool(kernels[2](state, twin, round, c)))
+            after.append(twin.bit_generator.state)
         bench.policy.select(state, rng, round, slate)
         assert answers == [c == slate[0] for c in range(len(answers))], (
             f"In round {row} select puts candidate {slate[0]} on top, and wins says yes to {np.flatnonzero(answers)}."
@@ -538,9 +540,9 @@ def check_learns(bench: Bench) -> None:
     for feedback in EVERY_ROUND:
         world = make_world(400, 5, 1, good=3)
         run = bench.play(world, feedback=feedback, batch=1)
-        found = (run.slates[300:, 0] == 3).mean()
-        assert found > 0.5, (
-            f"The item that pays is on top in {found:.0%} of the last 100 of 400 rounds (feedback '{feedback}')."
+        share = (run.slates[300:, 0] == 3).mean()
+        assert share > 0.5, (
+            f"The item that pays is on top in {share:.0%} of the last 100 of 400 rounds (feedback '{feedback}')."
         )
 
 
@@ -558,8 +560,8 @@ def check_hyper_parameters(bench: Bench) -> None:
 def check_source(bench: Bench) -> None:
     """The docstring cites its source: a year, a DOI, an arXiv number or an algorithm."""
     doc = type(bench.policy).__doc__ or ""
-    own = doc and not doc.startswith(f"{type(bench.policy).__name__}(")  # what dataclass writes where there is none
-    assert own, f"{type(bench.policy).__name__} has no docstring."
+    prose = doc and not doc.startswith(f"{type(bench.policy).__name__}(")  # what dataclass writes where there is none
+    assert prose, f"{type(bench.policy).__name__} has no docstring."
     cited = re.search(r"\b(19|20)\d\d\b|\bdoi\b|\barxiv\b|\balgorithm\b", doc, re.IGNORECASE)
     assert cited, "The docstring names no year, DOI, arXiv number or algorithm."
 
@@ -573,10 +575,10 @@ def check_one_signature(bench: Bench) -> None:
         bench.play(make_world(3, 4, 2), feedback=feedback)
     bench.play(make_world(3, 4, 2, 6, d=0 if not bench.policy.needs else 3), batch=2)
     for function in (*bench.driven, *kernels):
-        found = getattr(function, "signatures", ())
-        names = "; ".join(map(str, found))
+        signatures = getattr(function, "signatures", ())
+        names = "; ".join(map(str, signatures))
         most = before.get(function, 1)
-        assert len(found) <= most, f"{function.__name__} is compiled for {len(found)} signatures: {names}"
+        assert len(signatures) <= most, f"{function.__name__} is compiled for {len(signatures)} signatures: {names}"
 
 
 CHECKS: list[Callable[[Bench], None]] = [

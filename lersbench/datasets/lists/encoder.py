@@ -35,7 +35,7 @@ Layers = list[tuple[np.ndarray, np.ndarray]]  # weights (in, out) and biases (ou
 
 
 class Encoder(NamedTuple):
-    """`encode(features (n, C, m)) -> (n, C, width)`, and what there is to tell about how it came about."""
+    """`encode(features (n, C, m)) -> (n, C, width)`, and facts about how it came about."""
 
     encode: Callable[[np.ndarray], np.ndarray]
     told: dict[str, Any]
@@ -58,32 +58,32 @@ def train(features: np.ndarray, kind: str, seed: int, tick: Callable[[], object]
     mean, components = _components(x)
     centred = held_out - mean
     linear_loss = float(np.mean((centred - centred @ components @ components.T) ** 2))
-    told: dict[str, Any] = {"encoder": kind, "reconstruction_pca": linear_loss}
+    facts: dict[str, Any] = {"encoder": kind, "reconstruction_pca": linear_loss}
     if kind == "pca":
-        return _scaled(lambda values: values @ components, held_out, told)
+        return _scaled(lambda values: values @ components, held_out, facts)
     for attempt in range(TRIES):
         layers, losses = _train_dae(x, held_out, [seed, attempt], tick)
         variance = _code(layers, held_out).var(axis=0)
         if variance.min() > ALIVE:
-            told |= losses
-            told["reconstruction_dae"] = losses["loss_held_out_clean"][-1]
-            told["initial_weights_tried"] = attempt + 1
-            told["code_variance"] = variance.tolist()
-            return _scaled(partial(_code, layers), held_out, told)
+            facts |= losses
+            facts["reconstruction_dae"] = losses["loss_held_out_clean"][-1]
+            facts["initial_weights_tried"] = attempt + 1
+            facts["code_variance"] = variance.tolist()
+            return _scaled(partial(_code, layers), held_out, facts)
     raise RunError(
         f"{int((variance <= ALIVE).sum())} of the {CODE} units of the auto-encoder's code say the same for every item, "
         f"after {TRIES} tries with different initial weights. Use another seed, or encoder = 'pca'."
     )
 
 
-def _scaled(encode: Callable[[np.ndarray], np.ndarray], sample: np.ndarray, told: dict[str, Any]) -> Encoder:
+def _scaled(encode: Callable[[np.ndarray], np.ndarray], sample: np.ndarray, facts: dict[str, Any]) -> Encoder:
     scale = float(1 / np.sqrt((encode(sample) ** 2).sum(axis=1).mean()))
 
     def scaled(features: np.ndarray) -> np.ndarray:
         code = encode(features.reshape(-1, features.shape[-1])) * scale
         return code.reshape(*features.shape[:-1], -1)
 
-    return Encoder(scaled, {**told, "code_scale": scale})
+    return Encoder(scaled, {**facts, "code_scale": scale})
 
 
 def _components(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -163,8 +163,8 @@ class Shop:
         """How much the users like the families, and beside that the very items: two times (n, C), about N(0, 1)."""
         taste = self._taste[user]
         family = np.einsum("nd,ncd->nc", taste, self._family_at[self.family[candidates]])
-        own = np.einsum("nd,ncd->nc", taste, self._item_off[candidates])
-        return family / np.sqrt(TASTES), 0.5 * own / np.sqrt(TASTES)
+        item = np.einsum("nd,ncd->nc", taste, self._item_off[candidates])
+        return family / np.sqrt(TASTES), 0.5 * item / np.sqrt(TASTES)
 
     def _joint(
         self, rng: np.random.Generator, features: np.ndarray, family_taste: np.ndarray, item_taste: np.ndarray

@@ -1,4 +1,4 @@
-"""How much of the products' popularity can be told from what is known of them: one number of a world.
+"""How much of the products' popularity can be read from what is known of them: one number of a world.
 
 The world may be real or simulated.
 Measured as the cross-validated R^2 of log(1 + likes) of all products of the recommended day, by ridge regression. In a

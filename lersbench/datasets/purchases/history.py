@@ -148,7 +148,7 @@ class History:
     def _line_traits(self) -> list[Features]:
         table = self.tables.transactions
         past = table[table["time"] < self.cut]
-        found = []
+        traits = []
         for name in past.columns.difference(list(COLUMNS), sort=False):
             if pd.api.types.is_numeric_dtype(past[name]) or pd.api.types.is_datetime64_any_dtype(past[name]):
                 continue
@@ -156,8 +156,8 @@ class History:
             if text.nunique() <= MOST_LEVELS:
                 levels = frequent_levels(text)
                 code = pd.Series(codes(levels, text))
-                found.append(self._shares(f"lines of {name}", self.lines["customer"], code, None, levels))
-        return found
+                traits.append(self._shares(f"lines of {name}", self.lines["customer"], code, None, levels))
+        return traits
 
     def customer_features(self) -> Features:
         """Static features, shares of trade, and a summary of the last orders, one row a customer."""
@@ -201,8 +201,8 @@ class History:
 
     def own_features(self) -> Features:
         """Log popularity and log price (before the cut; a product never sold: popularity 0, the mean price)."""
-        own = pd.DataFrame({"log popularity": np.log1p(self.popularity()), "log price": np.log1p(self.prices())})
-        return encode(own, self.seen("product"))
+        numbers = pd.DataFrame({"log popularity": np.log1p(self.popularity()), "log price": np.log1p(self.prices())})
+        return encode(numbers, self.seen("product"))
 
     def catalogue_numbers(self) -> Features:
         """The columns of the products table that are numbers, one row a product."""

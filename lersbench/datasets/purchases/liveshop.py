@@ -68,7 +68,7 @@ AGAIN_DAYS = 7, 184
 INTEREST_AGAIN = 0.12  # popularity of a product that is shown again
 LIVE_NEW, LIVE_AGAIN = 930, 450  # shown on the live day
 SPREAD, MOST_POPULAR = 2.1, 2.6  # of the log popularity; its end, in standard deviations
-# Share of the log popularity's variance that department, category and price have. Texts tell an R^2 of .15 of the log
+# Share of the log popularity's variance that department, category and price have. Texts give an R^2 of .15 of the log
 # likes on real purchases; on `normal` of this platform it is -.04 at 0, .09 at 0.6, .12 at 0.7 and 0.75, .20 at 0.8.
 EXPLAINED = 0.7
 APPEAL = (0.6, 0.7, 0.4)  # weights of the three
@@ -363,14 +363,14 @@ def _goods(rng: np.random.Generator, scale: float, pause: np.ndarray, live: floa
     n = len(first)
     category = _category(rng, streamer, profile)
     middle = np.array([price for price, _, _ in words.DEPARTMENTS.values()])[category // EACH]
-    own = np.exp(0.35 * rng.standard_normal(len(CATEGORIES)))[category]
-    price = np.maximum(np.round(middle * own * np.exp(0.3 * rng.standard_normal(n)), -1), 10) - 1
+    factor = np.exp(0.35 * rng.standard_normal(len(CATEGORIES)))[category]
+    price = np.maximum(np.round(middle * factor * np.exp(0.3 * rng.standard_normal(n)), -1), 10) - 1
     return Goods(streamer, first, category, rng.standard_normal(n), price.astype(np.float32))
 
 
 def _explained(rng: np.random.Generator, goods: Goods, share: float) -> Goods:
     """The goods with their popularity, of whose log a `share` in [0, 1] is that of department, category and price; the
-    rest is the product's own, until here standard normal. Names say the category, so texts tell it too.
+    rest is the product's own, until here standard normal. Names say the category, so texts say it too.
 
     A streamer has no part of its own: customers choose among the products of one session.
     """
@@ -378,8 +378,8 @@ def _explained(rng: np.random.Generator, goods: Goods, share: float) -> Goods:
     department = rng.standard_normal(len(DEPARTMENTS))[category // EACH]
     cheap = -np.log1p(goods.price.astype(float))
     parts = department, rng.standard_normal(len(CATEGORIES))[category], cheap
-    told = sum(weight * (part - part.mean()) / part.std() for weight, part in zip(APPEAL, parts, strict=True))
-    z = np.sqrt(share) * told / told.std() + np.sqrt(1 - share) * goods.popularity
+    appeal = sum(weight * (part - part.mean()) / part.std() for weight, part in zip(APPEAL, parts, strict=True))
+    z = np.sqrt(share) * appeal / appeal.std() + np.sqrt(1 - share) * goods.popularity
     return goods._replace(popularity=np.exp(SPREAD * np.minimum(z, MOST_POPULAR)))
 
 

@@ -148,8 +148,8 @@ def _read(path: Path, columns: Mapping[str, str], needed: tuple[str, ...]) -> pd
         table = read_table(path, str(path)).to_pandas() if parquet else pd.read_csv(path)
     except (OSError, EOFError, ValueError, LZMAError, BadZipFile) as error:
         raise DataError(f"{path} cannot be read as {'Parquet' if parquet else 'CSV'}: {error}") from error
-    mapped = {own: canonical for canonical, own in columns.items() if own in table}
-    hidden = [canonical for own, canonical in mapped.items() if canonical != own and canonical in table]
+    mapped = {column: canonical for canonical, column in columns.items() if column in table}
+    hidden = [canonical for column, canonical in mapped.items() if canonical != column and canonical in table]
     table = table.drop(columns=hidden).rename(columns=mapped)
     for name in needed:
         if name not in table:
@@ -201,5 +201,7 @@ def _refuse(bad: np.ndarray, values: pd.Series, name: str, path: str | Path, fix
         value = values.iloc[rows[0]]
         what = "empty value" if pd.isna(value) else "bad value"
         quoted = "" if pd.isna(value) else f" {getattr(value, 'item', lambda: value)()!r}"
-        told = f"1 {what} in column {name!r}," if len(rows) == 1 else f"{len(rows)} {what}s in column {name!r}, first"
-        raise DataError(f"{path}: {told}{quoted} in {place}: {fix}.")
+        problem = (
+            f"1 {what} in column {name!r}," if len(rows) == 1 else f"{len(rows)} {what}s in column {name!r}, first"
+        )
+        raise DataError(f"{path}: {problem}{quoted} in {place}: {fix}.")

@@ -264,8 +264,8 @@ def sentence_vectors(texts: list[str], path: str | None) -> tuple[np.ndarray, st
 def _need(package: str, what: str, otherwise: str = "") -> None:
     if importlib.util.find_spec(package) is None:
         name = package.replace("_", "-")
-        told = f", {otherwise}" if otherwise else ""
+        hint = f", {otherwise}" if otherwise else ""
         raise ConfigError(
-            f"{what} needs the package {name}, which is not installed: `pip install {name}`{told}, "
+            f"{what} needs the package {name}, which is not installed: `pip install {name}`{hint}, "
             "or leave text_model at 'svd', which needs nothing."
         )
