@@ -46,11 +46,11 @@ def _add(
     """Count n records: `displays`, `clicks` and `last` grow, `items` (n, L) and `first` (n,) are filled."""
     n, length = slate.shape
     for t in range(n):
-        own = t if candidates.shape[0] > 1 else 0
+        row = t if candidates.shape[0] > 1 else 0
         column = 0
         first[t] = length
         for k in range(length):
-            item = candidates[own, slate[t, k]]
+            item = candidates[row, slate[t, k]]
             items[t, k] = item
             cell = k * (k + 1) // 2 + column
             displays[item, cell] += 1
@@ -62,7 +62,7 @@ def _add(
 
 
 class _Counting:
-    """Counts that grow by chunks; lists are kept only as long as every record has a click, or where told."""
+    """Counts that grow by chunks; lists are kept only as long as every record has a click, or where asked to."""
 
     def __init__(self, n_items: int, length: int, filtered: bool | None, examined: bool) -> None:
         cells = length * (length + 1) // 2
@@ -116,9 +116,9 @@ def count(
     """
     info = log.info
     if not {"slate", "clicks"} <= set(info.columns):
-        told = f"a click model is fitted to what was shown and clicked, but its columns are {', '.join(info.columns)}"
+        fault = f"a click model is fitted to what was shown and clicked, but its columns are {', '.join(info.columns)}"
         raise ConfigError(
-            f"{log.path}: {told}. Give a log with slate and clicks; `lersbench import impressions` makes one"
+            f"{log.path}: {fault}. Give a log with slate and clicks; `lersbench import impressions` makes one"
         )
     stop = info.rounds if stop is None else stop
     if not 0 <= start < stop <= info.rounds:
@@ -129,9 +129,9 @@ def count(
     counting = _Counting(info.items, info.L, filtered, "examined" in info.columns)
     for at, chunk in _rows(log, start, stop):
         kept = np.ones(len(at), bool) if but is None else at % but[1] != but[0]
-        own = chunk.candidates if len(chunk.candidates) == 1 else chunk.candidates[kept]
+        candidates = chunk.candidates if len(chunk.candidates) == 1 else chunk.candidates[kept]
         examined = chunk.examined[kept] if len(chunk.examined) else chunk.examined
-        counting.add(own, chunk.slate[kept], chunk.clicks[kept], examined)
+        counting.add(candidates, chunk.slate[kept], chunk.clicks[kept], examined)
     return counting.counts(log.path, why)
 
 

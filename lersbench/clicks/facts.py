@@ -82,9 +82,9 @@ def _shares(parts: np.ndarray, whole: int) -> list[float] | None:
 
 def _numbers(values: np.ndarray) -> Any:
     """Nested lists, None for what is not finite."""
-    found = values.astype(object)
-    found[~np.isfinite(values)] = None
-    return found.tolist()
+    cells = values.astype(object)
+    cells[~np.isfinite(values)] = None
+    return cells.tolist()
 
 
 def _facts(fit: Fit, held_out: Perplexity | None) -> dict[str, Any]:
@@ -106,31 +106,31 @@ def _facts(fit: Fit, held_out: Perplexity | None) -> dict[str, Any]:
 
 
 # Words ----------------------------------------------------------------------------------------------------------------
-def text(told: dict[str, Any]) -> str:
+def text(facts: dict[str, Any]) -> str:
     """The summary as plain text: tables over positions, the user browsing weights, fit quality, what to know."""
-    blocks = [_head(told), _aligned(columns(told))]
-    if "ubm" in told["models"]:
-        blocks.append(_browsing(told["models"]["ubm"]["weights"]))
-    blocks += [f"{title}\n{_aligned(cells)}" for title, cells in foreseen(told).items()]
-    blocks += [_quality(name, model) for name, model in told["models"].items()]
+    blocks = [_head(facts), _aligned(columns(facts))]
+    if "ubm" in facts["models"]:
+        blocks.append(_browsing(facts["models"]["ubm"]["weights"]))
+    blocks += [f"{title}\n{_aligned(cells)}" for title, cells in foreseen(facts).items()]
+    blocks += [_quality(name, model) for name, model in facts["models"].items()]
     return "\n\n".join(blocks)
 
 
-def _head(told: dict[str, Any]) -> str:
+def _head(facts: dict[str, Any]) -> str:
     first = (
-        f"{told['log']}: {told['records']:,} records of {told['positions']} positions, {told['items']:,} items shown, "
-        f"{told['records_without_click']:,} records without a click"
+        f"{facts['log']}: {facts['records']:,} records of {facts['positions']} positions, "
+        f"{facts['items']:,} items shown, {facts['records_without_click']:,} records without a click"
     )
-    return "\n".join([first, *exposure(told)])
+    return "\n".join([first, *exposure(facts)])
 
 
-def exposure(told: dict[str, Any]) -> list[str]:
+def exposure(facts: dict[str, Any]) -> list[str]:
     """How much of what was displayed may not have been seen, a sentence each; the second where the log knows."""
     lines = [
-        f"Records with a click: the last is at position {told['mean_last_click']:.2f} on average; "
-        f"{told['pseudo_exposed']:.1%} of their displays are below it (pseudo-exposed, by that proxy)."
+        f"Records with a click: the last is at position {facts['mean_last_click']:.2f} on average; "
+        f"{facts['pseudo_exposed']:.1%} of their displays are below it (pseudo-exposed, by that proxy)."
     ]
-    if exact := told["unexamined"]:
+    if exact := facts["unexamined"]:
         lines.append(
             f"Displays truly not examined: {exact['with_click']:.1%} in records with a click, "
             f"{exact['all']:.1%} in all."
@@ -138,21 +138,21 @@ def exposure(told: dict[str, Any]) -> list[str]:
     return lines
 
 
-def columns(told: dict[str, Any]) -> dict[str, list[str]]:
+def columns(facts: dict[str, Any]) -> dict[str, list[str]]:
     """Cells by heading, one a position: clicks, last clicks, weights."""
-    found: dict[str, list[str]] = {
-        "position": [str(k + 1) for k in range(told["positions"])],
-        "CTR": [f"{x:.2%}" for x in told["clicks_per_display"]],
-        "last click": [f"{x:.1%}" for x in told["last_click"]],
+    cells: dict[str, list[str]] = {
+        "position": [str(k + 1) for k in range(facts["positions"])],
+        "CTR": [f"{x:.2%}" for x in facts["clicks_per_display"]],
+        "last click": [f"{x:.1%}" for x in facts["last_click"]],
     }
-    if told["unexamined_by_position"]:
-        found["examined"] = [f"{1 - x:.1%}" for x in told["unexamined_by_position"]]
-    if told["true_weights"]:
-        found["true w(k,0)"] = [f"{row[0]:.3f}" for row in told["true_weights"]]
-    for name, model in told["models"].items():
+    if facts["unexamined_by_position"]:
+        cells["examined"] = [f"{1 - x:.1%}" for x in facts["unexamined_by_position"]]
+    if facts["true_weights"]:
+        cells["true w(k,0)"] = [f"{row[0]:.3f}" for row in facts["true_weights"]]
+    for name, model in facts["models"].items():
         first = [row[0] for row in model["weights"]] if name == "ubm" else model["weights"]
-        found[f"{name} w(k,0)" if name == "ubm" else f"{name} w(k)"] = [_cell(x, 3) for x in first]
-    return found
+        cells[f"{name} w(k,0)" if name == "ubm" else f"{name} w(k)"] = [_cell(x, 3) for x in first]
+    return cells
 
 
 def foreseen(facts: dict[str, Any]) -> dict[str, dict[str, list[str]]]:
@@ -161,14 +161,14 @@ def foreseen(facts: dict[str, Any]) -> dict[str, dict[str, list[str]]]:
     A table a kind: marginal and conditional perplexity are not to be compared.
     """
     words = {"marginal": "from the list alone", "conditional": "given the clicks above"}
-    models = {name: own["perplexity_held_out"] for name, own in facts["models"].items() if own["perplexity_held_out"]}
+    models = {name: fit["perplexity_held_out"] for name, fit in facts["models"].items() if fit["perplexity_held_out"]}
     tables = {}
     for kind in words if models else ():
         cells = {"position": [*(str(k + 1) for k in range(facts["positions"])), "mean"]}
-        for name, own in models.items():
-            known = [x for x in own[kind] if x is not None]
-            mean = float(np.mean(known)) if len(known) == len(own[kind]) else None
-            cells[name] = [_cell(x, 4) for x in (*own[kind], mean)]
+        for name, perplexity in models.items():
+            known = [x for x in perplexity[kind] if x is not None]
+            mean = float(np.mean(known)) if len(known) == len(perplexity[kind]) else None
+            cells[name] = [_cell(x, 4) for x in (*perplexity[kind], mean)]
         tables[f"Held-out perplexity ({FOLDS} folds), {kind}: of a click {words[kind]}"] = cells
     return tables
 

@@ -91,6 +91,6 @@ def perplexities(
         counts = count(log, start, stop, filtered, (fold, FOLDS))
         fits = {model: fit_counts(counts, model, smoothing=smoothing) for model in models}
         for items, clicks in lists(log, start, stop, (fold, FOLDS)):
-            for model, found in fits.items():
-                add_likelihood(items, clicks, found.table, found.attraction, filtered, total[model])
+            for model, fit in fits.items():
+                add_likelihood(items, clicks, fit.table, fit.attraction, filtered, total[model])
     return {model: Perplexity(*2.0 ** (-sums / math.log(2.0) / (stop - start))) for model, sums in total.items()}

@@ -49,8 +49,8 @@ def ubm(weights: Any, fade: float = 1.0) -> ClickModel:
     """The user browsing model. `weights` (L, L + 1) in [0, 1], what stands in columns j > k is ignored."""
     w = np.array(weights, dtype=np.float64)
     if w.ndim != 2 or w.shape[1] != w.shape[0] + 1:
-        told = "a row a position, and a column for 'no click' and one for each position of the last click"
-        raise ConfigError(f"the user browsing model takes weights of shape (L, L + 1), {told}; not {w.shape}")
+        layout = "a row a position, and a column for 'no click' and one for each position of the last click"
+        raise ConfigError(f"the user browsing model takes weights of shape (L, L + 1), {layout}; not {w.shape}")
     return _checked(np.tril(w), np.ones(len(w)), fade)
 
 
@@ -67,12 +67,12 @@ def dcm(goes_on: Any, fade: float = 1.0) -> ClickModel:
     return _checked(np.tril(np.ones((len(stays), len(stays) + 1))), stays, fade)
 
 
-def parse(told: Mapping[str, Any]) -> ClickModel:
+def parse(content: Mapping[str, Any]) -> ClickModel:
     """The click model that a log's `log.json` holds: {"weights": L rows of L + 1, "goes_on": L numbers, "fade"}."""
-    missing = sorted({"weights", "goes_on", "fade"} - set(told))
+    missing = sorted({"weights", "goes_on", "fade"} - set(content))
     if missing:
         raise ConfigError(f"a click model is told by weights, goes_on and fade; {missing[0]} is missing")
-    weights, goes_on, fade = ubm(told["weights"]).weights, dcm(told["goes_on"]).goes_on, float(told["fade"])
+    weights, goes_on, fade = ubm(content["weights"]).weights, dcm(content["goes_on"]).goes_on, float(content["fade"])
     if len(goes_on) != len(weights):
         raise ConfigError(f"a click model has weights for {len(weights)} positions, but goes_on for {len(goes_on)}")
     return _checked(weights, goes_on, fade)
@@ -103,10 +103,10 @@ def shown_attraction(
     It is attraction * fade ** (items of the same family above). A negative family means none.
     """
     for k in range(slate.shape[0]):
-        own = family[slate[k]]
+        number = family[slate[k]]
         value = attraction[slate[k]]
         for above in range(k):
-            if own >= 0 and family[slate[above]] == own:
+            if number >= 0 and family[slate[above]] == number:
                 value *= fade
         out[k] = value
 

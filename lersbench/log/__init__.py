@@ -7,7 +7,7 @@ of them, of the tables, and of itself (`seal`): reading compares what it reads. 
 write, may leave `sums`, `seal` and `files` out. List columns have one fixed width in every row. Without a column
 `candidates` all items are on offer, in the order of their numbers: number them by nothing that knows the rewards.
 `published_rank` of items.parquet, where there is one, orders equal scores in the published hit ratios, and nothing
-else. `write` makes a log, `Log.read` streams it, `validate` looks at all of it and tells everything that is wrong.
+else. `write` makes a log, `Log.read` streams it, `validate` looks at all of it and reports everything that is wrong.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ def read_all(log: Log, limit_bytes: int, columns: Collection[str] | None = None)
     """
     needed = log.info.rounds * log.row_bytes(columns)
     if needed > limit_bytes:
-        told = f"{log.path}: holding the whole log takes {needed:,} bytes, but {limit_bytes:,} are allowed"
-        raise ConfigError(f'{told}. Raise the limit, or use replicates = "subsample" or "none", which stream the log')
+        fault = f"{log.path}: holding the whole log takes {needed:,} bytes, but {limit_bytes:,} are allowed"
+        raise ConfigError(f'{fault}. Raise the limit, or use replicates = "subsample" or "none", which stream the log')
     (chunk,) = log.read(chunk_bytes=needed, columns=columns)
     return chunk
 
 
 def validate(path: str | Path | Log) -> Report:
-    """Read all of a log once and tell everything that is wrong with it; nothing is raised for broken data."""
+    """Read all of a log once and report everything that is wrong with it; nothing is raised for broken data."""
     path = path.path if isinstance(path, Log) else path
     report = Report(str(path))
     try:

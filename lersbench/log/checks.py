@@ -1,4 +1,4 @@
-"""What can be wrong with the rounds of a log, and how a stranger is told.
+"""What can be wrong with the rounds of a log, and how it is said to a stranger.
 
 `Report` collects problems by kind: how often, the first rows, and the fix. `Checks` looks at blocks of
 decoded columns; a block without a fault costs one cheap reduction a column, and only a block with one
@@ -115,10 +115,10 @@ def place_slates(candidates, slate, place, faults):
     faults (n,) int64, the flags above are or-ed into it. One visit of every candidate, whatever L is.
     """
     n_items = place.shape[0]
-    own = candidates.shape[0] > 0
+    subset = candidates.shape[0] > 0
     for t in range(faults.shape[0]):
         fault = 0
-        if own:
+        if subset:
             for c in range(candidates.shape[1]):
                 item = candidates[t, c]
                 if item < 0 or item >= n_items:
@@ -133,14 +133,14 @@ def place_slates(candidates, slate, place, faults):
                 fault |= UNKNOWN_SLATE
             elif place[item] <= SHOWN:
                 fault |= DUPLICATE_SLATE
-            elif not own:
+            elif not subset:
                 place[item] = SHOWN
             elif place[item] < 0:
                 fault |= NOT_OFFERED
             else:
                 slate[t, k] = place[item]
                 place[item] = SHOWN
-        if own:
+        if subset:
             for c in range(candidates.shape[1]):
                 if 0 <= candidates[t, c] < n_items:
                     place[candidates[t, c]] = -1
@@ -206,7 +206,7 @@ class Checks:
     def _uniform(self, file: str, start: int, values: np.ndarray, share: float) -> None:
         low, high = share * (1.0 - UNIFORM_TOLERANCE), share * (1.0 + UNIFORM_TOLERANCE)
         if not (values.min() >= low and values.max() <= high):
-            wrong = ((values < low) | (values > high)) & (values > 0.0) & (values <= 1.0)  # the others are told already
+            wrong = ((values < low) | (values > high)) & (values > 0.0) & (values <= 1.0)  # the others are reported
             if wrong.any():
                 kind = f"propensity not 1/{round(1 / share)} = {share:.6g}, in a log that calls itself uniform"
                 fix = "name the propensities 'logged', or 'estimated' if they are, where the log is made or in log.json"

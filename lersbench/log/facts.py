@@ -28,21 +28,21 @@ def check(file: str, provenance: Mapping[str, Any], click_model: Mapping[str, An
         raise DataError(f"{file}: {key} is {shown}; it must be {due}. Fix: write it so, or leave it out")
 
 
-def _provenance(told: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
+def _provenance(provenance: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
     """What `datasets.transactions.describe` would stumble over."""
-    published = told.get("published")
-    if published is None and "published" not in told:
+    published = provenance.get("published")
+    if published is None and "published" not in provenance:
         return
     if not isinstance(published, dict) or not all(map(_number, published.values())):
         yield "provenance.published", published, NUMBERS
         return
     for key in published:
-        if not _number(told.get(key)):
-            yield f"provenance.{key}", told.get(key), "a number, since provenance.published has one of that name"
-    there = told.get("all_there_are", [])
+        if not _number(provenance.get(key)):
+            yield f"provenance.{key}", provenance.get(key), "a number, since provenance.published has one of that name"
+    there = provenance.get("all_there_are", [])
     if not _list(there, lambda name: isinstance(name, str)):
         yield "provenance.all_there_are", there, "a list of names"
-    rows = told.get("calibration", [])
+    rows = provenance.get("calibration", [])
     if not _list(rows, _calibrated):
         yield "provenance.calibration", rows, CALIBRATION
 
@@ -53,22 +53,22 @@ def _calibrated(row: Any) -> bool:
     return _number(row.get("published")) and _number(row.get("here"))
 
 
-def _click_model(told: Mapping[str, Any], positions: int) -> Iterator[tuple[str, Any, str]]:
+def _click_model(model: Mapping[str, Any], positions: int) -> Iterator[tuple[str, Any, str]]:
     """What `clickmodel.parse` would refuse, or what is too short for the slates."""
-    if not told:
+    if not model:
         return
-    weights, goes_on = told.get("weights"), told.get("goes_on")
+    weights, goes_on = model.get("weights"), model.get("goes_on")
     length = len(weights) if isinstance(weights, list) else 0
     fine = {
         "weights": length >= max(positions, 1)
         and _list(weights, lambda row: _list(row, _probability) and len(row) == length + 1),
         "goes_on": _list(goes_on, _probability) and len(goes_on or ()) == length,
-        "fade": _probability(told.get("fade")),
+        "fade": _probability(model.get("fade")),
     }
     for key, due in MODEL.items():
         if not fine[key]:
             longer = f", {positions} or more" if key == "weights" else ""
-            yield f"click_model.{key}", told.get(key), due + longer
+            yield f"click_model.{key}", model.get(key), due + longer
 
 
 def _list(value: Any, fits: Callable[[Any], bool]) -> bool:

@@ -30,12 +30,12 @@ NEEDS = ("history", "past")  # what a policy can ask for here
 
 def arrays_for(needs: tuple[str, ...], user_table: pd.DataFrame | None, item_table: pd.DataFrame) -> dict:
     """The arrays of `history_arrays`, `past_arrays`, both or none, as a policy's `needs` name them."""
-    found: dict[str, np.ndarray] = {}
+    arrays: dict[str, np.ndarray] = {}
     if "history" in needs:
-        found |= history_arrays(user_table, item_table)
+        arrays |= history_arrays(user_table, item_table)
     if "past" in needs:
-        found |= past_arrays(user_table, item_table)
-    return found
+        arrays |= past_arrays(user_table, item_table)
+    return arrays
 
 
 def history_arrays(user_table: pd.DataFrame | None, item_table: pd.DataFrame) -> dict[str, np.ndarray]:
@@ -51,15 +51,15 @@ def history_arrays(user_table: pd.DataFrame | None, item_table: pd.DataFrame) ->
 
     Raises ConfigError where the log does not have all of them.
     """
-    found = _columns(HISTORY, user_table, item_table, "history", "; baskets also need a products table with a text "
-                     "column, such as name")  # fmt: skip
-    users, length = found["order_streamers"].shape
+    columns = _columns(HISTORY, user_table, item_table, "history", "; baskets also need a products table with a text "
+                       "column, such as name")  # fmt: skip
+    users, length = columns["order_streamers"].shape
     return {
-        "static": found["static"].astype(np.float32),
-        "orders": found["orders"].astype(np.float32).reshape(users, length, -1),
-        "order_streamers": found["order_streamers"].astype(np.int64),
-        "baskets": found["baskets"].astype(np.float32).reshape(users, length, -1),
-        "products": found["product_side"].astype(np.float32),
+        "static": columns["static"].astype(np.float32),
+        "orders": columns["orders"].astype(np.float32).reshape(users, length, -1),
+        "order_streamers": columns["order_streamers"].astype(np.int64),
+        "baskets": columns["baskets"].astype(np.float32).reshape(users, length, -1),
+        "products": columns["product_side"].astype(np.float32),
     }
 
 
@@ -79,20 +79,20 @@ def past_arrays(user_table: pd.DataFrame | None, item_table: pd.DataFrame) -> di
 
     Raises ConfigError where the log does not have all of them.
     """
-    found = _columns(PAST, user_table, item_table, "past")
+    columns = _columns(PAST, user_table, item_table, "past")
     assert user_table is not None
     lengths = user_table["bought"].map(len).to_numpy()
     return {
         "bought_start": np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        "bought": found["bought"].astype(np.int64),
-        "bought_orders": found["bought_orders"].astype(float),
-        "bought_rate": found["bought_rate"].astype(float),
-        "known": found["known"].astype(float),
-        "past_windows": found["past_windows"].astype(np.int64),
-        "last_streamer": found["order_streamers"][:, -1].astype(np.int64),
-        "popularity": found["popularity"].astype(float),
-        "past_rate": found["past_rate"].astype(float),
-        "sellers": found["sellers"].astype(float),
+        "bought": columns["bought"].astype(np.int64),
+        "bought_orders": columns["bought_orders"].astype(float),
+        "bought_rate": columns["bought_rate"].astype(float),
+        "known": columns["known"].astype(float),
+        "past_windows": columns["past_windows"].astype(np.int64),
+        "last_streamer": columns["order_streamers"][:, -1].astype(np.int64),
+        "popularity": columns["popularity"].astype(float),
+        "past_rate": columns["past_rate"].astype(float),
+        "sellers": columns["sellers"].astype(float),
     }
 
 

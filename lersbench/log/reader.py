@@ -70,8 +70,8 @@ class Log:
             return None
         table = self._table("users.parquet")
         if table.num_rows != self.info.users:
-            told = f"{table.num_rows} rows, but log.json says {self.info.users} users"
-            raise DataError(f"{self._root}/users.parquet: {told}. Fix: one row a user")
+            fault = f"{table.num_rows} rows, but log.json says {self.info.users} users"
+            raise DataError(f"{self._root}/users.parquet: {fault}. Fix: one row a user")
         return table.to_pandas()
 
     def read(
@@ -87,7 +87,7 @@ class Log:
         Every block is compared with its checksum as it is read, and the checksums with log.json. A log that has none
         but a digest, as those of earlier versions, is compared with that first: one more pass.
 
-        Raises a DataError that tells all problems of the first chunk that has any.
+        Raises a DataError that names all problems of the first chunk that has any.
         """
         self._compare_whole()
         report = Report(self.path)
@@ -137,18 +137,18 @@ class Log:
         report, digest = Report(self.path), RoundsDigest(self.info.columns)
         for _ in self._stream(list(self.info.columns), 4 * BATCH_BYTES, 1, report, digest):
             report.raise_if_any()
-        found = log_digest(digest, self.item_table())
-        if self.info.digest and found != self.info.digest:
+        hexdigest = log_digest(digest, self.item_table())
+        if self.info.digest and hexdigest != self.info.digest:
             raise DataError(f"{self._root}/log.json: {_OTHER_DIGEST}. Fix: get or write the log again")
         self._compared = True
-        return found
+        return hexdigest
 
     def sha256_of(self, name: str) -> str:
         """sha256 of items.parquet or users.parquet, "" where there is none: of log.json, or else of the file."""
         path = f"{self._root}/{name}"
         if name in self.info.files or self._fs.get_file_info(path).type == pafs.FileType.NotFound:
             return self.info.files.get(name, "")
-        with _damage_is_told(path), self._fs.open_input_stream(path) as stream:
+        with _damage_as_error(path), self._fs.open_input_stream(path) as stream:
             return hashlib.sha256(stream.read()).hexdigest()
 
     def _width(self, name: str) -> int:
@@ -170,8 +170,8 @@ class Log:
             parts = [single]
         else:
             selector = pafs.FileSelector(f"{self._root}/rounds", allow_not_found=True)
-            found = (info.path for info in self._fs.get_file_info(selector) if info.path.endswith(".parquet"))
-            parts = sorted(found)
+            paths = (info.path for info in self._fs.get_file_info(selector) if info.path.endswith(".parquet"))
+            parts = sorted(paths)
         if not parts:
             raise DataError(f"{single}: no such file. Fix: write the log again")
         rows, sums = 0, []
@@ -182,8 +182,8 @@ class Log:
                 rows += file.metadata.num_rows
                 sums.append(_sums_in(file))
         if rows != self.info.rounds:
-            told = f"{rows} rows, but log.json says {self.info.rounds} rounds"
-            raise DataError(f"{parts[0]}: {told}. Fix: the file was cut or exchanged; write the log again")
+            fault = f"{rows} rows, but log.json says {self.info.rounds} rounds"
+            raise DataError(f"{parts[0]}: {fault}. Fix: the file was cut or exchanged; write the log again")
         if self.info.sums and seal_of_sums(sums) != self.info.sums:
             raise DataError(f"{parts[0]}: {_DAMAGED.format('the rounds are not those that log.json was written with')}")
         self._sums = dict(zip(parts, sums, strict=True))
@@ -201,8 +201,8 @@ class Log:
                 if not (pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)):
                     raise DataError(f"{part}, column {name}: type {kind}. Fix: store lists of {column.stored}")
                 if pa.types.is_fixed_size_list(kind) and kind.list_size != column.width(info):
-                    told = f"lists of {kind.list_size}, but log.json says {column.width(info)}"
-                    raise DataError(f"{part}, column {name}: {told}. Fix: one width in the whole log")
+                    fault = f"lists of {kind.list_size}, but log.json says {column.width(info)}"
+                    raise DataError(f"{part}, column {name}: {fault}. Fix: one width in the whole log")
                 kind = kind.value_type
             if not any(accepts(kind) for accepts in column.accepts):
                 raise DataError(f"{part}, column {name}: type {kind}. Fix: store {column.stored}")
@@ -216,7 +216,7 @@ class Log:
         local = isinstance(self._fs, pafs.LocalFileSystem)
         buffer = LOCAL_BUFFER if local else REMOTE_BUFFER
         with (
-            _damage_is_told(path),
+            _damage_as_error(path),
             self._fs.open_input_file(path) as source,
             pq.ParquetFile(source, pre_buffer=False, buffer_size=buffer) as file,
         ):
@@ -297,8 +297,8 @@ class Log:
                     yield self._chunk(start, size, arrays)
                     start += size
         if start < self.info.rounds:
-            told = f"only {start + filled * (filled < size)} of {self.info.rounds} rounds could be read"
-            raise DataError(f"{self._parts[-1]}: {_DAMAGED.format(told)}")
+            fault = f"only {start + filled * (filled < size)} of {self.info.rounds} rounds could be read"
+            raise DataError(f"{self._parts[-1]}: {_DAMAGED.format(fault)}")
 
     def _allocate(self, wanted: list[str], rows: int) -> dict[str, np.ndarray]:
         shape = {name: (rows,) if COLUMNS[name].width is None else (rows, self._width(name)) for name in wanted}
@@ -342,11 +342,11 @@ class Log:
         path = f"{self._root}/{name}"
         promised = self.info.files.get(name)
         if promised:
-            with _damage_is_told(path), self._fs.open_input_stream(path) as stream:
-                found = hashlib.sha256(stream.read()).hexdigest()
-            if found != promised:
+            with _damage_as_error(path), self._fs.open_input_stream(path) as stream:
+                hexdigest = hashlib.sha256(stream.read()).hexdigest()
+            if hexdigest != promised:
                 raise DataError(f"{path}: {_DAMAGED.format('its sha256 is not the one in log.json')}")
-        with _damage_is_told(path), self._fs.open_input_file(path) as source:
+        with _damage_as_error(path), self._fs.open_input_file(path) as source:
             return unpack.read_table(source, path)
 
     def _item_features(self) -> np.ndarray:
@@ -361,8 +361,8 @@ class Log:
         item = None if item is None else item[:, 0]
         if item is None or not np.array_equal(item, np.arange(n)):
             row = 0 if item is None else int((item != np.arange(n)).argmax())
-            told = f"row {row}, column item: {table.column('item')[row]} where {row} should be"
-            raise DataError(f"{path}, {told}. Fix: number the items 0..items-1 in order")
+            fault = f"row {row}, column item: {table.column('item')[row]} where {row} should be"
+            raise DataError(f"{path}, {fault}. Fix: number the items 0..items-1 in order")
         if not self.info.p and "features" in table.column_names:
             raise DataError(f"{path}: has a column features, but log.json says p 0. Fix: write the log again")
         if not self.info.p:
@@ -372,8 +372,8 @@ class Log:
         features = table.column("features").combine_chunks()
         values = _values(features, self.info.p)
         if values is None or values.dtype.kind not in "iuf":
-            told = f"not lists of {self.info.p} numbers in every row"
-            raise DataError(f"{path}, column features: {told}. Fix: one width, no nulls")
+            fault = f"not lists of {self.info.p} numbers in every row"
+            raise DataError(f"{path}, column features: {fault}. Fix: one width, no nulls")
         result = np.array(values, dtype=np.float64)
         if not np.isfinite(result).all():
             row = int((~np.isfinite(result)).any(axis=1).argmax())
@@ -386,15 +386,15 @@ _DAMAGED = "{}. Fix: the log is damaged or was changed by hand; get or write it 
 
 
 @contextmanager
-def _damage_is_told(path: str) -> Iterator[None]:
+def _damage_as_error(path: str) -> Iterator[None]:
     """Turn whatever goes wrong in decoding a file into a DataError."""
     try:
         yield
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file. Fix: write the log again") from error
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        told = " ".join(str(error).split())
-        raise DataError(f"{path}: cannot be decoded ({told}). Fix: the file is cut or damaged; get it again") from error
+        text = " ".join(str(error).split())
+        raise DataError(f"{path}: cannot be decoded ({text}). Fix: the file is cut or damaged; get it again") from error
 
 
 def _sums_in(file: pq.ParquetFile) -> bytes:

@@ -41,10 +41,10 @@ def warning(log: Log, items: np.ndarray) -> str:
     `items` are the static item features that joint features are composed of, without rows where they are not.
     """
     chunk = next(iter(log.read(LOOK_BYTES, columns=["context", "features"])))
-    found = sorted(sizes(chunk.context, chunk.features, items), key=lambda told: told[1])
-    if not found:
+    columns = sorted(sizes(chunk.context, chunk.features, items), key=lambda column: column[1])
+    if not columns:
         return ""
-    (small, least), (large, most) = found[0], found[-1]
+    (small, least), (large, most) = columns[0], columns[-1]
     if most > LARGE:
         what = (
             f"{_named(log, large)} reaches {most:.3g}: at such sizes linear policies lose the digits of their estimates"

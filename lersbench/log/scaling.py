@@ -31,9 +31,9 @@ class Columns(NamedTuple):
         """`x` (..., columns) standardised, in a new array; itself where there is nothing to do."""
         if not self.center.size or not x.size:
             return x
-        found = x - self.center
-        found /= self.spread
-        return found
+        result = x - self.center
+        result /= self.spread
+        return result
 
 
 class Scales(NamedTuple):
@@ -85,11 +85,11 @@ def scaled(chunk: Chunk, scales: Scales) -> Chunk:
 
 def largest(context: np.ndarray, features: np.ndarray, items: np.ndarray) -> str:
     """The largest columns in words, and what to do about them."""
-    found = sorted(sizes(context, features, items), key=lambda told: -told[1])[:3]
-    if not found:
+    columns = sorted(sizes(context, features, items), key=lambda column: -column[1])[:3]
+    if not columns:
         return "It has neither context nor features to blame"
-    told = ", ".join(f"{name} (up to {size:.3g})" for name, size in found)
-    return f"The largest columns are {told}. {FIX}"
+    names = ", ".join(f"{name} (up to {size:.3g})" for name, size in columns)
+    return f"The largest columns are {names}. {FIX}"
 
 
 def sizes(context: np.ndarray, features: np.ndarray, items: np.ndarray) -> Iterable[tuple[str, float]]:

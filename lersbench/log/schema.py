@@ -109,8 +109,8 @@ def read_info(fs: pafs.FileSystem, root: str) -> LogInfo:
     if not isinstance(data, dict):
         raise DataError(f"{file}: holds {type(data).__name__}, not an object. Fix: write the log again")
     if data.get("schema") != SCHEMA:
-        told = f"schema {data.get('schema')!r}, but this version of lersbench reads schema {SCHEMA}"
-        raise DataError(f"{file}: {told}. Fix: write the log again with this version")
+        fault = f"schema {data.get('schema')!r}, but this version of lersbench reads schema {SCHEMA}"
+        raise DataError(f"{file}: {fault}. Fix: write the log again with this version")
     known = {f.name: f for f in fields(LogInfo)}
     for name, f in known.items():
         if name not in data and f.default is MISSING and f.default_factory is MISSING:
@@ -152,9 +152,9 @@ def _seal(content: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
-def seal_of_sums(told: list[bytes]) -> str:
+def seal_of_sums(sums: list[bytes]) -> str:
     """What `LogInfo.sums` is: sha256 of the checksums of all parts of the rounds, as their metadata hold them."""
-    return hashlib.sha256(b"\n".join(told)).hexdigest()
+    return hashlib.sha256(b"\n".join(sums)).hexdigest()
 
 
 def _check_sizes(file: str, info: LogInfo) -> None:
@@ -163,8 +163,8 @@ def _check_sizes(file: str, info: LogInfo) -> None:
     if "rewards" not in has and not {"slate", "clicks"} <= has:
         raise DataError(f"{file}: columns are {sorted(has)}. Fix: a log needs rewards, or slate and clicks")
     if info.propensities != "none" and "propensities" not in has:
-        told = f"propensities is '{info.propensities}', but there is no column propensities"
-        raise DataError(f"{file}: {told}. Fix: set it to 'none', or write the log again with the column")
+        fault = f"propensities is '{info.propensities}', but there is no column propensities"
+        raise DataError(f"{file}: {fault}. Fix: set it to 'none', or write the log again with the column")
     if info.sums and not info.block:
         raise DataError(f"{file}: sums of blocks of 0 rows. Fix: write the log again")
     lists = has & {"slate", "clicks", "propensities", "examined"}
@@ -172,14 +172,14 @@ def _check_sizes(file: str, info: LogInfo) -> None:
         raise DataError(f"{file}: {min(has & {'examined', 'scores'})} without a slate. Fix: write the log again")
     for size, columns in (("d", has & {"context"}), ("m", has & {"features"}), ("L", lists)):
         if (getattr(info, size) > 0) != bool(columns):
-            told = f"{size} is {getattr(info, size)}, but the columns are {sorted(has)}"
-            raise DataError(f"{file}: {told}. Fix: write the log again")
+            fault = f"{size} is {getattr(info, size)}, but the columns are {sorted(has)}"
+            raise DataError(f"{file}: {fault}. Fix: write the log again")
     if info.items < info.C or info.C < info.L:
-        told = f"L is {info.L}, C {info.C} and items {info.items}"
-        raise DataError(f"{file}: {told}. Fix: a slate has at most C items, and candidates are different items")
+        fault = f"L is {info.L}, C {info.C} and items {info.items}"
+        raise DataError(f"{file}: {fault}. Fix: a slate has at most C items, and candidates are different items")
     if not info.C or ("candidates" not in has and info.items != info.C):
-        told = f"C is {info.C} and items {info.items}, but the columns are {sorted(has)}"
-        raise DataError(f"{file}: {told}. Fix: without candidates every round offers all items, so C is items")
+        fault = f"C is {info.C} and items {info.items}, but the columns are {sorted(has)}"
+        raise DataError(f"{file}: {fault}. Fix: without candidates every round offers all items, so C is items")
 
 
 _KINDS = {"int": int, "str": str, "dict[str, Any]": dict, "dict[str, str]": dict, "tuple[str, ...]": list}

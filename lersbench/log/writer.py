@@ -84,8 +84,8 @@ def write(
         recover(Path(target))
     if fs.get_file_info(target).type != pafs.FileType.NotFound:
         if not overwrite:
-            told = "exists already. Choose another folder, or replace it with --overwrite (overwrite=True in Python)"
-            raise ConfigError(f"{path}: {told}")
+            fault = "exists already. Choose another folder, or replace it with --overwrite (overwrite=True in Python)"
+            raise ConfigError(f"{path}: {fault}")
         ours = fs.get_file_info([f"{target}/log.json", f"{target}/items.parquet"])  # the first to come, the last
         if all(file.type == pafs.FileType.NotFound for file in ours):
             raise ConfigError(
@@ -154,8 +154,8 @@ def _sizes(chunk: Mapping[str, Any], info: LogInfo, file: str) -> LogInfo:
     if "propensities" in chunk and "slate" not in chunk:
         raise DataError(f"{file}: propensities without a slate. Fix: give the column slate")
     if "propensities" not in chunk and info.propensities != "none":
-        told = f"propensities is '{info.propensities}', but the rounds have no column propensities"
-        raise ConfigError(f"{file}: {told}. Give the column, or propensities = 'none'")
+        fault = f"propensities is '{info.propensities}', but the rounds have no column propensities"
+        raise ConfigError(f"{file}: {fault}. Give the column, or propensities = 'none'")
     if "user" in chunk and not info.users:
         raise DataError(f"{file}: a column user, but no users. Fix: give the user table, or the number of users")
     shapes = {column: _as_array(values, f"{file}, column {column}").shape for column, values in chunk.items()}
@@ -204,8 +204,8 @@ class _Rounds:
     def add(self, chunk: Mapping[str, Any]) -> None:
         """Check the rounds of a chunk and store them, or keep them until a row group is full."""
         if set(chunk) - {"context"} != set(self.info.columns) - {"context"}:
-            told = f"the columns {sorted(chunk)} in the chunk at row {self.rows}, after {sorted(self.info.columns)}"
-            raise DataError(f"{self.file}: {told}. Fix: every chunk has the same columns")
+            fault = f"the columns {sorted(chunk)} in the chunk at row {self.rows}, after {sorted(self.info.columns)}"
+            raise DataError(f"{self.file}: {fault}. Fix: every chunk has the same columns")
         n = len(next(iter(chunk.values())))
         if not n:
             return
@@ -235,16 +235,16 @@ class _Rounds:
         else:
             kinds = "iu" if column.dtype is np.int64 else "biuf" if name == "clicks" else "iuf"
             if array.dtype.kind not in kinds:
-                told = "ragged lists or objects" if array.dtype.kind == "O" else f"type {array.dtype}"
-                raise DataError(f"{where}: {told}. Fix: give numbers that fit {column.stored}, one width in every row")
+                fault = "ragged lists or objects" if array.dtype.kind == "O" else f"type {array.dtype}"
+                raise DataError(f"{where}: {fault}. Fix: give numbers that fit {column.stored}, one width in every row")
         shape: tuple[int, ...] = (n,) if width is None else (n, width)
         if name == "features":
             fits = array.shape == (n, self.info.C, self.info.m)
         else:
             fits = array.shape == shape or (width == 1 and array.shape == (n,))
         if not fits:
-            told = f"shape {array.shape} where {(n, self.info.C, self.info.m) if name == 'features' else shape} is due"
-            raise DataError(f"{where}: {told}. Fix: one width in the whole log")
+            fault = f"shape {array.shape} where {(n, self.info.C, self.info.m) if name == 'features' else shape} is due"
+            raise DataError(f"{where}: {fault}. Fix: one width in the whole log")
         return np.array(array, dtype=column.dtype, order="C").reshape(shape)
 
     def _flush(self, rows: int) -> None:
@@ -305,8 +305,8 @@ def _side_table(table: pd.DataFrame | int, key: str, file: str) -> pa.Table:
     number = np.arange(len(table), dtype=np.int64)
     if key in table and not np.array_equal(table[key].to_numpy(), number):
         row = int((table[key].to_numpy() != number).argmax())
-        told = f"row {row}, column {key}: {table[key].iloc[row]} where {row} should be"
-        raise DataError(f"{file}, {told}. Fix: number the rows 0.. in order")
+        fault = f"row {row}, column {key}: {table[key].iloc[row]} where {row} should be"
+        raise DataError(f"{file}, {fault}. Fix: number the rows 0.. in order")
     if not len(table):
         raise DataError(f"{file}: the table is empty. Fix: give one row for each {key}")
     rest = table.drop(columns=[key], errors="ignore")
@@ -327,8 +327,8 @@ def _feature_lists(cells: pd.Series, file: str) -> pa.Array:
     lengths = [len(cell) for cell in cells]
     if len(set(lengths)) > 1:
         row = next(r for r, n in enumerate(lengths) if n != lengths[0])
-        told = f"row {row}, column features: a list of {lengths[row]} after lists of {lengths[0]}"
-        raise DataError(f"{file}, {told}. Fix: one width for all items")
+        fault = f"row {row}, column features: a list of {lengths[row]} after lists of {lengths[0]}"
+        raise DataError(f"{file}, {fault}. Fix: one width for all items")
     values = np.array([np.asarray(cell, dtype=np.float64) for cell in cells])
     if not np.isfinite(values).all():
         row = int((~np.isfinite(values)).any(axis=1).argmax())
@@ -370,8 +370,8 @@ def _upload(stage: Path, fs: pafs.FileSystem, target: str) -> None:
         fs.delete_dir(target)
         _copy_in(stage, fs, target)
     except BaseException as error:
-        told = f"{target} could not be replaced ({error}). The new log lies whole at {beside}"
-        raise DataError(f"{told}. Fix: move it to {target}, or run the same command again") from error
+        fault = f"{target} could not be replaced ({error}). The new log lies whole at {beside}"
+        raise DataError(f"{fault}. Fix: move it to {target}, or run the same command again") from error
     fs.delete_dir(beside)
 
 

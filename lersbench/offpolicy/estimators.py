@@ -138,12 +138,12 @@ class Estimate:
         self, level: float = 0.95, normalised: bool = False, resamples: int = RESAMPLES, seed: int = 0
     ) -> tuple[float, float]:
         """The percentile interval over resampled slates; numerator and control are both recomputed in each."""
-        rng, n, found = np.random.default_rng(seed), len(self.numerators), np.empty(resamples)
+        rng, n, values = np.random.default_rng(seed), len(self.numerators), np.empty(resamples)
         for i in range(resamples):
             share = np.bincount(rng.integers(n, size=n), minlength=n) / n
             tops = share @ self.numerators
-            found[i] = (_ratio(tops, share @ self.controls) if normalised else tops).sum()
-        low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
+            values[i] = (_ratio(tops, share @ self.controls) if normalised else tops).sum()
+        low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
         return float(low), float(high)
 
 

@@ -335,7 +335,7 @@ def uniform_exposures(model: ClickModel, attraction: np.ndarray) -> np.ndarray:
     """P(candidate c is shown at an examined position) where every order is equally likely, exact: (n, C).
 
     `attraction` (n, C) in [0, 1]. Takes C^3 steps a record, whatever the number of candidates. Who stands above an item
-    is told by how many of the others attract, each on its own: the user's way down depends on that alone.
+    is given by how many of the others attract, each on its own: the user's way down depends on that alone.
     Raises as `exposures`.
     """
     known = _attraction(attraction, np.asarray(attraction))
@@ -451,7 +451,7 @@ def worth_of(scores: np.ndarray) -> np.ndarray:
     if scores.ndim != 2 or scores.shape[1] == 0:
         raise ConfigError(f"scores hold one row a record and one column a candidate, not shape {scores.shape}.")
     low, high = scores.min(axis=1), scores.max(axis=1)
-    with np.errstate(invalid="ignore"):  # infinity - infinity, which is told below
+    with np.errstate(invalid="ignore"):  # infinity - infinity, which is reported below
         bad = np.flatnonzero(~(high - low <= SPREAD))  # so written, NaN is bad
     if bad.size:
         row = int(bad[0])

@@ -42,11 +42,11 @@ def gap(
     Two errors are added: that of the seeds, paired, and that of the log's records, which all seeds share, as if both
     estimates had it independently (wider than it need be). An error that is not known counts as none.
     """
-    found = paired(random, logger, replicates)
-    seeds = float(found.high - found.low) / 2
+    span = paired(random, logger, replicates)
+    seeds = float(span.high - span.low) / 2
     records = Z * math.hypot(*(float(np.nan_to_num(errors).mean()) for errors in (random_errors, logger_errors)))
     known = [part for part in (seeds, records) if math.isfinite(part)]
-    return Gap(float(found.mean), math.hypot(*known))
+    return Gap(float(span.mean), math.hypot(*known))
 
 
 # Warnings of a run ----------------------------------------------------------------------------------------------------
@@ -58,8 +58,8 @@ def missing(results: Results) -> list[str]:
         "failed": f"they failed, and {again} tries them again",
     }
     return [
-        f"UNFINISHED: without {', '.join(results.meta[why])}: {told}."
-        for why, told in ends.items()
+        f"UNFINISHED: without {', '.join(results.meta[why])}: {end}."
+        for why, end in ends.items()
         if results.meta.get(why)
     ]
 
@@ -71,7 +71,7 @@ def unfinished(results: Results) -> list[str]:
     short = counts[counts < wanted]
     if short.empty:
         return []
-    groups = "; ".join(f"{_few(own.index.unique('policy'))}: {have}" for have, own in short.groupby(short))
+    groups = "; ".join(f"{_few(group.index.unique('policy'))}: {have}" for have, group in short.groupby(short))
     return [f"Not every contender has run all {wanted} seeds ({groups}). Intervals are wider for it."]
 
 
@@ -111,8 +111,8 @@ def without_baseline(results: Results, baseline: str | None) -> list[str]:
 
 def _few(names: Iterable[str], most: int = 4) -> str:
     """The names, or how many they are."""
-    told = list(names)
-    return ", ".join(told) if len(told) <= most else f"{len(told)} policies"
+    members = list(names)
+    return ", ".join(members) if len(members) <= most else f"{len(members)} policies"
 
 
 def alarms(results: Results) -> list[str]:
@@ -129,11 +129,11 @@ def alarms(results: Results) -> list[str]:
                 continue
             errors = results.final(case.variant, f"{metric}_se").reindex(labels, columns=values.columns)
             (random, logger), (random_error, logger_error) = values.loc[labels].to_numpy(), errors.to_numpy()
-            found = gap(random, logger, random_error, logger_error, results.replicates)
-            if found.sure:
+            difference = gap(random, logger, random_error, logger_error, results.replicates)
+            if difference.sure:
                 lines.append(
                     f"ALARM: {place_in_words(results, case.variant)}{METRICS[metric].title} of {labels[0]} is "
-                    f"{number(found.mean, 4, sign=True)} +- {number(found.half, 4)} from that of the logger "
+                    f"{number(difference.mean, 4, sign=True)} +- {number(difference.half, 4)} from that of the logger "
                     f"({labels[1]}). On a uniformly random log random must equal the logger: {reason}, and the values "
                     "of other policies are off by as much or more."
                 )

@@ -52,8 +52,8 @@ def lifts(results: Results, variant: str, metric: str) -> pd.DataFrame:
         if not both.shape[1]:
             continue
         floor = results.floor(variant, [policy, str(baseline)], METRICS[metric])
-        found = lift(both[0], both[1], results.replicates, floor) if policy != baseline else Interval(*np.zeros((3, 1)))
-        mean, low, high = (PERCENT * float(np.squeeze(end)) for end in found)
+        span = lift(both[0], both[1], results.replicates, floor) if policy != baseline else Interval(*np.zeros((3, 1)))
+        mean, low, high = (PERCENT * float(np.squeeze(end)) for end in span)
         if policy != baseline and results.replicates != "subsample" and f"{metric}_se" in results.metrics:
             wider = _record_error(results, variant, metric, policy, str(baseline))
             low, high = (mean + side * math.hypot(end - mean, wider) for side, end in ((-1, low), (1, high)))
@@ -134,8 +134,8 @@ class Comparison:
 
     def lift(self, measure: Measure, policy: str) -> tuple[float, float, float]:
         rows = self.lifts[measure.short]
-        found = rows.loc[rows["policy"] == policy, ["lift", "low", "high"]].to_numpy()
-        return (float(found[0, 0]), float(found[0, 1]), float(found[0, 2])) if len(found) else (math.nan,) * 3
+        matches = rows.loc[rows["policy"] == policy, ["lift", "low", "high"]].to_numpy()
+        return (float(matches[0, 0]), float(matches[0, 1]), float(matches[0, 2])) if len(matches) else (math.nan,) * 3
 
 
 WEIGHED = (  # estimates by propensity: metric, short name
@@ -153,21 +153,23 @@ MEASURES = [  # regime, metric of the two click rates, short name, is it the tru
 
 def comparisons(results: Results) -> list[Comparison]:
     """Every comparison of measures that the run allows: two protocols, or one with estimates by propensity."""
-    found = []
+    per_rate = []
     for data in dict.fromkeys(case.data for case in results.cases):
         for slate in results.slates:
-            own = {case.protocol: case.variant for case in results.cases if (case.data, case.slate) == (data, slate)}
+            variants = {
+                case.protocol: case.variant for case in results.cases if (case.data, case.slate) == (data, slate)
+            }
             for rate in ("ctr_sum", "ctr_set"):
                 measures = [
-                    Measure(short, own[protocol], metric.format(rate), truth)
+                    Measure(short, variants[protocol], metric.format(rate), truth)
                     for protocol, metric, short, truth in MEASURES
-                    if protocol in own and (rate == "ctr_sum" or "ips" not in metric)
+                    if protocol in variants and (rate == "ctr_sum" or "ips" not in metric)
                 ]
                 tables = {m.short: lifts(results, m.variant, m.metric) for m in measures if m.metric in results.metrics}
                 measures = [m for m in measures if len(tables.get(m.short, ()))]
-                if len(measures) > 1 and (len(own) > 1 or any("ips" in m.metric for m in measures)):
-                    found.append(Comparison(results, data, slate, rate, measures, tables))
-    return found
+                if len(measures) > 1 and (len(variants) > 1 or any("ips" in m.metric for m in measures)):
+                    per_rate.append(Comparison(results, data, slate, rate, measures, tables))
+    return per_rate
 
 
 def kendall(first: Sequence[float], second: Sequence[float]) -> float:
@@ -255,21 +257,21 @@ def verdict(comparison: Comparison) -> str:
         tops[measure.short] = str(rows.iloc[0]["policy"])
         says[measure.short] = {p: lift_in_words(*comparison.lift(measure, p)) for p in rows["policy"]}
     best, other = tops[first.short], tops[reference.short]
-    told = f"{comparison.place}: {first.short} puts {best} first, with a lift over {base} of {says[first.short][best]}"
+    text = f"{comparison.place}: {first.short} puts {best} first, with a lift over {base} of {says[first.short][best]}"
     between = [m for m in comparison.measures[1:-1] if m.metric.startswith(("pbm", "ubm", "iips", "expected"))]
-    told += "".join(f", {m.short} says {says[m.short][best]}" for m in between if best in says[m.short])
-    own = says[reference.short].get(best, "nothing")
-    told += f"; by the {reference.short} " if reference.truth else f"; by {reference.short} "
-    told += (
-        f"it leads too, with {own}"
+    text += "".join(f", {m.short} says {says[m.short][best]}" for m in between if best in says[m.short])
+    gain = says[reference.short].get(best, "nothing")
+    text += f"; by the {reference.short} " if reference.truth else f"; by {reference.short} "
+    text += (
+        f"it leads too, with {gain}"
         if other == best
-        else f"{other} leads with {says[reference.short][other]} and {best} has {own}"
+        else f"{other} leads with {says[reference.short][other]} and {best} has {gain}"
     )
     rows = agreements(comparison)
     row = rows[(rows["measure"] == first.short) & (rows["held against"] == reference.short)].iloc[0]
     tau = f"Kendall's tau is {row['tau']:.2f}" if math.isfinite(row["tau"]) else "one of the two has no order at all"
     return (
-        f"{told}. The two orders: {tau}; of {row['pairs']} pairs that the first tells apart {row['hold']} hold, "
+        f"{text}. The two orders: {tau}; of {row['pairs']} pairs that the first tells apart {row['hold']} hold, "
         f"{row['open']} are not told apart by the second, {row['reversed']} are reversed."
     )
 
@@ -293,27 +295,27 @@ def parameter_sweeps(results: Results, policies: Sequence[str]) -> list[Sweep]:
     """The swept parameters of a run; a line is one policy with all its other parameters (and its regime) fixed."""
     rows = results.summary.drop_duplicates("policy")
     rows = rows[rows["policy"].isin(policies)]
-    told = {policy: json.loads(params) for policy, params in zip(rows["policy"], rows["params"], strict=True)}
+    settings = {policy: json.loads(params) for policy, params in zip(rows["policy"], rows["params"], strict=True)}
     feedback = dict(zip(rows["policy"], rows["feedback"], strict=True))
     grouped: dict[str, dict[str, dict[float, str]]] = {}
     for name, group in rows.groupby("name", sort=False):
         labels = list(group["policy"])
-        varying = [key for key in told[labels[0]] if len({json.dumps(told[p].get(key)) for p in labels}) > 1]
+        varying = [key for key in settings[labels[0]] if len({json.dumps(settings[p].get(key)) for p in labels}) > 1]
         for key in varying:
             for label in labels:
-                value = told[label].get(key)
+                value = settings[label].get(key)
                 if isinstance(value, bool) or not isinstance(value, int | float):
                     continue
                 regime = f" ({feedback[label]})" if results.entries[label] != label else ""
-                fixed = "".join(f" {other}={told[label].get(other)}" for other in varying if other != key)
+                fixed = "".join(f" {other}={settings[label].get(other)}" for other in varying if other != key)
                 grouped.setdefault(key, {}).setdefault(f"{name}{fixed}{regime}", {})[float(value)] = label
-    found = []
+    sweeps = []
     for key, lines in grouped.items():
         swept = {line: sorted(points.items()) for line, points in lines.items() if len(points) >= SIZES}
         taken = {label for points in swept.values() for _, label in points}
         if swept:
-            found.append(Sweep(key, swept, [policy for policy in policies if policy not in taken]))
-    return found
+            sweeps.append(Sweep(key, swept, [policy for policy in policies if policy not in taken]))
+    return sweeps
 
 
 def representatives(results: Results, policies: Sequence[str]) -> list[str]:
@@ -344,8 +346,8 @@ def slope(rounds: np.ndarray, regret: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         values = np.stack([np.interp(at, logs, np.log(column)) for column in regret.T], axis=1)
     whole = np.isfinite(values).all(axis=0)
-    found = centred @ np.where(whole, values, 0.0) / (centred @ centred)
-    return np.where(whole, found, np.nan)
+    exponents = centred @ np.where(whole, values, 0.0) / (centred @ centred)
+    return np.where(whole, exponents, np.nan)
 
 
 def slopes(results: Results) -> pd.DataFrame:
@@ -360,8 +362,8 @@ def slopes(results: Results) -> pd.DataFrame:
         values = part.pivot(index="round", columns="seed", values="value").dropna()
         if len(values) < SIZES:
             continue
-        found = interval(slope(values.index.to_numpy(), values.to_numpy()), results.replicates, bounds=(0.0, math.inf))
-        if np.isfinite(found.mean):
-            row = {"slope": float(found.mean), "low": float(found.low), "high": float(found.high)}
+        span = interval(slope(values.index.to_numpy(), values.to_numpy()), results.replicates, bounds=(0.0, math.inf))
+        if np.isfinite(span.mean):
+            row = {"slope": float(span.mean), "low": float(span.low), "high": float(span.high)}
             rows.append({"variant": variant, "policy": policy, **row})
     return pd.DataFrame(rows, columns=["variant", "policy", "slope", "low", "high"])

@@ -109,5 +109,5 @@ def load(run: str | Path) -> LabResults:
 
 
 def _table(path: Path) -> pd.DataFrame:
-    found = read_table(path, str(path)).to_pandas()
-    return found.assign(label=found["label"].map(one_line)) if "label" in found else found
+    table = read_table(path, str(path)).to_pandas()
+    return table.assign(label=table["label"].map(one_line)) if "label" in table else table

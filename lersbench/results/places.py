@@ -30,8 +30,8 @@ def table_in_words(results: Results, variant: str, kind: str) -> str:
 def data_in_words(results: Results, variant: str) -> str:
     """The log of a variant (name, rounds, items) and what is unusual of the protocol."""
     log = results.log(variant)
-    told = f"{log['name']}, {log['rounds']:,} rounds, {log['items']:,} items" if log else "log not described"
-    return ", ".join([told, *settings(results, variant)])
+    data = f"{log['name']}, {log['rounds']:,} rounds, {log['items']:,} items" if log else "log not described"
+    return ", ".join([data, *settings(results, variant)])
 
 
 def settings(results: Results, variant: str | None = None) -> list[str]:
@@ -39,15 +39,15 @@ def settings(results: Results, variant: str | None = None) -> list[str]:
     cases = [case for case in results.cases if variant is None or case.variant == variant]
     replay = results.scenario.get("replay", {})
     sizes = sorted({case.slate for case in cases})
-    told = {"slate": sizes[0] if len(sizes) == 1 else _several(sizes), "batch": replay.get("batch", 1)}
+    values = {"slate": sizes[0] if len(sizes) == 1 else _several(sizes), "batch": replay.get("batch", 1)}
     rows = results.summary if variant is None else results.summary[results.summary["variant"] == variant]
     kinds = sorted(set(rows["feedback"]))
     known = frozenset[str]() if variant is None else cases[0].differs  # what the name of the case says already
-    found = [f"{key} {told[key]}" for key, usual in PROTOCOL.items() if told[key] != usual and key not in known]
-    found = [part.replace("slate ", "slates ") if len(sizes) > 1 else part for part in found]
+    parts = [f"{key} {values[key]}" for key, usual in PROTOCOL.items() if values[key] != usual and key not in known]
+    parts = [part.replace("slate ", "slates ") if len(sizes) > 1 else part for part in parts]
     if set(kinds) <= set(TITLES):
-        return found + ([" and ".join(TITLES[kind] for kind in kinds)] if "protocol" not in known else [])
-    return found + ([] if kinds == [USUAL] else [f"feedback {' and '.join(kinds)}"])
+        return parts + ([" and ".join(TITLES[kind] for kind in kinds)] if "protocol" not in known else [])
+    return parts + ([] if kinds == [USUAL] else [f"feedback {' and '.join(kinds)}"])
 
 
 def _several(sizes: Sequence[int]) -> str:

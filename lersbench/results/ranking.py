@@ -43,13 +43,13 @@ class Board:
 
     @property
     def warnings(self) -> list[str]:
-        found = [*missing(self.results), *unfinished(self.results), *undefined(self.results, self.metric)]
-        found += unmeasured(self.results, self.metric)
-        found += alarms(self.results)
-        told = self.results.scenario.get("baseline")
-        if self.baseline is None and told:
-            found.append(f"The scenario's baseline {told!r} was not run, so there are no differences to it.")
-        return [*found, *without_baseline(self.results, self.baseline)]
+        lines = [*missing(self.results), *unfinished(self.results), *undefined(self.results, self.metric)]
+        lines += unmeasured(self.results, self.metric)
+        lines += alarms(self.results)
+        baseline = self.results.scenario.get("baseline")
+        if self.baseline is None and baseline:
+            lines.append(f"The scenario's baseline {baseline!r} was not run, so there are no differences to it.")
+        return [*lines, *without_baseline(self.results, self.baseline)]
 
 
 def board(
@@ -106,34 +106,34 @@ def _section(
 ) -> pd.DataFrame:
     """The ranking of one regime of a variant."""
     every, feedback = results.final(variant, by.name), results.feedback(variant)
-    own = {policy: x for policy, x in results.finals(variant, by.name).items() if feedback[policy] == kind}
+    finals = {policy: x for policy, x in results.finals(variant, by.name).items() if feedback[policy] == kind}
     others = {m.name: {p: x.mean() for p, x in results.finals(variant, m.name).items()} for m in further}
     base = results.baseline_label(variant, kind, baseline) if baseline else None
-    order = sorted(own, key=_best_first(own, by))
+    order = sorted(finals, key=_best_first(finals, by))
     values, higher = every.loc[order].to_numpy(), by.better == "higher"
-    floor = results.floor(variant, own, by) or resolution(by, results.rounds[variant])
+    floor = results.floor(variant, finals, by) or resolution(by, results.rounds[variant])
     ranges, all_at_once = (
         rank_ranges(values, higher, results.replicates, floor=floor, together=together) for together in (False, True)
     )
     apart = separated(compare_pairs(values, results.replicates, floor)[0], together=True)
     rows = []
     for i, policy in enumerate(order):
-        found = results.interval(variant, policy, by, own[policy])
+        span = results.interval(variant, policy, by, finals[policy])
         row = {
             "variant": variant,
             "rank": _rank_in_words(ranges[i]),
             "policy": policy,
             "feedback": kind,
-            "mean": float(found.mean),
-            "low": float(found.low),
-            "high": float(found.high),
+            "mean": float(span.mean),
+            "low": float(span.low),
+            "high": float(span.high),
         }
         if baseline:
             row |= _compared("difference", results, variant, by, every, policy, base)
             if results.lists and by.name in RATES:
                 row |= _compared("lift", results, variant, by, every, policy, base)
         row |= {name: means.get(policy, math.nan) for name, means in others.items()}
-        row["seeds"] = len(own[policy])
+        row["seeds"] = len(finals[policy])
         row["rank_together"] = _rank_in_words(all_at_once[i])
         row["better_than_next"] = bool(apart[i, i + 1]) if i + 1 < len(order) else None
         row["same_in_every_seed"] = policy in results.steady[variant]
@@ -141,16 +141,16 @@ def _section(
     return pd.DataFrame(rows)
 
 
-def _best_first(own: dict[str, np.ndarray], by: Metric) -> Callable[[str], tuple[bool, float]]:
+def _best_first(finals: dict[str, np.ndarray], by: Metric) -> Callable[[str], tuple[bool, float]]:
     sign = -1 if by.better == "higher" else 1
-    means = {policy: sign * float(values.mean()) for policy, values in own.items()}
+    means = {policy: sign * float(values.mean()) for policy, values in finals.items()}
     return lambda policy: (math.isnan(means[policy]), means[policy])
 
 
-def _rank_in_words(found: tuple[int, int] | None) -> str:
-    if found is None:
+def _rank_in_words(places: tuple[int, int] | None) -> str:
+    if places is None:
         return MISSING
-    return str(found[0]) if found[0] == found[1] else f"{found[0]}-{found[1]}"
+    return str(places[0]) if places[0] == places[1] else f"{places[0]}-{places[1]}"
 
 
 def _compared(
@@ -166,10 +166,10 @@ def _compared(
         return nothing
     floor = results.floor(variant, [policy, baseline], by)
     if kind == "difference":
-        found = paired(both[0], both[1], results.replicates, bounds=results.bounds(variant, by), floor=floor)
+        span = paired(both[0], both[1], results.replicates, bounds=results.bounds(variant, by), floor=floor)
     else:
-        found = lift(both[0], both[1], results.replicates, floor)
-    return dict(zip(nothing, map(float, found), strict=True))
+        span = lift(both[0], both[1], results.replicates, floor)
+    return dict(zip(nothing, map(float, span), strict=True))
 
 
 def lift(values: np.ndarray, baseline: np.ndarray, replicates: str, floor: float = 0.0) -> Interval:

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 FEW_SEEDS = 10  # with fewer the order moves a good deal from one set of seeds to the next
-NAMED = 6  # contenders that are named; of more their number is told
+NAMED = 6  # contenders that are named; of more their number is given
 
 
 def named(policies: Iterable[str]) -> str:
     """The names, or how many they are."""
-    told = list(dict.fromkeys(policies))
-    return ", ".join(told) if len(told) <= NAMED else f"{len(told)} contenders"
+    contenders = list(dict.fromkeys(policies))
+    return ", ".join(contenders) if len(contenders) <= NAMED else f"{len(contenders)} contenders"
 
 
 def order_in_words(rows: pd.DataFrame) -> str:

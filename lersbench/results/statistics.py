@@ -157,9 +157,9 @@ def _percentiles(values: np.ndarray, level: float, resamples: int, seed: int) ->
     return ends[0], ends[1]
 
 
-def half_width(found: Interval) -> np.ndarray:
+def half_width(span: Interval) -> np.ndarray:
     """Half the width of an interval: the number after "+-"."""
-    return (found.high - found.low) / 2
+    return (span.high - span.low) / 2
 
 
 def paired(
@@ -219,12 +219,12 @@ def compare_pairs(values: np.ndarray, replicates: str, floor: float = 0.0) -> tu
 
 def rejected(p: np.ndarray, level: float = LEVEL) -> np.ndarray:
     """Which of the tests with the values `p` (tests,) hold by Holm's method (1979); NaN never does, but counts."""
-    found = np.zeros(len(p), dtype=bool)
+    mask = np.zeros(len(p), dtype=bool)
     for tested, i in enumerate(np.argsort(p, kind="stable")):  # NaN comes last
         if not p[i] <= (1 - level) / (len(p) - tested):
             break  # the first that fails ends the procedure
-        found[i] = True
-    return found
+        mask[i] = True
+    return mask
 
 
 def separated(p: np.ndarray, together: bool, level: float = LEVEL) -> np.ndarray:
@@ -235,15 +235,15 @@ def separated(p: np.ndarray, together: bool, level: float = LEVEL) -> np.ndarray
     with probability `level`, row by row, and the matrix need not be symmetric.
     """
     n = len(p)
-    found = np.zeros((n, n), dtype=bool)
+    pairs = np.zeros((n, n), dtype=bool)
     if together:
         upper = np.triu_indices(n, 1)
-        found[upper] = rejected(p[upper], level)
-        return found | found.T
+        pairs[upper] = rejected(p[upper], level)
+        return pairs | pairs.T
     for i in range(n):
         others = np.arange(n) != i
-        found[i, others] = rejected(p[i, others], level)
-    return found
+        pairs[i, others] = rejected(p[i, others], level)
+    return pairs
 
 
 def rank_ranges(

@@ -155,13 +155,13 @@ class Results:
         protocols = rows["feedback"].nunique() > 1 and self.lists
         differs = {"protocol"} if protocols else set()
         differs |= {"slate"} if rows["slate"].nunique() > 1 else set()
-        found = []
-        for variant, own in rows.groupby("variant", sort=False):
-            (log,), (slate,), kinds = (own[key].unique() for key in ("log", "slate", "feedback"))
+        cases = []
+        for variant, part in rows.groupby("variant", sort=False):
+            (log,), (slate,), kinds = (part[key].unique() for key in ("log", "slate", "feedback"))
             protocol = kinds[0] if len(kinds) == 1 and kinds[0] in TITLES else ""
             data = [log, *(kinds if protocols and not protocol else [])]  # other regimes beside protocols are cases too
-            found.append(Case(str(variant), " ".join(filter(None, data)), protocol, int(slate), frozenset(differs)))
-        return found
+            cases.append(Case(str(variant), " ".join(filter(None, data)), protocol, int(slate), frozenset(differs)))
+        return cases
 
     @property
     def slates(self) -> list[int]:
@@ -215,10 +215,10 @@ class Results:
     @cached_property
     def _ran(self) -> dict[str, dict[str, list[int]]]:
         """The seeds that each policy of each variant has run."""
-        found: dict[str, dict[str, list[int]]] = {}
+        seeds: dict[str, dict[str, list[int]]] = {}
         for (variant, policy), part in self.summary.groupby(["variant", "policy"])["seed"]:
-            found.setdefault(str(variant), {})[str(policy)] = sorted(set(part))
-        return found
+            seeds.setdefault(str(variant), {})[str(policy)] = sorted(set(part))
+        return seeds
 
     def feedback(self, variant: str) -> pd.Series:
         """The feedback regime of each policy."""
@@ -227,17 +227,17 @@ class Results:
     @cached_property
     def _regimes(self) -> dict[str, pd.Series]:
         rows = self.summary.drop_duplicates(["variant", "policy"])
-        return {str(variant): own.set_index("policy")["feedback"] for variant, own in rows.groupby("variant")}
+        return {str(variant): part.set_index("policy")["feedback"] for variant, part in rows.groupby("variant")}
 
     @cached_property
     def boards(self) -> list[tuple[str, str]]:
         """Variant and regime of every ranking: regimes do not compare, so each has its own."""
-        found = []
+        boards = []
         for variant in self.variants:
             kinds = set(self.feedback(variant))
             known = [kind for kind in REGIMES if kind in kinds]
-            found += [(variant, kind) for kind in [*known, *sorted(kinds - set(known))]]
-        return found
+            boards += [(variant, kind) for kind in [*known, *sorted(kinds - set(known))]]
+        return boards
 
     def baseline_label(self, variant: str, feedback: str, wanted: str | None = None) -> str | None:
         """The label of the baseline (the scenario's, or `wanted`) for contenders of one regime; None where it has none.
@@ -246,8 +246,8 @@ class Results:
         same rounds, so its run under either serves both; any other is no measure across regimes.
         """
         wanted = wanted or self.scenario.get("baseline") or ""
-        if own := self.under(variant, wanted, feedback):
-            return own
+        if policy := self.under(variant, wanted, feedback):
+            return policy
         names = self.contenders.set_index("policy")["name"]
         others = [self.under(variant, wanted, kind) for kind in REGIMES if same_rounds(feedback, kind)]
         return next((label for label in others if label and names[label] in LEARN_NOTHING), None)
@@ -287,12 +287,12 @@ class Results:
     @cached_property
     def steady(self) -> dict[str, set[str]]:
         """The policies of each variant that come to the same in every seed, by all metrics: they draw nothing."""
-        found: dict[str, set[str]] = {variant: set() for variant in self.variants}
+        steady: dict[str, set[str]] = {variant: set() for variant in self.variants}
         for (variant, policy), part in self.summary.groupby(["variant", "policy"], sort=False):
             values = part.pivot(index="seed", columns="metric", values="value").dropna(axis=1)
             if len(values) > 1 and flat(values.to_numpy()).all():
-                found[str(variant)].add(str(policy))
-        return found
+                steady[str(variant)].add(str(policy))
+        return steady
 
 
 def load(run_dir: str | Path) -> Results:
@@ -375,8 +375,8 @@ def _read_meta(path: Path) -> dict[str, Any]:
     if not isinstance(meta, dict):
         raise DataError(f"{path} holds no JSON object; run the scenario again.")
     scenario = meta.get("scenario")
-    for key, found in {"scenario": scenario, "logs": meta.get("logs"), "seeds": meta.get("seeds")}.items():
-        if not found:
+    for key, value in {"scenario": scenario, "logs": meta.get("logs"), "seeds": meta.get("seeds")}.items():
+        if not value:
             raise DataError(f"{path} says nothing about {key!r}; run the scenario again.")
     for key in ("name", "replicates", "leaderboard"):
         if not isinstance(scenario, dict) or not scenario.get(key):

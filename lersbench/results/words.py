@@ -1,4 +1,4 @@
-"""How a leaderboard is told: its sentences, its tables, and both as text, Markdown, CSV or JSON."""
+"""A leaderboard in words: its sentences, its tables, and both as text, Markdown, CSV or JSON."""
 
 from __future__ import annotations
 
@@ -104,19 +104,19 @@ def borrowed_baseline(results: Results, baseline: str | None) -> list[str]:
 def stable_in_words(board: Board) -> list[str]:
     """What of the ranking may change with other seeds or on another machine."""
     results, rows = board.results, board.frame
-    found = []
+    lines = []
     for variant, kind in board.tables:
-        if told := stability.order_in_words(board.rows(variant, kind)):
-            found.append(f"Order, {table_in_words(results, variant, kind)}: {told}.")
+        if order := stability.order_in_words(board.rows(variant, kind)):
+            lines.append(f"Order, {table_in_words(results, variant, kind)}: {order}.")
     steady = list(rows.loc[rows["same_in_every_seed"], "policy"])
     if steady:
-        found.append(
+        lines.append(
             f"{SAME[0].upper()}{SAME[1:]}: {stability.named(steady)}. Nothing is drawn, so the seeds tell nothing of "
             "how sure the value is; another log would change it."
         )
-    found += stability.unranked(rows, MISSING) + stability.few_seeds(rows)
+    lines += stability.unranked(rows, MISSING) + stability.few_seeds(rows)
     in_torch = results.meta.get("torch_policies", [])  # by the label of their entries
-    return found + stability.of_torch([policy for policy in rows["policy"] if results.entries[policy] in in_torch])
+    return lines + stability.of_torch([policy for policy in rows["policy"] if results.entries[policy] in in_torch])
 
 
 def conclusion(board: Board, variants: Sequence[str] | None = None) -> list[str]:
@@ -126,7 +126,7 @@ def conclusion(board: Board, variants: Sequence[str] | None = None) -> list[str]
     below it exactly those shown to be worse, and nobody was shown to be better than a contender whose best place is
     the first.
     """
-    found = []
+    lines = []
     for variant, kind in board.tables:
         rows = board.rows(variant, kind)
         if (variants is None or variant in variants) and math.isfinite(rows.iloc[0]["mean"]):
@@ -134,8 +134,8 @@ def conclusion(board: Board, variants: Sequence[str] | None = None) -> list[str]
             if board.results.mixed:
                 words = table_in_words(board.results, variant, kind)
                 place = f"{words[:1].upper()}{words[1:]}: "
-            found.append(f"{place}{_lead(board, rows)} {_apart(rows)}")
-    return found
+            lines.append(f"{place}{_lead(board, rows)} {_apart(rows)}")
+    return lines
 
 
 def _lead(board: Board, rows: pd.DataFrame) -> str:
@@ -147,17 +147,17 @@ def _lead(board: Board, rows: pd.DataFrame) -> str:
     verb = "comes first" if together == MISSING or int(together.split("-")[-1]) == len(rows) else "leads"
     title = metric.title if metric.title[:2].isupper() else metric.title[:1].lower() + metric.title[1:]
     mean = number(leader["mean"] * times, digits)
-    told = f"{leader['policy']} {verb} with {f'{mean}{unit} {title}' if unit else f'{title} {mean}'}"
+    sentence = f"{leader['policy']} {verb} with {f'{mean}{unit} {title}' if unit else f'{title} {mean}'}"
     gain = leader.get("difference", math.nan) * times
     if math.isfinite(leader.get("lift", math.nan)):
         gain, low, high = (100 * leader[key] for key in ("lift", "lift_low", "lift_high"))
-        told += f", {lift_in_words(gain, low, high)} over {board.baseline}"
+        sentence += f", {lift_in_words(gain, low, high)} over {board.baseline}"
     elif math.isfinite(gain):
         between = range_in_words(leader["difference_low"] * times, leader["difference_high"] * times, digits, True)
         between = "" if between == MISSING else f" {between}"
         side = "below" if gain < 0 else "above"
-        told += f", {number(abs(gain), digits)}{points} {side} {board.baseline}{between}"
-    return told + "."
+        sentence += f", {number(abs(gain), digits)}{points} {side} {board.baseline}{between}"
+    return sentence + "."
 
 
 def lift_in_words(mean: float, low: float, high: float) -> str:
@@ -173,8 +173,8 @@ def _apart(rows: pd.DataFrame) -> str:
     if others == 0:
         return "It ran alone."
     everyone = f"1-{len(rows)}"  # of a contender without a rank nothing is known
-    told = rows["rank_together"].where(rows["rank_together"] != MISSING, everyone)
-    ranges = [tuple(map(int, (first, last or first))) for first, _, last in told.str.partition("-").to_numpy()]
+    ranks = rows["rank_together"].where(rows["rank_together"] != MISSING, everyone)
+    ranges = [tuple(map(int, (first, last or first))) for first, _, last in ranks.str.partition("-").to_numpy()]
     close = ranges[0][1] - 1  # not shown to be worse than the leader
     if close == 0:
         return "It is surely better than every other contender."
@@ -219,8 +219,8 @@ def cells(board: Board, variant: str, feedback: str) -> tuple[list[str], list[li
         columns[f"minus {board.baseline}{' (points)' if board.metric.unit == '%' else ''}"] = _gains(parts, digits)
     for metric in board.further:
         finals = board.results.finals(variant, metric.name)
-        found = [board.results.interval(variant, p, metric, finals[p]) for p in rows["policy"] if p in finals]
-        digits = decimals(spread(float(half_width(one)) * scale(metric) for one in found), metric)
+        spans = [board.results.interval(variant, p, metric, finals[p]) for p in rows["policy"] if p in finals]
+        digits = decimals(spread(float(half_width(one)) * scale(metric) for one in spans), metric)
         columns[heading(metric)] = [number(x * scale(metric), digits) for x in rows[metric.name]]
     columns["seeds"] = [str(count) for count in rows["seeds"]]
     return list(columns), [list(row) for row in zip(*columns.values(), strict=True)]
