@@ -18,7 +18,7 @@ from lersbench.system.progress import say
 if TYPE_CHECKING:
     import pandas as pd
 
-    from lersbench.figures.shown import Figures
+    from lersbench.figures.notebook import Figures
     from lersbench.log import Log
     from lersbench.policy import Policy
     from lersbench.results.tables import Results
@@ -186,7 +186,7 @@ def draw(
     (labels) take some of them. Raises ConfigError for a metric or policy that the results do not have.
     """
     from lersbench.figures.curves import draw_all
-    from lersbench.figures.shown import Figures
+    from lersbench.figures.notebook import Figures
 
     some = ([only] if isinstance(only, str) else only for only in (metrics, policies))
     drawn = draw_all(results, _folder_for(results, folder, "figures"), *some)

@@ -75,7 +75,7 @@ def click_model(
     click.echo(json.dumps(facts, indent=2, allow_nan=False) if as_json else click_facts.text(facts))
     if plots:
         from lersbench.figures import click_models as click_figures
-        from lersbench.figures.style import save
+        from lersbench.figures.frame import save
 
         folder = out or FOLDER / re.sub(r"[^\w.-]+|^[.]+", "-", opened.info.name)[:100]
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,5 @@
 """Figures of a run, from its results alone: curves over rounds, HR@K, and a forest plot of the final values; with
-those of `sweeps` and `logfigures` where the results have what these need.
+those of `sweeps`, `logs` and `lers` where the results have what these need.
 """
 
 from __future__ import annotations
@@ -14,42 +14,31 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lersbench.errors import ConfigError, did_you_mean
-from lersbench.figures import families as crowds
+from lersbench.figures import families as family_figures
 from lersbench.figures import lers as lers_figures
 from lersbench.figures import logs as log_figures
 from lersbench.figures import sweeps as sweep_figures
-from lersbench.figures.records import Plan, Record
-from lersbench.figures.records import draw as draw_plans
-from lersbench.figures.style import (
-    LESS,
+from lersbench.figures.axes import LESS, axis_title, metric_of, set_round_ticks
+from lersbench.figures.bands import (
     Band,
     Bands,
-    axis_title,
     band_note,
-    by_family,
-    by_value,
-    crowded,
-    draw,
-    drawn_cases,
-    end_labels,
-    fitting,
-    foot,
-    grid,
-    height_of,
-    known,
-    label,
-    legend,
+    best_and_baseline,
+    draw_bands,
     limits,
-    looks,
-    outstanding,
-    room,
-    thousands,
-    typical,
+    narrow_bands,
+    policies_by_value,
+    typical_half_width,
 )
+from lersbench.figures.frame import drawn_cases, footer, grid, panel_height
+from lersbench.figures.legends import draw_end_labels, draw_legend, label, legend_width
+from lersbench.figures.records import Plan, Record, draw_plans
+from lersbench.figures.style import Look, by_family, crowded, looks
 from lersbench.metrics import METRICS, Metric
 from lersbench.results.comparisons import representatives
 from lersbench.results.numbers import MISSING, decimals, number, scale
@@ -85,7 +74,7 @@ RANDOM: dict[str, Any] = {"color": "0.6", "lw": 0.9, "ls": (0, (2, 2)), "label":
 # What is drawn --------------------------------------------------------------------------------------------------------
 def curve_bands(results: Results, metrics: Iterable[str], policies: Sequence[str]) -> dict[tuple[str, str], Bands]:
     """The curves over rounds of `policies`, by (variant, metric); a policy without the metric is left out."""
-    found: dict[tuple[str, str], dict[str, Band]] = {}
+    bands: dict[tuple[str, str], dict[str, Band]] = {}
     for metric in dict.fromkeys(metrics):  # one at a time: all would be millions of rows
         rows = results.curves_of(metric)
         rows = rows[rows["policy"].isin(policies)]
@@ -93,37 +82,42 @@ def curve_bands(results: Results, metrics: Iterable[str], policies: Sequence[str
             values = part.pivot(index="round", columns="seed", values="value")
             if values.isna().all(axis=None):
                 continue
-            if len(values) > POINTS:
-                values = values.iloc[np.unique(np.linspace(0, len(values) - 1, POINTS).round().astype(int))]
+            values = _thinned(values)
             at = values.index.to_numpy()
             band = results.interval(str(variant), str(policy), METRICS[metric], values.to_numpy().T, at)
-            found.setdefault((str(variant), metric), {})[str(policy)] = Band(at, *band)
-    return dict(found)
+            bands.setdefault((str(variant), metric), {})[str(policy)] = Band(at, *band)
+    return dict(bands)
+
+
+def _thinned(values: pd.DataFrame) -> pd.DataFrame:
+    """No more than POINTS rows of `values`, evenly spaced, with the first and the last."""
+    if len(values) <= POINTS:
+        return values
+    return values.iloc[np.unique(np.linspace(0, len(values) - 1, POINTS).round().astype(int))]
 
 
 def regret_less_baseline(results: Results, policies: Sequence[str]) -> dict[tuple[str, str], Bands]:
     """Cumulative regret less that of the baseline, paired by seed; empty where no baseline ran."""
     rows = results.curves_of("regret")
-    found: dict[tuple[str, str], Bands] = {}
+    by_variant: dict[tuple[str, str], Bands] = {}
     for variant, part in rows.groupby("variant", sort=False):
         values = part.pivot(index="round", columns=["policy", "seed"], values="value")
-        feedback, known = results.feedback(str(variant)), set(part["policy"])
+        feedback, labels = results.feedback(str(variant)), set(part["policy"])
         bands = {}
-        for policy in (policy for policy in policies if policy in known):
+        for policy in (policy for policy in policies if policy in labels):
             base = results.baseline_label(str(variant), feedback[policy])
-            if base not in known:
+            if base not in labels:
                 continue
-            gain = pd.DataFrame(values[policy] - values[base]).dropna(axis=1, how="all")
-            if gain.empty:
+            difference = pd.DataFrame(values[policy] - values[base]).dropna(axis=1, how="all")
+            if difference.empty:
                 continue
-            if len(gain) > POINTS:
-                gain = gain.iloc[np.unique(np.linspace(0, len(gain) - 1, POINTS).round().astype(int))]
+            difference = _thinned(difference)
             floor = results.floor(str(variant), [policy, str(base)], LESS)
-            band = interval(gain.to_numpy().T, results.replicates, resamples=CURVE_RESAMPLES, floor=floor)
-            bands[policy] = Band(gain.index.to_numpy(), *band)
+            band = interval(difference.to_numpy().T, results.replicates, resamples=CURVE_RESAMPLES, floor=floor)
+            bands[policy] = Band(difference.index.to_numpy(), *band)
         if bands:
-            found[str(variant), LESS.name] = bands
-    return found
+            by_variant[str(variant), LESS.name] = bands
+    return by_variant
 
 
 def equal(first: Bands, second: Bands) -> bool:
@@ -137,28 +131,63 @@ def hit_bands(results: Results, family: str, variant: str, policies: Sequence[st
     """Final hit ratio over the share K of the ranking, in percent; `family` is "hr" or "hr_published"."""
     names = {int(m.split("@")[1]): m for m in results.metrics if m.startswith(family + "@")}
     tops = sorted(names)
-    tables = {top: results.finals(variant, names[top]) for top in tops}
-    found = {}
+    finals = {top: results.finals(variant, names[top]) for top in tops}
+    bands = {}
     for policy in policies:
-        if all(policy in tables[top] and not np.isnan(tables[top][policy]).all() for top in tops):
-            values = np.stack([tables[top][policy] for top in tops], axis=1)
-            found[policy] = Band(np.array(tops), *results.interval(variant, policy, METRICS["hr@20"], values))
-    return found
+        if all(policy in finals[top] and not np.isnan(finals[top][policy]).all() for top in tops):
+            values = np.stack([finals[top][policy] for top in tops], axis=1)
+            bands[policy] = Band(np.array(tops), *results.interval(variant, policy, METRICS["hr@20"], values))
+    return bands
 
 
-def chosen(results: Results, policies: Sequence[str] | None) -> list[str]:
-    """The labels to draw, in the order of the results; ConfigError for one that was not run."""
-    ran = list(results.summary["policy"].unique())
+def labels_to_draw(results: Results, policies: Sequence[str] | None) -> list[str]:
+    """The labels of `policies`, or of all, in the order of the results; ConfigError for one that was not run."""
+    labels = list(results.summary["policy"].unique())
     for policy in policies or []:
-        if policy not in ran:
-            raise ConfigError(f"The run has no policy {policy!r}, only {', '.join(ran)}{did_you_mean(policy, ran)}")
-    return [policy for policy in ran if policies is None or policy in policies]
+        if policy not in labels:
+            hint = did_you_mean(policy, labels)
+            raise ConfigError(f"The run has no policy {policy!r}, only {', '.join(labels)}{hint}")
+    return [policy for policy in labels if policies is None or policy in policies]
 
 
-# Figures --------------------------------------------------------------------------------------------------------------
+# Curves over rounds ---------------------------------------------------------------------------------------------------
 def curves(results: Results, names: Sequence[str], bands: Mapping[tuple[str, str], Bands]) -> Figure:
     """The metrics `names` over rounds, side by side (the last is the sound one); with variants, a panel for each."""
-    cases, title, notes = drawn_cases(results), known(names[-1]).title, list[str]()
+    title, cases = metric_of(names[-1]).title, drawn_cases(results)
+    names, notes = _distinct_metrics(results, names, bands)
+    panels = [(case.variant, name) for case in cases for name in names if bands.get((case.variant, name))]
+    policies = list(dict.fromkeys(policy for panel in panels for policy in bands[panel]))
+    look, many = looks(results), crowded(results)
+    choices = {panel: narrow_bands(bands[panel], metric_of(panel[1]), look) for panel in panels}
+    if any(narrow != candidates for narrow, candidates in choices.values()):
+        notes.insert(0, "Bands that would fill their panel are left out; the final values have all intervals.")
+    notes = [" ".join([*band_note(results, policies), *notes])] if notes or band_note(results, policies) else []
+    if len(cases) < len(results.variants):
+        notes.append(f"Of {len(results.slates)} slate sizes the curves of two are drawn.")
+    size, columns = _panel_size(len(panels), len(cases), many), _columns(len(panels), names)
+    beside = legend_width(results, policies)
+    figure, axes = grid(len(panels), columns, size, title, results, [*notes, *footer(results)], beside)
+    for i, (ax, panel) in enumerate(zip(axes, panels, strict=True)):
+        _draw_curves(ax, bands[panel], metric_of(panel[1]), look, choices[panel], many)
+        set_round_ticks(ax, 6 if len(cases) == 1 else 4)
+        if many:
+            height = panel_height(ax, math.ceil(len(panels) / columns))
+            _draw_curve_labels(ax, results, bands[panel], metric_of(panel[1]), look, choices[panel][1], height)
+        if i + columns >= len(panels):
+            ax.set_xlabel("Round")
+        if i % columns == 0 or len(names) > 1:
+            ax.set_ylabel(axis_title(metric_of(panel[1])))
+        if head := _panel_title(results, names, *panel):
+            ax.set_title(head, loc="left", fontsize=10 if len(cases) == 1 else 9)
+    _draw_curve_legend(axes[min(columns, len(axes)) - 1], results, metric_of(names[-1]), bands, panels)
+    return figure
+
+
+def _distinct_metrics(
+    results: Results, names: Sequence[str], bands: Mapping[tuple[str, str], Bands]
+) -> tuple[Sequence[str], list[str]]:
+    """`names` without one that would repeat the next, and notes on what is the same."""
+    notes: list[str] = []
     if (
         names[0] in SAME
         and len(names) > 1
@@ -167,49 +196,43 @@ def curves(results: Results, names: Sequence[str], bands: Mapping[tuple[str, str
         notes, names = [SAME[names[0]]], names[1:]
     if names[0] in RATES and one_item_slates(results):
         notes = [ONE_RATE]
-    panels = [(case.variant, name) for case in cases for name in names if bands.get((case.variant, name))]
-    metric, heads = known(names[-1]), {case.variant: case.in_words() for case in cases}
-    shown = list(dict.fromkeys(policy for panel in panels for policy in bands[panel]))
-    look, many = looks(results), crowded(results)
-    fits = {panel: fitting(bands[panel], known(panel[1]), look) for panel in panels}
-    if any(narrow != wanted for narrow, wanted in fits.values()):
-        notes.insert(0, "Bands that would fill their panel are left out; the final values have all intervals.")
-    notes = [" ".join([*band_note(results, shown), *notes])] if notes or band_note(results, shown) else []
-    if len(cases) < len(results.variants):
-        notes.append(f"Of {len(results.slates)} slate sizes the curves of two are drawn.")
-    alone, size, columns = len(panels) == 1, _panel_size(len(panels), len(cases), many), _columns(len(panels), names)
-    figure, axes = grid(len(panels), columns, size, title, results, [*notes, *foot(results)], room(results, shown))
-    for i, (ax, (variant, name)) in enumerate(zip(axes, panels, strict=True)):
-        drawn, one = bands[variant, name], known(name)
-        narrow, wanted = fits[variant, name]
-        draw(ax, drawn, scale(one), look, narrow, many)
-        if frame := limits(drawn, one, wanted):
-            ax.set_ylim(frame[0] * scale(one), frame[1] * scale(one))
-        ax.set_xlim(0, max(band.x[-1] for band in drawn.values()))
-        thousands(ax, 6 if len(cases) == 1 else 4)
-        if many:
-            ends = {p: (float(drawn[p].mean[-1]) * scale(one), label(results, p), look[p]["color"]) for p in wanted}
-            ends = {p: end for p, end in ends.items() if math.isfinite(end[0])}
-            end_labels(ax, ends, height_of(ax, math.ceil(len(panels) / columns)))
-        if i + columns >= len(panels):
-            ax.set_xlabel("Round")
-        if i % columns == 0 or len(names) > 1:
-            ax.set_ylabel(axis_title(one))
-        head = [heads[variant]] if heads[variant] else []
-        if len(names) > 1:
-            head.append(_panel_title(results, names, name))
-        if head:
-            ax.set_title(", ".join(head), loc="left", fontsize=10 if len(cases) == 1 else 9)
-    finals = {
-        p: float(np.mean([bands[panel][p].mean[-1] for panel in panels if panel[1] == names[-1] and p in bands[panel]]))
-        for p in shown
-    }
+    return names, notes
+
+
+def _draw_curves(
+    ax: Axes, bands: Bands, metric: Metric, look: Look, choice: tuple[set[str], set[str]], many: bool
+) -> None:
+    """Lines and bands of a panel, with the limits of its axes; `choice` is that of `narrow_bands`."""
+    narrow, candidates = choice
+    draw_bands(ax, bands, scale(metric), look, narrow, many)
+    if frame := limits(bands, metric, candidates):
+        ax.set_ylim(frame[0] * scale(metric), frame[1] * scale(metric))
+    ax.set_xlim(0, max(band.x[-1] for band in bands.values()))
+
+
+def _draw_curve_labels(
+    ax: Axes, results: Results, bands: Bands, metric: Metric, look: Look, policies: Iterable[str], height: float
+) -> None:
+    ends = {p: (float(bands[p].mean[-1]) * scale(metric), label(results, p), look[p]["color"]) for p in policies}
+    draw_end_labels(ax, {p: end for p, end in ends.items() if math.isfinite(end[0])}, height)
+
+
+def _draw_curve_legend(
+    ax: Axes,
+    results: Results,
+    metric: Metric,
+    bands: Mapping[tuple[str, str], Bands],
+    panels: Sequence[tuple[str, str]],
+) -> None:
+    """The legend by the mean final value of `metric` over its panels; of a single panel it has the values too."""
+    final_bands = [bands[panel] for panel in panels if panel[1] == metric.name]
+    policies = dict.fromkeys(policy for panel in panels for policy in bands[panel])
+    finals = {p: float(np.mean([part[p].mean[-1] for part in final_bands if p in part])) for p in policies}
     values = {}
-    if alone:
-        digits = decimals(typical(bands[panels[0]].values()) * scale(metric), metric)
+    if len(panels) == 1:
+        digits = decimals(typical_half_width(bands[panels[0]].values()) * scale(metric), metric)
         values = {p: number(x * scale(metric), min(digits, 3)) for p, x in finals.items()}
-    legend(axes[min(columns, len(axes)) - 1], results, by_value(finals, metric), values)
-    return figure
+    draw_legend(ax, results, policies_by_value(finals, metric), values)
 
 
 def _panel_size(panels: int, cases: int, many: bool) -> tuple[float, float]:
@@ -225,43 +248,47 @@ def _columns(panels: int, names: Sequence[str]) -> int:
     return len(names) if len(names) > 1 else 2 if panels == 4 else 3
 
 
-def _panel_title(results: Results, names: Sequence[str], name: str) -> str:
-    if name == LESS.name:
-        return f"Cumulative regret less that of {results.scenario['baseline']}"
-    return METRICS[name].title + (" (sound)" if name == names[-1] else "")
+def _panel_title(results: Results, names: Sequence[str], variant: str, name: str) -> str:
+    """What tells a panel from the others: its case, and its metric where there are several."""
+    parts = [results.case(variant).in_words()]
+    if name == LESS.name and len(names) > 1:
+        parts.append(f"Cumulative regret less that of {results.scenario['baseline']}")
+    elif len(names) > 1:
+        parts.append(METRICS[name].title + (" (sound)" if name == names[-1] else ""))
+    return ", ".join(filter(None, parts))
 
 
+# HR@K -----------------------------------------------------------------------------------------------------------------
 def hit_ratio(results: Results, policies: Sequence[str]) -> Figure:
     """Final HR@K over K, as published and sound, with the line of a random ranking and a mark at 20 %."""
     families = [f for f in ("hr_published", "hr") if any(m.startswith(f + "@") for m in results.metrics)]
     panels = [(case.variant, family) for case in drawn_cases(results) for family in families]
-    drawn = {panel: hit_bands(results, panel[1], panel[0], policies) for panel in panels}
-    shown = list(dict.fromkeys(policy for bands in drawn.values() for policy in bands))
-    figure, axes = grid(
-        len(panels),
-        len(families),
-        (3.7, 3.5),
-        HIT_RATIO,
-        results,
-        [*band_note(results, shown), *foot(results)],
-        room(results, shown),
-    )
+    bands = {panel: hit_bands(results, panel[1], panel[0], policies) for panel in panels}
+    labels = list(dict.fromkeys(policy for part in bands.values() for policy in part))
+    notes, beside = [*band_note(results, labels), *footer(results)], legend_width(results, labels)
+    figure, axes = grid(len(panels), len(families), (3.7, 3.5), HIT_RATIO, results, notes, beside)
     look = looks(results)
     for ax, (variant, family) in zip(axes, panels, strict=True):
-        ax.axvline(20, color="0.8", lw=0.8, zorder=0)
-        ax.plot([0, 100], [0, 100], **RANDOM, zorder=0)
-        at_mark = {policy: float(band.mean[band.x == 20].sum()) for policy, band in drawn[variant, family].items()}
-        draw(ax, drawn[variant, family], 100, look, outstanding(at_mark, METRICS["hr@20"], look))
-        ax.set(xlim=(0, 100), ylim=(0, 101), xticks=range(0, 101, 20), xlabel="K (% of the ranking)")
-        ax.set_ylabel("HR@K (% of likes)")
+        _draw_hits(ax, bands[variant, family], look)
         protocol = "as published: ties in file order" if family == "hr_published" else "sound: ties in expectation"
         ax.set_title(f"{variant}, {protocol}" if variant else protocol, loc="left", fontsize=9 if variant else 10)
-    sound = [bands for (_, family), bands in drawn.items() if family == families[-1]]
-    finals = {p: float(np.mean([bands[p].mean[bands[p].x == 20] for bands in sound if p in bands])) for p in shown}
-    legend(axes[len(families) - 1], results, by_value(finals, METRICS["hr@20"]), {}, [Line2D([], [], **RANDOM)])
+    sound = [part for (_, family), part in bands.items() if family == families[-1]]
+    finals = {p: float(np.mean([part[p].mean[part[p].x == 20] for part in sound if p in part])) for p in labels}
+    order = policies_by_value(finals, METRICS["hr@20"])
+    draw_legend(axes[len(families) - 1], results, order, {}, [Line2D([], [], **RANDOM)])
     return figure
 
 
+def _draw_hits(ax: Axes, bands: Bands, look: Look) -> None:
+    ax.axvline(20, color="0.8", lw=0.8, zorder=0)
+    ax.plot([0, 100], [0, 100], **RANDOM, zorder=0)
+    at_mark = {policy: float(band.mean[band.x == 20].sum()) for policy, band in bands.items()}
+    draw_bands(ax, bands, 100, look, best_and_baseline(at_mark, METRICS["hr@20"], look))
+    ax.set(xlim=(0, 100), ylim=(0, 101), xticks=range(0, 101, 20), xlabel="K (% of the ranking)")
+    ax.set_ylabel("HR@K (% of likes)")
+
+
+# Final values ---------------------------------------------------------------------------------------------------------
 def forest(results: Results, name: str, policies: Sequence[str]) -> Figure:
     """Final values of the metric `name` with their intervals, a panel a ranking, best on top, with the rank ranges."""
     metric = known_metric(results, name)
@@ -275,29 +302,34 @@ def forest(results: Results, name: str, policies: Sequence[str]) -> Figure:
     }
     look = looks(results)
     size = (4.6 if len(panels) == 1 else 3.4, 0.75 + 0.235 * max(map(len, panels.values())))
-    notes = [*foot(results), *_rank_note(metric), *_same_note(frame)]
+    notes = [*footer(results), *_rank_note(metric), *_same_note(frame)]
     columns = _columns(len(panels), [name])
     figure, axes = grid(len(panels), columns, size, f"{metric.title}, final values", results, notes, 0.4)
     for ax, ((variant, kind), rows) in zip(axes, panels.items(), strict=True):
-        shown = (rows[["mean", "low", "high"]] * scale(metric)).to_numpy()
-        for y, (policy, rank, (mean, low, high)) in enumerate(zip(rows["policy"], rows["rank"], shown, strict=True)):
-            colour = look[policy]["color"]
-            ax.plot([low, high], [y, y], color=colour, lw=1.8, solid_capstyle="butt")
-            ax.plot(mean, y, "o", color=colour, ms=5)
-            ax.text(1.02, y, rank, transform=ax.get_yaxis_transform(), va="center", fontsize=9, color="0.3")
-        names = [results.entries[policy] for policy in rows["policy"]]  # the head of the panel tells the regime
-        ax.set_yticks(range(len(rows)), names)
-        ax.set_ylim(len(rows) - 0.4, -0.6)
-        ax.tick_params(axis="y", length=0)
-        ax.grid(axis="x", color="0.92", lw=0.8)
-        ax.set_axisbelow(True)
-        ax.set_xlabel(axis_title(metric))
+        _draw_forest(ax, results, rows, metric, look)
         head = [cases[variant].in_words(), f"{kind} feedback" if results.mixed else ""]
         # at the right, for narrow axes: at the left is the room of the labels
         ax.set_title(", ".join(filter(None, head)), loc="right", fontsize=9)
         if metric.better != "neither" and len(panels) == 1:
             ax.text(1.02, -0.75, "rank", transform=ax.get_yaxis_transform(), va="bottom", fontsize=9, color="0.3")
     return figure
+
+
+def _draw_forest(ax: Axes, results: Results, rows: pd.DataFrame, metric: Metric, look: Look) -> None:
+    """A dot and a bar for each of `rows`, its rank at the right."""
+    spans = (rows[["mean", "low", "high"]] * scale(metric)).to_numpy()
+    for y, (policy, rank, (mean, low, high)) in enumerate(zip(rows["policy"], rows["rank"], spans, strict=True)):
+        colour = look[policy]["color"]
+        ax.plot([low, high], [y, y], color=colour, lw=1.8, solid_capstyle="butt")
+        ax.plot(mean, y, "o", color=colour, ms=5)
+        ax.text(1.02, y, rank, transform=ax.get_yaxis_transform(), va="center", fontsize=9, color="0.3")
+    names = [results.entries[policy] for policy in rows["policy"]]  # the title of the panel has the regime
+    ax.set_yticks(range(len(rows)), names)
+    ax.set_ylim(len(rows) - 0.4, -0.6)
+    ax.tick_params(axis="y", length=0)
+    ax.grid(axis="x", color="0.92", lw=0.8)
+    ax.set_axisbelow(True)
+    ax.set_xlabel(axis_title(metric))
 
 
 def _rank_note(metric: Metric) -> list[str]:
@@ -310,8 +342,8 @@ def _rank_note(metric: Metric) -> list[str]:
 
 
 def _same_note(frame: pd.DataFrame) -> list[str]:
-    told = "Without a bar: the same in every seed, since nothing is drawn."
-    return [told] if frame["same_in_every_seed"].any() else []
+    note = "Without a bar: the same in every seed, since nothing is drawn."
+    return [note] if frame["same_in_every_seed"].any() else []
 
 
 def _unranked(results: Results, metric: Metric) -> pd.DataFrame:
@@ -331,7 +363,7 @@ def _unranked(results: Results, metric: Metric) -> pd.DataFrame:
     return pd.DataFrame(rows).sort_values("mean", ascending=False, kind="stable")
 
 
-# Files ----------------------------------------------------------------------------------------------------------------
+# All figures of a run -------------------------------------------------------------------------------------------------
 def draw_all(
     results: Results, folder: str | Path, metrics: Sequence[str] | None = None, policies: Sequence[str] | None = None
 ) -> list[Record]:
@@ -342,56 +374,56 @@ def draw_all(
     with `policies` (labels) only those contenders. Raises ConfigError for a metric or policy that the run does not
     have.
     """
-    asked, policies, whole = policies, chosen(results, policies), results
-    if asked is None and crowded(results):
-        results, policies = _picked(results, policies)
+    whole, labels = results, labels_to_draw(results, policies)
+    if policies is None and crowded(results):
+        results, labels = _best_of_sweeps(results, labels)
     groups = groups_of(results) if metrics is None else [(known_metric(results, name).name,) for name in metrics]
-    plans = _plans(results, groups, metrics, policies)
+    plans = _plans(results, groups, metrics, labels)
     if metrics is None:
-        plans += [*sweep_figures.plans(results, whole, policies), *log_figures.plans(results)]
-        plans += lers_figures.plans(whole) if asked is None else []
-    return draw_plans(plans, folder, whole, metrics is None and asked is None)
+        plans += [*sweep_figures.plans(results, whole, labels), *log_figures.plans(results)]
+        plans += lers_figures.plans(whole) if policies is None else []
+    return draw_plans(plans, folder, whole, metrics is None and policies is None)
 
 
-def _picked(results: Results, policies: Sequence[str]) -> tuple[Results, list[str]]:
+def _best_of_sweeps(results: Results, policies: Sequence[str]) -> tuple[Results, list[str]]:
     """Of a crowd that sweeps a parameter, the best of each swept policy: the sweep has a figure of its own."""
-    kept = representatives(results, policies)
-    if len(kept) == len(policies):
+    best = representatives(results, policies)
+    if len(best) == len(policies):
         return results, list(policies)
-    summary = results.summary[results.summary["policy"].isin(kept)]
-    told = "Of each swept policy the best value of its parameter is drawn."
-    return replace(results, summary=summary, meta={**results.meta, "picked": told}), kept
+    summary = results.summary[results.summary["policy"].isin(best)]
+    note = "Of each swept policy the best value of its parameter is drawn."
+    return replace(results, summary=summary, meta={**results.meta, "choice": note}), best
 
 
 def _plans(
     results: Results, groups: Sequence[tuple[str, ...]], metrics: Sequence[str] | None, policies: Sequence[str]
 ) -> list[Plan]:
-    """Every figure of this module that was asked for."""
+    """The figures of this module: of `metrics`, or of all of a run."""
     bands = curve_bands(results, {name for group in groups for name in group}, policies)
     if any("regret" in group for group in groups) and (less := regret_less_baseline(results, policies)):
         bands |= less
         groups = [(*group, LESS.name) if group == ("regret",) else group for group in groups]
     forests = metrics if metrics is not None else [results.scenario["leaderboard"]]
-    drawn = tuple(case.variant for case in drawn_cases(results))
-    found = []
+    variants = tuple(case.variant for case in drawn_cases(results))
+    plans = []
     for name in forests:
         title = f"{known_metric(results, name).title}, final values"
-        found.append(Plan(_stem("final", name), title, "final", drawn, partial(forest, results, name, policies)))
+        plans.append(Plan(_stem("final", name), title, "final", variants, partial(forest, results, name, policies)))
     if by_family(results):
-        return found + _by_family(results, groups, bands, policies, metrics is None)
+        return plans + _family_plans(results, groups, bands, policies, metrics is None)
     for group in groups:
-        cases = tuple(variant for variant in drawn if any(bands.get((variant, name)) for name in group))
+        cases = tuple(variant for variant in variants if any(bands.get((variant, name)) for name in group))
         if cases:
             name = _named_after(group)
             make = partial(curves, results, group, bands)
-            found.append(Plan(_stem("curve", name), METRICS[name].title, "curve", cases, make))
+            plans.append(Plan(_stem("curve", name), METRICS[name].title, "curve", cases, make))
     if metrics is None and "hr@20" in results.metrics and not results.lists:
         make = partial(hit_ratio, results, policies)
-        found.append(Plan("hit-ratio", HIT_RATIO, "hit-ratio", drawn, make))
-    return found
+        plans.append(Plan("hit-ratio", HIT_RATIO, "hit-ratio", variants, make))
+    return plans
 
 
-def _by_family(
+def _family_plans(
     results: Results,
     groups: Sequence[tuple[str, ...]],
     bands: Mapping[tuple[str, str], Bands],
@@ -404,19 +436,18 @@ def _by_family(
     for first, second in zip(SAME, ("misses", "hr20_per_round"), strict=True):
         if {first, second} <= set(names) and equal(bands[variant, first], bands[variant, second]):
             names.remove(first)
-    found = []
+    plans = []
     for name in names:
-        title = crowds.LESS_TITLE if name == LESS.name else METRICS[name].title
-        make = partial(crowds.curves, results, name, bands[variant, name])
-        found.append(Plan(_stem("curve", name), title, "curve", (variant,), make))
+        title = family_figures.LESS_TITLE if name == LESS.name else METRICS[name].title
+        make = partial(family_figures.curves, results, name, bands[variant, name])
+        plans.append(Plan(_stem("curve", name), title, "curve", (variant,), make))
     if whole:
         for family, stem in (("hr", "hit-ratio"), ("hr_published", "hit-ratio-published")):
             if f"{family}@20" in results.metrics:
-                drawn = hit_bands(results, family, variant, policies)
-                title = HIT_RATIOS[stem]
-                make = partial(crowds.hit_ratio, results, drawn, title, RANDOM)
-                found.append(Plan(stem, title, "hit-ratio", (variant,), make))
-    return found
+                hits = hit_bands(results, family, variant, policies)
+                make = partial(family_figures.hit_ratio, results, hits, HIT_RATIOS[stem], RANDOM)
+                plans.append(Plan(stem, HIT_RATIOS[stem], "hit-ratio", (variant,), make))
+    return plans
 
 
 def _stem(kind: str, name: str) -> str:
@@ -424,6 +455,7 @@ def _stem(kind: str, name: str) -> str:
 
 
 def _named_after(group: Sequence[str]) -> str:
+    """The metric that names the figure of a group."""
     return "regret" if group[-1] == LESS.name else group[-1]
 
 
@@ -435,8 +467,8 @@ def groups_of(results: Results) -> list[tuple[str, ...]]:
     if not any(results.scenario["leaderboard"] in group for group in groups):
         groups.insert(0, (known_metric(results, results.scenario["leaderboard"]).name,))
     if one_item_slates(results):  # then the three click rates are one
-        kept = results.scenario["leaderboard"] if results.scenario["leaderboard"] in RATES else "ctr_sum"
-        groups = [group for group in groups if group[0] not in RATES or group[0] == kept]
+        rate = results.scenario["leaderboard"] if results.scenario["leaderboard"] in RATES else "ctr_sum"
+        groups = [group for group in groups if group[0] not in RATES or group[0] == rate]
     return groups
 
 

@@ -1,4 +1,4 @@
-"""What was drawn: a record of every figure, returned by drawing and kept beside the figures for whoever shows them."""
+"""What was drawn: a record of every figure, which drawing returns and keeps in a file beside the figures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from lersbench import __version__
-from lersbench.figures.style import STYLE, save
+from lersbench.figures.frame import save
+from lersbench.figures.style import STYLE
 from lersbench.files import read_json, replacing
 from lersbench.results.lab import LabResults
 from lersbench.results.tables import Results
@@ -22,18 +23,18 @@ FILE = "figures.json"
 
 @dataclass(frozen=True)
 class Plan:
-    """A figure that the results have all for: `stem` names its files, `make` draws it."""
+    """A figure to draw: `stem` names its files, `make` draws it."""
 
     stem: str
     title: str
     kind: str  # "curve", "final", "hit-ratio", "sweep", or what it alone shows
-    cases: tuple[str, ...]  # the variants that are drawn; none for an experiment
+    cases: tuple[str, ...]  # the variants it shows; none for an experiment
     make: Callable[[], Figure]
 
 
 @dataclass(frozen=True)
 class Record:
-    """A figure that lies in two files; title, kind and cases are those of its plan."""
+    """A figure in two files; title, kind and cases are those of its plan."""
 
     png: Path
     svg: Path
@@ -42,7 +43,9 @@ class Record:
     cases: tuple[str, ...]
 
 
-def draw(plans: Iterable[Plan], folder: str | Path, results: Results | LabResults, whole: bool = True) -> list[Record]:
+def draw_plans(
+    plans: Iterable[Plan], folder: str | Path, results: Results | LabResults, whole: bool = True
+) -> list[Record]:
     """Draw figures into `folder` and keep their records there; `whole`: are they all that `results` have?"""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -54,24 +57,28 @@ def draw(plans: Iterable[Plan], folder: str | Path, results: Results | LabResult
             records.append(Record(png, svg, plan.title, plan.kind, plan.cases))
     figures = [{**vars(one), "png": one.png.name, "svg": one.svg.name} for one in records]
     with replacing(folder / FILE) as unfinished:
-        content = {"of": _drawn_from(results), "whole": whole, "figures": figures}
+        content = {"of": _sources(results), "whole": whole, "figures": figures}
         unfinished.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return records
 
 
-def kept(folder: Path, results: Results | LabResults) -> list[Record] | None:
+def read_records(folder: Path, results: Results | LabResults) -> list[Record] | None:
     """The records in `folder`; None where it does not hold all figures of these results, as this version draws them."""
     try:
         content = read_json(folder / FILE)
-        if content["of"] != _drawn_from(results) or not content["whole"]:
+        if content["of"] != _sources(results) or not content["whole"]:
             return None
-        told = [one | {"png": folder / one["png"], "svg": folder / one["svg"]} for one in content["figures"]]
-        found = [Record(**{**one, "cases": tuple(one["cases"])}) for one in told]
+        records = [_record(folder, figure) for figure in content["figures"]]
     except (OSError, ValueError, TypeError, KeyError):  # none, or not what was written
         return None
-    return found if all(path.is_file() for one in found for path in (one.png, one.svg)) else None
+    return records if all(path.is_file() for one in records for path in (one.png, one.svg)) else None
 
 
-def _drawn_from(results: Results | LabResults) -> dict[str, Any]:
+def _record(folder: Path, figure: dict[str, Any]) -> Record:
+    files = {"png": folder / figure["png"], "svg": folder / figure["svg"]}
+    return Record(**{**figure, **files, "cases": tuple(figure["cases"])})
+
+
+def _sources(results: Results | LabResults) -> dict[str, Any]:
     """What figures depend on: the run, what its tables hold, and the version that draws."""
     return {"version": __version__, "run": results.path.name, "tables": results.meta.get("tables", {})}

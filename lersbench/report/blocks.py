@@ -66,8 +66,8 @@ def write_whole(path: Path, text: str) -> None:
 
 def pictures(figures: Sequence[Record], level: int = 3) -> list[Block]:
     """Every figure under a heading of its own."""
-    found = [Picture(one.png, one.svg, one.title) for one in figures]
-    return [block for picture in found for block in (Heading(level, picture.title), picture)]
+    images = [Picture(one.png, one.svg, one.title) for one in figures]
+    return [block for image in images for block in (Heading(level, image.title), image)]
 
 
 def to_markdown(blocks: Sequence[Block], folder: Path) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from lersbench.figures.lab import LENGTH_TITLES, code_words, draw_all, foot, run_in_words
-from lersbench.figures.records import Record, kept
+from lersbench.figures.lab import LENGTH_TITLES, code_words, draw_all, footer, run_in_words
+from lersbench.figures.records import Record, read_records
 from lersbench.report.blocks import Block, Heading, Items, Table, Text, pictures, to_markdown, write_pages, write_whole
 from lersbench.results.lab import CELLS, EXPLAINED, LENGTHS, SOURCE, TESTED, LabResults, cell_name
 from lersbench.results.statistics import Interval
@@ -23,7 +23,7 @@ def write(results: LabResults, folder: str | Path | None = None, figures: Sequen
     """Write report.md, report.html and table.csv into `folder` (the run's own by default); return the two pages."""
     folder = Path(results.path if folder is None else folder)
     if figures is None:
-        figures = kept(folder / "figures", results) or draw_all(results, folder / "figures")
+        figures = read_records(folder / "figures", results) or draw_all(results, folder / "figures")
     folder.mkdir(parents=True, exist_ok=True)
     head, rows = table(results)
     write_whole(folder / "table.csv", as_csv(head, rows))
@@ -35,7 +35,7 @@ def document(results: LabResults, figures: Sequence[Record], level: int = 1) -> 
     blocks: list[Block] = [Heading(level, results.title), Text(results.experiment["description"])]
     blocks += [Text(f"{run_in_words(results)}."), Heading(level + 1, "After the last epoch")]
     head, rows = table(results)
-    blocks += [Table(head, rows), Items([*remarks(results), *foot(results)])]
+    blocks += [Table(head, rows), Items([*remarks(results), *footer(results)])]
     blocks += [Heading(level + 1, "Figures"), *pictures(figures, level + 2)]
     meta = results.meta
     lines = [f"Run: {results.path.name}; seeds {', '.join(map(str, meta['seeds']))}."]
@@ -97,7 +97,7 @@ def _lengths(results: LabResults) -> tuple[list[str], Rows]:
     rules, counts = results.meta["rules"]["by_setting"], results.meta["rules"]["customers"]
     for label, params in results.settings.items():
         streamer = params["task"] == "streamer"
-        found = results.final(label, "test_accuracy" if streamer else "test_loss")
+        span = results.final(label, "test_accuracy" if streamer else "test_loss")
         best = (max if streamer else min)(rules[label].items(), key=lambda item: item[1])
         published = LENGTHS[params["task"]].get(params["length"]) if params["customers"] == "own" else None
         rows.append(
@@ -105,7 +105,7 @@ def _lengths(results: LabResults) -> tuple[list[str], Rows]:
                 f"{LENGTH_TITLES[params['task']]}, length {params['length']}",
                 f"{'all who have it' if params['customers'] == 'own' else 'the same for all'}, {counts[label]:,}",
                 "accuracy, %" if streamer else "squared error",
-                _percent(found) if streamer else _plain(found, 5),
+                _percent(span) if streamer else _plain(span, 5),
                 f"{100 * best[1]:.2f} ({best[0]})" if streamer else f"{best[1]:.5f} ({best[0]})",
                 "-" if published is None else str(published),
             ]
@@ -144,26 +144,26 @@ def _shares(explained: Sequence[float] | None) -> str:
     return "-" if explained is None else f"{100 * explained[1]:.1f} / {100 * explained[2]:.1f}"
 
 
-def _percent(found: Interval) -> str:
-    return _plain(Interval(*(100 * value for value in found)), 2)
+def _percent(span: Interval) -> str:
+    return _plain(Interval(*(100 * value for value in span)), 2)
 
 
-def _plain(found: Interval, digits: int = 4) -> str:
-    mean, low, high = map(float, found)
+def _plain(span: Interval, digits: int = 4) -> str:
+    mean, low, high = map(float, span)
     return f"{mean:.{digits}f}" + (f" [{low:.{digits}f}, {high:.{digits}f}]" if math.isfinite(low) else "")
 
 
 # Remarks --------------------------------------------------------------------------------------------------------------
 def remarks(results: LabResults) -> list[str]:
     """What a reader should know before believing the table, each worked out from the results."""
-    found = {"cells": _of_cells, "lengths": _of_lengths, "codes": _of_codes}[results.kind](results)
+    lines = {"cells": _cell_remarks, "lengths": _length_remarks, "codes": _code_remarks}[results.kind](results)
     published = f"Published values are those of {SOURCE}, on private data: they stand beside, and are no goal."
     seeds = len(results.meta["seeds"])
     few = [f"{seeds} seed{'s' * (seeds > 1)}: intervals are wide, or none; differences are hardly told apart."]
-    return [*found, published, *(few if seeds < 5 else []), *(f"Warning: {note}." for note in results.meta["notes"])]
+    return [*lines, published, *(few if seeds < 5 else []), *(f"Warning: {note}." for note in results.meta["notes"])]
 
 
-def _of_cells(results: LabResults) -> list[str]:
+def _cell_remarks(results: LabResults) -> list[str]:
     finals = {label: float(results.final(label, "test_accuracy").mean) for label in results.settings}
     rules = results.meta["rules"]
     label = max(finals, key=lambda name: finals[name])
@@ -180,49 +180,49 @@ def _of_cells(results: LabResults) -> list[str]:
     ]
 
 
-def _of_lengths(results: LabResults) -> list[str]:
-    told = [
+def _length_remarks(results: LabResults) -> list[str]:
+    lines = [
         "With all customers who have it a longer sequence is measured on fewer and busier customers, as published: "
         "what looks like an effect of the length may be one of the customers. The rows with the same customers for "
         "all lengths compare like with like."
     ]
     if any(params["task"] == "basket" for params in results.settings.values()):
-        told.append(
+        lines.append(
             "Squared errors are means over the numbers of a basket's text vector. The published ones are of 768-d "
             "vectors of another text model, so their size says nothing here."
         )
     errors = ", ".join(f"{100 * _standard_error(LENGTHS['streamer'][n] / 100, TESTED[n]):.2f} at {n}" for n in TESTED)
     return [
-        *told,
+        *lines,
         f"Standard errors of the published accuracies, from the size of their test parts: {errors} points.",
         *_overfit(results),
     ]
 
 
-def _of_codes(results: LabResults) -> list[str]:
+def _code_remarks(results: LabResults) -> list[str]:
     variance = results.meta["rules"]["linear_error"]["0"]
     silent = [
         code_words(results, label)
         for label in results.settings
         if float(results.final(label, "test_mse").mean) >= 0.95 * variance
     ]
-    told = ["The encoders of the context learned from all customers; only the autoencoders are tested on others."]
+    lines = ["The encoders of the context learned from all customers; only the autoencoders are tested on others."]
     if silent:
-        told.append(
+        lines.append(
             f"The reconstruction is no better than the mean of all customers (squared error {variance:.4f}), so the "
             f"code tells next to nothing of a customer: {'; '.join(silent)}."
         )
-    return told
+    return lines
 
 
 def _overfit(results: LabResults) -> list[str]:
     """Which settings were better in an earlier epoch by more than a twentieth of the test loss."""
-    found = []
+    settings = []
     for label in results.settings:
         curve = results.curve(label, "test_loss")
         if curve.iloc[-1] > 1.05 * curve.min():
-            found.append(f"{label} (least at epoch {curve.idxmin()})")
-    return [f"The test loss rose again before the last epoch: {', '.join(found)}."] if found else []
+            settings.append(f"{label} (least at epoch {curve.idxmin()})")
+    return [f"The test loss rose again before the last epoch: {', '.join(settings)}."] if settings else []
 
 
 def _standard_error(share: float, n: float) -> float:

@@ -1,10 +1,11 @@
-"""What a study published, beside what a run came to: values, and which of the published orders of policies hold.
+"""What a study published beside the results of a run: values, and which of the published orders of policies hold.
 
 A scenario's [published] table has the values. A run is held against them under up to three protocols:
 
 * "as published": the study's own metric, every policy under the feedback that the study gave it;
 * "sound": the metric without its flaw (SOUND), under the same feedback; left out where the metric has no flaw;
-* "sound, bandit feedback": so, and policies that the study told whole reward rows learn from what they showed.
+* "sound, bandit feedback": the same, but policies that learned from whole reward rows in the study learn only from the
+  items they showed.
 
 Two populations differ in level, so what can be held against each other is the order of two policies.
 """
@@ -33,18 +34,18 @@ SOUND = {  # the same question asked without the flaw of the published metric
     **{f"hr_published@{top}": f"hr@{top}" for top in TOPS},
 }
 ROUNDING = 1e-9  # an interval this narrow, in percent, is of values that are all the same
-TURNED = 6  # reversed pairs that are listed for a metric; the table has their number
+LISTED = 6  # reversed pairs that are listed for a metric; the table has the number of all
 
 
 class Protocol(NamedTuple):
     """One way to hold a run against a published metric."""
 
     title: str
-    metric: str  # what is measured here
-    usual: bool  # is every policy taken under the USUAL feedback, whatever the study gave it?
+    metric: str  # the one measured here
+    usual: bool  # is every policy taken under the USUAL feedback, whatever it had in the study?
 
 
-class Beside(NamedTuple):
+class Replication(NamedTuple):
     """A published value and ours, in the unit shown (percent); NaN, and no seeds, where it was not run."""
 
     variant: str
@@ -52,7 +53,7 @@ class Beside(NamedTuple):
     policy: str
     published: float
     protocol: str
-    measured: str  # the metric taken here
+    measured: str  # the metric measured here
     feedback: str
     mean: float
     low: float
@@ -61,7 +62,7 @@ class Beside(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """Two policies that the study ordered; differences are first - second, in the unit shown."""
+    """Two policies with different published values; differences are first - second, in the unit shown."""
 
     variant: str
     metric: str
@@ -75,44 +76,44 @@ class Pair(NamedTuple):
 
 
 class Order(NamedTuple):
-    """How many of the published orders of two policies hold."""
+    """How many of the published orders of two policies hold here."""
 
     variant: str
     metric: str
     protocol: str
     measured: str
-    pairs: int  # that the study ordered and that were run here: the sum of the three below
+    pairs: int  # with different published values, and run here: the sum of the three below
     same: int
     reversed: int
     undecided: int
 
 
 # What was published ---------------------------------------------------------------------------------------------------
-def told(results: Results) -> dict[str, Any]:
+def study(results: Results) -> dict[str, Any]:
     """The published part of the run's scenario; without policies where it has none, as of runs of earlier versions."""
     return results.scenario.get("published") or {"source": "", "policies": []}
 
 
 def metrics(results: Results) -> list[str]:
     """The published metrics that the run measured too, in the order of the study."""
-    known = dict.fromkeys(metric for row in told(results)["policies"] for metric in row["values"])
-    return [name for name in known if name in results.metrics]
+    names = dict.fromkeys(metric for row in study(results)["policies"] for metric in row["values"])
+    return [name for name in names if name in results.metrics]
 
 
 def protocols(results: Results, metric: str) -> list[Protocol]:
     """The protocols of one published metric; those that would only repeat another are left out."""
     sound = SOUND.get(metric, metric)
     flawed = sound != metric
-    found = [Protocol("as published", metric, False)]
-    found += [Protocol("sound", sound, False)] if flawed else []
-    if _of_whole_rows(results):
-        found.append(Protocol(f"sound, {USUAL} feedback" if flawed else f"{USUAL} feedback", sound, True))
-    return found
+    kinds = [Protocol("as published", metric, False)]
+    kinds += [Protocol("sound", sound, False)] if flawed else []
+    if _whole_row_policies(results):
+        kinds.append(Protocol(f"sound, {USUAL} feedback" if flawed else f"{USUAL} feedback", sound, True))
+    return kinds
 
 
-def _of_whole_rows(results: Results) -> list[str]:
-    """The policies that the study told whole reward rows."""
-    return [row["policy"] for row in told(results)["policies"] if row_of(row["feedback"]).reveals_all]
+def _whole_row_policies(results: Results) -> list[str]:
+    """The policies that learned from whole reward rows in the study."""
+    return [row["policy"] for row in study(results)["policies"] if row_of(row["feedback"]).reveals_all]
 
 
 def _cases(results: Results) -> Iterator[tuple[str, str, Protocol]]:
@@ -123,7 +124,7 @@ def _cases(results: Results) -> Iterator[tuple[str, str, Protocol]]:
 
 def _rows(results: Results, variant: str, metric: str, protocol: Protocol) -> Iterator[tuple[str, float, str, str]]:
     """Policy, published value, feedback here, and label in the results: "" where it was not run so."""
-    for row in told(results)["policies"]:
+    for row in study(results)["policies"]:
         if metric in row["values"]:
             feedback = USUAL if protocol.usual else row["feedback"]
             label = results.under(variant, row["policy"], feedback) or ""
@@ -132,12 +133,12 @@ def _rows(results: Results, variant: str, metric: str, protocol: Protocol) -> It
 
 # Tables ---------------------------------------------------------------------------------------------------------------
 def table(results: Results) -> pd.DataFrame:
-    """Published values and ours, a row a `Beside`; empty where the scenario has no [published]."""
-    return pd.DataFrame(_beside(results), columns=list(Beside._fields))
+    """Published values and ours, a row a `Replication`; empty where the scenario has no [published]."""
+    return pd.DataFrame(_replications(results), columns=list(Replication._fields))
 
 
 def pairs(results: Results) -> pd.DataFrame:
-    """Every pair of policies that the study ordered and that were run here, by protocol: a row a `Pair`."""
+    """Every pair of policies with different published values that were run here, by protocol: a row a `Pair`."""
     return pd.DataFrame(_pairs(results), columns=list(Pair._fields))
 
 
@@ -148,30 +149,30 @@ def orderings(results: Results) -> pd.DataFrame:
 
 def tables(results: Results) -> dict[str, pd.DataFrame]:
     """The tables as files, by stem."""
-    found = {"published": table(results), "published-pairs": pairs(results)}
-    return {stem: frame for stem, frame in found.items() if len(frame)}
+    frames = {"published": table(results), "published-pairs": pairs(results)}
+    return {stem: frame for stem, frame in frames.items() if len(frame)}
 
 
-def _beside(results: Results) -> list[Beside]:
-    found = []
+def _replications(results: Results) -> list[Replication]:
+    rows = []
     for variant, metric, protocol in _cases(results):
         measure, finals = METRICS[protocol.metric], results.finals(variant, protocol.metric)
         for policy, value, feedback, label in _rows(results, variant, metric, protocol):
-            own = finals.get(label, np.empty(0))
-            ends = results.interval(variant, label, measure, own)
+            values = finals.get(label, np.empty(0))
+            ends = results.interval(variant, label, measure, values)
             mean, low, high = (float(end) * scale(measure) for end in ends)
             head = (variant, metric, policy, value, protocol.title, measure.name, feedback)
-            found.append(Beside(*head, mean, low, high, len(own)))
-    return found
+            rows.append(Replication(*head, mean, low, high, len(values)))
+    return rows
 
 
 def _pairs(results: Results) -> list[Pair]:
-    found = []
+    compared = []
     for variant, metric, protocol in _cases(results):
         values, measure = results.final(variant, protocol.metric), METRICS[protocol.metric]
-        ran = [row for row in _rows(results, variant, metric, protocol) if row[3] in values.index]
-        ran.sort(key=lambda row: -row[1])
-        for (first, more, _, a), (second, less, _, b) in itertools.combinations(ran, 2):
+        rows = [row for row in _rows(results, variant, metric, protocol) if row[3] in values.index]
+        rows.sort(key=lambda row: -row[1])
+        for (first, more, _, a), (second, less, _, b) in itertools.combinations(rows, 2):
             difference = (values.loc[a] - values.loc[b]).dropna().to_numpy()
             if more == less or not difference.size:
                 continue
@@ -179,36 +180,36 @@ def _pairs(results: Results) -> list[Pair]:
             p, here = p_value(difference, results.replicates, floor), float(difference.mean())
             verdict = "undecided" if not p <= 1 - LEVEL else "same" if here > 0 else "reversed"
             head = (variant, metric, protocol.title, first, second, more - less)
-            found.append(Pair(*head, here * scale(measure), p, verdict))
-    return found
+            compared.append(Pair(*head, here * scale(measure), p, verdict))
+    return compared
 
 
 def _orders(results: Results, compared: list[Pair]) -> list[Order]:
-    found = []
+    orders = []
     for variant, metric, protocol in _cases(results):
         verdicts = [pair.verdict for pair in compared if pair[:3] == (variant, metric, protocol.title)]
         counts = [verdicts.count(verdict) for verdict in ("same", "reversed", "undecided")]
-        found.append(Order(variant, metric, protocol.title, protocol.metric, len(verdicts), *counts))
-    return found
+        orders.append(Order(variant, metric, protocol.title, protocol.metric, len(verdicts), *counts))
+    return orders
 
 
 def verdict(results: Results) -> list[str]:
     """One sentence for the head of a report: how many published orders hold by the study's protocol and by the
     strictest one, of all metrics that are better high or low; none where no pair was run."""
-    judged = [metric for metric in metrics(results) if METRICS[metric].better != "neither"]
+    names = [metric for metric in metrics(results) if METRICS[metric].better != "neither"]
     orders = _orders(results, _pairs(results))
-    chosen = {at: {(metric, protocols(results, metric)[at].title) for metric in judged} for at in (0, -1)}
-    first, last = ([o for o in orders if (o.metric, o.protocol) in chosen[at]] for at in (0, -1))
+    keys = {at: {(metric, protocols(results, metric)[at].title) for metric in names} for at in (0, -1)}
+    first, last = ([o for o in orders if (o.metric, o.protocol) in keys[at]] for at in (0, -1))
     if not sum(order.pairs for order in first):
         return []
-    by_own, by_sound = (
-        f"{sum(order.same for order in some)} of {sum(order.same + order.reversed for order in some)}"
-        for some in (first, last)
+    as_published, sound = (
+        f"{sum(order.same for order in group)} of {sum(order.same + order.reversed for order in group)}"
+        for group in (first, last)
     )
-    usual = f" under {USUAL} feedback" if _of_whole_rows(results) else ""
+    usual = f" under {USUAL} feedback" if _whole_row_policies(results) else ""
     return [
         "Of the orders of two policies that the study published and that can be told apart here, "
-        f"{by_own} hold by its own protocol, {by_sound} by sound metrics{usual}."
+        f"{as_published} hold by its own protocol, {sound} by sound metrics{usual}."
     ]
 
 
@@ -217,9 +218,9 @@ def sections(results: Results) -> list[Block]:
     """Published and ours as blocks of a page; nothing where the scenario has no [published]."""
     if not metrics(results):
         return []
-    values, compared = _beside(results), _pairs(results)
+    values, compared = _replications(results), _pairs(results)
     orders = _orders(results, compared)
-    blocks: list[Block] = [Heading(2, "Published and ours"), *_words(results)]
+    blocks: list[Block] = [Heading(2, "Published and ours"), *_introduction(results)]
     for variant in results.variants:
         place = place_in_words(results, variant)
         blocks += [Text(f"{place}How many of the published orders of two policies hold here:")]
@@ -227,15 +228,16 @@ def sections(results: Results) -> list[Block]:
         for metric in metrics(results):
             case = (variant, metric)
             blocks += [Heading(3, f"{place}{_title(metric)}"), _value_table([row for row in values if row[:2] == case])]
-            blocks += _turned([pair for pair in compared if pair[:2] == case], protocols(results, metric)[-1])
+            blocks += _reversals([pair for pair in compared if pair[:2] == case], protocols(results, metric)[-1])
     return [*blocks, *_seconds(results)]
 
 
-def _words(results: Results) -> list[Block]:
+def _introduction(results: Results) -> list[Block]:
+    """What was published, and what the protocols are."""
     names = ", ".join(dict.fromkeys(log["name"] for log in results.meta["logs"]))
-    full = _of_whole_rows(results)
-    given = f" ({', '.join(full)}: the whole reward row; the others: what they showed)" if full else ""
-    lines = [f"As published: by the study's metric, under the feedback it gave each policy{given}."]
+    full = _whole_row_policies(results)
+    regimes = f" ({', '.join(full)}: the whole reward row; the others: what they showed)" if full else ""
+    lines = [f"As published: by the study's metric, under the feedback it gave each policy{regimes}."]
     if any(metric in SOUND for metric in metrics(results)):
         lines.append("Sound: by the metric without its flaw, under the same feedback.")
     if full:
@@ -247,7 +249,7 @@ def _words(results: Results) -> list[Block]:
     )
     return [
         Text(
-            f"Published: {told(results)['source'].rstrip('.')}. The study ran on data of its own, ours is {names}: "
+            f"Published: {study(results)['source'].rstrip('.')}. The study ran on data of its own, ours is {names}: "
             "levels are not comparable, the order of policies is. Ours are means over seeds with half the width of "
             f"their {100 * LEVEL:.0f} % interval; {MISSING}: not run, or not known."
         ),
@@ -270,46 +272,46 @@ def _order_table(orders: list[Order]) -> Table:
     return Table(head, rows, words=3)
 
 
-def _value_table(values: list[Beside]) -> Table:
+def _value_table(values: list[Replication]) -> Table:
     """A row a policy, a column a protocol, all of one variant and metric."""
     titles = list(dict.fromkeys(row.protocol for row in values))
     halves = [half for row in values if (half := (row.high - row.low) / 2) > ROUNDING]
     digits = decimals(float(np.median(halves)) if halves else math.nan, METRICS[values[0].metric])
     rows = []
     for policy in dict.fromkeys(row.policy for row in values):
-        own = [row for row in values if row.policy == policy]
-        seeds = sorted({row.seeds for row in own} - {0})
-        cells = [_cell(row, digits) for row in own]
-        rows.append([policy, f"{own[0].published:g}", *cells, ", ".join(map(str, seeds)) or MISSING])
+        columns = [row for row in values if row.policy == policy]
+        seeds = sorted({row.seeds for row in columns} - {0})
+        cells = [_value_cell(row, digits) for row in columns]
+        rows.append([policy, f"{columns[0].published:g}", *cells, ", ".join(map(str, seeds)) or MISSING])
     return Table(["policy", "published", *titles, "seeds"], rows)
 
 
-def _cell(row: Beside, digits: int) -> str:
+def _value_cell(row: Replication, digits: int) -> str:
     half = (row.high - row.low) / 2
     spread = f" \N{PLUS-MINUS SIGN} {number(half, digits)}" if half > ROUNDING else ""
     return number(row.mean, digits) + spread
 
 
-def _turned(compared: list[Pair], protocol: Protocol) -> list[Block]:
-    """The pairs in reversed order under `protocol`, those that the study saw furthest apart first."""
-    found = [pair for pair in compared if pair.protocol == protocol.title and pair.verdict == "reversed"]
-    if not found:
+def _reversals(compared: list[Pair], protocol: Protocol) -> list[Block]:
+    """The pairs in reversed order under `protocol`, those with the largest published difference first."""
+    reversals = [pair for pair in compared if pair.protocol == protocol.title and pair.verdict == "reversed"]
+    if not reversals:
         return []
-    found.sort(key=lambda pair: -pair.published)
-    shown = [
+    reversals.sort(key=lambda pair: -pair.published)
+    lines = [
         f"{pair.first} minus {pair.second} (published {pair.published:+.3g}, here {pair.here:+.3g})"
-        for pair in found[:TURNED]
+        for pair in reversals[:LISTED]
     ]
-    more = f"; and {len(found) - TURNED} more" if len(found) > TURNED else ""
-    return [Text(f"Reversed, {protocol.title}: {'; '.join(shown)}{more}.")]
+    more = f"; and {len(reversals) - LISTED} more" if len(reversals) > LISTED else ""
+    return [Text(f"Reversed, {protocol.title}: {'; '.join(lines)}{more}.")]
 
 
 def _seconds(results: Results) -> list[Block]:
-    """How long one replicate of a policy took there and takes here."""
-    here = {(label, feedback): spent for label, feedback, spent in results.meta.get("policy_seconds", [])}
+    """How long one replicate of a policy took in the study and takes here."""
+    here = {(label, feedback): seconds for label, feedback, seconds in results.meta.get("policy_seconds", [])}
     rows = [
         [row["policy"], f"{row['seconds']:,.0f}", f"{here[row['policy'], row['feedback']]:,.1f}"]
-        for row in told(results)["policies"]
+        for row in study(results)["policies"]
         if row["seconds"] and (row["policy"], row["feedback"]) in here and len(results.meta["logs"]) == 1
     ]
     if not rows:

@@ -14,8 +14,8 @@ import numpy as np
 
 from lersbench.feedback import row_of
 from lersbench.figures.curves import ONE_RATE, draw_all, one_item_slates
-from lersbench.figures.records import Record, kept
-from lersbench.figures.style import drawn_cases
+from lersbench.figures.frame import drawn_cases
+from lersbench.figures.records import Record, read_records
 from lersbench.report import findings, published
 from lersbench.report.blocks import Block, Heading, Items, Table, Text, pictures, write_pages, write_whole
 from lersbench.results.alarms import missing
@@ -48,7 +48,7 @@ def write(results: Results, folder: str | Path | None = None, figures: Sequence[
     folder = results.path if folder is None else Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     if figures is None:
-        figures = kept(folder / "figures", results) or draw_all(results, folder / "figures")
+        figures = read_records(folder / "figures", results) or draw_all(results, folder / "figures")
     for name, frame in (findings.tables(results) | published.tables(results)).items():
         write_whole(folder / f"{name}.csv", defused(frame).to_csv(index=False))
     return write_pages(document(results, figures), results.title, folder, "report")
@@ -58,7 +58,7 @@ def write(results: Results, folder: str | Path | None = None, figures: Sequence[
 def document(results: Results, figures: Sequence[Record]) -> list[Block]:
     """The whole report as blocks; `figures` are the records that `draw_all` returned."""
     ranking = board(results)
-    blocks: list[Block] = [Heading(1, results.title), *map(Text, missing(results)), *in_short(ranking)]
+    blocks: list[Block] = [Heading(1, results.title), *map(Text, missing(results)), *conclusions(ranking)]
     if results.scenario.get("description"):
         blocks.append(Text(results.scenario["description"]))
     blocks += [Heading(2, "What was run"), *_protocol(results), Heading(2, "Leaderboard"), *main_tables(ranking)]
@@ -72,19 +72,19 @@ def document(results: Results, figures: Sequence[Record]) -> list[Block]:
     return blocks
 
 
-def in_short(ranking: Board) -> list[Block]:
+def conclusions(ranking: Board) -> list[Block]:
     """What the run comes to: a sentence or two a ranking, bandits first, and one for every comparison of protocols."""
     results = ranking.results
-    found = conclusion(ranking, [case.variant for case in drawn_cases(results)])
-    found += [*findings.verdicts(results), *published.verdict(results)]
-    if not found:
+    lines = conclusion(ranking, [case.variant for case in drawn_cases(results)])
+    lines += [*findings.verdicts(results), *published.verdict(results)]
+    if not lines:
         return []
     if results.mixed:
-        found.append(
+        lines.append(
             "Feedback regimes are ranked apart: a policy that is told more is ahead for that reason alone. What can be "
             "deployed is a bandit."
         )
-    return [Text(" ".join(found)) if len(results.boards) == 1 else Items(found)]
+    return [Text(" ".join(lines)) if len(results.boards) == 1 else Items(lines)]
 
 
 def _protocol(results: Results) -> list[Block]:
@@ -100,15 +100,15 @@ def _protocol(results: Results) -> list[Block]:
         for log in results.meta["logs"]
     )
     contenders = results.summary[["policy", "feedback"]].drop_duplicates()
-    told = [
+    regimes = [
         f"{kind}: {row_of(kind).learns or 'see the scenario'} "
         f"({', '.join(contenders.loc[contenders['feedback'] == kind, 'policy'])})."
         for kind in sorted(set(contenders["feedback"]))
     ]
-    made = dict.fromkeys(
-        f"{log['name']}: {', '.join(f'{key} {value}' for key, value in log['provenance'].items() if _short(value))}."
+    provenance = dict.fromkeys(
+        f"{log['name']}: {', '.join(f'{key} {value}' for key, value in log['provenance'].items() if _is_short(value))}."
         for log in results.meta["logs"]
-        if any(map(_short, (log.get("provenance") or {}).values()))
+        if any(map(_is_short, (log.get("provenance") or {}).values()))
     )
     return [
         Table(["log", "data", "rounds", "items", "users"], rows, words=2),
@@ -116,25 +116,25 @@ def _protocol(results: Results) -> list[Block]:
             "Every contender passes the log once: in each round it chooses, is told what its feedback regime lets it "
             f"see, and learns. Its first mistakes count like its last.{_settings(results)}"
         ),
-        Items([*told, interval_in_words(results), *_said(results, caveats=False), *sources, *made]),
+        Items([*regimes, interval_in_words(results), *_notes(results, caveats=False), *sources, *provenance]),
     ]
 
 
 def _settings(results: Results) -> str:
     """Slate and delay of the protocol, where run.json states them."""
-    told = results.scenario.get("replay", {})
-    slate, batch = told.get("slate"), told.get("batch")
+    replay = results.scenario.get("replay", {})
+    slate, batch = replay.get("slate"), replay.get("batch")
     slates = ", ".join(map(str, slate)) if isinstance(slate, list) else slate
-    shown = f" Items shown per round: {slates}." if slates else ""
-    return shown + (f" Feedback is delivered every {batch} rounds." if batch and batch > 1 else "")
+    sizes = f" Items shown per round: {slates}." if slates else ""
+    return sizes + (f" Feedback is delivered every {batch} rounds." if batch and batch > 1 else "")
 
 
-def _said(results: Results, caveats: bool) -> list[str]:
+def _notes(results: Results, caveats: bool) -> list[str]:
     """The notes of the run: those that speak of bias are caveats, the others settings."""
     return [note for note in results.meta.get("notes", []) if ("biased" in note) == caveats]
 
 
-def _short(value: Any) -> bool:
+def _is_short(value: Any) -> bool:
     """Can this part of a log's provenance stand in a sentence? The whole of it is in `run.json`."""
     return isinstance(value, int | float | str) and len(str(value)) <= 40
 
@@ -145,9 +145,9 @@ def main_tables(ranking: Board) -> list[Block]:
     cases = drawn_cases(results)
     if len(cases) < len(results.variants):
         blocks.append(Text(f"Of {len(results.slates)} slate sizes two are shown; `lersbench leaderboard` has all."))
-    drawn = {case.variant for case in cases}
+    variants = {case.variant for case in cases}
     for variant, kind in ranking.tables:
-        if variant in drawn:
+        if variant in variants:
             head, rows = cells(ranking, variant, kind)
             blocks += [Text(f"{line}.") for line in headings(ranking, variant, kind)]
             blocks += [Table(head, rows, words=3)]
@@ -171,7 +171,7 @@ def caveats(results: Results) -> list[str]:
     """What a reader should know before believing the leaderboard, each worked out from the results."""
     ranking = board(results)
     return [
-        *_said(results, caveats=True),
+        *_notes(results, caveats=True),
         *ranking.warnings,
         *_few_seeds(results),
         *_wide_intervals(ranking),
@@ -185,14 +185,16 @@ def caveats(results: Results) -> list[str]:
 def _position_bias(results: Results) -> list[str]:
     if not any(row_of(case.protocol).weighed for case in results.cases):
         return []
-    told = "A logged click counts wherever a policy places the item, and what stood on top of the log was seen more"
-    return [f"{told} often: values lean toward the logged order."]
+    return [
+        "A logged click counts wherever a policy places the item, and what stood on top of the log was seen more "
+        "often: values lean toward the logged order."
+    ]
 
 
 def _flaws(results: Results) -> list[str]:
-    found = [] if results.lists else [why for name, why in FLAWS.items() if name in results.metrics]
-    told = 'Metrics named "as published" are shown to compare with the study and are flawed: '
-    return [f"{told}{'; '.join(found)}."] if found else []
+    flaws = [] if results.lists else [why for name, why in FLAWS.items() if name in results.metrics]
+    head = 'Metrics named "as published" are shown to compare with the study and are flawed: '
+    return [f"{head}{'; '.join(flaws)}."] if flaws else []
 
 
 def _few_seeds(results: Results) -> list[str]:
@@ -229,27 +231,26 @@ def _remedy(results: Results, variant: str, policy: str) -> str:
     if results.replicates != "subsample" or not rows:
         return f"A tenth of that would take about {100 * len(results.meta['seeds']):,} seeds."
     matches = results.finals(variant, "matches").get(policy)
-    matched = ""
+    halves = ""
     if matches is not None and np.isfinite(matches).all():
-        matched = f"Each half of the log matched only {number(float(matches.mean()), 0)} rounds. "
-    return f"{matched}A tenth of that would take about {100 * rows:,} rows, a hundred times the log's {rows:,}."
+        halves = f"Each half of the log matched only {number(float(matches.mean()), 0)} rounds. "
+    return f"{halves}A tenth of that would take about {100 * rows:,} rows, a hundred times the log's {rows:,}."
 
 
 def _biased_replay(results: Results) -> list[str]:
     """Replay keeps the rounds that match; unless the logging was uniform they are not a fair sample of all rounds."""
     replayed = {variant for variant, kind in results.boards if row_of(kind).replayed}
-    skewed = [
+    names = [
         log["name"]
         for log in results.meta["logs"]
         if log["variant"] in replayed and log.get("propensities", "uniform") != "uniform"
     ]
-    if not skewed:
+    if not names:
         return []
-    names = ", ".join(dict.fromkeys(skewed))
     return [
-        f"Replay is unbiased only on a log that was drawn uniformly at random, which {names} was not: its matching "
-        "rounds lean towards those in which the logging policy agreed with the contender, and the values are biased by "
-        "an unknown amount."
+        "Replay is unbiased only on a log that was drawn uniformly at random, which "
+        f"{', '.join(dict.fromkeys(names))} was not: its matching rounds lean towards those in which the logging "
+        "policy agreed with the contender, and the values are biased by an unknown amount."
     ]
 
 

@@ -102,10 +102,10 @@ def section(results: Results, figures: Sequence[Record]) -> list[Block]:
     """Its part of the page of a study."""
     from lersbench.report import findings
     from lersbench.report.blocks import Heading, Items, Text, pictures
-    from lersbench.report.run import caveats, in_short, main_tables
+    from lersbench.report.run import caveats, conclusions, main_tables
 
     board = ranking.board(results)
-    blocks: list[Block] = [Heading(2, results.title), *map(Text, missing(results)), *in_short(board)]
+    blocks: list[Block] = [Heading(2, results.title), *map(Text, missing(results)), *conclusions(board)]
     if results.scenario.get("description"):
         blocks.append(Text(results.scenario["description"]))
     blocks += [Heading(3, "Leaderboard"), *main_tables(board), *_lower(findings.sections(results))]

@@ -16,6 +16,7 @@ import pytest
 from lersbench.errors import ConfigError
 from lersbench.figures import curves as curve_figures
 from lersbench.figures import style
+from lersbench.figures.bands import Band, limits, narrow_bands
 from lersbench.results.statistics import interval
 from lersbench.results.tables import Results, load
 from tests.support import fake_results
@@ -77,9 +78,9 @@ def test_bands_are_the_intervals_of_the_statistics(results: Results) -> None:
     rows = results.curves_of("coverage").query("policy == 'popular'")
     values = rows.pivot(index="seed", columns="round", values="value")
     floor, ends = 1 / values.columns.to_numpy(), (0.0, 1.0)  # one outcome is the least that a mean over rounds moves
-    found = interval(values.to_numpy(), "shuffle", resamples=curve_figures.CURVE_RESAMPLES, bounds=ends, floor=floor)
+    span = interval(values.to_numpy(), "shuffle", resamples=curve_figures.CURVE_RESAMPLES, bounds=ends, floor=floor)
     assert np.array_equal(band.x, values.columns)
-    for drawn, expected in zip((band.mean, band.low, band.high), found, strict=True):
+    for drawn, expected in zip((band.mean, band.low, band.high), span, strict=True):
         assert drawn == pytest.approx(expected)
 
 
@@ -109,14 +110,14 @@ def test_looks_tell_all_policies_apart(tmp_path: Path) -> None:
 def test_early_noise_does_not_set_the_limits() -> None:
     x = np.arange(1.0, 1001)
     noisy = np.where(x < 15, 0.9, 0.05)
-    frame = style.limits({"a": style.Band(x, noisy, noisy - 0.01, noisy + 0.01)}, curve_figures.METRICS["ctr"], {"a"})
+    frame = limits({"a": Band(x, noisy, noisy - 0.01, noisy + 0.01)}, curve_figures.METRICS["ctr"], {"a"})
     assert frame is not None
     assert frame[0] < 0.05 < frame[1] < 0.1
 
 
 def test_no_line_leaves_the_frame_after_the_early_rounds(results: Results) -> None:
     for (_, name), bands in curve_figures.curve_bands(results, results.metrics, list(FEW)).items():
-        frame = style.limits(bands, curve_figures.METRICS[name], set())
+        frame = limits(bands, curve_figures.METRICS[name], set())
         assert frame is not None
         late = np.concatenate([band.mean[band.x >= 50] for band in bands.values()])  # of 1,000 rounds
         assert frame[0] <= late.min() <= late.max() <= frame[1]
@@ -124,14 +125,14 @@ def test_no_line_leaves_the_frame_after_the_early_rounds(results: Results) -> No
 
 def test_bands_are_drawn_of_the_best_four_and_the_baseline_unless_they_fill_the_panel(tmp_path: Path) -> None:
     full = load(fake_results.make(tmp_path / "run", points=30, seeds=3, metrics={"misses", "hr@20"}))
-    bands = curve_figures.curve_bands(full, ["misses"], curve_figures.chosen(full, None))["", "misses"]
+    bands = curve_figures.curve_bands(full, ["misses"], curve_figures.labels_to_draw(full, None))["", "misses"]
     best = full.final("", "misses").mean(axis=1).sort_values().index[:4]
     look = style.looks(full)
-    narrow, wanted = style.fitting(bands, curve_figures.METRICS["misses"], look)
+    narrow, wanted = narrow_bands(bands, curve_figures.METRICS["misses"], look)
     assert narrow == wanted == {*best, "random"}
     first = bands[best[0]]
-    wide = {**bands, best[0]: style.Band(first.x, first.mean, first.mean - 0.5, first.mean + 0.5)}
-    narrow, wanted = style.fitting(wide, curve_figures.METRICS["misses"], look)
+    wide = {**bands, best[0]: Band(first.x, first.mean, first.mean - 0.5, first.mean + 0.5)}
+    narrow, wanted = narrow_bands(wide, curve_figures.METRICS["misses"], look)
     assert wanted - narrow == {best[0]}
     text = svg_text(curve_figures.draw_all(full, tmp_path / "figures", metrics=["misses"])[-1].svg)
     assert "Bands of the best 4 and the baseline only." in text
@@ -165,8 +166,8 @@ def test_regret_is_also_drawn_less_that_of_the_baseline_paired_by_seed(results: 
 
 def test_only_the_first_clause_of_the_licence_stands_below_a_figure(results: Results, tmp_path: Path) -> None:
     log = {**results.meta["logs"][0], "attribution": "A shop, Inc.", "licence": "CC BY 4.0 (the data); more of it"}
-    told = replace(results, meta={**results.meta, "logs": [log]})
-    text = svg_text(curve_figures.draw_all(told, tmp_path, metrics=["misses"])[-1].svg)
+    licensed = replace(results, meta={**results.meta, "logs": [log]})
+    text = svg_text(curve_figures.draw_all(licensed, tmp_path, metrics=["misses"])[-1].svg)
     assert "Data: A shop, Inc. CC BY 4.0." in text
     assert "more of it" not in text
 
@@ -196,10 +197,10 @@ def test_policies_can_be_chosen(results: Results, tmp_path: Path) -> None:
 
 
 def test_variants_are_panels_of_one_figure(tmp_path: Path) -> None:
-    made = fake_results.make(
+    run = fake_results.make(
         tmp_path / "run", policies=FEW, variants=("men", "women"), points=5, metrics={"ctr"}, leaderboard="ctr"
     )
-    records = curve_figures.draw_all(load(made), tmp_path / "figures")
+    records = curve_figures.draw_all(load(run), tmp_path / "figures")
     assert [record.svg.stem for record in records] == ["final-ctr", "curve-ctr"]
     assert {record.cases for record in records} == {("men", "women")}
     text = svg_text(records[-1].svg)
@@ -208,8 +209,8 @@ def test_variants_are_panels_of_one_figure(tmp_path: Path) -> None:
 
 
 def test_one_seed_has_lines_and_says_that_it_has_no_interval(tmp_path: Path) -> None:
-    made = fake_results.make(tmp_path / "run", policies=FEW, seeds=1, points=5)
-    text = svg_text(curve_figures.draw_all(load(made), tmp_path / "figures", metrics=["coverage"])[-1].svg)
+    run = fake_results.make(tmp_path / "run", policies=FEW, seeds=1, points=5)
+    text = svg_text(curve_figures.draw_all(load(run), tmp_path / "figures", metrics=["coverage"])[-1].svg)
     assert "One seed only, so no interval can be given." in text
 
 

@@ -15,7 +15,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from lersbench.figures import curves as curve_figures
-from lersbench.figures import families, style
+from lersbench.figures import families, frame, style
 from lersbench.figures import lers as lers_figures
 from lersbench.results.tables import Results, load
 from tests.support import fake_results
@@ -63,24 +63,24 @@ def test_a_crowd_has_a_panel_for_each_family(crowd: Results, tmp_path: Path) -> 
         text = svg_text(drawn[stem])
         for head in ("context-free, bandit feedback", "linear, bandit feedback", "neural, bandit feedback"):
             assert head in text
-        assert "lers-both (full)" in text  # in a panel of both regimes each line tells its own
-        assert "popular (bandit)" not in text  # the head of the panel has told it
+        assert "lers-both (full)" in text  # in a panel of both regimes each line names its regime
+        assert "popular (bandit)" not in text  # the title of the panel has it
     for record in records:
         assert record.title in svg_text(record.svg)
 
 
 def test_every_policy_is_in_the_panel_of_one_family_and_the_baseline_in_none(crowd: Results) -> None:
-    groups = style.families_of(crowd, CROWD)
-    members = [policy for own in groups.values() for policy in own]
-    assert sorted(members) == sorted(set(CROWD) - {"random"})
+    groups = style.family_members(crowd, CROWD)
+    policies = [policy for members in groups.values() for policy in members]
+    assert sorted(policies) == sorted(set(CROWD) - {"random"})
     assert groups["neural"] == ["neural-linear", "bayes-by-backprop"]
     assert len(groups["LERS"]) == 8
 
 
 def test_within_a_family_no_two_look_alike_and_full_feedback_is_dashed(crowd: Results) -> None:
     look = style.looks(crowd)
-    for own in style.families_of(crowd, CROWD).values():
-        assert len({str(look[policy]) for policy in own}) == len(own)
+    for members in style.family_members(crowd, CROWD).values():
+        assert len({str(look[policy]) for policy in members}) == len(members)
     for name in VARIANTS:
         bandit, full = look[f"{name} (bandit)"], look[f"{name} (full)"]
         assert bandit["color"] == full["color"]
@@ -116,10 +116,10 @@ def test_the_four_variants_have_a_figure_of_their_own_with_nothing_else_but_the_
 
 
 def test_contexts_are_compared_in_two_figures_where_a_hue_means_the_same(contexts: Results) -> None:
-    made = makers(contexts)
-    assert list(made) == ["context-kinds", "context-encoders"]
+    figures = makers(contexts)
+    assert list(figures) == ["context-kinds", "context-encoders"]
     hues = {}
-    for stem, make in made.items():
+    for stem, make in figures.items():
         (one,) = [ax.get_legend() for ax in make().axes if ax.get_legend()]
         pairs = zip(one.get_texts(), one.legend_handles, strict=True)
         hues[stem] = {text.get_text(): to_hex(line.get_color()) for text, line in pairs}
@@ -135,8 +135,8 @@ def test_recommendations_are_drawn_of_the_policies_that_have_them(crowd: Results
     for table in ("curves", "summary"):
         rows = pd.read_parquet(run / f"{table}.parquet")
         some = rows[(rows["metric"] == "coverage") & rows["name"].isin(VARIANTS)]
-        made = [some.assign(metric=name, value=0.25) for name in lers_figures.RECOMMEND]
-        pd.concat([rows, *made]).to_parquet(run / f"{table}.parquet")
+        parts = [some.assign(metric=name, value=0.25) for name in lers_figures.RECOMMEND]
+        pd.concat([rows, *parts]).to_parquet(run / f"{table}.parquet")
     figure = makers(load(run))["lers-recommendations"]()
     assert [ax.get_ylabel() for ax in figure.axes] == [
         f"Recommend {part} (%)" for part in ("ratio", "accuracy", "precision", "recall")
@@ -151,7 +151,7 @@ def test_no_study_figure_where_the_results_have_nothing_to_compare(tmp_path: Pat
 def test_a_long_line_below_the_title_is_broken_and_widens_the_figure_no_further(crowd: Results) -> None:
     titled = {**crowd.scenario, "title": "A title that goes on " * 9}
     long = replace(crowd, meta={**crowd.meta, "scenario": titled})
-    figure, _ = style.grid(1, 1, (3.0, 2.0), "T", long, [], 0.1, outside=False)
-    said = next(text.get_text() for text in figure.texts if "goes on" in text.get_text())
-    assert figure.get_figwidth() == pytest.approx(style.PAGE)
-    assert said.count("\n") >= 1
+    figure, _ = frame.grid(1, 1, (3.0, 2.0), "T", long, [], 0.1, outside=False)
+    subtitle = next(text.get_text() for text in figure.texts if "goes on" in text.get_text())
+    assert figure.get_figwidth() == pytest.approx(frame.PAGE)
+    assert subtitle.count("\n") >= 1

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
-from lersbench.figures import records
-from lersbench.figures.records import FILE, Plan, draw, kept
+from lersbench.figures import records as figure_records
+from lersbench.figures.records import FILE, Plan, draw_plans, read_records
 from lersbench.results.tables import Results, load
 from tests.support import fake_results
 
@@ -27,8 +27,8 @@ def plan(stem: str = "a") -> Plan:
 
 def test_what_is_kept_is_what_was_drawn(results: Results, tmp_path: Path) -> None:
     folder = tmp_path / "figures"
-    drawn = draw([plan("b"), plan("a")], folder, results)
-    assert kept(folder, results) == drawn
+    drawn = draw_plans([plan("b"), plan("a")], folder, results)
+    assert read_records(folder, results) == drawn
     assert [(one.png.name, one.svg.name, one.title, one.kind, one.cases) for one in drawn] == [
         (f"{stem}.png", f"{stem}.svg", f"Title of {stem}", "curve", ("men", "women")) for stem in "ba"
     ]
@@ -36,10 +36,10 @@ def test_what_is_kept_is_what_was_drawn(results: Results, tmp_path: Path) -> Non
 
 
 def test_a_folder_that_was_moved_has_its_records_still(results: Results, tmp_path: Path) -> None:
-    draw([plan()], tmp_path / "figures", results)
+    draw_plans([plan()], tmp_path / "figures", results)
     moved = (tmp_path / "figures").rename(tmp_path / "moved")
-    found = kept(moved, results)
-    assert found and found[0].png == moved / "a.png"
+    records = read_records(moved, results)
+    assert records and records[0].png == moved / "a.png"
 
 
 def test_records_of_anything_else_are_not_taken(
@@ -47,29 +47,29 @@ def test_records_of_anything_else_are_not_taken(
 ) -> None:
     """Another run, other tables, another version, a choice of the figures, a file that is gone, or a broken file."""
     folder = tmp_path / "figures"
-    assert kept(folder, results) is None
-    draw([plan()], folder, results)
-    assert kept(folder, replace(results, path=tmp_path / "other")) is None
-    assert kept(folder, replace(results, meta={**results.meta, "tables": {"summary.parquet": "1"}})) is None
+    assert read_records(folder, results) is None
+    draw_plans([plan()], folder, results)
+    assert read_records(folder, replace(results, path=tmp_path / "other")) is None
+    assert read_records(folder, replace(results, meta={**results.meta, "tables": {"summary.parquet": "1"}})) is None
     with monkeypatch.context() as patch:
-        patch.setattr(records, "__version__", "next")
-        assert kept(folder, results) is None
+        patch.setattr(figure_records, "__version__", "next")
+        assert read_records(folder, results) is None
     (folder / "a.png").unlink()
-    assert kept(folder, results) is None
-    draw([plan()], folder, results, whole=False)
-    assert kept(folder, results) is None
+    assert read_records(folder, results) is None
+    draw_plans([plan()], folder, results, whole=False)
+    assert read_records(folder, results) is None
     for broken in ("{", "[]", json.dumps({"of": {}}), json.dumps({"of": {}, "whole": True, "figures": [{}]})):
         (folder / FILE).write_text(broken)
-        assert kept(folder, results) is None
+        assert read_records(folder, results) is None
 
 
 def test_drawing_that_was_cut_short_leaves_no_records(results: Results, tmp_path: Path) -> None:
     folder = tmp_path / "figures"
-    draw([plan("a"), plan("b")], folder, results)
+    draw_plans([plan("a"), plan("b")], folder, results)
 
     def stop() -> Figure:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        draw([plan("a"), replace(plan("b"), make=stop)], folder, results)
-    assert kept(folder, results) is None
+        draw_plans([plan("a"), replace(plan("b"), make=stop)], folder, results)
+    assert read_records(folder, results) is None

@@ -18,8 +18,8 @@ from lersbench.clicks import model as click_model
 from lersbench.clicks.fit import count_arrays, fit_counts
 from lersbench.errors import ConfigError
 from lersbench.figures import curves as curve_figures
+from lersbench.figures import frame, legends, style
 from lersbench.figures import logs as log_figures
-from lersbench.figures import style
 from lersbench.figures import sweeps as sweep_figures
 from lersbench.log import LogInfo
 from lersbench.report import findings
@@ -79,7 +79,7 @@ def with_facts(results: Results, last: float = 0.02) -> Results:
 
 
 def stems(results: Results) -> set[str]:
-    return {plan.stem for plan in sweep_figures.plans(results, results, curve_figures.chosen(results, None))}
+    return {plan.stem for plan in sweep_figures.plans(results, results, curve_figures.labels_to_draw(results, None))}
 
 
 # Cases and lifts ------------------------------------------------------------------------------------------------------
@@ -95,9 +95,9 @@ def test_the_lift_is_a_ratio_paired_by_seed(both: Results) -> None:
     assert [row["lift"], row["lift_low"], row["lift_high"]] == pytest.approx(
         [float(x) for x in interval(ratios, "shuffle")]
     )
-    own = comparisons.lifts(both, "logged K=3", "ctr_sum").set_index("policy")
-    assert own.loc["linucb-k", "lift"] == pytest.approx(100 * ratios.mean())
-    assert list(own.loc["ltr"]) == [0, 0, 0]
+    lifts = comparisons.lifts(both, "logged K=3", "ctr_sum").set_index("policy")
+    assert lifts.loc["linucb-k", "lift"] == pytest.approx(100 * ratios.mean())
+    assert list(lifts.loc["ltr"]) == [0, 0, 0]
 
 
 def test_the_leaderboard_shows_the_lift_in_percent(both: Results) -> None:
@@ -141,26 +141,26 @@ def test_kendall_by_hand() -> None:
 def test_orderings_are_those_that_every_seed_supports() -> None:
     rng = np.random.default_rng(1)
     values = np.array([[0.0], [1.0], [1.0]]) + rng.normal(0, 0.01, (3, 10))
-    found = comparisons.orderings(values, "shuffle")
-    assert found[1, 0] == found[2, 0] == 1
-    assert found[0, 1] == -1
-    assert found[1, 2] == 0
-    assert np.array_equal(found, -found.T)
+    signs = comparisons.orderings(values, "shuffle")
+    assert signs[1, 0] == signs[2, 0] == 1
+    assert signs[0, 1] == -1
+    assert signs[1, 2] == 0
+    assert np.array_equal(signs, -signs.T)
 
 
 def test_protocols_are_held_against_the_truth(both: Results) -> None:
-    found = comparisons.comparisons(both)
-    assert [one.place for one in found] == ["K = 3, CTR_sum", "K = 3, CTR_set", "K = 6, CTR_sum", "K = 6, CTR_set"]
-    assert [m.short for m in found[0].measures] == [short for _, _, short, _ in comparisons.MEASURES]
-    assert not any("IPS" in m.short for m in found[1].measures)
-    rows = comparisons.agreements(found[0]).to_dict(orient="records")
+    pairs = comparisons.comparisons(both)
+    assert [one.place for one in pairs] == ["K = 3, CTR_sum", "K = 3, CTR_set", "K = 6, CTR_sum", "K = 6, CTR_set"]
+    assert [m.short for m in pairs[0].measures] == [short for _, _, short, _ in comparisons.MEASURES]
+    assert not any("IPS" in m.short for m in pairs[1].measures)
+    rows = comparisons.agreements(pairs[0]).to_dict(orient="records")
     held = ("logged-click re-ranking", "true value with simulated users")
     (row,) = [row for row in rows if (row["measure"], row["held against"]) == held]
     assert row["pairs"] == 10 == row["hold"] + row["open"] + row["reversed"]
     assert row["reversed"] == 1
     assert row["tau"] == pytest.approx(8 / 10)
-    first, truth = found[0].measures[0], found[0].reference
-    assert comparisons.reversals(found[0], first, truth) == [("linucb-k", "ubm-linucb")]
+    first, truth = pairs[0].measures[0], pairs[0].reference
+    assert comparisons.reversals(pairs[0], first, truth) == [("linucb-k", "ubm-linucb")]
 
 
 def test_the_verdict_is_made_of_the_numbers(both: Results) -> None:
@@ -178,10 +178,10 @@ def test_without_a_second_measure_nothing_is_compared(sizes: Results) -> None:
 
 # Sweeps ---------------------------------------------------------------------------------------------------------------
 def test_lifts_by_slate_end_in_a_tie_of_all(sizes: Results) -> None:
-    frame = comparisons.by_slate(sizes)
-    assert set(frame["slate"]) == {1, 3, 6, 12}
-    assert set(frame["metric"]) == {"ctr_sum", "ctr_set"}
-    assert frame.loc[frame["slate"] == 12, "lift"].abs().max() < 1e-9
+    lifts = comparisons.by_slate(sizes)
+    assert set(lifts["slate"]) == {1, 3, 6, 12}
+    assert set(lifts["metric"]) == {"ctr_sum", "ctr_set"}
+    assert lifts.loc[lifts["slate"] == 12, "lift"].abs().max() < 1e-9
     text = "\n".join(map(str, findings.sections(sizes)))
     assert "Lift over ltr by slate size" in text
     assert comparisons.by_slate(sizes).equals(findings.tables(sizes)["lift-by-slate"])
@@ -192,19 +192,19 @@ def test_two_slate_sizes_are_no_sweep(both: Results) -> None:
 
 
 def test_of_many_slate_sizes_two_are_drawn(sizes: Results, both: Results) -> None:
-    assert [case.slate for case in style.drawn_cases(sizes)] == [3, 6]
-    assert len(style.drawn_cases(both)) == 4
+    assert [case.slate for case in frame.drawn_cases(sizes)] == [3, 6]
+    assert len(frame.drawn_cases(both)) == 4
 
 
 def test_parameter_sweeps_are_found_with_their_lines(swept: Results) -> None:
-    (sweep,) = comparisons.parameter_sweeps(swept, curve_figures.chosen(swept, None))
+    (sweep,) = comparisons.parameter_sweeps(swept, curve_figures.labels_to_draw(swept, None))
     assert sweep.parameter == "alpha"
     assert set(sweep.lines) == {"iba-linucb", "linucb-k", "ubm-linucb", "c2ucb"}
     assert sweep.lines["linucb-k"] == [(a, f"linucb-k alpha={a}") for a in ALPHAS]
     assert sweep.others == ["ltr", "random", "popular"]
     assert sweep.logarithmic
-    kept = comparisons.representatives(swept, curve_figures.chosen(swept, None))
-    assert set(kept) == {"ltr", "random", "popular", *(f"{name} alpha=0.1" for name in sweep.lines)}
+    best = comparisons.representatives(swept, curve_figures.labels_to_draw(swept, None))
+    assert set(best) == {"ltr", "random", "popular", *(f"{name} alpha=0.1" for name in sweep.lines)}
 
 
 def test_other_parameters_make_lines_of_their_own(tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ def test_other_parameters_make_lines_of_their_own(tmp_path: Path) -> None:
         for r in (1.0, 2.0)
     }
     results = load(fake_results.make(tmp_path, policies=policies, points=2, seeds=2, baseline=None))
-    (sweep,) = comparisons.parameter_sweeps(results, curve_figures.chosen(results, None))
+    (sweep,) = comparisons.parameter_sweeps(results, curve_figures.labels_to_draw(results, None))
     assert list(sweep.lines) == ["linucb ridge=1.0", "linucb ridge=2.0"]
     assert not sweep.logarithmic
 
@@ -230,9 +230,9 @@ def test_the_slope_is_the_exponent() -> None:
 
 
 def test_slopes_need_true_expected_values(both: Results, sizes: Results) -> None:
-    found = comparisons.slopes(both)
-    assert len(found) == 4 * len(fake_results.FEW_LISTS)
-    assert found.loc[found["policy"] == "ubm-linucb", "slope"].max() < 0.65
+    growth = comparisons.slopes(both)
+    assert len(growth) == 4 * len(fake_results.FEW_LISTS)
+    assert growth.loc[growth["policy"] == "ubm-linucb", "slope"].max() < 0.65
     assert comparisons.slopes(sizes).empty
 
 
@@ -274,13 +274,13 @@ def test_every_figure_of_a_study_says_what_it_shows(both: Results, sizes: Result
 
 def test_a_log_with_click_models_and_an_encoder_has_a_figure_of_each_and_a_table(both: Results, tmp_path: Path) -> None:
     assert log_figures.plans(both) == []
-    told = with_facts(both)
-    titles = {plan.stem: plan.title for plan in log_figures.plans(told)}
+    fitted = with_facts(both)
+    titles = {plan.stem: plan.title for plan in log_figures.plans(fitted)}
     assert list(titles) == ["click-model", "encoder-loss"]
     with matplotlib.rc_context(style.STYLE):
-        drawn = {plan.stem: plan.make() for plan in log_figures.plans(told)}
+        drawn = {plan.stem: plan.make() for plan in log_figures.plans(fitted)}
         for stem, figure in drawn.items():
-            style.save(figure, tmp_path, stem)
+            frame.save(figure, tmp_path, stem)
     assert len(drawn["click-model"].axes) == 3, "four cases of one log are one row"
     (loss,) = drawn["encoder-loss"].axes
     lines = {str(line.get_label()): np.asarray(line.get_ydata()).tolist() for line in loss.get_lines()}
@@ -291,8 +291,8 @@ def test_a_log_with_click_models_and_an_encoder_has_a_figure_of_each_and_a_table
         words = " ".join(re.findall(r"<text[^>]*>([^<]*)</text>", (tmp_path / f"{stem}.svg").read_text()))
         assert titles[stem] in words
         assert "Data: Simulated shop." in words
-    text = run_report.write(told, tmp_path, [])[0].read_text()
-    facts = told.meta["logs"][0]["click_models"]
+    text = run_report.write(fitted, tmp_path, [])[0].read_text()
+    facts = fitted.meta["logs"][0]["click_models"]
     assert text.count("## Click models") == 1
     assert text.count("Fitted on the first 900 records") == 1
     first, fourth = (facts["models"]["pbm"]["weights"][k] for k in (0, 3))
@@ -303,10 +303,10 @@ def test_a_log_with_click_models_and_an_encoder_has_a_figure_of_each_and_a_table
 
 def test_two_encoders_are_two_panels(both: Results) -> None:
     logs = [*with_facts(both).meta["logs"][:1], *with_facts(both, 0.019).meta["logs"][1:]]
-    told = dataclasses.replace(both, meta={**both.meta, "logs": logs})
-    drawn = {plan.stem: plan.make for plan in log_figures.plans(told)}
-    assert len(drawn["encoder-loss"]().axes) == 2
-    assert len(drawn["click-model"]().axes) == 3
+    fitted = dataclasses.replace(both, meta={**both.meta, "logs": logs})
+    makers = {plan.stem: plan.make for plan in log_figures.plans(fitted)}
+    assert len(makers["encoder-loss"]().axes) == 2
+    assert len(makers["click-model"]().axes) == 3
 
 
 def test_a_study_page_draws_what_was_not_drawn_and_wants_parts_of_different_names(tmp_path: Path) -> None:
@@ -322,7 +322,7 @@ def test_a_study_page_draws_what_was_not_drawn_and_wants_parts_of_different_name
 
 def test_a_crowd_is_grouped_by_family_and_swept_policies_are_drawn_once(swept: Results, tmp_path: Path) -> None:
     assert style.crowded(swept)
-    families = style.family(swept)
+    families = style.policy_families(swept)
     assert families["iba-linucb alpha=0.1"] == "per-position linear"
     assert families["c2ucb alpha=0.1"] == "shared linear"
     assert families["popular"] == "context-free"
@@ -335,9 +335,9 @@ def test_a_crowd_is_grouped_by_family_and_swept_policies_are_drawn_once(swept: R
 
 
 def test_labels_are_moved_apart_about_their_middle() -> None:
-    assert style.apart([(0.5, "a"), (0.5, "b")], 0.1) == [(0.45, "a"), (0.55, "b")]
-    assert style.apart([(0.1, "a"), (0.9, "b")], 0.1) == [(0.1, "a"), (0.9, "b")]
-    places = [at for at, _ in style.apart([(0.2, "a"), (0.21, "b"), (0.22, "c"), (0.25, "d")], 0.1)]
+    assert legends.move_apart([(0.5, "a"), (0.5, "b")], 0.1) == [(0.45, "a"), (0.55, "b")]
+    assert legends.move_apart([(0.1, "a"), (0.9, "b")], 0.1) == [(0.1, "a"), (0.9, "b")]
+    places = [at for at, _ in legends.move_apart([(0.2, "a"), (0.21, "b"), (0.22, "c"), (0.25, "d")], 0.1)]
     assert np.diff(places) == pytest.approx([0.1] * 3)
 
 

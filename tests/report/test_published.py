@@ -25,7 +25,7 @@ def row(policy: str, feedback: str = "bandit", seconds: float | None = None, **v
     return {"policy": policy, "feedback": feedback, "seconds": seconds, "values": values}
 
 
-def results(told: list[dict[str, Any]] | None, finals: dict[tuple[str, str, str], list[float]]) -> Results:
+def results(policies: list[dict[str, Any]] | None, finals: dict[tuple[str, str, str], list[float]]) -> Results:
     """Results with the final values by (label as in the results, feedback, metric), a value a seed."""
     rows = [
         {"variant": "", "log": "", "feedback": feedback, "slate": 1, "policy": policy, "entry": policy.split(" ")[0]}
@@ -33,12 +33,12 @@ def results(told: list[dict[str, Any]] | None, finals: dict[tuple[str, str, str]
         for (policy, feedback, metric), values in finals.items()
         for seed, value in enumerate(values)
     ]
-    chosen: dict[str, Any] = {"name": "active", "leaderboard": "misses", "replicates": "shuffle"}
-    if told is not None:
-        chosen["published"] = {"source": "A study, table 1", "policies": told}
+    about: dict[str, Any] = {"name": "active", "leaderboard": "misses", "replicates": "shuffle"}
+    if policies is not None:
+        about["published"] = {"source": "A study, table 1", "policies": policies}
     logs = [{"variant": "", "name": "shop", "rounds": 500, "items": 10}]
     meta = {
-        "scenario": chosen,
+        "scenario": about,
         "logs": logs,
         "seeds": [0, 1, 2],
         "policy_seconds": [["lers", "full", 20.0], ["lers", "bandit", 7.0]],
@@ -50,14 +50,14 @@ def results(told: list[dict[str, Any]] | None, finals: dict[tuple[str, str, str]
 def run() -> Results:
     """The study has lers below ucb1, which equals exp3. Here it is so by the flawed metric and under full feedback."""
     regret = "regret_published"
-    told = [
+    policies = [
         row("lers", "full", seconds=9.0, **{regret: 80.0, "coverage": 3.0}),
         row("ucb1", **{regret: 97.0, "coverage": 1.0}),
         row("exp3", **{regret: 97.0}),
         row("neural-ucb", **{regret: 90.0}),
     ]
     return results(
-        told,
+        policies,
         {
             ("lers (full)", "full", regret): [0.50, 0.52, 0.54],
             ("lers (full)", "full", "misses"): [0.90, 0.94, 0.92],
@@ -111,38 +111,38 @@ def test_pairs_by_hand(run: Results) -> None:
     flawed 45, 44, 43 with the lower lers: same. Sound, ucb1: 5, 2, 3, t = 3.8, p = 0.063: undecided. Sound, bandit
     feedback, ucb1: -2.9, -3, -3.1: reversed. Coverage: 1, 1.1, 1.2: same; bandit feedback -1, 0, 1: p = 1.
     """
-    found = published.pairs(run).set_index(["metric", "protocol", "first", "second"]).sort_index()
-    ucb1 = found.loc[("regret_published", slice(None), "ucb1", "lers")]
+    pairs = published.pairs(run).set_index(["metric", "protocol", "first", "second"]).sort_index()
+    ucb1 = pairs.loc[("regret_published", slice(None), "ucb1", "lers")]
     assert list(ucb1["verdict"]) == ["same", "undecided", "reversed"]
     assert list(ucb1["here"]) == pytest.approx([44.0, 10 / 3, -3.0])
     assert set(ucb1["published"]) == {17.0}
     t = (10 / 3) / math.sqrt((25 + 4 + 9 - 100 / 3) / 2 / 3)
     assert ucb1["p"].iloc[1] == pytest.approx(1 - t / math.sqrt(2 + t * t))  # Student's t with 2 degrees of freedom
-    assert ("regret_published", "as published", "ucb1", "exp3") not in found.index
-    assert list(found.loc["coverage"]["verdict"]) == ["same", "undecided"]
-    assert found.loc["coverage"]["p"].iloc[1] == pytest.approx(1.0)
+    assert ("regret_published", "as published", "ucb1", "exp3") not in pairs.index
+    assert list(pairs.loc["coverage"]["verdict"]) == ["same", "undecided"]
+    assert pairs.loc["coverage"]["p"].iloc[1] == pytest.approx(1.0)
 
 
 def test_orderings_count_the_pairs(run: Results) -> None:
-    found = published.orderings(run)
+    orders = published.orderings(run)
     verdicts = published.pairs(run)
-    assert (found["pairs"] == found[["same", "reversed", "undecided"]].sum(axis=1)).all()
-    assert found["pairs"].sum() == len(verdicts)
-    regret = found[found["metric"] == "regret_published"].set_index("protocol")
+    assert (orders["pairs"] == orders[["same", "reversed", "undecided"]].sum(axis=1)).all()
+    assert orders["pairs"].sum() == len(verdicts)
+    regret = orders[orders["metric"] == "regret_published"].set_index("protocol")
     assert list(regret.loc["as published", ["pairs", "same", "reversed", "undecided"]]) == [2, 2, 0, 0]
     assert regret.loc["sound, bandit feedback", "reversed"] >= 1
     assert regret.loc["sound", "same"] == 0
 
 
 def test_one_seed_decides_nothing() -> None:
-    told = [row("ucb1", misses=90.0), row("exp3", misses=80.0)]
-    once = results(told, {("ucb1", "bandit", "misses"): [0.2], ("exp3", "bandit", "misses"): [0.9]})
+    policies = [row("ucb1", misses=90.0), row("exp3", misses=80.0)]
+    once = results(policies, {("ucb1", "bandit", "misses"): [0.2], ("exp3", "bandit", "misses"): [0.9]})
     assert list(published.pairs(once)["verdict"]) == ["undecided"]
 
 
 def test_a_policy_under_another_regime_than_published_is_not_taken_for_it() -> None:
-    told = [row("lers", "full", misses=90.0), row("ucb1", misses=95.0)]
-    only = results(told, {("lers", "bandit", "misses"): [0.9, 0.8], ("ucb1", "bandit", "misses"): [0.95, 0.9]})
+    policies = [row("lers", "full", misses=90.0), row("ucb1", misses=95.0)]
+    only = results(policies, {("lers", "bandit", "misses"): [0.9, 0.8], ("ucb1", "bandit", "misses"): [0.95, 0.9]})
     table = published.table(only).set_index(["policy", "protocol"])
     assert math.isnan(table.loc[("lers", "as published"), "mean"])
     assert table.loc[("lers", "bandit feedback"), "mean"] == pytest.approx(85.0)
@@ -197,8 +197,8 @@ def test_the_report_has_the_section_and_the_files(tmp_path: Path, monkeypatch: p
     assert "Published and ours" not in (folder / "report.md").read_text()  # the run says nothing of it
     assert not (folder / "published.csv").exists()
     meta = json.loads((folder / "run.json").read_text())
-    told = [row("random", **{"hr_published@20": 20.0}), row("hybrid", **{"hr_published@20": 10.0})]
-    meta["scenario"]["published"] = {"source": "A <study>", "policies": told}
+    policies = [row("random", **{"hr_published@20": 20.0}), row("hybrid", **{"hr_published@20": 10.0})]
+    meta["scenario"]["published"] = {"source": "A <study>", "policies": policies}
     (folder / "run.json").write_text(json.dumps(meta))
     run_report.write(load(folder))
     assert "## Published and ours" in (folder / "report.md").read_text()
@@ -209,15 +209,16 @@ def test_the_report_has_the_section_and_the_files(tmp_path: Path, monkeypatch: p
 
 
 # Scenario files -------------------------------------------------------------------------------------------------------
-def content(*told: dict[str, Any]) -> dict[str, Any]:
+def content(*published_rows: dict[str, Any]) -> dict[str, Any]:
     data = {"dataset": "synthetic", "rounds": 50, "items": 5, "d": 2}
     policies = [{"name": "random"}, {"name": "linucb", "alpha": 0.3}]
-    found = {"name": "small", "title": "Small", "data": data, "policies": policies}
-    return found | ({"published": {"source": "A study", "policies": list(told)}} if told else {})
+    content = {"name": "small", "title": "Small", "data": data, "policies": policies}
+    study = {"source": "A study", "policies": list(published_rows)}
+    return content | ({"published": study} if published_rows else {})
 
 
 @pytest.mark.parametrize(
-    ("told", "words"),
+    ("rows", "words"),
     [
         ([{"policy": "linucb alpha=0.2", "values": {}}], "did you mean 'linucb alpha=0.3'?"),
         ([{"policy": "random", "values": {"hr20_published": 1.0}}], "there is no metric 'hr20_published'"),
@@ -226,9 +227,9 @@ def content(*told: dict[str, Any]) -> dict[str, Any]:
         ([{"policy": "random", "values": {"misses": "many"}}], "published.policies.0.values.misses"),
     ],
 )
-def test_mistakes_in_the_file_are_explained(told: list[dict[str, Any]], words: str) -> None:
+def test_mistakes_in_the_file_are_explained(rows: list[dict[str, Any]], words: str) -> None:
     with pytest.raises(ConfigError) as error:
-        scenario.parse(content(*told), "small.toml")
+        scenario.parse(content(*rows), "small.toml")
     assert "small.toml" in str(error.value)
     assert words in str(error.value)
 
@@ -236,9 +237,9 @@ def test_mistakes_in_the_file_are_explained(told: list[dict[str, Any]], words: s
 def test_contenders_do_not_depend_on_what_was_published(tmp_path: Path) -> None:
     only = {"policies": [{"name": "random"}], "replay": {"seeds": 2}}
     without = replays.bench(scenario.parse(content() | only, "test"), tmp_path, threads=1, say=lambda _: None)
-    told = {"policy": "random", "values": {"misses": 50.0}}
-    chosen = scenario.parse(content(told) | only, "test")
-    again = replays.bench(chosen, tmp_path, threads=1, say=lambda _: None)
+    published_row = {"policy": "random", "values": {"misses": 50.0}}
+    compared = scenario.parse(content(published_row) | only, "test")
+    again = replays.bench(compared, tmp_path, threads=1, say=lambda _: None)
     assert (without.reused, again.played) == (0, 0)
     assert again.reused == without.played
     assert published.metrics(load(again.folder)) == ["misses"]
@@ -246,13 +247,13 @@ def test_contenders_do_not_depend_on_what_was_published(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["normal", "active", "repeat"])
 def test_the_study_is_whole_and_names_the_regimes_that_are_run(name: str) -> None:
-    chosen = scenario.read(name)
-    assert chosen.published is not None
-    regimes = {entry.label: entry.feedback for entry in scenario.entries(chosen)}
-    told = chosen.published.policies
-    assert len(told) == 9
-    assert sum(len(row.values) for row in told) == 35  # four metrics of each, but for the HR@20 of random
-    for row in told:
+    study = scenario.read(name)
+    assert study.published is not None
+    regimes = {entry.label: entry.feedback for entry in scenario.entries(study)}
+    rows = study.published.policies
+    assert len(rows) == 9
+    assert sum(len(row.values) for row in rows) == 35  # four metrics of each, but for the HR@20 of random
+    for row in rows:
         assert {row.feedback, "bandit"} <= set(regimes[row.policy])
         assert (row.feedback == "full") == row.policy.startswith("lers")
 
@@ -262,9 +263,9 @@ def test_published_regret_and_coverage_tell_the_same_hits(name: str) -> None:
     """Every customer comes once, so hits are likes x coverage, and of policies that are never silent all others are
     misses. The LERS policies were silent in some rounds, which the published regret counts as right: it is lower."""
     rounds, likes = LIKES[name]
-    told = scenario.read(name).published
-    assert told is not None
-    for row in told.policies:
+    study = scenario.read(name).published
+    assert study is not None
+    for row in study.policies:
         misses = 100 - row.values["coverage"] * likes / rounds
         if row.policy.startswith("lers"):
             assert row.values["regret_published"] < misses + 0.02

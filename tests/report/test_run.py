@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lersbench.figures import curves as curve_figures
-from lersbench.figures.records import kept
+from lersbench.figures.records import read_records
 from lersbench.report import run as run_report
 from lersbench.results.tables import load
 from tests.support import fake_results
@@ -79,7 +79,7 @@ def test_figures_that_were_drawn_are_not_drawn_again(
 ) -> None:
     """Neither where they are given nor where they lie in the folder of the run: the page is the same."""
     page = (written / "report.md").read_text()
-    drawn = kept(written / "figures", load(written))
+    drawn = read_records(written / "figures", load(written))
     assert drawn
     monkeypatch.setattr(run_report, "draw_all", lambda *_: pytest.fail("drawn twice"))
     run_report.write(load(written), tmp_path / "elsewhere", drawn)

@@ -282,7 +282,7 @@ def test_the_first_sentence_is_about_what_can_be_deployed(mixed: Results) -> Non
     first, second = result_words.conclusion(board(mixed))
     assert first.startswith("Bandit feedback: hybrid leads with")
     assert second.startswith("Full feedback: lers leads with")
-    (items,) = run_report.in_short(board(mixed))
+    (items,) = run_report.conclusions(board(mixed))
     assert isinstance(items, Items) and items.lines[0] == first
     texts = [block.text for block in run_report.main_tables(board(mixed)) if isinstance(block, Text)]
     assert [text.partition(":")[0] for text in texts][1:] == ["bandit feedback", "full feedback"]
