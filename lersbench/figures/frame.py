@@ -120,6 +120,8 @@ def _data_in_words(results: Results) -> str:
     log, logs = results.meta["logs"][0], {case.data for case in results.cases}
     if len(logs) == 1:
         data = f"{log['name']}, {log['rounds']:,} rounds"
+    elif len({log["name"] for log in results.meta["logs"]}) == 1:
+        data = f"{log['name']}, {len(logs)} logs"
     else:
         data = f"{log['name']} and others, {len(logs)} logs"
     return ", ".join([data, *settings(results)])

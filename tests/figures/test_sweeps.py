@@ -191,6 +191,15 @@ def test_two_slate_sizes_are_no_sweep(both: Results) -> None:
     assert comparisons.by_slate(both).empty
 
 
+@pytest.mark.parametrize(
+    ("second", "words"), [("taobao", "(taobao, 2 logs, slates"), ("other", "(taobao and others, 2 logs, slates")]
+)
+def test_the_subtitle_has_a_name_once(second: str, words: str, tmp_path: Path) -> None:
+    results = fake_results.in_cases(tmp_path)
+    logs = [{**log, "name": second if "uniform" in log["variant"] else log["name"]} for log in results.meta["logs"]]
+    assert words in frame.run_in_words(dataclasses.replace(results, meta={**results.meta, "logs": logs}))
+
+
 def test_of_many_slate_sizes_two_are_drawn(sizes: Results, both: Results) -> None:
     assert [case.slate for case in frame.drawn_cases(sizes)] == [3, 6]
     assert len(frame.drawn_cases(both)) == 4
