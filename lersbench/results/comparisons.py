@@ -132,6 +132,10 @@ class Comparison:
         """What the other measures are held against: the last of them."""
         return self.measures[-1]
 
+    def best(self, measure: Measure) -> str:
+        """The policy that comes first by `measure`."""
+        return str(self.lifts[measure.short].iloc[0]["policy"])
+
     def lift(self, measure: Measure, policy: str) -> tuple[float, float, float]:
         rows = self.lifts[measure.short]
         matches = rows.loc[rows["policy"] == policy, ["lift", "low", "high"]].to_numpy()
@@ -250,23 +254,8 @@ def _means(comparison: Comparison, measure: Measure) -> dict[str, float]:
 def verdict(comparison: Comparison) -> str:
     """What the measures of a comparison come to, in one sentence."""
     first, reference = comparison.measures[0], comparison.reference
-    base = baseline_of(comparison.results, first.variant)
-    says, tops = {}, {}
-    for measure in comparison.measures:
-        rows = comparison.lifts[measure.short]
-        tops[measure.short] = str(rows.iloc[0]["policy"])
-        says[measure.short] = {p: lift_in_words(*comparison.lift(measure, p)) for p in rows["policy"]}
-    best, other = tops[first.short], tops[reference.short]
-    text = f"{comparison.place}: {first.short} puts {best} first, with a lift over {base} of {says[first.short][best]}"
-    between = [m for m in comparison.measures[1:-1] if m.metric.startswith(("pbm", "ubm", "iips", "expected"))]
-    text += "".join(f", {m.short} says {says[m.short][best]}" for m in between if best in says[m.short])
-    gain = says[reference.short].get(best, "nothing")
-    text += f"; by the {reference.short} " if reference.truth else f"; by {reference.short} "
-    text += (
-        f"it leads too, with {gain}"
-        if other == best
-        else f"{other} leads with {says[reference.short][other]} and {best} has {gain}"
-    )
+    text = f"{comparison.place}: {first.short} puts {_first_in_words(comparison)}"
+    text += f"; by {'the ' if reference.truth else ''}{reference.short} {_reference_in_words(comparison)}"
     rows = agreements(comparison)
     row = rows[(rows["measure"] == first.short) & (rows["held against"] == reference.short)].iloc[0]
     tau = f"Kendall's tau is {row['tau']:.2f}" if math.isfinite(row["tau"]) else "one of the two has no order at all"
@@ -274,6 +263,34 @@ def verdict(comparison: Comparison) -> str:
         f"{text}. The two orders: {tau}; of {row['pairs']} pairs that the first tells apart {row['hold']} hold, "
         f"{row['open']} are not told apart by the second, {row['reversed']} are reversed."
     )
+
+
+def _first_in_words(comparison: Comparison) -> str:
+    """Who comes first by the first measure, and its lift by that and by the estimates; the baseline has no lift."""
+    first, *between = comparison.measures[:-1]
+    base, best = baseline_of(comparison.results, first.variant), comparison.best(first)
+    if best == base:
+        return f"{best}, the baseline, first"
+    estimates = [m for m in between if m.metric.startswith(("pbm", "ubm", "iips", "expected"))]
+    lifts = {m.short: comparison.lift(m, best) for m in estimates}
+    others = [f", {name} says {lift_in_words(*lift)}" for name, lift in lifts.items() if math.isfinite(lift[0])]
+    return f"{best} first, with a lift over {base} of {lift_in_words(*comparison.lift(first, best))}{''.join(others)}"
+
+
+def _reference_in_words(comparison: Comparison) -> str:
+    """Who leads by the last measure, and the lift that the best of the first measure has by it."""
+    first, reference = comparison.measures[0], comparison.reference
+    base = baseline_of(comparison.results, first.variant)
+    best, leader = comparison.best(first), comparison.best(reference)
+    lifts = {p: comparison.lift(reference, p) for p in (best, leader)}
+    words = {p: lift_in_words(*lift) if math.isfinite(lift[0]) else "nothing" for p, lift in lifts.items()}
+    if leader == best:
+        return "it leads too" if best == base else f"it leads too, with {words[best]}"
+    if leader == base:
+        return f"{base}, the baseline, leads and {best} has {words[best]}"
+    if best == base:
+        return f"{leader} leads with a lift over {base} of {words[leader]}"
+    return f"{leader} leads with {words[leader]} and {best} has {words[best]}"
 
 
 # Swept parameters -----------------------------------------------------------------------------------------------------

@@ -171,6 +171,25 @@ def test_the_verdict_is_made_of_the_numbers(both: Results) -> None:
     assert six.startswith("K = 6")
 
 
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        ((-0.1, 0.0), "puts ltr, the baseline, first; by the true value with simulated users it leads too. The two"),
+        ((0.1, -0.3), "puts ltr, the baseline, first; by the true value with simulated users other leads with a lift "),
+        ((-0.1, 0.3), "; by the true value with simulated users ltr, the baseline, leads and other has -"),
+        ((0.1, 0.0), "; by the true value with simulated users it leads too, with +"),
+    ],
+)
+def test_the_baseline_is_said_to_have_no_lift_over_itself(
+    other: tuple[float, float], words: str, tmp_path: Path
+) -> None:
+    policies = {"ltr": fake_results.LISTS["ltr"], "other": ("linucb-k", {}, *other, 0.0)}
+    results = load(fake_results.make_lists(tmp_path, policies, slates=(3,), seeds=3, points=4))
+    (verdict,) = findings.verdicts(results)
+    assert words in verdict
+    assert "+0.00 %" not in verdict
+
+
 def test_without_a_second_measure_nothing_is_compared(sizes: Results) -> None:
     assert comparisons.comparisons(sizes) == []
     assert findings.protocols(sizes) == []
