@@ -172,7 +172,8 @@ def _cell_remarks(results: LabResults) -> list[str]:
     error, theirs = 100 * _standard_error(finals[label], tested), 100 * _standard_error(0.942, TESTED[5])
     spread, theirs_spread = 100 * (finals[label] - min(finals.values())), max(CELLS.values()) - min(CELLS.values())
     return [
-        f"The best cell tells {100 * finals[label]:.2f} %; the rule '{rule}', without learning, {100 * most:.2f} %.",
+        f"The best cell is right in {100 * finals[label]:.2f} %; the rule '{rule}', without learning, in "
+        f"{100 * most:.2f} %.",
         f"From the best cell to the last it is {spread:.2f} points, while one standard error of an accuracy on "
         f"{tested:,.0f} test customers is {error:.2f}. Of the published ones it is {theirs_spread:.2f} points and "
         f"{theirs:.2f}.",
