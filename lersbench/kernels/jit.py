@@ -1,6 +1,6 @@
 """Every Numba option of the package, in one place.
 
-`@kernel` marks a leaf function: compiled without the GIL and without fastmath, and kept on disk.
+`@kernel` marks a function that Python calls: compiled without the GIL and without fastmath, and kept on disk.
 `inlined` marks a short one that is compiled into its callers, `inner` one that Python never calls, `woven`
 one that is put into its callers as it is written.
 `specialise` compiles a driver loop for the kernels of one policy, and keeps that on disk too.
@@ -26,9 +26,11 @@ from typing import Any, cast
 import numba
 
 from lersbench.errors import ConfigError
+from lersbench.kernels.parts import Kernel, Part
 from lersbench.sources import digest, is_ours
 from lersbench.system.cache_folder import ELSEWHERE, cache_root, private
 
+OPTIONS = {"nopython": True, "nogil": True, "no_cfunc_wrapper": True}
 KEPT = 14 * 24 * 3600  # seconds for which compiled code that nobody loads is kept
 
 
@@ -56,11 +58,22 @@ def _remove_old() -> None:
 _remove_old()
 
 
-def _compile(function: Callable[..., Any], modules: tuple[str, ...], **options: Any) -> Any:
-    """Numba's function, kept on disk by what `modules` draw on; not kept where there are none."""
+def _compile(function: Callable[..., Any], modules: tuple[str, ...], kind: Callable[..., Any], **options: Any) -> Any:
+    """A `Kernel` or a `Part`, kept on disk by what `modules` draw on; not kept where there are none."""
+    if numba.config.DISABLE_JIT:
+        return function
+    made = kind(function, targetoptions={**OPTIONS, **options})
     if modules:
-        numba.config.CACHE_DIR = folder_of(modules)  # Numba takes it over as it makes a function
-    return numba.njit(cache=bool(modules), nogil=True, no_cfunc_wrapper=True, **options)(function)
+        folder = folder_of(modules)
+        _keep(made, folder)
+        if kind is Kernel:  # under the same name, so in a folder of its own
+            _keep(made.part, str(private(Path(folder) / "parts")))
+    return made
+
+
+def _keep(function: Any, folder: str) -> None:
+    numba.config.CACHE_DIR = folder  # Numba takes it over as a function is kept
+    function.enable_caching()
 
 
 def _modules(function: Callable[..., Any]) -> tuple[str, ...]:
@@ -69,23 +82,23 @@ def _modules(function: Callable[..., Any]) -> tuple[str, ...]:
 
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile a leaf function. Kernels outside the package are not cached: nothing watches their helpers."""
-    return _compile(function, _modules(function))
+    return _compile(function, _modules(function), Kernel)
 
 
 def inlined(function: Callable[..., Any]) -> Any:
     """Compile a short leaf function into each of its callers: passing many arrays can cost more than its work."""
-    return _compile(function, _modules(function), forceinline=True)
+    return _compile(function, _modules(function), Kernel, forceinline=True)
 
 
 def woven(function: Callable[..., Any]) -> Any:
     """A part of its callers, before they are compiled: for what has few callers and is long, as it is never compiled
     by itself."""
-    return _compile(function, _modules(function), inline="always")
+    return _compile(function, _modules(function), Kernel, inline="always")
 
 
 def inner(function: Callable[..., Any]) -> Any:
-    """`kernel` for what only compiled code calls: a way in from Python, with many arrays, takes long to compile."""
-    return _compile(function, _modules(function), no_cpython_wrapper=True)
+    """A function that only compiled code calls: see `parts`."""
+    return _compile(function, _modules(function), Part)
 
 
 def specialise(template: Callable[..., Any], name: str, module: str, inner: bool = False, **kernels: Any) -> Any:
@@ -97,7 +110,7 @@ def specialise(template: Callable[..., Any], name: str, module: str, inner: bool
     """
     copy = _copy(template, name, kernels)
     modules = (template.__module__, module) if module else ()
-    return _compile(copy, modules, forceinline=True, no_cpython_wrapper=inner)
+    return _compile(copy, modules, Part if inner else Kernel, forceinline=True)
 
 
 def entry(template: Callable[..., Any], kernel: Any, signature: str, **kernels: Any) -> Any:
