@@ -62,7 +62,7 @@ def on_disk(folder: Path, chunk: Chunk) -> Log:
     columns = {"candidates": chunk.candidates, "slate": chunk.candidates, "clicks": chunk.clicks}
     columns |= {"features": chunk.features, "examined": chunk.examined, "attraction": chunk.attraction}
     return write(
-        folder, [columns], name="shop", items=ITEMS, click_model=click_model.as_told(click_model.ubm(browsing()))
+        folder, [columns], name="shop", items=ITEMS, click_model=click_model.content_of(click_model.ubm(browsing()))
     )
 
 
