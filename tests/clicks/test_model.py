@@ -11,9 +11,9 @@ import pytest
 
 from lersbench.clicks.model import (
     ClickModel,
-    content_of,
     best_slate,
     cascade,
+    content_of,
     dcm,
     draw_clicks,
     expected,
