@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import time
 import uuid
@@ -254,13 +255,15 @@ def _check_size(
         return
     replay = chosen.replay
     kinds: Counter[str] = Counter()
+    compiled = {type(entry.policy) for entry in entries if isinstance(entry.policy, KernelPolicy)}
+    joint = math.prod(1 + number for number in replay.interactions) if replay.interactions else 0
     for case in scenario.cases(chosen):
         for entry in entries:
             if case.feedback in entry.feedback:
-                compiled = isinstance(entry.policy, KernelPolicy)
-                kind = "torch" if entry.policy.apart else "compiled" if compiled else "python"
+                kind = "torch" if entry.policy.apart else "compiled" if type(entry.policy) in compiled else "python"
                 kinds[kind] += scenario.seeds_of(chosen, entry)
-    estimate = bounds.estimate(sizes, kinds, replay.checkpoints, at_once, replay.replicates == "shuffle")
+    held = replay.replicates == "shuffle"
+    estimate = bounds.estimate(sizes, kinds, replay.checkpoints, at_once, held, len(compiled), joint)
     if say:
         say(f"{chosen.name}: {estimate}")
     bounds.check(chosen.name, estimate, folder, chosen.large)
