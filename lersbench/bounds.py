@@ -1,7 +1,8 @@
 """How large a run will be, estimated before anything is built: contenders, time, memory, disk; and how large it may be.
 
 Numbers of contenders and logs are products of the lengths of lists, so a sweep need not be spelled out to be counted.
-Time is rough (tenfold either way). What is beyond a limit is refused unless the scenario says `large = true`.
+Time is rough (threefold either way), and that of playing and compiling alone: data, figures and reports come on top.
+What is beyond a limit is refused unless the scenario says `large = true`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ MEMORY = 0.75  # of what the machine has
 SECONDS = 30 * 24 * 3600.0
 BASE = 0.3e9  # bytes of a process that has the libraries loaded
 TABLE = 120  # bytes in memory of a row of the table of final values
+COMPILE = 25.0, 15.0  # seconds: of what all compiled policies share, and of each of them
 STORED = 16  # bytes on disk of a value of a curve: once with its contender, once in the run
 HINT = "Fix: fewer of them, or --large (in the scenario: large = true), which lifts every such limit."
 
@@ -43,14 +45,16 @@ class Estimate:
 
     contenders: int
     rounds: int  # of all logs
-    seconds: float
+    seconds: float  # of playing
+    compiling: float  # seconds, where nothing is compiled yet
     memory: float  # bytes
     disk: float  # bytes
 
     def __str__(self) -> str:
+        compiling = f", {_time(self.compiling)} more to compile the first time" if self.compiling else ""
         return (
-            f"{self.contenders:,} contenders, {self.rounds:,} rounds in the logs; roughly {_time(self.seconds)}, "
-            f"{_bytes(self.memory)} of memory, {_bytes(self.disk)} on disk"
+            f"{self.contenders:,} contenders, {self.rounds:,} rounds in the logs; roughly {_time(self.seconds)} to play"
+            f"{compiling}, {_bytes(self.memory)} of memory, {_bytes(self.disk)} on disk"
         )
 
 
@@ -66,15 +70,24 @@ def check_numbers(where: str, contenders: int, logs: int, large: bool) -> None:
             raise ConfigError(f"{where}: {number:,} {what} would be needed, where the limit is {limit:,}. {HINT}")
 
 
-def estimate(sizes: list[Size], contenders: Mapping[str, int], checkpoints: int, at_once: int, held: bool) -> Estimate:
+def estimate(
+    sizes: list[Size],
+    contenders: Mapping[str, int],
+    checkpoints: int,
+    at_once: int,
+    held: bool,
+    compiled: int = 0,
+    joint: int = 0,
+) -> Estimate:
     """What it takes to play so many `contenders` by kind ("compiled", "python" or "torch"), evenly over logs of these
-    `sizes`; `held`: logs are held in memory as a whole."""
+    `sizes`; `held`: logs are held in memory as a whole. `compiled` is the number of compiled policies, `joint` that of
+    the joint features which are composed in play."""
     number, most = sum(contenders.values()), max(sizes, key=lambda size: size.rounds * size.candidates)
     rounds = sum(size.rounds for size in sizes)
     spent = 0.0
     for size in sizes:
-        work = size.candidates * (2 + size.width) * 1e-9  # seconds of a round
-        costs = {"compiled": 0.5e-6 + work, "python": 50e-6 + 10 * work, "torch": 5e-3 + 100 * work}
+        work = size.candidates * (2 + size.width + joint) * 4e-9  # seconds of a round
+        costs = {"compiled": 2e-6 + work, "python": 50e-6 + 10 * work, "torch": 10e-3 + 100 * work}
         spent += sum(count / len(sizes) * size.rounds * costs[kind] for kind, count in contenders.items())
     points = min(checkpoints, max(size.rounds for size in sizes))
     apart = sum(count for kind, count in contenders.items() if kind != "compiled")
@@ -82,7 +95,9 @@ def estimate(sizes: list[Size], contenders: Mapping[str, int], checkpoints: int,
     state = 8.0 * most.items * (4 + most.width**2 / 2) + 8.0 * points * len(NAMES)
     memory = (1 + min(at_once, apart)) * (BASE + log) + min(at_once, number) * state + number * len(NAMES) * TABLE
     disk = sum(size.disk for size in sizes) + float(number) * points * 0.6 * len(NAMES) * STORED
-    return Estimate(number, rounds, spent / at_once, memory, disk)
+    common, each = COMPILE
+    compiling = common + compiled * each / at_once if compiled else 0.0
+    return Estimate(number, rounds, spent / at_once, compiling, memory, disk)
 
 
 def check(where: str, need: Estimate, folder: Path, large: bool) -> None:

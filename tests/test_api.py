@@ -149,7 +149,7 @@ def test_the_leaderboard_is_that_of_the_command_line(
     monkeypatch.syspath_prepend(str(tmp_path))
     module = __import__("greedy_of_api")
     (entry,) = objects.entries_of({"mine": module.Greedy()}, ("bandit",))
-    assert executors.wanted(entry)
+    assert executors.plays_apart(entry)
     sent = lb.replay({"random": "random", "mine": module.Greedy()}, log, slate=2, seeds=3)
     pd.testing.assert_frame_equal(sent.leaderboard(), wanted)
 
@@ -182,7 +182,7 @@ def test_results_hold_frames_and_show_themselves(results: tables.Results, tmp_pa
 def test_labels_come_from_the_name_and_what_differs_from_the_defaults() -> None:
     given = ["random", lb.load_policy("linucb", alpha=0.7), lb.load_policy("ucb1"), of_a_notebook()(0.25)]
     found = objects.entries_of(given, ("bandit",))
-    assert [(entry.label, entry.name, entry.here) for entry in found] == [
+    assert [(entry.label, entry.name, entry.local) for entry in found] == [
         ("random", "random", False),
         ("linucb alpha=0.7", "linucb", False),
         ("ucb1", "ucb1", False),
@@ -193,7 +193,7 @@ def test_labels_come_from_the_name_and_what_differs_from_the_defaults() -> None:
     class Inside(lb.Policy):
         pass
 
-    assert objects.name_of(Inside) == "" and not executors.wanted(objects.entries_of(Inside(), ("bandit",))[0])
+    assert objects.name_of(Inside) == "" and not executors.plays_apart(objects.entries_of(Inside(), ("bandit",))[0])
 
 
 # A scenario -----------------------------------------------------------------------------------------------------------

@@ -69,7 +69,7 @@ def test_every_row_is_whole(regime: Regime) -> None:
     assert regime.learns and regime.brief and regime.needs
     assert bool(regime.title) == bool(regime.truth) == regime.listed == (regime.name in TITLES)
     assert len(set(regime.columns)) == len(regime.columns) and set(regime.columns) <= set(COLUMNS)
-    assert set(regime.needs) <= set(demands.LACKING), "what is missing has a message"
+    assert set(regime.needs) <= set(demands.MISSING_COLUMN), "what is missing has a message"
 
 
 @pytest.mark.parametrize("field", ["learns", "brief", "title", "truth"])

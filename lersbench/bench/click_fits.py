@@ -17,8 +17,8 @@ from lersbench.log.scaling import standard_items
 from lersbench.offpolicy.propensity import MOST
 
 
-class Fitted:
-    """The click models and the scales of one log; fitted, on its first `rounds` rounds, when they are first asked for.
+class Fits:
+    """The click models and the scales of one log, fitted to its first `rounds` rounds when they are first needed.
 
     `rounds` 0 fits none, and a log without shown lists has no click model. `clip` is the largest weight of a record in
     the estimates by inverse propensity. `scale` as in `[replay]`: "standard" or "none".
@@ -35,20 +35,20 @@ class Fitted:
         table = self.log.item_table()
         family = table["family"].to_numpy(np.int64) if "family" in table else None
         items = standard_items(self.log.items) if self.scaled else self.log.items
-        found = known_of(items, self.log.info.items, family)
+        known = known_of(items, self.log.info.items, family)
         if self.scaled:
-            found = found._replace(scales=standard(self.log, self.scaled))
+            known = known._replace(scales=standard(self.log, self.scaled))
         if self.log.info.click_model:
-            found = found._replace(model=parse(self.log.info.click_model))
+            known = known._replace(model=parse(self.log.info.click_model))
         info = self.log.info
-        # of a longer ranking of which only a part is shown, scores do not tell the order of the part
+        # where only a part of a ranking is displayed, scores do not give the order of the part
         ranks_all = info.C == info.L <= MOST and info.propensities in ("logged", "estimated")
-        found = found._replace(uniform=info.propensities == "uniform", scored=ranks_all)
-        found = found._replace(logger=found.logger._replace(clip=self.clip))
+        known = known._replace(uniform=info.propensities == "uniform", scored=ranks_all)
+        known = known._replace(logger=known.logger._replace(clip=self.clip))
         if not self.rounds:
-            return found
+            return known
         by_position, after_clicks = self._fits
-        return found._replace(
+        return known._replace(
             logger=self._logger, examination=by_position.weights, examination_after=after_clicks.filled
         )
 
@@ -89,9 +89,9 @@ class Fitted:
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """What run.json tells of the fits: under "click_models" what `clickfacts.summary` tells, nothing without any.
+        """What run.json holds of the fits: under "click_models" the result of `clicks.facts.summary`; {} without any.
 
-        `records` of it is `rounds`, the rounds before the replay, so are all its shares.
+        Its `records` are `rounds`, the rounds before the replay, and so are all its shares.
         """
         if not self.rounds:
             return {}

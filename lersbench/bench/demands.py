@@ -15,62 +15,62 @@ FIX = {
     "context": "choose a log with a context",
     "features": "set [replay] interactions = [U, I] to build them from U values of the context and I of the item",
 }
-SHOWN = "needs what was shown, but log '{}' has no 'slate' and 'clicks' columns; use feedback = 'bandit'."
-LACKING = {  # what a regime is told of a log without a column that it needs, by the column; {} is the log's name
+NO_LISTS = "needs what was shown, but log '{}' has no 'slate' and 'clicks' columns; use feedback = 'bandit'."
+MISSING_COLUMN = {  # by column: what a regime says that needs it, of a log without it; {} is the log's name
     "rewards": "needs the reward of every candidate, but log '{}' has no 'rewards' column; use feedback = 'logged' or "
     "'replay'.",
     "attraction": "draws the clicks of a world whose click model is known, but log '{}' is not of one (no click_model "
     "and attraction); use feedback = 'logged'.",
-    "slate": SHOWN,
-    "clicks": SHOWN,
+    "slate": NO_LISTS,
+    "clicks": NO_LISTS,
 }
 
 
 def check(chosen: scenario.Scenario, log: Log, case: scenario.Case, spec: Spec, entries: list[scenario.Entry]) -> None:
     """Raise ConfigError where the protocol or a policy asks for what the log does not have; the first such thing."""
-    for wrong in (_feedback, _fit, _lists, _rejection, _interactions):
-        for told in wrong(chosen.replay, log.info, case):
-            raise ConfigError(f"{chosen.name}: {told}")
+    for demand in (_feedback, _fit, _lists, _rejection, _interactions):
+        for fault in demand(chosen.replay, log.info, case):
+            raise ConfigError(f"{chosen.name}: {fault}")
     if case.slate > spec.n_candidates:
         raise ConfigError(
             f"{chosen.name}: slate = {case.slate}, but only {spec.n_candidates} candidates are on offer in a round."
         )
-    for told in _policies(chosen.replay, log.info, spec, entries):
-        raise ConfigError(f"{chosen.name}: {told}")
+    for fault in _policies(chosen.replay, log.info, spec, entries):
+        raise ConfigError(f"{chosen.name}: {fault}")
 
 
-def _logged(info: LogInfo) -> bool:
+def _has_lists(info: LogInfo) -> bool:
     return {"slate", "clicks"} <= set(info.columns)
 
 
-def _feedback(told: scenario.Replay, info: LogInfo, case: scenario.Case) -> Iterator[str]:
-    regime, asked = REGIMES[case.feedback], f"feedback = '{case.feedback}'"
+def _feedback(replay: scenario.Replay, info: LogInfo, case: scenario.Case) -> Iterator[str]:
+    regime, setting = REGIMES[case.feedback], f"feedback = '{case.feedback}'"
     if regime.simulated and not info.click_model:
-        yield f"{asked} {LACKING['attraction'].format(info.name)}"
+        yield f"{setting} {MISSING_COLUMN['attraction'].format(info.name)}"
     for column in regime.needs:
         if column not in info.columns:
-            yield f"{asked} {LACKING[column].format(info.name)}"
-    if told.replicates == "shuffle" and info.order == "time":
+            yield f"{setting} {MISSING_COLUMN[column].format(info.name)}"
+    if replay.replicates == "shuffle" and info.order == "time":
         yield (
             f"the order of log '{info.name}' is time, so it cannot be shuffled; set replicates = 'subsample' (each "
             "seed keeps half of the rounds) or 'none'."
         )
 
 
-def _fit(told: scenario.Replay, info: LogInfo, case: scenario.Case) -> Iterator[str]:
-    if told.fit and not _logged(info) and told.scale == "none":
+def _fit(replay: scenario.Replay, info: LogInfo, case: scenario.Case) -> Iterator[str]:
+    if replay.fit and not _has_lists(info) and replay.scale == "none":
         yield (
-            f"fit = {told.fit} rounds for a click model, but log '{info.name}' has no 'slate' and 'clicks' columns; "
+            f"fit = {replay.fit} rounds for a click model, but log '{info.name}' has no 'slate' and 'clicks' columns; "
             "leave 'fit' out."
         )
-    if told.fit >= info.rounds:
+    if replay.fit >= info.rounds:
         yield (
-            f"fit = {told.fit}, but log '{info.name}' has only {info.rounds} rounds; fit the click model on a part of "
-            "them, such as a tenth."
+            f"fit = {replay.fit}, but log '{info.name}' has only {info.rounds} rounds; fit the click model on a part "
+            "of them, such as a tenth."
         )
 
 
-def _lists(told: scenario.Replay, info: LogInfo, case: scenario.Case) -> Iterator[str]:
+def _lists(replay: scenario.Replay, info: LogInfo, case: scenario.Case) -> Iterator[str]:
     if REGIMES[case.feedback].listed and info.L == 1:
         yield (
             f"the lists of log '{info.name}' hold one item each. Under feedback = '{case.feedback}' the logged items "
@@ -80,12 +80,12 @@ def _lists(told: scenario.Replay, info: LogInfo, case: scenario.Case) -> Iterato
         )
 
 
-def _rejection(told: scenario.Replay, info: LogInfo, case: scenario.Case) -> Iterator[str]:
+def _rejection(replay: scenario.Replay, info: LogInfo, case: scenario.Case) -> Iterator[str]:
     if not REGIMES[case.feedback].replayed:
         return
     if case.slate != info.L:
         yield f"rejection replay compares whole slates: set slate = {info.L}, the length in the log."
-    if told.allow_biased:
+    if replay.allow_biased:
         return
     if "propensities" not in info.columns:
         yield (
@@ -99,28 +99,28 @@ def _rejection(told: scenario.Replay, info: LogInfo, case: scenario.Case) -> Ite
         )
 
 
-def _interactions(told: scenario.Replay, info: LogInfo, case: scenario.Case) -> Iterator[str]:
-    if told.interactions is None:
+def _interactions(replay: scenario.Replay, info: LogInfo, case: scenario.Case) -> Iterator[str]:
+    if replay.interactions is None:
         return
     if info.m:
         yield f"log '{info.name}' brings joint features; leave 'interactions' out."
-    if told.interactions[0] > info.d or told.interactions[1] > info.p:
+    if replay.interactions[0] > info.d or replay.interactions[1] > info.p:
         yield (
-            f"interactions = {list(told.interactions)}, but the context has {info.d} values and an item {info.p} "
+            f"interactions = {list(replay.interactions)}, but the context has {info.d} values and an item {info.p} "
             "static features."
         )
 
 
-def _policies(told: scenario.Replay, info: LogInfo, spec: Spec, entries: list[scenario.Entry]) -> Iterator[str]:
-    """What users and items have done before, "history" and "past", is looked up elsewhere: where a log lacks it,
-    reading it says so."""
-    lacking = {"context": spec.d == 0, "features": spec.m == 0, "weights": not (told.fit > 0 and _logged(info))}
+def _policies(replay: scenario.Replay, info: LogInfo, spec: Spec, entries: list[scenario.Entry]) -> Iterator[str]:
+    """What users and items did before, "history" and "past", is not checked here: reading it from a log that lacks it
+    raises the error."""
+    missing = {"context": spec.d == 0, "features": spec.m == 0, "weights": not (replay.fit > 0 and _has_lists(info))}
     for entry in entries:
-        if told.scale != "none" and {"past", "context"} <= set(entry.policy.needs):
+        if replay.scale != "none" and {"past", "context"} <= set(entry.policy.needs):
             yield (
-                f"policy '{entry.label}' starts from contexts of the past, which scale = '{told.scale}' does not "
+                f"policy '{entry.label}' starts from contexts of the past, which scale = '{replay.scale}' does not "
                 "reach; set warm = 0, or leave 'scale' out."
             )
         for need in entry.policy.needs:
-            if lacking.get(need):
+            if missing.get(need):
                 yield f"policy '{entry.label}' needs {need}, which log '{info.name}' lacks: {FIX[need]}."

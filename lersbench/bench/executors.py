@@ -1,6 +1,6 @@
-"""Contenders that play in processes of their own: their libraries share one badly (torch), or nobody vouches for them.
+"""Contenders that play in processes of their own: those of torch, which shares a process badly, and foreign policies.
 
-A policy from outside the package may end its process, hang, or ask for all memory: it takes no other contender along.
+A policy from outside the package may end its process, hang, or take all memory: no other contender dies with it.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ CHANGED = (
 SPOILT = "a file it reads was changed while it was played; run again"
 
 
-def wanted(entry: scenario.Entry) -> bool:
+def plays_apart(entry: scenario.Entry) -> bool:
     """Does a policy play in a process of its own?"""
     foreign = not type(entry.policy).__module__.startswith("lersbench.policies.")
-    return not entry.here and (entry.policy.apart or foreign)
+    return not entry.local and (entry.policy.apart or foreign)
 
 
 class Assignment(NamedTuple):
-    """What another process is told so that it can play a contender: no policy, which cannot be sent, but its name."""
+    """What another process needs to play a contender; the name of its policy, since the object cannot be sent."""
 
     case_id: str  # the same for all of a case, whose log a process reads once
     chosen: scenario.Scenario
@@ -47,22 +47,22 @@ class Assignment(NamedTuple):
     label: str
     policy: str  # its name, or the path of its file
     params: dict[str, Any]
-    basis: tuple[Any, ...]  # engine, log and `inputs.Inputs`, by digest, that the key was made of
+    basis: tuple[Any, ...]  # digests of engine, log and `inputs.Inputs`, of which the key was made
 
 
 def tasks(session: Session, jobs: list[Job]) -> dict[str, Task]:
     """The task of each job of a session, by its key."""
     case = (uuid.uuid4().hex, session.chosen, session.log.path, session.case, session.known)
 
-    def assigned(job: Job) -> Assignment:
+    def assignment(job: Job) -> Assignment:
         entry = job.entry
         return Assignment(*case, job.key, job.variant, job.seed, entry.label, entry.name, entry.params, job.basis)
 
-    return {job.key: Task(perform, (assigned(job),)) for job in jobs}
+    return {job.key: Task(perform, (assignment(job),)) for job in jobs}
 
 
 class _Bar:
-    """Hands progress on to the process that shows it."""
+    """Sends progress to the process that shows it."""
 
     def __init__(self, step: Step):
         self.update = step
@@ -71,29 +71,31 @@ class _Bar:
         """What is compiled here is of no interest there."""
 
 
-_last: dict[str, Session] = {}  # the session played last, by the id of its case: it holds the log where it fits
+_last: dict[str, Session] = {}  # the last session, by the id of its case: it holds the log in memory where that fits
 
 
-def perform(told: Assignment, step: Step) -> Curve:
-    """Play one contender here; the same assignment comes to the same curve, in any process and on any machine that has
-    the log and the policy. Raises RunError where it cannot be played, or where what its key was made of has changed."""
-    if told.case_id not in _last:
+def perform(assignment: Assignment, step: Step) -> Curve:
+    """Play one contender in this process; the same assignment gives the same curve, in any process and on any machine
+    that has the log and the policy. Raises RunError where it cannot be played, or its `basis` has changed."""
+    if assignment.case_id not in _last:
         _last.clear()
-        _last[told.case_id] = Session(told.chosen, Log(told.log), told.case, told.known, 1, _Bar(step), Clock())
-    session = _last[told.case_id]
+        _last[assignment.case_id] = Session(
+            assignment.chosen, Log(assignment.log), assignment.case, assignment.known, 1, _Bar(step), Clock()
+        )
+    session = _last[assignment.case_id]
     session.bar, session.more = _Bar(step), True
-    policy = make(find(told.policy), told.params)
-    entry = scenario.Entry(told.label, told.policy, policy, (told.case.feedback,))
-    if told.basis != inputs.basis(Log(told.log), inputs.engine(), inputs.inputs_of(policy)):
+    policy = make(find(assignment.policy), assignment.params)
+    entry = scenario.Entry(assignment.label, assignment.policy, policy, (assignment.case.feedback,))
+    if assignment.basis != inputs.basis(Log(assignment.log), inputs.engine(), inputs.inputs_of(policy)):
         raise RunError(CHANGED)
-    same = int(told.key[:8], 16)  # a policy that draws from a global generator does so anew in each run
-    random.seed(same)
-    np.random.seed(same)  # noqa: NPY002 the global generator is what is meant
+    global_seed = int(assignment.key[:8], 16)  # a policy that draws from a global generator does so anew in each run
+    random.seed(global_seed)
+    np.random.seed(global_seed)  # noqa: NPY002 the global generator is what is meant
     curves: list[Curve] = []
-    job = Job(told.key, told.variant, entry, told.case, told.seed, told.basis)
+    job = Job(assignment.key, assignment.variant, entry, assignment.case, assignment.seed, assignment.basis)
     failures = session.play([job], lambda _, curve: curves.append(curve))
     if failures:
         raise RunError("\n".join(failure.problem for failure in failures))
-    if inputs.inputs_of(policy).files != told.basis[-1].files:
+    if inputs.inputs_of(policy).files != assignment.basis[-1].files:
         raise RunError(SPOILT)
     return curves[0]

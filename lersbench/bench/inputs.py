@@ -25,7 +25,7 @@ class Inputs(NamedTuple):
 
 
 def engine() -> str:
-    """A name for the sources that play any contender and fit the click models."""
+    """The digest of the sources that play any contender and fit the click models."""
     return digest(session.__name__, click_fits.__name__)
 
 
@@ -37,9 +37,9 @@ def inputs_of(policy: Policy) -> Inputs:
     return Inputs(digest(module), tuple(installed), tuple(sorted(_files(policy).items())))
 
 
-def basis(log: Log, played_by: str, read: Inputs) -> tuple[str, str, str, Inputs]:
-    """What a process that plays a contender compares with what the contender's key was made of."""
-    return played_by, log.identity, log.sha256_of("users.parquet"), read
+def basis(log: Log, engine_digest: str, policy_inputs: Inputs) -> tuple[str, str, str, Inputs]:
+    """What the key of a contender was made of; the process that plays it compares its own."""
+    return engine_digest, log.identity, log.sha256_of("users.parquet"), policy_inputs
 
 
 def changed_files(before: Mapping[str, str], now: Inputs) -> list[str]:
@@ -50,7 +50,7 @@ def changed_files(before: Mapping[str, str], now: Inputs) -> list[str]:
 def _files(policy: Policy) -> dict[str, str]:
     """Name and sha256 of the files that a policy reads: declared ones, and those its hyper-parameters name."""
     home = Path(getattr(sys.modules[type(policy).__module__], "__file__", None) or ".").parent
-    found: dict[str, str] = {}
+    digests: dict[str, str] = {}
     for name in policy.files:
         places = [place for place in (Path(name), home / name) if place.exists()]
         if not places:
@@ -58,11 +58,11 @@ def _files(policy: Policy) -> dict[str, str]:
                 f"{type(policy).__name__} declares the file '{name}', which is neither here nor in {home}. Fix: put it "
                 "there, or take it out of `files`."
             )
-        found |= _read(str(name), places)
+        digests |= _read(str(name), places)
     for field in fields(policy):  # type: ignore[arg-type]
         for value in _texts(getattr(policy, field.name)):
-            found |= _read(str(value), [place for place in (Path(value), home / value) if _names_files(place, value)])
-    return found
+            digests |= _read(str(value), [place for place in (Path(value), home / value) if _names_files(place, value)])
+    return digests
 
 
 def _texts(value: Any) -> Iterator[str | Path]:
@@ -86,18 +86,18 @@ def _names_files(place: Path, value: str | Path) -> bool:
 
 def _read(name: str, places: list[Path]) -> dict[str, str]:
     """The sha256 of each file at these places, by `name` and what is added to it inside a folder."""
-    found: dict[str, str] = {}
+    digests: dict[str, str] = {}
     for place in places:
         for file in sorted(place.rglob("*")) if place.is_dir() else [place]:
             if file.is_file():
-                told = f"{name}/{file.relative_to(place).as_posix()}" if place.is_dir() else name
-                found[told] = found.get(told, "") + _sha256(file)
-    return found
+                key = f"{name}/{file.relative_to(place).as_posix()}" if place.is_dir() else name
+                digests[key] = digests.get(key, "") + _sha256(file)
+    return digests
 
 
 def _sha256(file: Path) -> str:
     try:
-        with file.open("rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest()
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise ConfigError(f"{file}, which a policy reads, cannot be read ({error.strerror}).") from error

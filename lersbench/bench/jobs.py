@@ -1,6 +1,6 @@
-"""Jobs of a run: which have a result already, which are missing, which failed; and the loop that does them elsewhere.
+"""Jobs of a run: which have a result already, which are missing, which failed; and the loop that has them done.
 
-What does a job in another process is pure: it takes names, paths and digests, and returns a curve. Here it is kept.
+A job is done in another process by a pure function of names, paths and digests, whose curve is stored here.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from lersbench.system.workers import Pool, Step, Task
 
 
 class Job(Protocol):
-    """One result to come to."""
+    """One result to make."""
 
     @property
     def key(self) -> str:
@@ -26,28 +26,28 @@ J = TypeVar("J", bound=Job)
 
 
 class Work(Generic[J]):
-    """The jobs of a run, no two of one key, and how far they are."""
+    """The jobs of a run, no two of one key, and their state."""
 
-    def __init__(self, jobs: Sequence[J], kept: Store, fresh: bool):
-        self.jobs, self.kept = jobs, kept
-        self.missing = [job for job in jobs if fresh or not kept.has(job.key)]  # at the start
-        self.failed: dict[str, str] = {}  # key: why
+    def __init__(self, jobs: Sequence[J], store: Store, fresh: bool):
+        self.jobs, self.store = jobs, store
+        self.missing = [job for job in jobs if fresh or not store.has(job.key)]  # at the start
+        self.problems: dict[str, str] = {}  # of the jobs that failed, by key
 
     @property
     def done(self) -> list[J]:
         """All that have not failed; where every missing one has been done, those that have a result."""
-        return [job for job in self.jobs if job.key not in self.failed]
+        return [job for job in self.jobs if job.key not in self.problems]
 
     @property
     def played(self) -> int:
-        return sum(job.key not in self.failed for job in self.missing)
+        return sum(job.key not in self.problems for job in self.missing)
 
     @property
     def reused(self) -> int:
         return len(self.jobs) - len(self.missing)
 
     def keep(self, job: J, curve: Curve) -> None:
-        self.kept.put(job.key, curve)
+        self.store.put(job.key, curve)
 
     def perform(
         self,
@@ -58,14 +58,14 @@ class Work(Generic[J]):
     ) -> None:
         """Carry out tasks, each of the job of its key and returning its curve, in the processes of a pool.
 
-        Each curve is kept as it comes, so that an interruption loses those under way alone. `step` is told of
-        progress within tasks, `finished` of the end of each. Raises OSError where a curve cannot be written.
+        Each curve is stored as it comes, so that an interruption loses only those under way. `step` is called with
+        progress within tasks, `finished` at the end of each. Raises OSError where a curve cannot be written.
         """
         for key, curve, problem in pool.outcomes(tasks, step):
             if problem:
-                self.failed[key] = problem
+                self.problems[key] = problem
             else:
-                self.kept.put(key, curve)
+                self.store.put(key, curve)
             finished()
 
 

@@ -1,4 +1,4 @@
-"""Policies given as objects: how they are called in a run, and whether another process can make them again."""
+"""Policies passed as objects: their names in a run, and whether another process can make equal ones."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from lersbench.bench.scenario import Entry, Feedback, Scenario
 from lersbench.errors import ConfigError
 from lersbench.policy import Policy, find, load, make, names
 
-Given = str | Policy
-OWN = "lersbench.policies."
-FROZEN = "put @dataclass(frozen=True) above its class statement"
+NameOrPolicy = str | Policy
+PACKAGE_POLICIES = "lersbench.policies."
+FROZEN_FIX = "put @dataclass(frozen=True) above its class statement"
 
 
-def entries_of(policies: Given | Iterable[Given] | Mapping[str, Given], feedback: tuple[Feedback, ...]) -> list[Entry]:
+def entries_of(
+    policies: NameOrPolicy | Iterable[NameOrPolicy] | Mapping[str, NameOrPolicy], feedback: tuple[Feedback, ...]
+) -> list[Entry]:
     """The entries of policies that take part in the regimes `feedback`: names as `policy.load` takes them, or objects.
 
     A mapping gives each its label; else a policy is called by its name and by the hyper-parameters that differ from
@@ -28,43 +30,45 @@ def entries_of(policies: Given | Iterable[Given] | Mapping[str, Given], feedback
     if isinstance(policies, str | Policy) or not isinstance(policies, Iterable):
         policies = [policies]
     labelled = policies.items() if isinstance(policies, Mapping) else (("", one) for one in policies)
-    found: dict[str, Entry] = {}
-    for label, given in labelled:
-        entry = _entry(str(label), given, feedback)
-        if entry.label in found:
+    entries: dict[str, Entry] = {}
+    for label, policy in labelled:
+        entry = _entry(str(label), policy, feedback)
+        if entry.label in entries:
             raise ConfigError(f"Two policies are called '{entry.label}'; give a dict, {{label: policy}}, instead.")
-        found[entry.label] = entry
-    if not found:
+        entries[entry.label] = entry
+    if not entries:
         raise ConfigError("There is no policy to play; give one at least.")
-    return list(found.values())
+    return list(entries.values())
 
 
-def _entry(label: str, given: Any, feedback: tuple[Feedback, ...]) -> Entry:
-    if isinstance(given, str):
-        return Entry(label or scenario.short(given), given, load(given), feedback)
-    if isclass(given) and issubclass(given, Policy):
-        raise ConfigError(f"{given.__name__} is a class, not a policy; give an object of it: {given.__name__}().")
-    if not isinstance(given, Policy):
-        raise ConfigError(f"{given!r} is no policy; give a name, such as 'random', or an object of a lersbench.Policy.")
-    _check(given)
-    name = name_of(type(given))
-    entry = Entry(label, name or type(given).__name__, given, feedback, here=True)
-    return replace(entry, label=label or _label(entry), here=not (name and _made_again(entry)))
+def _entry(label: str, policy: Any, feedback: tuple[Feedback, ...]) -> Entry:
+    if isinstance(policy, str):
+        return Entry(label or scenario.short(policy), policy, load(policy), feedback)
+    if isclass(policy) and issubclass(policy, Policy):
+        raise ConfigError(f"{policy.__name__} is a class, not a policy; give an object of it: {policy.__name__}().")
+    if not isinstance(policy, Policy):
+        raise ConfigError(
+            f"{policy!r} is no policy; give a name, such as 'random', or an object of a lersbench.Policy."
+        )
+    _check(policy)
+    name = name_of(type(policy))
+    entry = Entry(label, name or type(policy).__name__, policy, feedback, local=True)
+    return replace(entry, label=label or _label(entry), local=not (name and _is_reproducible(entry)))
 
 
 def _label(entry: Entry) -> str:
     """The name of a policy, and the hyper-parameters that differ from their defaults."""
     kind = type(entry.policy)
-    called = entry.name if kind.__module__.startswith(OWN) else kind.__name__
+    name = entry.name if kind.__module__.startswith(PACKAGE_POLICIES) else kind.__name__
     changed = [f for f in fields(kind) if getattr(entry.policy, f.name) != _default(f)]  # type: ignore[arg-type]
-    return " ".join([called, *(f"{f.name}={entry.params[f.name]}" for f in changed)])
+    return " ".join([name, *(f"{f.name}={entry.params[f.name]}" for f in changed)])
 
 
 def _check(policy: Policy) -> None:
-    """Raise ConfigError where the hyper-parameters of a policy cannot be told: they are part of what its result is."""
+    """Raise ConfigError where the hyper-parameters of a policy cannot be written down, as they are with its result."""
     kind = type(policy).__name__
     if "__dataclass_fields__" not in vars(type(policy)):
-        raise ConfigError(f"{kind} is no dataclass: {FROZEN}.")
+        raise ConfigError(f"{kind} is no dataclass: {FROZEN_FIX}.")
     for name, value in asdict(policy).items():  # type: ignore[call-overload]
         try:
             json.dumps(value, default=lambda part: str(part) if hasattr(part, "__fspath__") else _refuse(part))
@@ -77,7 +81,7 @@ def _check(policy: Policy) -> None:
     try:
         hash(policy)
     except TypeError as error:
-        raise ConfigError(f"{kind} can be changed after it was made: {FROZEN}.") from error
+        raise ConfigError(f"{kind} can be changed after it was made: {FROZEN_FIX}.") from error
 
 
 def _refuse(part: Any) -> str:
@@ -89,20 +93,20 @@ def _default(field: Field[Any]) -> Any:
 
 
 def name_of(kind: type[Policy]) -> str:
-    """What `policy.find` takes to come to this class in any process; "" where nothing does, as of a notebook's."""
+    """The name by which `policy.find` finds this class in any process; "" where there is none, as in a notebook."""
     module, name = kind.__module__, kind.__qualname__
     file = getattr(sys.modules.get(module), "__file__", None) or ""
     if module == "__main__" or "." in name or not file.endswith(".py"):
         return ""
-    if module.startswith(OWN):
-        stem = module.removeprefix(OWN).replace("_", "-")
+    if module.startswith(PACKAGE_POLICIES):
+        stem = module.removeprefix(PACKAGE_POLICIES).replace("_", "-")
         return stem if stem in names() and find(stem) is kind else ""
     if getattr(sys.modules[module], name, None) is not kind:  # it was made anew since, or by hand
         return ""
     return f"{module}:{name}" if "." in module else f"{file}:{name}"
 
 
-def _made_again(entry: Entry) -> bool:
+def _is_reproducible(entry: Entry) -> bool:
     """Do the hyper-parameters, as a scenario holds them, make the same policy?"""
     try:
         return asdict(make(type(entry.policy), entry.params)) == asdict(entry.policy)  # type: ignore[call-overload]
@@ -118,15 +122,15 @@ def scenario_of(
     `protocol` is what stands under `[replay]` of a file, `about` what stands above; tuples are lists there. Raises
     ConfigError naming key, value and the fix.
     """
-    told = {key: list(value) if isinstance(value, tuple) else value for key, value in protocol.items()}
-    content = {**about, "data": {"log": log}, "replay": told, "policies": [{"name": "given as objects"}]}
+    replay = {key: list(value) if isinstance(value, tuple) else value for key, value in protocol.items()}
+    content = {**about, "data": {"log": log}, "replay": replay, "policies": [{"name": "given as objects"}]}
     chosen = scenario.validated(content, str(about["name"]))
     entries = entries_of(policies, _regimes(chosen))
-    known = {word for entry in entries for word in (entry.label, entry.name)}
-    if baseline is not None and baseline not in known:
-        raise ConfigError(f"The baseline '{baseline}' is none of the policies: {', '.join(sorted(known))}.")
-    usual = "random" if "random" in known else ""
-    return _with(chosen.model_copy(update={"policies": [], "baseline": baseline or usual}), entries), entries
+    labels = {word for entry in entries for word in (entry.label, entry.name)}
+    if baseline is not None and baseline not in labels:
+        raise ConfigError(f"The baseline '{baseline}' is none of the policies: {', '.join(sorted(labels))}.")
+    default = "random" if "random" in labels else ""
+    return _with_policies(chosen.model_copy(update={"policies": [], "baseline": baseline or default}), entries), entries
 
 
 def extended(chosen: Scenario | Any, policies: Any) -> tuple[Scenario, list[Entry]]:
@@ -136,13 +140,13 @@ def extended(chosen: Scenario | Any, policies: Any) -> tuple[Scenario, list[Entr
     """
     if not isinstance(chosen, Scenario):
         raise ConfigError(f"'{chosen.name}' is an experiment on context models, which has no policies to rank.")
-    own = scenario.entries(chosen)
+    entries = scenario.entries(chosen)
     added = entries_of(policies, _regimes(chosen)) if not _is_empty(policies) else []
-    taken = {entry.label for entry in own}
+    labels = {entry.label for entry in entries}
     for entry in added:
-        if entry.label in taken:
+        if entry.label in labels:
             raise ConfigError(f"{chosen.name} has a policy '{entry.label}' already; give a dict, {{label: policy}}.")
-    return _with(chosen, added), [*own, *added]
+    return _with_policies(chosen, added), [*entries, *added]
 
 
 def _is_empty(policies: Any) -> bool:
@@ -150,11 +154,11 @@ def _is_empty(policies: Any) -> bool:
 
 
 def _regimes(chosen: Scenario) -> tuple[Feedback, ...]:
-    told = chosen.replay.feedback
-    return (told,) if isinstance(told, str) else tuple(told)
+    feedback = chosen.replay.feedback
+    return (feedback,) if isinstance(feedback, str) else tuple(feedback)
 
 
-def _with(chosen: Scenario, added: list[Entry]) -> Scenario:
-    """The scenario with what is kept of these policies in run.json."""
+def _with_policies(chosen: Scenario, added: list[Entry]) -> Scenario:
+    """The scenario with these policies as run.json has them."""
     words = [{**entry.params, "name": entry.name, "label": entry.label} for entry in added]
     return chosen.model_copy(update={"policies": [*chosen.policies, *words]})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import time
 import uuid
@@ -16,11 +17,12 @@ import numpy as np
 import pandas as pd
 
 from lersbench import bounds, files
-from lersbench.bench import demands, executors, inputs, scenario, store
-from lersbench.bench.click_fits import Fitted
+from lersbench.bench import demands, executors, inputs, scenario
+from lersbench.bench.click_fits import Fits
 from lersbench.bench.jobs import Run, Work
 from lersbench.bench.runs import assemble, files_read, remove_unfinished
 from lersbench.bench.session import Clock, Job, Session, spec_of
+from lersbench.bench.store import Store
 from lersbench.datasets import build, size_of
 from lersbench.datasets.transactions import describe
 from lersbench.engine.rows import Known
@@ -29,15 +31,15 @@ from lersbench.feedback import REGIMES
 from lersbench.log import Log, scales
 from lersbench.log.history import NEEDS, arrays_for
 from lersbench.policy import KernelPolicy
-from lersbench.system.progress import Bar, Tell, silent
+from lersbench.system.progress import Bar, Progress, silent
 from lersbench.system.workers import Pool
 
-HERE = (
+LOCAL_NOTE = (
     "Note: played in this process, and not kept for later runs: {}. A class of a notebook, of __main__ or of a "
     "function cannot be sent to another process, nor one with hyper-parameters that no file could hold. Fix: put the "
     "class at the top of a file, and import it."
 )
-SLOW = 1000
+UNCOMPILED_WEIGHT = 1000
 """What a round of a policy that is not compiled counts in the progress bar; one that is counts 1."""
 
 
@@ -48,7 +50,7 @@ def bench(
     fresh: bool = False,
     say: Callable[[str], None] = print,
     halfway: Callable[[Path], None] = lambda run: None,
-    progress: Tell = silent,
+    progress: Progress = silent,
     timeout: float | None = None,
     entries: list[scenario.Entry] | None = None,
     warn: Callable[[str], None] | None = None,
@@ -56,9 +58,9 @@ def bench(
     """Replay all contenders of a scenario and write `results/<scenario>/<run-id>/`.
 
     Compiled policies come first, being fast; where some were played and others follow, `halfway` is given a run of
-    the compiled ones, which lasts until the whole one is there. `progress` is told the share that is done. `entries`
-    are the policies to play, by default those of the scenario. Notes and warnings go to `warn`, by default as all
-    other talk to `say`.
+    the compiled ones, which lasts until the whole one is there. `progress` takes the share that is done. `entries`
+    are the policies to play, by default those of the scenario. Notes and warnings go to `warn`, by default to `say`
+    like all other messages.
 
     Contenders whose result is in `results` already are not played again, unless `fresh`. Where some fail the
     run is made of the others; one that takes longer than `timeout` seconds has failed. Raises ConfigError or DataError
@@ -66,19 +68,19 @@ def bench(
     """
     clock, at_once, warn = Clock(), threads or os.cpu_count() or 1, warn or say
     entries = scenario.entries(chosen) if entries is None else entries
-    if here := [entry.label for entry in entries if entry.here]:
-        warn(HERE.format(", ".join(here)))
+    if local := [entry.label for entry in entries if entry.local]:
+        warn(LOCAL_NOTE.format(", ".join(local)))
     if chosen.left_out:
         warn(
             f"Warning: PyTorch is not installed, so these are not played: {', '.join(chosen.left_out)}. "
             "Fix: pip install 'lersbench[neural]'"
         )
     folder = results / chosen.name
-    foreseen = [_foreseen(data) for _, data in scenario.variants(chosen)]
-    _check_size(chosen, entries, [size for size in foreseen if size], at_once, folder, say if all(foreseen) else None)
-    kept = store.Store(folder)
-    core = inputs.engine()  # as it was loaded: the data may take minutes
-    drawn = {entry.label: inputs.inputs_of(entry.policy) for entry in entries}
+    sizes = [_size_beforehand(data) for _, data in scenario.variants(chosen)]
+    _check_size(chosen, entries, [size for size in sizes if size], at_once, folder, say if all(sizes) else None)
+    store = Store(folder)
+    engine = inputs.engine()  # as it was loaded: the data may take minutes
+    policy_inputs = {entry.label: inputs.inputs_of(entry.policy) for entry in entries}
     logs: dict[str, Log] = {}
     jobs: list[Job] = []
     with clock("data"):
@@ -86,59 +88,59 @@ def bench(
             logs[label] = _log(data)
             if "published" in logs[label].info.provenance:
                 say(describe(logs[label]))
-    if not all(foreseen):
+    if not all(sizes):
         _check_size(chosen, entries, [_size(log) for log in logs.values()], at_once, folder, say)
-    kept.make()
+    store.make()
     cases = scenario.cases(chosen)
     with clock("verify"):
-        _know(list(logs.values()), say)
+        _identify(list(logs.values()), say)
     past = {label: _past(log, entries) for label, log in logs.items()}
     for case in cases:
         demands.check(chosen, logs[case.log], case, spec_of(chosen, logs[case.log], case), entries)
-        jobs += _jobs(chosen, case, logs[case.log], entries, core, past[case.log], drawn)
-    work = Work(jobs, kept, fresh)
-    _tell_changed(work.missing, files_read(folder), say)
+        jobs += _jobs(chosen, case, logs[case.log], entries, engine, past[case.log], policy_inputs)
+    work = Work(jobs, store, fresh)
+    _say_changed(work.missing, files_read(folder), say)
     say(f"{chosen.name}: {len(jobs)} contenders, {work.reused} of them already in {folder}")
     with clock("fit"):
-        fitted = _fitted(chosen, logs, cases, warn)
-        known = {label: found.known for label, found in fitted.items()}  # an error of it comes before any play
+        fits = _fits(chosen, logs, cases, warn)
+        known = {label: fit.known for label, fit in fits.items()}  # an error of it is raised before any play
     if work.missing:
         for log in logs.values():
-            if warned := _scale_warning(chosen, log, entries):
-                warn(warned)
-    replay = _Replay(chosen, folder, logs, fitted, known, cases, work, clock, at_once, timeout)
+            if warning := _scale_warning(chosen, log, entries):
+                warn(warning)
+    replay = _Replay(chosen, folder, logs, fits, known, cases, work, clock, at_once, timeout)
     replay.play_all(halfway, progress)
     if not work.done:
         raise RunError(_failures_in_words(work))
     with clock("write"):
-        run = replay.assembled(work.done)
+        run = replay.assemble(work.done)
         remove_unfinished(folder, run)
         for job in work.done:
-            if job.entry.here:  # never asked for again
-                kept.path(job.key).unlink()
+            if job.entry.local:  # never asked for again
+                store.path(job.key).unlink()
     return Run(run, work.played, work.reused, dict(clock.seconds), _failures_in_words(work))
 
 
-def _fitted(
+def _fits(
     chosen: scenario.Scenario, logs: dict[str, Log], cases: list[scenario.Case], say: Callable[[str], None]
-) -> dict[str, Fitted]:
-    """What there is to fit to the first rounds of each log; says which of it a log cannot have."""
-    asked = chosen.replay
-    fitted = {label: Fitted(log, asked.fit, asked.clip, asked.scale) for label, log in logs.items()}
-    for limit in dict.fromkeys(fitted[case.log].limit for case in cases if REGIMES[case.feedback].weighed):
+) -> dict[str, Fits]:
+    """What is fitted to the first rounds of each log; says which of it a log cannot have."""
+    replay = chosen.replay
+    fits = {label: Fits(log, replay.fit, replay.clip, replay.scale) for label, log in logs.items()}
+    for limit in dict.fromkeys(fits[case.log].limit for case in cases if REGIMES[case.feedback].weighed):
         if limit:
             say(f"Note: {limit}")
-    return fitted
+    return fits
 
 
 @dataclass
 class _Replay:
-    """A scenario whose logs are there and whose jobs are planned."""
+    """A scenario with its logs and its jobs, ready to be played."""
 
     chosen: scenario.Scenario
     folder: Path
     logs: dict[str, Log]
-    fitted: dict[str, Fitted]
+    fits: dict[str, Fits]
     known: dict[str, Known]
     cases: list[scenario.Case]
     work: Work[Job]
@@ -146,90 +148,90 @@ class _Replay:
     at_once: int
     timeout: float | None
 
-    def play_all(self, halfway: Callable[[Path], None], progress: Tell) -> None:
+    def play_all(self, halfway: Callable[[Path], None], progress: Progress) -> None:
         """Play what is missing, compiled policies first; then `halfway` is given a run of these, if others follow."""
         missing = self.work.missing
-        sooner = [job for job in missing if isinstance(job.entry.policy, KernelPolicy)]
-        later = [job for job in missing if not isinstance(job.entry.policy, KernelPolicy)]
-        total = self._rounds(sooner) + SLOW * self._rounds(later)
-        form = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}" if later else None
+        compiled = [job for job in missing if isinstance(job.entry.policy, KernelPolicy)]
+        uncompiled = [job for job in missing if not isinstance(job.entry.policy, KernelPolicy)]
+        total = self._rounds(compiled) + UNCOMPILED_WEIGHT * self._rounds(uncompiled)
+        form = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}" if uncompiled else None
         with (
             Bar(progress, total=total, unit=" rounds", unit_scale=True, leave=False, bar_format=form) as bar,
             Pool(self.at_once, self.timeout) as pool,
         ):
-            self._play(sooner, bar, pool)
-            waiting = {job.key for job in later}
-            there = [job for job in self.work.done if job.key not in waiting]
-            if later and sooner and there:  # else there is nothing new to show
-                halfway(self.assembled(there))
-            bar.weight = SLOW
-            self._play(later, bar, pool)
+            self._play(compiled, bar, pool)
+            uncompiled_keys = {job.key for job in uncompiled}
+            finished = [job for job in self.work.done if job.key not in uncompiled_keys]
+            if uncompiled and compiled and finished:  # else there is nothing new to show
+                halfway(self.assemble(finished))
+            bar.weight = UNCOMPILED_WEIGHT
+            self._play(uncompiled, bar, pool)
 
     def _rounds(self, jobs: list[Job]) -> int:
-        """What the jobs replay, together."""
+        """The rounds that the jobs replay, together."""
         return sum(self.logs[job.case.log].info.rounds - self.chosen.replay.fit for job in jobs)
 
     def _play(self, jobs: list[Job], bar: Bar, pool: Pool) -> None:
-        """Play jobs, in memory where that is safe and else in the pool, and keep what they come to."""
+        """Play jobs, in this process where that is safe and else in the pool, and store their curves."""
         for case in self.cases:
-            ours = [job for job in jobs if job.case == case]
-            if not ours:
+            case_jobs = [job for job in jobs if job.case == case]
+            if not case_jobs:
                 continue
             log, known = self.logs[case.log], self.known[case.log]
             session = Session(self.chosen, log, case, known, self.at_once, bar, self.clock)
             session.timeout = self.timeout
-            here = [job for job in ours if not executors.wanted(job.entry)]
-            elsewhere = [job for job in ours if executors.wanted(job.entry)]
-            if here:
-                self.work.failed |= {job.key: problem for job, problem in session.play(here, self.work.keep)}
-            if elsewhere:
+            local = [job for job in case_jobs if not executors.plays_apart(job.entry)]
+            apart = [job for job in case_jobs if executors.plays_apart(job.entry)]
+            if local:
+                self.work.problems |= {job.key: problem for job, problem in session.play(local, self.work.keep)}
+            if apart:
                 bar.set_description_str(" ".join(filter(None, [self.chosen.name, case.label])))
                 with self.clock("replay"):
-                    self.work.perform(executors.tasks(session, elsewhere), pool, bar.update)
+                    self.work.perform(executors.tasks(session, apart), pool, bar.update)
 
-    def assembled(self, jobs: list[Job]) -> Path:
+    def assemble(self, jobs: list[Job]) -> Path:
         """The run of these jobs, which says what it lacks."""
-        failed = [job for job in self.work.jobs if job.key in self.work.failed]
+        failed = [job for job in self.work.jobs if job.key in self.work.problems]
         present = {job.key for job in [*jobs, *failed]}
-        lacking = {"unfinished": [job for job in self.work.jobs if job.key not in present], "failed": failed}
+        absent = {"unfinished": [job for job in self.work.jobs if job.key not in present], "failed": failed}
         new = {job.key for job in self.work.missing} & {job.key for job in jobs}
-        facts = {case.label: (self.logs[case.log], self.fitted[case.log].facts) for case in self.cases}
+        facts = {case.label: (self.logs[case.log], self.fits[case.log].facts) for case in self.cases}
         return assemble(
-            self.chosen, self.folder, jobs, self.work.kept, facts, self.clock.seconds, new, self.at_once, lacking
+            self.chosen, self.folder, jobs, self.work.store, facts, self.clock.seconds, new, self.at_once, absent
         )
 
 
 def _failures_in_words(work: Work[Job]) -> str:
-    """The failures, those of one policy that say the same told once; "" where there are none."""
+    """The failures, those of one policy with the same message in one line; "" where there are none."""
     seeds: dict[tuple[str, str], list[int]] = defaultdict(list)
     for job in work.jobs:
-        if job.key in work.failed:
-            seeds[job.entry.label, work.failed[job.key]].append(job.seed)
+        if job.key in work.problems:
+            seeds[job.entry.label, work.problems[job.key]].append(job.seed)
     lines = [
-        f"  {label}, seed{'s' * (len(same) > 1)} {', '.join(map(str, sorted(same)))}: {problem}"
-        for (label, problem), same in seeds.items()
+        f"  {label}, seed{'s' * (len(numbers) > 1)} {', '.join(map(str, sorted(numbers)))}: {problem}"
+        for (label, problem), numbers in seeds.items()
     ]
-    return "\n".join([f"{len(work.failed)} of {len(work.jobs)} contenders failed.", *lines]) if lines else ""
+    return "\n".join([f"{len(work.problems)} of {len(work.jobs)} contenders failed.", *lines]) if lines else ""
 
 
-def _know(logs: list[Log], say: Callable[[str], None]) -> None:
-    """Read the logs that carry no checksums once, whole, to know what they hold; the others say it in log.json."""
+def _identify(logs: list[Log], say: Callable[[str], None]) -> None:
+    """Compute the identity of every log now; one without checksums in log.json is read as a whole for it."""
     for log in logs:
         start = time.perf_counter()
         if log.identity and not log.info.sums:
-            told = f"log '{log.info.name}' carries no checksums, so it was read once more, to know what it holds"
-            say(f"{told} ({time.perf_counter() - start:.1f} s); importing it again with this version spares that")
+            reason = f"log '{log.info.name}' carries no checksums, so it was read once more, to know what it holds"
+            say(f"{reason} ({time.perf_counter() - start:.1f} s); importing it again with this version spares that")
 
 
-def _tell_changed(missing: list[Job], before: dict[str, dict[str, str]], say: Callable[[str], None]) -> None:
-    """Say which contenders are played anew since a file they read is another than in the last run."""
+def _say_changed(missing: list[Job], before: dict[str, dict[str, str]], say: Callable[[str], None]) -> None:
+    """Say which contenders are played anew since a file they read has changed since the last run."""
     for label, read in {job.entry.label: job.basis[-1] for job in missing}.items():
         for name in inputs.changed_files(before.get(label, {}), read):
             say(f"{label} is played anew: {name}, which it reads, has changed since the last run")
 
 
-def _foreseen(data: scenario.Data) -> bounds.Size | None:
-    """The size of a log that is not built yet, where it is known before; or of one that is there."""
+def _size_beforehand(data: scenario.Data) -> bounds.Size | None:
+    """The size of a log, before it is built; None where its data set cannot say."""
     if data.log is not None:
         return _size(Log(data.log))
     assert data.dataset is not None
@@ -248,21 +250,23 @@ def _check_size(
     folder: Path,
     say: Callable[[str], None] | None,
 ) -> None:
-    """Tell what the run will take, and raise ConfigError where that is more than it may."""
+    """Say what the run will take, and raise ConfigError where that is more than it may."""
     if not sizes:
         return
-    told = chosen.replay
+    replay = chosen.replay
     kinds: Counter[str] = Counter()
+    compiled = {type(entry.policy) for entry in entries if isinstance(entry.policy, KernelPolicy)}
+    joint = math.prod(1 + number for number in replay.interactions) if replay.interactions else 0
     for case in scenario.cases(chosen):
         for entry in entries:
             if case.feedback in entry.feedback:
-                compiled = isinstance(entry.policy, KernelPolicy)
-                kind = "torch" if entry.policy.apart else "compiled" if compiled else "python"
+                kind = "torch" if entry.policy.apart else "compiled" if type(entry.policy) in compiled else "python"
                 kinds[kind] += scenario.seeds_of(chosen, entry)
-    found = bounds.estimate(sizes, kinds, told.checkpoints, at_once, told.replicates == "shuffle")
+    held = replay.replicates == "shuffle"
+    estimate = bounds.estimate(sizes, kinds, replay.checkpoints, at_once, held, len(compiled), joint)
     if say:
-        say(f"{chosen.name}: {found}")
-    bounds.check(chosen.name, found, folder, chosen.large)
+        say(f"{chosen.name}: {estimate}")
+    bounds.check(chosen.name, estimate, folder, chosen.large)
 
 
 def verify(chosen: scenario.Scenario, run: Path, say: Callable[[str], None]) -> None:
@@ -270,16 +274,18 @@ def verify(chosen: scenario.Scenario, run: Path, say: Callable[[str], None]) -> 
     if not chosen.expected:
         return
     summary = pd.read_parquet(run / "summary.parquet")
-    wrong = []
-    for told in chosen.expected:
+    deviations = []
+    for target in chosen.expected:
         rows = summary[
-            (summary.policy == told.policy) & (summary.metric == told.metric) & (summary.variant == told.variant)
+            (summary.policy == target.policy) & (summary.metric == target.metric) & (summary.variant == target.variant)
         ]
-        came = float(rows.value.mean())  # NaN where there is no such row
-        if not abs(came - told.value) <= told.tolerance:
-            wrong.append(f"  {told.policy}, {told.metric}: {came:.6g}, expected {told.value} +- {told.tolerance}")
-    if wrong:
-        raise RunError(f"{chosen.name} does not come to the results it must come to:\n" + "\n".join(wrong))
+        value = float(rows.value.mean())  # NaN where there is no such row
+        if not abs(value - target.value) <= target.tolerance:
+            deviations.append(
+                f"  {target.policy}, {target.metric}: {value:.6g}, expected {target.value} +- {target.tolerance}"
+            )
+    if deviations:
+        raise RunError(f"{chosen.name} does not come to the results it must come to:\n" + "\n".join(deviations))
     say(f"all {len(chosen.expected)} expected results met")
 
 
@@ -291,16 +297,16 @@ def _log(data: scenario.Data) -> Log:
 
 
 def _past(log: Log, entries: list[scenario.Entry]) -> dict[str, str]:
-    """For each of NEEDS that a policy has, a name for the past of users and items it learns from, which is no part of
+    """For each of NEEDS that a policy has, a digest of the past of users and items it learns from, which is no part of
     the log's digest. Raises ConfigError where the log lacks it."""
-    found = {}
+    digests = {}
     for need in NEEDS:
         if any(need in entry.policy.needs for entry in entries):
             total = hashlib.sha256()
             for name, values in arrays_for((need,), log.user_table(), log.item_table()).items():
                 total.update(name.encode() + str(values.shape).encode() + values.tobytes())
-            found[need] = total.hexdigest()
-    return found
+            digests[need] = total.hexdigest()
+    return digests
 
 
 def _scale_warning(chosen: scenario.Scenario, log: Log, entries: list[scenario.Entry]) -> str:
@@ -315,38 +321,38 @@ def _jobs(
     case: scenario.Case,
     log: Log,
     entries: list[scenario.Entry],
-    core: str,
+    engine: str,
     past: dict[str, str],
-    drawn: dict[str, inputs.Inputs],
+    policy_inputs: dict[str, inputs.Inputs],
 ) -> list[Job]:
     """Every contender of one case, with the key of all its result depends on; `past` as of `_past`."""
-    told = chosen.replay.model_dump()
+    protocol = chosen.replay.model_dump()
     for irrelevant in ("seeds", "neural_seeds", "feedback", "slate"):
-        told.pop(irrelevant)
+        protocol.pop(irrelevant)
     common = [
-        core,
+        engine,
         chosen.name,
         chosen.seed,
         log.identity,
         case.log,
         case.feedback,
         case.slate,
-        told,
+        protocol,
         np.__version__,
         numba.__version__,
     ]
-    found = []
+    jobs = []
     for entry in entries:
         if case.feedback not in entry.feedback:
             continue
-        own = [*drawn[entry.label], type(entry.policy).__qualname__, entry.params]
-        own += [past[need] for need in NEEDS if need in entry.policy.needs]
-        own += [uuid.uuid4().hex] if entry.here else []  # nothing tells what its code is
+        particular = [*policy_inputs[entry.label], type(entry.policy).__qualname__, entry.params]
+        particular += [past[need] for need in NEEDS if need in entry.policy.needs]
+        particular += [uuid.uuid4().hex] if entry.local else []  # its code has no digest
         if entry.policy.apart:
             from lersbench.neural.adapter import in_words as torch_in_words
 
-            own.append(torch_in_words())
+            particular.append(torch_in_words())
         for seed in range(scenario.seeds_of(chosen, entry)):
-            basis = inputs.basis(log, core, drawn[entry.label])
-            found.append(Job(files.digest([common, own, seed]), case.label, entry, case, seed, basis))
-    return found
+            basis = inputs.basis(log, engine, policy_inputs[entry.label])
+            jobs.append(Job(files.digest([common, particular, seed]), case.label, entry, case, seed, basis))
+    return jobs

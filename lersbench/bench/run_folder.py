@@ -26,14 +26,14 @@ def assemble(
     """The run of this `basis`, JSON-able, in `folder`, which holds all runs of a scenario; it is the last one from now.
 
     An earlier one of the same basis is taken where it is whole, its tables have the columns of `schemas`, and nothing
-    is `new`. Else `write` puts the tables, as
-    Parquet, into the folder it is given and returns what run.json says beside their digests.
+    is `new`. Else `write` puts the tables, as Parquet, into the folder it is called with, and returns what run.json
+    says beside their digests.
     """
     name = files.digest(basis)[:8]
-    for same in sorted(folder.glob(f"*-{name}"), reverse=True):
-        if not new and _is_whole(same, schemas):
-            last_run.remember(same)
-            return same
+    for earlier in sorted(folder.glob(f"*-{name}"), reverse=True):
+        if not new and _is_whole(earlier, schemas):
+            last_run.remember(earlier)
+            return earlier
     run = folder / f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}-{name}"
     with files.replacing(run) as temporary:
         temporary.mkdir(parents=True)
@@ -47,12 +47,12 @@ def assemble(
 def _is_whole(run: Path, schemas: Mapping[str, pa.Schema]) -> bool:
     """Can run.json and all tables it names be read, and have these their columns?
 
-    Whether they are what it says is found out by who loads them.
+    Whether their digests are right is checked when they are loaded.
     """
     try:
         tables = json.loads((run / "run.json").read_text(encoding="utf-8"))["tables"]
         about = {name: pq.read_metadata(run / name) for name in tables}
-        whole = bool(about) and all(table.num_rows for table in about.values())
-        return whole and all(set(schema.names) <= set(about[name].schema.names) for name, schema in schemas.items())
+        filled = bool(about) and all(table.num_rows for table in about.values())
+        return filled and all(set(schema.names) <= set(about[name].schema.names) for name, schema in schemas.items())
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
         return False

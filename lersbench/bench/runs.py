@@ -17,13 +17,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lersbench import columns, sources
-from lersbench.bench import run_folder, scenario, store
+from lersbench.bench import run_folder, scenario
 from lersbench.bench.session import Job
+from lersbench.bench.store import Store
 from lersbench.feedback import REGIMES
 from lersbench.log import Log
 from lersbench.results import last_run
 
-ROWS = 1 << 18  # of a row group of the tables: what is in memory at a time
+ROWS = 1 << 18  # of a row group of the tables: as many are in memory at a time
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 _TYPES = {
     **dict.fromkeys(columns.TEXTS, _TEXT),
@@ -41,32 +42,36 @@ def assemble(
     chosen: scenario.Scenario,
     folder: Path,
     jobs: list[Job],
-    kept: store.Store,
+    store: Store,
     logs: dict[str, tuple[Log, dict[str, Any]]],
     seconds: dict[str, float],
     new: set[str],
     threads: int,
-    lacking: dict[str, list[Job]],
+    absent: dict[str, list[Job]],
 ) -> Path:
     """Put the contenders together as one run; an earlier run where nothing has changed since and it is whole.
 
-    `new` are the keys of the jobs that were played just now, in `seconds`; `logs` the log of each case and what was
-    found in it; `lacking` the jobs that are not among them, by why: "unfinished", "failed".
+    `new` are the keys of the jobs that were played just now, in `seconds`; `logs` the log of each case with facts of
+    its click models; `absent` the jobs that are not among `jobs`, by reason: "unfinished", "failed".
     """
-    missing = {why: _by_label(some) for why, some in lacking.items() if some}
-    basis = [*sorted(job.key for job in jobs), scenario.as_json(chosen), *([missing] if missing else [])]
+    absence = {why: _by_label(some) for why, some in absent.items() if some}
+    basis = [
+        *sorted(job.key for job in jobs),
+        scenario.as_json(chosen),
+        *([absence] if absence else []),
+    ]
 
     def write(run: Path) -> dict[str, Any]:
-        speed = _write(jobs, kept, run)
-        return _about(chosen, jobs, logs, seconds, new, threads, speed) | missing
+        speed = _write(jobs, store, run)
+        return _about(chosen, jobs, logs, seconds, new, threads, speed) | absence
 
     return run_folder.assemble(folder, basis, write, bool(new), TABLES)
 
 
-def remove_unfinished(folder: Path, but: Path) -> None:
-    """Remove the runs of a scenario that were shown halfway; one that has all contenders has come after them."""
+def remove_unfinished(folder: Path, last: Path) -> None:
+    """Remove the runs of a scenario that were made halfway; `last`, made after them, stays."""
     for path in folder.glob("*/run.json"):
-        if path.parent != but and not path.parent.name.startswith(".") and _said(path).get("unfinished"):
+        if path.parent != last and not path.parent.name.startswith(".") and _content_of(path).get("unfinished"):
             with suppress(FileNotFoundError):  # another process has done it
                 shutil.rmtree(path.parent)
 
@@ -74,16 +79,16 @@ def remove_unfinished(folder: Path, but: Path) -> None:
 def files_read(folder: Path) -> dict[str, dict[str, str]]:
     """The files that the policies of the last run of a scenario read: label -> name -> sha256; {} where it has none."""
     runs = [path.parent for path in folder.glob("*/run.json") if not path.parent.name.startswith(".")]
-    return _said(last_run.last_of(runs) / "run.json").get("files", {}) if runs else {}
+    return _content_of(last_run.last_of(runs) / "run.json").get("files", {}) if runs else {}
 
 
-def _said(path: Path) -> dict[str, Any]:
-    """What a run.json says; {} where it is damaged, which whoever shows the run tells."""
+def _content_of(path: Path) -> dict[str, Any]:
+    """The content of a run.json; {} where it is damaged, which loading the run reports."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def _by_label(jobs: list[Job]) -> list[str]:
@@ -92,13 +97,13 @@ def _by_label(jobs: list[Job]) -> list[str]:
     return [f"{label} ({count} seed{'s' * (count > 1)})" for label, count in seeds.items()]
 
 
-def _write(jobs: list[Job], kept: store.Store, folder: Path) -> Speed:
+def _write(jobs: list[Job], store: Store, folder: Path) -> Speed:
     """Write all curves as one tidy table, their last values as another, contender by contender; rounds and seconds of
     each job by policy."""
     speed: Speed = defaultdict(list)
     with _Tidy(folder, "curves.parquet") as curves, _Tidy(folder, "summary.parquet") as summary:
         for job in jobs:
-            curve = kept.get(job.key)
+            curve = store.get(job.key)
             speed[job.entry.label, job.feedback].append((curve.about["rounds"], curve.about["seconds"]))
             curves.add(job, curve.rounds, curve.metrics, curve.values)
             summary.add(job, curve.rounds[-1:], curve.metrics, curve.values[-1:])
@@ -134,8 +139,8 @@ class _Tidy:
         if not self.rows:
             return
         jobs, rounds, metric, value = zip(*self.parts, strict=True)
-        sizes = [own.size for own in value]
-        found = {
+        sizes = [part.size for part in value]
+        arrays = {
             "variant": _codes([job.variant for job in jobs], sizes),
             "log": _codes([job.case.log for job in jobs], sizes),
             "feedback": _codes([job.feedback for job in jobs], sizes),
@@ -148,7 +153,7 @@ class _Tidy:
             "metric": pa.DictionaryArray.from_arrays(np.concatenate(metric), list(self.names)),
             "value": pa.array(np.concatenate(value)),
         }
-        self.file.write_table(pa.table([found[name] for name in self.schema.names], schema=self.schema))
+        self.file.write_table(pa.table([arrays[name] for name in self.schema.names], schema=self.schema))
         self.parts, self.rows = [], 0
 
 
@@ -167,7 +172,7 @@ def _about(
     threads: int,
     speed: Speed,
 ) -> dict[str, Any]:
-    told = scenario.as_json(chosen)
+    content = scenario.as_json(chosen)
     packages = ("lersbench", "numpy", "numba", "pandas", "pyarrow")
     torch = {}
     if any(job.entry.policy.apart for job in jobs):
@@ -175,8 +180,8 @@ def _about(
 
         torch = {"torch": in_words()}
     return {
-        "scenario": {**told, "replicates": told["replay"]["replicates"]},
-        "logs": [{"variant": label, **_describe(log), **found} for label, (log, found) in logs.items()],
+        "scenario": {**content, "replicates": content["replay"]["replicates"]},
+        "logs": [{"variant": label, **_describe(log), **facts} for label, (log, facts) in logs.items()],
         "seeds": list(range(chosen.replay.seeds)),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}, **torch},
         "machine": {
@@ -187,7 +192,7 @@ def _about(
             "BLAS": _blas(),
         },
         "sources": {
-            job.entry.label: sources.digest(type(job.entry.policy).__module__) for job in jobs if not job.entry.here
+            job.entry.label: sources.digest(type(job.entry.policy).__module__) for job in jobs if not job.entry.local
         },
         "torch_policies": sorted({job.entry.label for job in jobs if job.entry.policy.apart}),
         "files": {job.entry.label: dict(job.basis[-1].files) for job in jobs if job.basis and job.basis[-1].files},
@@ -195,7 +200,8 @@ def _about(
         "seconds": {name: round(value, 6) for name, value in seconds.items()},
         "rounds_per_second": _rate(jobs, new, speed, seconds),
         "policy_seconds": [
-            [label, feedback, float(np.median([spent for _, spent in own]))] for (label, feedback), own in speed.items()
+            [label, feedback, float(np.median([duration for _, duration in replicates]))]
+            for (label, feedback), replicates in speed.items()
         ],
         "notes": _notes(chosen, [log for log, _ in logs.values()]),
     }
@@ -203,22 +209,24 @@ def _about(
 
 def _rate(jobs: list[Job], new: set[str], speed: Speed, seconds: dict[str, float]) -> int | None:
     """Rounds offered to the new contenders per second of replay, all threads together."""
-    own = {kind: iter(told) for kind, told in speed.items()}
-    rounds = sum(told[0] for job in jobs if (told := next(own[job.entry.label, job.feedback])) and job.key in new)
+    replicates = {kind: iter(pairs) for kind, pairs in speed.items()}
+    rounds = sum(
+        pair[0] for job in jobs if (pair := next(replicates[job.entry.label, job.feedback])) and job.key in new
+    )
     return round(rounds / seconds["replay"]) if new else None
 
 
 def _describe(log: Log) -> dict[str, Any]:
     info = log.info
-    kept = ("name", "rounds", "items", "users", "d", "m", "p", "C", "L", "order", "propensities")
-    told = {key: getattr(info, key) for key in (*kept, "licence", "attribution", "digest")}
-    return {**told, "provenance": dict(info.provenance)}
+    fields = ("name", "rounds", "items", "users", "d", "m", "p", "C", "L", "order", "propensities")
+    facts = {key: getattr(info, key) for key in (*fields, "licence", "attribution", "digest")}
+    return {**facts, "provenance": dict(info.provenance)}
 
 
 def _blas() -> str:
     """Name and version of NumPy's BLAS: datasets reduce features with it."""
-    found = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
-    return f"{found['name']} {found['version']}"
+    library = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    return f"{library['name']} {library['version']}"
 
 
 def _processor() -> str:
@@ -231,20 +239,20 @@ def _processor() -> str:
 
 def _notes(chosen: scenario.Scenario, logs: list[Log]) -> list[str]:
     """What a reader of the results has to know."""
-    told = chosen.replay
-    found = []
+    replay = chosen.replay
+    notes = []
     if chosen.left_out:
-        found.append(f"Not played, since PyTorch is not installed: {', '.join(chosen.left_out)}.")
+        notes.append(f"Not played, since PyTorch is not installed: {', '.join(chosen.left_out)}.")
     replayed = any(REGIMES[feedback].replayed for feedback in scenario.regimes(chosen))
     if replayed and any(log.info.propensities != "uniform" for log in logs):
-        found.append("Rejection replay on a log that is not uniformly random: every value of it is biased.")
-    if told.fit:
-        found.append(f"The first {told.fit:,} rounds were used to fit the click models, and not replayed.")
-    if told.batch > 1:
-        found.append(f"Feedback is delivered every {told.batch} rounds.")
-    if told.interactions:
-        found.append(
-            f"Joint features: products of (1, first {told.interactions[0]} values of the context) and "
-            f"(1, first {told.interactions[1]} static features of the item)."
+        notes.append("Rejection replay on a log that is not uniformly random: every value of it is biased.")
+    if replay.fit:
+        notes.append(f"The first {replay.fit:,} rounds were used to fit the click models, and not replayed.")
+    if replay.batch > 1:
+        notes.append(f"Feedback is delivered every {replay.batch} rounds.")
+    if replay.interactions:
+        notes.append(
+            f"Joint features: products of (1, first {replay.interactions[0]} values of the context) and "
+            f"(1, first {replay.interactions[1]} static features of the item)."
         )
-    return found
+    return notes

@@ -97,7 +97,7 @@ class Replay(_Strict):
 
 
 class Expected(_Strict):
-    """A result that a run must come to, or end with exit code 1."""
+    """A result that a run must have, or end with exit code 1."""
 
     policy: str
     metric: str
@@ -141,7 +141,7 @@ class Scenario(_Strict):
     published: Published | None = None
     large: bool = False  # may go beyond the limits of `bounds`
     left_out: list[str] = []
-    """Policies whose package is not installed; `parse` takes them from `policies` and says so here."""
+    """Policies whose package is not installed; `parse` moves them here from `policies`."""
 
     @model_validator(mode="after")
     def _known_metrics(self) -> Scenario:
@@ -160,13 +160,13 @@ class Entry:
     name: str
     policy: Policy
     feedback: tuple[Feedback, ...]  # the regimes it takes part in
-    here: bool = False  # no other process can make it again: it plays in this one, and its result is not kept
+    local: bool = False  # no other process can make it: it plays in this one, and its result is not stored
 
     @property
     def params(self) -> dict[str, Any]:
         """The hyper-parameters as JSON has them: a path is its text."""
-        told = asdict(self.policy)  # type: ignore[call-overload]
-        return {key: str(value) if isinstance(value, Path) else value for key, value in told.items()}
+        values = asdict(self.policy)  # type: ignore[call-overload]
+        return {key: str(value) if isinstance(value, Path) else value for key, value in values.items()}
 
 
 @dataclass(frozen=True)
@@ -187,10 +187,10 @@ def folders() -> list[Path]:
 
 def available() -> dict[str, Path]:
     """The scenarios that can be named, with their files."""
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for folder in reversed(folders()):
-        found.update({p.stem: p for p in sorted(folder.glob("*.toml"))})
-    return dict(sorted(found.items()))
+        files.update({p.stem: p for p in sorted(folder.glob("*.toml"))})
+    return dict(sorted(files.items()))
 
 
 def read(name: str, changes: dict[str, Any] | None = None, dataset: str | None = None) -> Scenario:
@@ -200,38 +200,43 @@ def read(name: str, changes: dict[str, Any] | None = None, dataset: str | None =
 
     Raises ConfigError naming file, key, value and the fix.
     """
-    path, content = load(name)
+    path, content = content_of(name, dataset)
     if "scenarios" in content:
         raise ConfigError(f"{path} is a study of several scenarios: {', '.join(map(str, content['scenarios']))}.")
-    content = on_dataset({"name": path.stem, **content}, dataset, str(path))
     return parse(changed(content, changes or {}), str(path))
+
+
+def content_of(name: str, dataset: str | None = None) -> tuple[Path, dict[str, Any]]:
+    """The file of this name or path, and its content with its name, on another data set where one is named."""
+    path, content = load(name)
+    return path, on_dataset({"name": path.stem, **content}, dataset, str(path))
 
 
 def load(name: str) -> tuple[Path, dict[str, Any]]:
     """The file of this name or path, and its content as it stands. Raises ConfigError where there is none."""
-    known = available()
-    path = Path(name) if name.endswith(".toml") else known.get(name)
+    files = available()
+    path = Path(name) if name.endswith(".toml") else files.get(name)
     if path is not None and not path.is_file():
         raise ConfigError(f"There is no scenario file {path}.")
     if path is None:
         where = ", ".join(str(f) for f in folders())
         raise ConfigError(
-            f"There is no scenario '{name}'{did_you_mean(name, known)} It is looked for in {where}; "
-            f"known: {', '.join(known)}."
+            f"There is no scenario '{name}'{did_you_mean(name, files)} It is looked for in {where}; "
+            f"known: {', '.join(files)}."
         )
     return path, read_toml(path)
 
 
 def on_dataset(content: dict[str, Any], dataset: str | None, where: str) -> dict[str, Any]:
     """The content of a file with another of the data sets it names; None: its own. Raises ConfigError for others."""
-    if dataset is None or dataset == (own := table(content, where, "data").get("dataset")):
+    if dataset is None or dataset == (usual := table(content, where, "data").get("dataset")):
         return content
     others = table(content, where, "alternatives")
     if dataset not in others:
-        raise ConfigError(f"{where} names no data set '{dataset}', only {', '.join(map(str, [own, *others]))}.")
+        raise ConfigError(f"{where} names no data set '{dataset}', only {', '.join(map(str, [usual, *others]))}.")
     options = dict(table(content, where, "alternatives", dataset))
-    told = {"description": options.pop("description")} if "description" in options else {}
-    return content | told | {"data": {"dataset": dataset, **options}, "name": f"{content['name']}-{dataset}"}
+    description = {"description": options.pop("description")} if "description" in options else {}
+    return content | description | {"data": {"dataset": dataset, **options}, "name": f"{content['name']}-{dataset}"}
 
 
 def table(content: dict[str, Any], where: str, *keys: str) -> dict[str, Any]:
@@ -274,24 +279,24 @@ def validated(content: dict[str, Any], where: str) -> Scenario:
     try:
         return Scenario.model_validate(content)
     except ValidationError as error:
-        problems = dict.fromkeys(_explain(where, problem) for problem in error.errors())  # a union tells twice
+        problems = dict.fromkeys(_explain(where, problem) for problem in error.errors())  # a union reports twice
         raise ConfigError("\n".join(problems)) from error
 
 
 def contenders(scenario: Scenario) -> int:
     """How many contenders a scenario has at most, counted without making any."""
-    entered = sum(
-        bounds.combinations(value for key, value in given.items() if key not in ("name", "label", "feedback"))
-        * len(_told_regimes(scenario, given))
-        for given in scenario.policies
+    n_entries = sum(
+        bounds.combinations(value for key, value in policy.items() if key not in ("name", "label", "feedback"))
+        * len(_regimes_of(scenario, policy))
+        for policy in scenario.policies
     )
-    return entered * _logs(scenario) * len(scenario.replay.slates) * scenario.replay.seeds
+    return n_entries * _logs(scenario) * len(scenario.replay.slates) * scenario.replay.seeds
 
 
 def seeds_of(scenario: Scenario, entry: Entry) -> int:
     """How many seeds a policy plays: those that take long may have fewer."""
-    told = scenario.replay
-    return min(told.seeds, told.neural_seeds or told.seeds) if entry.policy.apart else told.seeds
+    replay = scenario.replay
+    return min(replay.seeds, replay.neural_seeds or replay.seeds) if entry.policy.apart else replay.seeds
 
 
 def _logs(scenario: Scenario) -> int:
@@ -300,23 +305,25 @@ def _logs(scenario: Scenario) -> int:
 
 def _playable(scenario: Scenario) -> Scenario:
     """The scenario without the policies whose package is missing, unless nothing would be left."""
-    missing = [given for given in scenario.policies if not _installed(given)]
+    missing = [policy for policy in scenario.policies if not _installed(policy)]
     if not missing or len(missing) == len(scenario.policies):
         return scenario
-    names = [str(given.get("label", given["name"])) for given in missing]
-    told = scenario.published
-    if told:
-        told = told.model_copy(update={"policies": [row for row in told.policies if row.policy not in names]})
-    kept = [given for given in scenario.policies if given not in missing]
-    return scenario.model_copy(update={"policies": kept, "published": told, "left_out": names})
+    names = [str(policy.get("label", policy["name"])) for policy in missing]
+    published = scenario.published
+    if published:
+        published = published.model_copy(
+            update={"policies": [row for row in published.policies if row.policy not in names]}
+        )
+    policies = [policy for policy in scenario.policies if policy not in missing]
+    return scenario.model_copy(update={"policies": policies, "published": published, "left_out": names})
 
 
-def _installed(given: dict[str, Any]) -> bool:
+def _installed(policy: dict[str, Any]) -> bool:
     try:
-        find(str(given.get("name")))
+        find(str(policy.get("name")))
     except MissingPackage:
         return False
-    except ConfigError:  # told where entries are read
+    except ConfigError:  # reported where entries are read
         pass
     return True
 
@@ -373,38 +380,38 @@ def _sweep(options: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def entries(scenario: Scenario) -> list[Entry]:
     """All policies of a scenario, sweeps taken apart. Raises ConfigError for a bad or repeated one."""
-    found: dict[str, Entry] = {}
-    for number, given in enumerate(scenario.policies, 1):
-        options = dict(given)
+    by_label: dict[str, Entry] = {}
+    for number, policy in enumerate(scenario.policies, 1):
+        options = dict(policy)
         name, label = options.pop("name", None), options.pop("label", None)
-        own_regimes = tuple(_told_regimes(scenario, given))
+        feedback = tuple(_regimes_of(scenario, policy))
         options.pop("feedback", None)
         if not isinstance(name, str):
-            raise ConfigError(f"{scenario.name}: policies entry {number} has no 'name'; it has {given!r}.")
+            raise ConfigError(f"{scenario.name}: policies entry {number} has no 'name'; it has {policy!r}.")
         if not isinstance(label, str | None):
             raise ConfigError(f"{scenario.name}: policies entry {number} has label = {label!r}, which is no text.")
-        policy = find(name)
+        kind = find(name)
         for params in _sweep(options):
-            told = " ".join(f"{key}={value}" for key, value in params.items())
-            own = " ".join(f"{key}={params[key]}" for key, value in options.items() if isinstance(value, list))
-            shown = " ".join(filter(None, [label, own] if label else [short(name), told]))
-            if shown in found:
-                raise ConfigError(f"{scenario.name}: two policies are called '{shown}'; give one a 'label'.")
-            found[shown] = Entry(shown, name, make(policy, params), own_regimes)
-    return list(found.values())
+            values_in_words = " ".join(f"{key}={value}" for key, value in params.items())
+            swept = " ".join(f"{key}={params[key]}" for key, value in options.items() if isinstance(value, list))
+            full_label = " ".join(filter(None, [label, swept] if label else [short(name), values_in_words]))
+            if full_label in by_label:
+                raise ConfigError(f"{scenario.name}: two policies are called '{full_label}'; give one a 'label'.")
+            by_label[full_label] = Entry(full_label, name, make(kind, params), feedback)
+    return list(by_label.values())
 
 
-def _told_regimes(scenario: Scenario, policy: dict[str, Any]) -> list[Feedback]:
+def _regimes_of(scenario: Scenario, policy: dict[str, Any]) -> list[Feedback]:
     """The regimes a policy takes part in: its own `feedback`, or that of [replay]."""
-    told = policy.get("feedback", scenario.replay.feedback)
-    found = told if isinstance(told, list) else [told]
-    for feedback in found:
+    setting = policy.get("feedback", scenario.replay.feedback)
+    names = setting if isinstance(setting, list) else [setting]
+    for feedback in names:
         if feedback not in NAMES:
-            known = ", ".join(NAMES)
+            valid = ", ".join(NAMES)
             raise ConfigError(
-                f"{scenario.name}: policy {policy.get('name')!r} has feedback = {feedback!r}; there are {known}."
+                f"{scenario.name}: policy {policy.get('name')!r} has feedback = {feedback!r}; there are {valid}."
             )
-    return found
+    return names
 
 
 def short(name: str) -> str:
@@ -416,35 +423,35 @@ def variants(scenario: Scenario) -> list[tuple[str, Data]]:
     """The logs of a scenario, with the label of each: "" for one log, else "campaign=men position=1"."""
     options = scenario.data.model_extra or {}
     swept = [key for key, value in options.items() if isinstance(value, list)]
-    found = []
+    logs = []
     for values in _sweep(options):
         label = " ".join(f"{key}={values[key]}" for key in swept)
-        found.append((label, Data(dataset=scenario.data.dataset, log=scenario.data.log, **values)))
-    return found
+        logs.append((label, Data(dataset=scenario.data.dataset, log=scenario.data.log, **values)))
+    return logs
 
 
 def cases(scenario: Scenario) -> list[Case]:
     """Every comparison of a scenario. Regimes that differ in what a policy may learn from are ranked together;
     the protocols for ranked lists and the slate sizes are not."""
-    told, found = scenario.replay, []
+    replay, all_cases = scenario.replay, []
     protocols = len(regimes(scenario)) > 1 and any(REGIMES[feedback].listed for feedback in regimes(scenario))
     for label, _ in variants(scenario):
         for feedback in regimes(scenario):
-            for slate in told.slates:
-                own = [label, feedback if protocols else "", f"K={slate}" if len(told.slates) > 1 else ""]
-                found.append(Case(" ".join(filter(None, own)), label, feedback, slate))
-    return found
+            for slate in replay.slates:
+                words = [label, feedback if protocols else "", f"K={slate}" if len(replay.slates) > 1 else ""]
+                all_cases.append(Case(" ".join(filter(None, words)), label, feedback, slate))
+    return all_cases
 
 
 def regimes(scenario: Scenario) -> list[Feedback]:
     """The feedback regimes of a scenario: those of [replay], then those that only some policies name."""
-    found = [scenario.replay.feedback] if isinstance(scenario.replay.feedback, str) else list(scenario.replay.feedback)
+    names = [scenario.replay.feedback] if isinstance(scenario.replay.feedback, str) else list(scenario.replay.feedback)
     for policy in scenario.policies:
-        found += [feedback for feedback in _told_regimes(scenario, policy) if feedback not in found]
-    return found
+        names += [feedback for feedback in _regimes_of(scenario, policy) if feedback not in names]
+    return names
 
 
 def as_json(scenario: Scenario) -> dict[str, Any]:
-    """The resolved scenario, as it is kept with the results."""
+    """The resolved scenario, as it is stored with the results."""
     content: dict[str, Any] = json.loads(scenario.model_dump_json())
     return content

@@ -81,7 +81,7 @@ class Clock:
 
 
 def spec_of(chosen: scenario.Scenario, log: Log, case: scenario.Case, known: Known | None = None) -> Spec:
-    """What policies are told beforehand; `known` holds what was fitted before: click models, scales."""
+    """What policies know before the first round; `known` holds what was fitted to the log: click models, scales."""
     info, pair = log.info, chosen.replay.interactions
     m = (1 + pair[0]) * (1 + pair[1]) if pair else info.m
     wide = info.L if REGIMES[case.feedback].listed else info.C
@@ -123,18 +123,18 @@ class Session:
         steps = np.linspace(0, self.rounds, min(chosen.replay.checkpoints, self.rounds) + 1)[1:]
         self.checkpoints = np.unique(np.round(steps).astype(np.int64))
         self.stop = threading.Event()
-        self.more = False  # other jobs of this case will follow, one by one
+        self.more = False  # whether other jobs of this case will follow, one by one
         self.timeout: float | None = None  # seconds of a contender
         self.likes = Likes()
 
     def play(self, jobs: list[Job], keep: Keep) -> list[Failure]:
-        """Play the jobs, and hand what they come to to `keep`, which several threads call; those that failed."""
+        """Play the jobs and call `keep` with their curves, in several threads; returns those that failed."""
         decoded = self.log.row_bytes(self.regime.columns) * self.log.info.rounds
         many = (self.more or len(jobs) > WAVE) and decoded <= KEEP_BYTES
-        whole = self.chosen.replay.replicates == "shuffle" or many
+        in_memory = self.chosen.replay.replicates == "shuffle" or many
         with self.clock("compile"):
             self.log.prepare()
-        return self._in_memory(jobs, keep) if whole else self._streamed(jobs, keep)
+        return self._in_memory(jobs, keep) if in_memory else self._streamed(jobs, keep)
 
     def _in_memory(self, jobs: list[Job], keep: Keep) -> list[Failure]:
         """Contender by contender, each made when its turn comes."""
@@ -142,13 +142,13 @@ class Session:
             rows = self._all
         ready, failures = self._compile(jobs, rows)
         with self.clock("replay"), ThreadPoolExecutor(self.threads) as pool:
-            return failures + self._collect({pool.submit(self._whole, job, rows, keep): job for job in ready})
+            return failures + self._collect({pool.submit(self._play_in_memory, job, rows, keep): job for job in ready})
 
     @cached_property
     def _all(self) -> Rows:
         return self._rows(read_all(self.log, SHUFFLE_BYTES, self.regime.columns))
 
-    def _whole(self, job: Job, rows: Rows, keep: Keep) -> None:
+    def _play_in_memory(self, job: Job, rows: Rows, keep: Keep) -> None:
         index, at = self._order(job.seed, 0, self.log.info.rounds)
         batch = self.chosen.replay.batch
         started = time.perf_counter()
@@ -188,9 +188,11 @@ class Session:
                     ready, failures = self._compile(jobs, rows)
                     contenders = {job: self._contender(job) for job in ready}
                 with self.clock("replay"):
-                    told = {pool.submit(self._part, job, c, rows, chunk, seconds): job for job, c in contenders.items()}
-                    failures += self._collect(told)
-                for future, job in told.items():
+                    futures = {
+                        pool.submit(self._part, job, c, rows, chunk, seconds): job for job, c in contenders.items()
+                    }
+                    failures += self._collect(futures)
+                for future, job in futures.items():
                     if future.exception():
                         del contenders[job]
         for job, contender in contenders.items():
@@ -211,9 +213,9 @@ class Session:
         if self.timeout is not None and seconds > self.timeout:
             raise RunError(OVERTIME.format(self.timeout))
 
-    def _collect(self, told: dict[Future[None], Job]) -> list[Failure]:
+    def _collect(self, futures: dict[Future[None], Job]) -> list[Failure]:
         """Wait for all; those that failed. Ctrl-C stops the others within a slice."""
-        waiting = set(told)
+        waiting = set(futures)
         failures = []
         try:
             while waiting:
@@ -221,7 +223,7 @@ class Session:
                 for future in done:
                     error = future.exception()
                     if error is not None:
-                        failures.append(_failure(told[future], error))
+                        failures.append(_failure(futures[future], error))
         except BaseException:
             self.stop.set()
             for future in waiting:
@@ -271,20 +273,20 @@ class Session:
         return index, start + index - self.first
 
     def _protocol(self, seed: int, policy: Policy) -> Protocol:
-        asked, composed = self.chosen.replay, "features" in policy.needs
+        replay, composed = self.chosen.replay, "features" in policy.needs
         scored = self.known.scored and "scores" in self.log.info.columns
         return protocol_of(
             self.regime,
             self.case.slate,
-            asked.batch,
+            replay.batch,
             ties=self._number("ties", seed),
-            ranking=asked.ranking,
-            interactions=asked.interactions if composed else None,
+            ranking=replay.ranking,
+            interactions=replay.interactions if composed else None,
             silence=policy.silence,
             truth=self.regime.listed and self.known.model.weights.shape[0] > 0,
             weighed=self.regime.weighed and (self.known.uniform or scored),
             own=policy.shows_the_log and self.regime.listed,
-            similar=self.case.slate > 1 and self.spec.m > 0 and (composed or not asked.interactions),
+            similar=self.case.slate > 1 and self.spec.m > 0 and (composed or not replay.interactions),
             draws=self._number("clicks", seed),
         )
 
@@ -332,19 +334,19 @@ class Session:
         return contender_of(policy, self._spec(policy), protocol, rng, self.checkpoints, likes, self._published)
 
     def _spec(self, policy: Policy) -> Spec:
-        """What this policy is told beforehand."""
+        """What this policy knows before the first round."""
         composed = "features" in policy.needs
         spec = replace(self.spec, m=0) if self.chosen.replay.interactions and not composed else self.spec
-        asked = tuple(need for need in NEEDS if need in policy.needs)
-        return replace(spec, history=self._history(asked)) if asked else spec
+        needs = tuple(need for need in NEEDS if need in policy.needs)
+        return replace(spec, history=self._history(needs)) if needs else spec
 
-    def _history(self, asked: tuple[str, ...]) -> dict[str, np.ndarray]:
-        if asked not in self._histories:
-            found = arrays_for(asked, self.log.user_table(), self.log.item_table())
-            for array in found.values():
+    def _history(self, needs: tuple[str, ...]) -> dict[str, np.ndarray]:
+        if needs not in self._histories:
+            arrays = arrays_for(needs, self.log.user_table(), self.log.item_table())
+            for array in arrays.values():
                 array.flags.writeable = False  # all contenders read the same
-            self._histories[asked] = found
-        return self._histories[asked]
+            self._histories[needs] = arrays
+        return self._histories[needs]
 
     @cached_property
     def _published(self) -> np.ndarray | None:

@@ -38,7 +38,7 @@ class Store:
         self.folder = folder / "contenders"
 
     def make(self) -> None:
-        """Make the folder, and sweep away what processes that are gone left in it and beside it. Raises ConfigError."""
+        """Make the folder, and remove what processes that are gone left in it and beside it. Raises ConfigError."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -70,9 +70,9 @@ class Store:
         path = self.path(key)
         try:
             table = read_table(path, str(path))
-            told = table.schema.metadata
-            about = json.loads(told[b"about"])
-            if told[b"sum"].decode() != _sum(table, told[b"about"]):
+            metadata = table.schema.metadata
+            about = json.loads(metadata[b"about"])
+            if metadata[b"sum"].decode() != _sum(table, metadata[b"about"]):
                 raise ValueError("its sum does not match")
         except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
             raise DataError(
@@ -84,7 +84,7 @@ class Store:
 
 
 def _sum(table: pa.Table, about: bytes) -> str:
-    """sha256 over all that a file of a contender says: names and values of its columns, and what is told about them."""
+    """sha256 over all that a file of a contender holds: names and values of its columns, and `about`."""
     total = hashlib.sha256(json.dumps(table.column_names).encode() + about)
     for column in table.columns:
         total.update(np.ascontiguousarray(column.to_numpy()).tobytes())

@@ -62,22 +62,22 @@ def click_model(
     from lersbench.errors import ConfigError
     from lersbench.log import Log
 
-    opened = Log(log)
-    if rows is not None and rows > opened.info.rounds:
-        raise ConfigError(f"--rows {rows}: {log} has {opened.info.rounds} rows.")
-    counts = click_fit.settled(click_fit.count(opened, 0, rows, filtered))
+    opened_log = Log(log)
+    if rows is not None and rows > opened_log.info.rounds:
+        raise ConfigError(f"--rows {rows}: {log} has {opened_log.info.rounds} rows.")
+    counts = click_fit.settled(click_fit.count(opened_log, 0, rows, filtered))
     names = click_fit.MODELS if model == "both" else (model,)
     fits = [click_fit.fit_counts(counts, name, smoothing=smoothing) for name in names]
-    stop, foreseen = rows or opened.info.rounds, None
+    stop, held_out_perplexities = rows or opened_log.info.rounds, None
     if held_out:
-        foreseen = heldout.perplexities(opened, names, 0, stop, bool(counts.filtered), smoothing)
-    facts = click_facts.summary(opened.info, counts, fits, foreseen)
+        held_out_perplexities = heldout.perplexities(opened_log, names, 0, stop, bool(counts.filtered), smoothing)
+    facts = click_facts.summary(opened_log.info, counts, fits, held_out_perplexities)
     click.echo(json.dumps(facts, indent=2, allow_nan=False) if as_json else click_facts.text(facts))
     if plots:
         from lersbench.figures import click_models as click_figures
         from lersbench.figures.frame import save
 
-        folder = out or FOLDER / re.sub(r"[^\w.-]+|^[.]+", "-", opened.info.name)[:100]
+        folder = out or FOLDER / re.sub(r"[^\w.-]+|^[.]+", "-", opened_log.info.name)[:100]
         folder.mkdir(parents=True, exist_ok=True)
         for path in save(click_figures.figure(facts), folder, "click-model"):
             say(f"figure: {path}")

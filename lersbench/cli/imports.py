@@ -37,24 +37,24 @@ def _shared(command: Any) -> Any:
 
 def _names(file: Path | None, pairs: tuple[str, ...]) -> dict[str, str]:
     """Our column names with the user's, from a TOML file and from flags, which win."""
-    found: dict[str, str] = {}
+    names: dict[str, str] = {}
     if file is not None:
         try:
-            found.update(read_toml(file))
+            names.update(read_toml(file))
         except ConfigError as error:
             raise ConfigError(f'--columns: {error} It takes lines such as customer = "household_id".') from error
-        for key, value in found.items():
+        for key, value in names.items():
             if not isinstance(value, str):
                 raise ConfigError(f"--columns {file}: '{key}' is {value!r}; it takes the name of a column.")
     for pair in pairs:
         ours, equals, yours = pair.partition("=")
         if not (ours and equals and yours):
             raise ConfigError(f"--column takes OURS=YOURS, such as customer=household_id, not '{pair}'.")
-        found[ours] = yours
-    return found
+        names[ours] = yours
+    return names
 
 
-def _told(log: Any) -> None:
+def _say_use(log: Any) -> None:
     say(f"{log}")
     say(f'replay it with [data] log = "{log.path}" in a scenario')
 
@@ -105,7 +105,7 @@ def transactions(
     )
     log = source.build(read, out, name=name or table.stem, **options)
     click.echo(source.describe(log))
-    _told(log)
+    _say_use(log)
 
 
 @group.command()
@@ -137,4 +137,4 @@ def impressions(
     if features:
         advice = "bring them near [0, 1] and give a column of ones"
         say(f"note: linear policies take the features as they are: {advice}")
-    _told(log)
+    _say_use(log)

@@ -24,19 +24,24 @@ Rows = list[dict[str, Any]]
 
 def policies() -> Rows:
     """Every policy with its hyper-parameters and the first line of its docstring."""
-    found = []
+    rows = []
     for name in policy.names():
         try:
             kind = policy.find(name)
         except LersbenchError as error:
-            found.append({"name": name, "hyper-parameters": "", "needs": "", "what": str(error)})
+            rows.append({"name": name, "hyper-parameters": "", "needs": "", "what": str(error)})
             continue
         params = {f.name: None if f.default is MISSING else f.default for f in fields(kind)}  # type: ignore[arg-type]
-        told = ", ".join(f"{key}={value}" for key, value in params.items())
-        found.append(
-            {"name": name, "hyper-parameters": told, "needs": ", ".join(kind.needs), "what": _first_line(kind)}
+        params_in_words = ", ".join(f"{key}={value}" for key, value in params.items())
+        rows.append(
+            {
+                "name": name,
+                "hyper-parameters": params_in_words,
+                "needs": ", ".join(kind.needs),
+                "what": _first_line(kind),
+            }
         )
-    return found
+    return rows
 
 
 def _first_line(thing: Any) -> str:
@@ -45,15 +50,15 @@ def _first_line(thing: Any) -> str:
 
 def scenarios() -> Rows:
     """Every scenario that can be named, with its file; one that cannot be read says why."""
-    found = []
+    rows = []
     for name, path in scenario.available().items():
         try:
-            told, parts = study.read(str(path))
-            title = f"{told.title} (study of {len(parts)} scenarios)" if told else parts[0].title
+            chosen, parts = study.read(str(path))
+            title = f"{chosen.title} (study of {len(parts)} scenarios)" if chosen else parts[0].title
         except LersbenchError as error:
             title = f"unreadable: {error}"
-        found.append({"name": name, "title": title, "file": str(path)})
-    return found
+        rows.append({"name": name, "title": title, "file": str(path)})
+    return rows
 
 
 def datasets() -> Rows:
@@ -61,12 +66,12 @@ def datasets() -> Rows:
     return [
         {
             "name": name,
-            "title": found.title,
-            "licence": found.licence,
-            "attribution": found.attribution,
-            "options": ", ".join(str(option) for option in found.options.values()),
+            "title": dataset.title,
+            "licence": dataset.licence,
+            "attribution": dataset.attribution,
+            "options": ", ".join(str(option) for option in dataset.options.values()),
         }
-        for name, found in DATASETS.items()
+        for name, dataset in DATASETS.items()
     ]
 
 
@@ -99,8 +104,8 @@ def _package(name: str, missing: str) -> dict[str, str]:
 
 
 def _module(name: str) -> dict[str, str]:
-    there = importlib.util.find_spec(name) is not None
-    return {"value": "there" if there else f"no module {name}", "state": "ok" if there else "absent"}
+    spec = importlib.util.find_spec(name)
+    return {"value": "there" if spec else f"no module {name}", "state": "ok" if spec else "absent"}
 
 
 def _compiler() -> dict[str, str]:

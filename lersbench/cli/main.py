@@ -74,17 +74,17 @@ def cli() -> None:
 
 def _changes(settings: tuple[str, ...]) -> dict[str, Any]:
     """`--set key=value` pairs; a value is TOML, or else a string."""
-    found = {}
+    changes = {}
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals or not key:
             raise ConfigError(f"--set takes key=value, such as replay.seeds=3, not '{setting}'.")
         try:
-            found[key.strip()] = parse_toml(f"value = {text}", f"--set {key}")["value"]
+            changes[key.strip()] = parse_toml(f"value = {text}", f"--set {key}")["value"]
         except ConfigError:  # no value of TOML, so a text
-            found[key.strip()] = text
-    check(found, "--set")
-    return found
+            changes[key.strip()] = text
+    check(changes, "--set")
+    return changes
 
 
 @cli.command()
@@ -164,10 +164,10 @@ def leaderboard(
     """Rank the policies of the last run of SCENARIO (a name, or the folder of a run); of all there are without it."""
     from lersbench.studies import kinds, last_runs
 
-    for run in last_runs.named(scenario, dataset, quick, results):
-        shown = kinds.of(run).show(run, style, metric, baseline)
-        click.echo(shown.text)
-        for note in shown.notes:
+    for run in last_runs.load(scenario, dataset, quick, results):
+        table = kinds.of(run).show(run, style, metric, baseline)
+        click.echo(table.text)
+        for note in table.notes:
             say(f"note: {note}")
 
 
@@ -189,8 +189,8 @@ def plot(
     """Draw the figures of the last run of SCENARIO as PNG and SVG: a scenario, a study, or all there are without it."""
     from lersbench.studies import last_runs, run
 
-    for found in last_runs.named(scenario, dataset, quick, results):
-        run.draw(found, say, metrics, policies)
+    for last_run in last_runs.load(scenario, dataset, quick, results):
+        run.draw(last_run, say, metrics, policies)
     if scenario:
         run.write_page_of(scenario, dataset, quick, results, say)
 
@@ -204,8 +204,8 @@ def report(scenario: str | None, dataset: str | None, quick: bool, results: Path
     """Write the report of the last run of SCENARIO: what was run, leaderboard, figures, caveats."""
     from lersbench.studies import last_runs, run
 
-    for found in last_runs.named(scenario, dataset, quick, results):
-        run.report(found, say)
+    for last_run in last_runs.load(scenario, dataset, quick, results):
+        run.report(last_run, say)
     if scenario:
         run.write_page_of(scenario, dataset, quick, results, say)
 
@@ -228,11 +228,11 @@ def validate(path: str, as_json: bool) -> None:
     """Check a log: every kind of problem with its count and first rows. Ends with 3 when there are any."""
     from lersbench.log import validate as check
 
-    found = check(path)
-    problems = [asdict(problem) for problem in found.problems]
-    told = {"path": path, "ok": found.ok, "rounds": found.rounds, "problems": problems}
-    click.echo(json.dumps(told, indent=1, default=str) if as_json else shown(str(found)))
-    if not found.ok:
+    report = check(path)
+    problems = [asdict(problem) for problem in report.problems]
+    content = {"path": path, "ok": report.ok, "rounds": report.rounds, "problems": problems}
+    click.echo(json.dumps(content, indent=1, default=str) if as_json else shown(str(report)))
+    if not report.ok:
         sys.exit(3)
 
 
@@ -260,8 +260,8 @@ def new_policy(name: str, folder: Path) -> None:
     from lersbench.cli import new_policy as newpolicy
 
     path = newpolicy.write(name, folder)
-    told = path if path.is_absolute() else f"./{path}"
-    say(f"wrote {path}; try: lersbench check-policy {told} && lersbench bench smoke --policy {told}")
+    argument = path if path.is_absolute() else f"./{path}"
+    say(f"wrote {path}; try: lersbench check-policy {argument} && lersbench bench smoke --policy {argument}")
 
 
 @cli.command(name="check-policy")
@@ -271,13 +271,13 @@ def check_policy(names: tuple[str, ...], as_json: bool) -> None:
     """Run the contract every policy must keep on NAMES (names, my_pkg.my_policy or ./my_policy.py)."""
     from lersbench.testing import checks
 
-    found = {name: checks.check(name) for name in names}
+    results = {name: checks.check(name) for name in names}
     if as_json:
-        click.echo(json.dumps({name: [c.as_dict() for c in results] for name, results in found.items()}, indent=1))
+        click.echo(json.dumps({name: [c.as_dict() for c in outcomes] for name, outcomes in results.items()}, indent=1))
     else:
-        for name, results in found.items():
-            click.echo(checks.as_text(name, results))
-    if any(not c.ok for results in found.values() for c in results):
+        for name, outcomes in results.items():
+            click.echo(checks.as_text(name, outcomes))
+    if any(not c.ok for outcomes in results.values() for c in outcomes):
         sys.exit(1)
 
 

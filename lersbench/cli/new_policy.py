@@ -73,7 +73,7 @@ class {title}(KernelPolicy):
         require(self.alpha >= 0, self, "alpha", "0 or above")
 
     def init(self, spec: Spec) -> State:
-        """The state before the first round; `spec` tells the sizes of the log."""
+        """The state before the first round; `spec` has the sizes of the log."""
         return State(np.zeros(spec.n_items), np.zeros(spec.n_items), self.alpha)
 '''
 

@@ -78,7 +78,7 @@ def parse(content: Mapping[str, Any]) -> ClickModel:
     return _checked(weights, goes_on, fade)
 
 
-def as_told(model: ClickModel) -> dict[str, Any]:
+def content_of(model: ClickModel) -> dict[str, Any]:
     """The click model as `log.json` holds it; the opposite of `parse`."""
     return {"weights": model.weights.tolist(), "goes_on": model.goes_on.tolist(), "fade": model.fade}
 

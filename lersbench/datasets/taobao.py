@@ -26,7 +26,7 @@ import numpy as np
 from tqdm import tqdm
 
 from lersbench.bounds import Size
-from lersbench.clicks.model import ClickModel, as_told
+from lersbench.clicks.model import ClickModel, content_of
 from lersbench.datasets.lists import encoder as encoders
 from lersbench.datasets.lists import rankers
 from lersbench.datasets.lists.browsing import (
@@ -125,7 +125,7 @@ def build(out: Path, **values: Any) -> Log:
         licence=LICENCE,
         attribution=ATTRIBUTION,
         provenance=settings | provenance,
-        click_model=as_told(logger.model),
+        click_model=content_of(logger.model),
     )
     seconds["records"] = perf_counter() - started
     took = {"seconds": {part: round(s, 1) for part, s in seconds.items()}}
@@ -156,7 +156,7 @@ def _prepare(world: World, options: Options, seconds: dict[str, float]) -> tuple
             intercept, scroll = _calibrated(world, learned, kind, seed)
         bar.update()
     model = browsing(C, scroll, kind, FADE if in_shop else 1.0)
-    provenance = {"ranker": learned.name, "click_model": kind, "glance": GLANCE, "scroll": scroll} | code.told
+    provenance = {"ranker": learned.name, "click_model": kind, "glance": GLANCE, "scroll": scroll} | code.facts
     provenance |= {"forgetting": FORGETTING if kind == "ubm" else 0.0}
     provenance |= {"intercept": intercept, "features": GROUPS} if isinstance(world, Shop) else {}
     provenance |= {"theta": world.theta.tolist()} if isinstance(world, Linear) else {}

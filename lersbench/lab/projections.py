@@ -54,14 +54,14 @@ def explained(x: np.ndarray, most: int = 3) -> np.ndarray:
 
 
 def linear_errors(x: np.ndarray, sizes: Sequence[int], train: np.ndarray, test: np.ndarray) -> list[float]:
-    """Mean squared errors of the rows `test` of `x` (n, width) given back from their first principal components, a
-    number for each of the `sizes`. The components, and the mean that size 0 gives back, are those of the rows `train`:
-    a linear code that knows what an autoencoder knows."""
+    """Mean squared errors of the rows `test` of `x` (n, width) reconstructed from their first principal components,
+    a number for each of the `sizes`. The components, and the mean that size 0 gives, are of the rows `train`: a linear
+    code fitted to the same data as an autoencoder."""
     mean = x[train].mean(0)
     _, _, components = np.linalg.svd(x[train] - mean, full_matrices=False)
     centred = x[test] - mean
-    left = [centred - centred @ components[:size].T @ components[:size] for size in sizes]
-    return [float((rest**2).mean()) for rest in left]
+    residuals = [centred - centred @ components[:size].T @ components[:size] for size in sizes]
+    return [float((residual**2).mean()) for residual in residuals]
 
 
 def _pca(x: np.ndarray, seed: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What simple rules come to where an encoder or an autoencoder is trained: without them a figure would flatter."""
+"""Errors of simple rules on the tasks of the encoders and autoencoders, to compare theirs with."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Data = Mapping[str, np.ndarray]
 
 def with_orders(data: Data, least: int) -> dict[str, np.ndarray]:
     """The customers whose last `least` orders are all there, with streamer and text."""
-    there = (data["orders"][:, -least:] != 0).any(2).all(1) & (data["baskets"][:, -least:] != 0).any(2).all(1)
-    return {name: values[there] for name, values in data.items()}
+    complete = (data["orders"][:, -least:] != 0).any(2).all(1) & (data["baskets"][:, -least:] != 0).any(2).all(1)
+    return {name: values[complete] for name, values in data.items()}
 
 
 def streamer_rules(data: Data, length: int, least: int, split: float, seed: int) -> dict[str, float]:
-    """Share of customers whose last order's streamer a rule tells from the `length` orders before; ties to the later.
+    """Share of customers whose last order's streamer a rule predicts by the `length` orders before; ties to the later.
 
     Of the customers with `least` orders whose last order is of a streamer, those that an encoder with this `split` and
     `seed` is tested on; the most frequent streamer is that of those it is trained on.
@@ -30,9 +30,9 @@ def streamer_rules(data: Data, length: int, least: int, split: float, seed: int)
     before, truth = streamers[test, :-1], streamers[test, -1]
     counts = np.stack([(before == before[:, [i]]).sum(1) for i in range(length)], 1)
     latest = length - 1 - counts[:, ::-1].argmax(1)
-    known = streamers[train].ravel()
+    train_streamers = streamers[train].ravel()
     guesses = {
-        "most frequent streamer": np.full(len(truth), np.bincount(known[known >= 0]).argmax()),
+        "most frequent streamer": np.full(len(truth), np.bincount(train_streamers[train_streamers >= 0]).argmax()),
         "customer's last": before[:, -1],
         f"customer's most frequent of {length}": before[np.arange(len(before)), latest],
     }
@@ -48,14 +48,14 @@ def basket_rules(data: Data, length: int, least: int, split: float, seed: int) -
     baskets = with_orders(data, least)["baskets"][:, -length - 1 :].astype(float)
     train, test = halves(len(baskets), split, seed)
     before, truth = baskets[:, :-1], baskets[:, -1]
-    mean, own = before[train].mean((0, 1)), before.mean(1)
-    far = own[train] - mean
-    share = (far * (truth[train] - mean)).sum() / ((far**2).sum() or 1.0)
+    mean, customer_mean = before[train].mean((0, 1)), before.mean(1)
+    distance = customer_mean[train] - mean
+    share = (distance * (truth[train] - mean)).sum() / ((distance**2).sum() or 1.0)
     guesses = {
-        "mean of all baskets": np.broadcast_to(mean, own.shape),
+        "mean of all baskets": np.broadcast_to(mean, customer_mean.shape),
         "customer's last basket": before[:, -1],
-        f"mean of the customer's last {length}": own,
-        f"mean of all, drawn to the customer's last {length}": mean + share * (own - mean),
+        f"mean of the customer's last {length}": customer_mean,
+        f"mean of all, drawn to the customer's last {length}": mean + share * (customer_mean - mean),
     }
     return {rule: float(((guess - truth)[test] ** 2).mean()) for rule, guess in guesses.items()}
 

@@ -23,9 +23,10 @@ import numpy as np
 import pandas as pd
 
 from lersbench import files
-from lersbench.bench import run_folder, store
+from lersbench.bench import run_folder
 from lersbench.bench.jobs import Run, Work
 from lersbench.bench.session import Clock
+from lersbench.bench.store import Curve, Store
 from lersbench.datasets import sentence_package, stamp
 from lersbench.datasets.purchases import sequences
 from lersbench.errors import ConfigError, DataError, LersbenchError, RunError
@@ -36,7 +37,7 @@ from lersbench.lab.works import WORKS, states_of
 from lersbench.sources import digest
 from lersbench.system import leftovers
 from lersbench.system.cache_folder import cache_root
-from lersbench.system.progress import Bar, Tell, silent
+from lersbench.system.progress import Bar, Progress, silent
 from lersbench.system.workers import Pool, Step, Task
 
 PACKAGES = ("lersbench", "numpy", "pandas", "torch", "scikit-learn", "umap-learn")
@@ -48,9 +49,9 @@ TRAINED = ("streamer", "basket", "code")  # works whose tables are curves over e
 
 @dataclass(frozen=True)
 class Job:
-    """A work with one seed; `before` are the jobs whose tables it is given."""
+    """A work with one seed; `before` are the jobs whose tables it builds on."""
 
-    root: str  # what every work depends on, see `_root`
+    root: str  # a digest of what every work depends on, see `_root`
     work: str
     label: str
     params: dict[str, Any]
@@ -74,13 +75,13 @@ class Job:
 
 
 class Assignment(NamedTuple):
-    """What another process is told so that it can do a job: names, and the tables of the jobs before it."""
+    """What another process needs to do a job: names, and the tables of the jobs before it."""
 
     work: str
     params: dict[str, Any]
     seed: int
     data: Path  # the folder of the arrays, see `arrays_in`
-    before: tuple[store.Curve, ...]
+    before: tuple[Curve, ...]
 
 
 def bench(
@@ -89,28 +90,28 @@ def bench(
     threads: int | None = None,
     fresh: bool = False,
     say: Callable[[str], None] = print,
-    progress: Tell = silent,
+    progress: Progress = silent,
     timeout: float | None = None,
 ) -> Run:
     """Run all works of an experiment and write `results/<name>/<run-id>/`: curves, points where drawn, run.json.
 
     Works whose result is in `results` already are not run again, unless `fresh`. Where some fail the run is made of
-    the others; one that takes longer than `timeout` seconds has failed. `progress` is told the share that is done.
+    the others; one that takes longer than `timeout` seconds has failed. `progress` takes the share that is done.
     Raises ConfigError or DataError before anything is trained, and RunError when all failed.
     """
     clock, at_once = Clock(), threads or os.cpu_count() or 1
-    _needs_torch(chosen)
+    _check_torch(chosen)
     with clock("data"):
         data, about = data_of(chosen.data)
     say(f"{chosen.name}: {about['customers']:,} customers of {about['name']} with {sequences.LEAST} orders or more")
     folder = results / chosen.name
-    kept = store.Store(folder)
-    kept.make()
+    store = Store(folder)
+    store.make()
     notes = [why for method in _methods(chosen) if (why := projections.missing(method))]
     for why in notes:
         say(f"Warning: a picture cannot be drawn. {why}")
     jobs = plan(chosen, _root(about["digest"]))
-    work = Work(list({job.key: job for job in jobs}.values()), kept, fresh)  # two settings may come to the same
+    work = Work(list({job.key: job for job in jobs}.values()), store, fresh)  # two settings may be the same
     say(f"{chosen.name}: {len(work.jobs)} training runs and pictures, {work.reused} of them already there")
     with (
         clock("work"),
@@ -118,16 +119,18 @@ def bench(
         Pool(at_once, timeout) as pool,
     ):
         _perform_all(work, data, pool, bar)
-    done = [job for job in jobs if job.key not in work.failed]
+    done = [job for job in jobs if job.key not in work.problems]
     if not any(job.work in TRAINED for job in done):
         raise RunError(_failures_in_words(work))
-    notes += [f"UNFINISHED: {job.work} {job.label}, seed {job.seed}, failed" for job in jobs if job.key in work.failed]
-    run = _assemble(chosen, folder, done, kept, data, about, clock.seconds, notes, bool(work.missing))
+    notes += [
+        f"UNFINISHED: {job.work} {job.label}, seed {job.seed}, failed" for job in jobs if job.key in work.problems
+    ]
+    run = _assemble(chosen, folder, done, store, data, about, clock.seconds, notes, bool(work.missing))
     return Run(run, work.played, work.reused, dict(clock.seconds), _failures_in_words(work))
 
 
 def _root(data: str) -> str:
-    """A name for what every work depends on: data of this digest, sources, and the libraries that compute."""
+    """A digest of what every work depends on: data of this digest, sources, and the libraries that compute."""
     from lersbench.neural.adapter import in_words as torch_in_words
 
     sources = digest(works.__name__)
@@ -135,46 +138,46 @@ def _root(data: str) -> str:
 
 
 def plan(chosen: lab_scenario.Experiment, root: str) -> list[Job]:
-    """All jobs of an experiment, each after those it needs; `root` names what all of them depend on, see `_root`."""
+    """All jobs of an experiment, each after those it needs; `root` is as of `_root`."""
     settings, seeds = lab_scenario.settings(chosen), range(chosen.training.seeds)
     shared = {key: value for key, value in chosen.training.model_dump().items() if key != "seeds" and value is not None}
     if chosen.experiment == "codes":
         return _plan_codes(chosen, root, settings, shared)
     longest = 1 + max(setting.params["length"] for setting in settings)
-    found = []
+    jobs = []
     for setting in settings:
         params = {key: value for key, value in setting.params.items() if value is not None}
         task, customers = params.pop("task", "streamer"), params.pop("customers", "own")
         least = longest if customers == "same" else params["length"] + 1
-        found += [Job(root, task, setting.label, {**shared, **params, "least": least}, seed) for seed in seeds]
-    return found
+        jobs += [Job(root, task, setting.label, {**shared, **params, "least": least}, seed) for seed in seeds]
+    return jobs
 
 
 def _plan_codes(
     chosen: lab_scenario.Experiment, root: str, settings: Sequence[lab_scenario.Setting], shared: dict[str, Any]
 ) -> list[Job]:
     context = Job(root, "context", "context", chosen.context.model_dump(), 0)
-    found, drawn = [context], [context]
+    jobs, pictured = [context], [context]
     for setting in settings:
-        params = {key: value for key, value in setting.params.items() if key != "picture"}
-        told = {**shared, **params}
-        found += [Job(root, "code", setting.label, told, seed, (context,)) for seed in range(chosen.training.seeds)]
+        setting_params = {key: value for key, value in setting.params.items() if key != "picture"}
+        params = {**shared, **setting_params}
+        jobs += [Job(root, "code", setting.label, params, seed, (context,)) for seed in range(chosen.training.seeds)]
         if setting.params["picture"]:
-            drawn.append(Job(root, "codes", setting.label, told, 0, (context,)))
+            pictured.append(Job(root, "codes", setting.label, params, 0, (context,)))
     methods = [method for method in _methods(chosen) if not projections.missing(method)]
     pictures = [
         Job(root, "picture", job.label, {"method": method, "customers": chosen.pictures.customers}, 0, (job,))
-        for job in drawn
+        for job in pictured
         for method in methods
     ]
-    return [*found, *drawn[1:], *pictures]
+    return [*jobs, *pictured[1:], *pictures]
 
 
 def _methods(chosen: lab_scenario.Experiment) -> list[str]:
     return list(dict.fromkeys(chosen.pictures.methods)) if chosen.experiment == "codes" else []
 
 
-def _needs_torch(chosen: lab_scenario.Experiment) -> None:
+def _check_torch(chosen: lab_scenario.Experiment) -> None:
     try:
         version("torch")
     except PackageNotFoundError as error:
@@ -185,7 +188,7 @@ def _needs_torch(chosen: lab_scenario.Experiment) -> None:
 
 # Data -----------------------------------------------------------------------------------------------------------------
 def data_of(data: lab_scenario.Data) -> tuple[Path, dict[str, Any]]:
-    """The folder with the arrays of the customers' sequences, made now or before, and what is known of them."""
+    """The folder with the arrays of the customers' sequences, made now or before, and facts about them."""
     options = sequences.known_options(data.dataset, data.options)
     texts = [Path(options["text_path"]).expanduser()] if options["text_path"] else []
     stamps = [stamp(p) for top in texts for p in sorted(top.rglob("*")) if p.is_file()]
@@ -194,26 +197,26 @@ def data_of(data: lab_scenario.Data) -> tuple[Path, dict[str, Any]]:
     folder = cache_root() / "sequences" / f"{data.dataset}-{key}"
     if not (folder / "about.json").is_file():
         leftovers.sweep(folder.parent)
-        made = sequences.read(data.dataset, options)
+        histories = sequences.read(data.dataset, options)
         with files.replacing(folder) as temporary:
             temporary.mkdir(parents=True)
-            for name, values in made.arrays.items():
+            for name, values in histories.arrays.items():
                 np.save(temporary / f"{name}.npy", values)
-            about = {**made.about, "digest": _digest(made.arrays)}
+            about = {**histories.about, "digest": _digest(histories.arrays)}
             (temporary / "about.json").write_text(json.dumps(about, default=str), encoding="utf-8")
     return folder, json.loads((folder / "about.json").read_text(encoding="utf-8"))
 
 
 def arrays_in(folder: Path) -> dict[str, np.ndarray]:
-    """The arrays that `data_of` has kept. Raises a DataError where they are not those of their digest."""
+    """The arrays that `data_of` has stored. Raises a DataError where they are not those of their digest."""
     try:
-        found = {path.stem: np.load(path) for path in sorted(folder.glob("*.npy"))}
-        promised = json.loads((folder / "about.json").read_text(encoding="utf-8"))["digest"]
+        arrays = {path.stem: np.load(path) for path in sorted(folder.glob("*.npy"))}
+        recorded_digest = json.loads((folder / "about.json").read_text(encoding="utf-8"))["digest"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{folder} is damaged ({error}). Fix: delete it and run again") from error
-    if _digest(found) != promised:
+    if _digest(arrays) != recorded_digest:
         raise DataError(f"{folder} is damaged: its arrays are not those of about.json. Fix: delete it and run again")
-    return found
+    return arrays
 
 
 def _digest(arrays: dict[str, np.ndarray]) -> str:
@@ -225,56 +228,58 @@ def _digest(arrays: dict[str, np.ndarray]) -> str:
 
 # Work -----------------------------------------------------------------------------------------------------------------
 def _perform_all(work: Work[Job], data: Path, pool: Pool, bar: Bar) -> None:
-    """Do what is missing side by side in processes, those that others build on first."""
+    """Do the missing jobs side by side in processes, those that others build on first."""
     for depth in sorted({job.depth for job in work.missing}):
-        tables: dict[str, store.Curve] = {}  # each is read once, however many jobs build on it
+        tables: dict[str, Curve] = {}  # each is read once, however many jobs build on it
         tasks = {}
         for job in (job for job in work.missing if job.depth == depth):
             try:
                 before = tuple(_table(each, work, tables) for each in job.before)
             except LersbenchError as error:
-                work.failed[job.key] = str(error)
+                work.problems[job.key] = str(error)
                 bar.update()
             else:
                 tasks[job.key] = Task(perform, (Assignment(job.work, job.params, job.seed, data, before),))
         work.perform(tasks, pool, finished=bar.update)
 
 
-def _table(job: Job, work: Work[Job], tables: dict[str, store.Curve]) -> store.Curve:
+def _table(job: Job, work: Work[Job], tables: dict[str, Curve]) -> Curve:
     """The table of a job that another builds on. Raises RunError where it failed, DataError where it is damaged."""
-    if job.key in work.failed:
+    if job.key in work.problems:
         raise RunError("what it builds on failed")
     if job.key not in tables:
-        tables[job.key] = work.kept.get(job.key)
+        tables[job.key] = work.store.get(job.key)
     return tables[job.key]
 
 
-def perform(told: Assignment, step: Step) -> store.Curve:
-    """Do one job on one core; the table it comes to. Raises RunError where it fails."""
+def perform(assignment: Assignment, step: Step) -> Curve:
+    """Do one job on one core; its table. Raises RunError where it fails."""
     from lersbench.neural.adapter import cores_for
 
     start = time.perf_counter()
     try:
         with cores_for(0):
-            curve = WORKS[told.work](arrays_in(told.data), list(told.before), told.seed, **told.params)
+            curve = WORKS[assignment.work](
+                arrays_in(assignment.data), list(assignment.before), assignment.seed, **assignment.params
+            )
     except LersbenchError:
         raise
     except Exception as error:  # the message says where
         raise RunError(traceback.format_exc(limit=-3)) from error
     seconds = round(time.perf_counter() - start, 3)
-    curve.about |= {"work": told.work, "params": told.params, "seed": told.seed, "seconds": seconds}
+    curve.about |= {"work": assignment.work, "params": assignment.params, "seed": assignment.seed, "seconds": seconds}
     return curve
 
 
 def _failures_in_words(work: Work[Job]) -> str:
-    if not work.failed:
+    if not work.problems:
         return ""
     rows = [
-        f"  {job.work} {job.label}, seed {job.seed}: {work.failed[job.key]}"
+        f"  {job.work} {job.label}, seed {job.seed}: {work.problems[job.key]}"
         for job in work.jobs
-        if job.key in work.failed
+        if job.key in work.problems
     ]
-    head = f"{len(work.failed)} of {len(work.jobs)} training runs and pictures failed."
+    head = f"{len(work.problems)} of {len(work.jobs)} training runs and pictures failed."
     return "\n".join([head, *dict.fromkeys(rows)])
 
 
@@ -283,7 +288,7 @@ def _assemble(
     chosen: lab_scenario.Experiment,
     folder: Path,
     jobs: Sequence[Job],
-    kept: store.Store,
+    store: Store,
     data: Path,
     about: dict[str, Any],
     seconds: dict[str, float],
@@ -294,7 +299,7 @@ def _assemble(
     experiment = chosen.model_dump(mode="json")
 
     def write(run: Path) -> dict[str, Any]:
-        tables = [(job, kept.get(job.key)) for job in jobs]
+        tables = [(job, store.get(job.key)) for job in jobs]
         _write(tables, run)
         return {
             "experiment": experiment,
@@ -313,7 +318,7 @@ def _assemble(
     return run_folder.assemble(folder, [*sorted(job.key for job in jobs), experiment, notes], write, new)
 
 
-def _write(tables: Sequence[tuple[Job, store.Curve]], run: Path) -> None:
+def _write(tables: Sequence[tuple[Job, Curve]], run: Path) -> None:
     """Write the curves over epochs as one tidy table, and the points of pictures, if there are any, as another."""
     trained = [_tidy(job, curve) for job, curve in tables if job.work in TRAINED]
     pd.concat(trained).to_parquet(run / "curves.parquet", index=False)
@@ -321,21 +326,21 @@ def _write(tables: Sequence[tuple[Job, store.Curve]], run: Path) -> None:
         pd.concat(points).to_parquet(run / "points.parquet", index=False)
 
 
-def _tidy(job: Job, curve: store.Curve) -> pd.DataFrame:
+def _tidy(job: Job, curve: Curve) -> pd.DataFrame:
     wide = pd.DataFrame(curve.values, columns=list(curve.metrics)).assign(epoch=curve.rounds)
     tidy = wide.melt("epoch", var_name="metric", value_name="value")
     return tidy.assign(label=job.label, work=job.work, seed=job.seed)
 
 
-def _points(job: Job, curve: store.Curve) -> pd.DataFrame:
+def _points(job: Job, curve: Curve) -> pd.DataFrame:
     wide = pd.DataFrame(curve.values, columns=list(curve.metrics)).assign(customer=curve.rounds)
     return wide.astype({"streamer": "int64"}).assign(label=job.label, method=job.params["method"])
 
 
 def _rules(
-    chosen: lab_scenario.Experiment, data: dict[str, np.ndarray], tables: Sequence[tuple[Job, store.Curve]]
+    chosen: lab_scenario.Experiment, data: dict[str, np.ndarray], tables: Sequence[tuple[Job, Curve]]
 ) -> dict[str, Any]:
-    """What simple rules come to: by setting, and for codes the linear ones, and the explained shares of variance."""
+    """Results of simple rules: by setting, and for codes the linear ones, and the explained shares of variance."""
     if chosen.experiment != "codes":
         rules = _rules_of(data, [job for job, _ in tables], chosen.training.split)
         return {"customers": {job.label: _customers(data, job) for job, _ in tables}, "by_setting": rules}
@@ -350,14 +355,14 @@ def _rules(
 
 
 def _rules_of(data: dict[str, np.ndarray], jobs: Sequence[Job], split: float) -> dict[str, dict[str, float]]:
-    """What the simple rules come to on the customers that a setting's encoders are tested on; mean over seeds."""
-    found: dict[str, list[dict[str, float]]] = {}
+    """Results of the simple rules on the customers that a setting's encoders are tested on; mean over seeds."""
+    by_label: dict[str, list[dict[str, float]]] = {}
     for job in jobs:
         values = RULES[job.work](data, job.params["length"], job.params["least"], split, job.seed)
-        found.setdefault(job.label, []).append(values)
+        by_label.setdefault(job.label, []).append(values)
     return {
         label: {rule: float(np.mean([values[rule] for values in seeds])) for rule in seeds[0]}
-        for label, seeds in found.items()
+        for label, seeds in by_label.items()
     }
 
 

@@ -1,7 +1,7 @@
 """A laboratory experiment: context models trained off line, on what all customers did before the cut. Read from TOML.
 
 title = "..."
-experiment = "cells"            # or "lengths", "codes"; its [[settings]] are what EXPERIMENTS tells
+experiment = "cells"            # or "lengths", "codes"; EXPERIMENTS has the model of its [[settings]]
 
 [data]
 dataset = "livestream"          # with the options of `datasets.sequences`
@@ -71,11 +71,11 @@ class _Encoder(_Strict):
 
 
 class Cell(_Encoder):
-    """Setting of "cells": an encoder that tells the next streamer."""
+    """Setting of "cells": an encoder that predicts the next streamer."""
 
 
 class Length(_Encoder):
-    """Setting of "lengths": an encoder that tells the next streamer or the next basket, from `length` entries.
+    """Setting of "lengths": an encoder that predicts the next streamer or the next basket, from `length` entries.
 
     `customers` "own": all who have length + 1 orders, as published: then each length is measured on other customers.
     "same": those who have enough for the longest length of the experiment.
@@ -156,42 +156,43 @@ def read(
 
     `replay.seeds` in `changes`, which --seeds sets, means training.seeds here.
     """
-    path, content = scenario.load(name)
-    content = scenario.on_dataset({"name": path.stem, **content}, dataset, str(path))
+    path, content = scenario.content_of(name, dataset)
     short = scenario.table(content, str(path), "quick") if quick else {}
-    told = {("training.seeds" if key == "replay.seeds" else key): value for key, value in (changes or {}).items()}
-    content = scenario.changed(content, {**short, **told})
+    renamed = {("training.seeds" if key == "replay.seeds" else key): value for key, value in (changes or {}).items()}
+    content = scenario.changed(content, {**short, **renamed})
     if quick:
         content["name"] = f"{content['name']}-quick"
     try:
-        found = Experiment.model_validate(content)
+        experiment = Experiment.model_validate(content)
     except ValidationError as error:
         raise ConfigError("\n".join(_explain(str(path), problem) for problem in error.errors())) from error
-    settings(found, str(path))
-    return found
+    settings(experiment, str(path))
+    return experiment
 
 
 def settings(chosen: Experiment, where: str = "") -> list[Setting]:
     """All settings of an experiment. Raises ConfigError for a bad or repeated one."""
-    kind, found = EXPERIMENTS[chosen.experiment], dict[str, Setting]()
+    kind, by_label = EXPERIMENTS[chosen.experiment], dict[str, Setting]()
     where = where or chosen.name
-    works = sum(bounds.combinations(given.values()) for given in chosen.settings) * chosen.training.seeds
+    works = sum(bounds.combinations(entry.values()) for entry in chosen.settings) * chosen.training.seeds
     bounds.check_numbers(where, works, 1, chosen.large)
-    for number, given in enumerate(chosen.settings, 1):
-        swept = [key for key, value in given.items() if isinstance(value, list)]
-        for values in _sweep(given, where):
+    for number, entry in enumerate(chosen.settings, 1):
+        swept = [key for key, value in entry.items() if isinstance(value, list)]
+        for values in _sweep(entry, where):
             try:
-                made = kind.model_validate(values).model_dump()
+                params = kind.model_validate(values).model_dump()
             except ValidationError as error:
                 place = f"{where}: settings entry {number}"
                 raise ConfigError("\n".join(_explain(place, problem, kind) for problem in error.errors())) from error
-            label = made.pop("label")
-            own = swept if label else [key for key in values if key != "picture"]
-            told = " ".join(filter(None, [label, *(_told(key, values[key]) for key in own)])) or chosen.experiment
-            if told in found:
-                raise ConfigError(f"{where}: two settings are called '{told}'; give one a 'label'.")
-            found[told] = Setting(told, made)
-    return list(found.values())
+            label = params.pop("label")
+            keys = swept if label else [key for key in values if key != "picture"]
+            full_label = (
+                " ".join(filter(None, [label, *(_in_words(key, values[key]) for key in keys)])) or chosen.experiment
+            )
+            if full_label in by_label:
+                raise ConfigError(f"{where}: two settings are called '{full_label}'; give one a 'label'.")
+            by_label[full_label] = Setting(full_label, params)
+    return list(by_label.values())
 
 
 def _sweep(options: dict[str, Any], where: str) -> Iterator[dict[str, Any]]:
@@ -203,7 +204,7 @@ def _sweep(options: dict[str, Any], where: str) -> Iterator[dict[str, Any]]:
         yield dict(zip(options, values, strict=True))
 
 
-def _told(key: str, value: Any) -> str:
+def _in_words(key: str, value: Any) -> str:
     """A setting in a word or two: "gru", "bidirectional", "size=20"."""
     if isinstance(value, bool):
         return key if value else f"not {key}"

@@ -18,14 +18,14 @@ from lersbench.lab.rules import Data, with_orders
 
 
 def streamer(data: Data, before: Sequence[Curve], seed: int, *, least: int, **params: Any) -> Curve:
-    """Train an encoder to tell the next streamer; `params` are those of `training.train_streamer`."""
+    """Train an encoder to predict the next streamer; `params` are those of `training.train_streamer`."""
     from lersbench.neural.training import train_streamer
 
     return _epochs(train_streamer(with_orders(data, least), seed=seed, **params))
 
 
 def basket(data: Data, before: Sequence[Curve], seed: int, *, least: int, **params: Any) -> Curve:
-    """Train an encoder to tell the next basket; `params` are those of `training.train_basket`."""
+    """Train an encoder to predict the next basket; `params` are those of `training.train_basket`."""
     from lersbench.neural.training import train_basket
 
     return _epochs(train_basket(with_orders(data, least), seed=seed, **params))
@@ -53,14 +53,14 @@ def codes(data: Data, before: Sequence[Curve], seed: int, **params: Any) -> Curv
     """The codes of all customers by the same training; with the streamers, like `context`."""
     from lersbench.neural.training import train_code
 
-    made = train_code(states_of(before[0]), seed=seed, **params)[1]
-    return _customers(np.column_stack([made, before[0].values[:, -1]]), [*_numbers(made.shape[1]), "streamer"])
+    values = train_code(states_of(before[0]), seed=seed, **params)[1]
+    return _customers(np.column_stack([values, before[0].values[:, -1]]), [*_numbers(values.shape[1]), "streamer"])
 
 
 def picture(data: Data, before: Sequence[Curve], seed: int, *, method: str, customers: int) -> Curve:
     """Codes (or contexts) of a random part of the customers whose next streamer is known, as points: x, y, streamer."""
-    known = np.flatnonzero(before[0].values[:, -1] >= 0)
-    chosen = np.sort(np.random.default_rng(seed).permutation(known)[:customers])
+    with_streamer = np.flatnonzero(before[0].values[:, -1] >= 0)
+    chosen = np.sort(np.random.default_rng(seed).permutation(with_streamer)[:customers])
     points = projections.project(method, states_of(before[0])[chosen], seed)
     values = np.column_stack([points, before[0].values[chosen, -1]])
     return Curve(chosen, ("x", "y", "streamer"), values, {})

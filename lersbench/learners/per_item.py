@@ -38,9 +38,9 @@ class Bank(NamedTuple):
     spread: np.ndarray  # (n_arms,) sqrt(trace / d): a guess of sqrt(x'A^-1 x) for x'x = 1
     vectors: np.ndarray  # (ceil(columns / 8), 8 d) lanes, the w of the sparse arms
     owner: np.ndarray  # (columns,) int64 arm of each column
-    place: np.ndarray  # (columns,) int64 and its place among the arm's own
-    own: np.ndarray  # (n_arms, d / 2) int64 columns of each sparse arm
-    owned: np.ndarray  # (n_arms,) int64 their number
+    place: np.ndarray  # (columns,) int64 and its place among the arm's columns
+    columns: np.ndarray  # (n_arms, d / 2) int64 columns of each sparse arm
+    n_columns: np.ndarray  # (n_arms,) int64 their number
     probe: np.ndarray  # (d,) see `digits`
     image: np.ndarray  # (n_arms, d) A_a probe of the arms that were observed
     reach: np.ndarray  # (n_arms,)
@@ -145,8 +145,8 @@ def quadratic(bank: Bank, arm: int, x: np.ndarray) -> float:
         _dense_times(bank, bank.row[arm], x)
         return fast_dot(x, bank.v)
     total = fast_dot(x, x) / bank.ridge[0]
-    for j in range(bank.owned[arm]):
-        s = column_dot(bank.vectors, bank.own[arm, j], x)
+    for j in range(bank.n_columns[arm]):
+        s = column_dot(bank.vectors, bank.columns[arm, j], x)
         total -= s * s
     return total
 
@@ -175,10 +175,10 @@ def largest(bank: Bank, arm: int) -> float:
 @kernel
 def observe(bank: Bank, arm: int, x: np.ndarray, reward: float) -> None:
     """Learn that `arm` brought `reward` in the context `x` (d,). Raises LostDigits, see `digits`."""
-    if bank.row[arm] < 0 and bank.owned[arm] == 0:
+    if bank.row[arm] < 0 and bank.n_columns[arm] == 0:
         for i in range(x.shape[0]):
             bank.image[arm, i] = bank.ridge[0] * bank.probe[i]
-    if bank.row[arm] < 0 and bank.owned[arm] == bank.own.shape[1]:
+    if bank.row[arm] < 0 and bank.n_columns[arm] == bank.columns.shape[1]:
         _make_dense(bank, arm)
     row = bank.row[arm]
     if row >= 0:
@@ -227,8 +227,8 @@ def _sparse_times(bank: Bank, arm: int, x: np.ndarray) -> None:
     """Leave A_a^-1 x in `bank.v`, for a sparse arm."""
     for i in range(x.shape[0]):
         bank.v[i] = x[i] / bank.ridge[0]
-    for j in range(bank.owned[arm]):
-        column = bank.own[arm, j]
+    for j in range(bank.n_columns[arm]):
+        column = bank.columns[arm, j]
         s = column_dot(bank.vectors, column, x)
         for i in range(x.shape[0]):
             bank.v[i] -= s * bank.vectors[column // LANES, LANES * i + column % LANES]
@@ -248,9 +248,9 @@ def _add_column(bank: Bank, arm: int) -> None:
     column = bank.used[COLUMNS]
     for i in range(bank.xx.shape[0] // 2):
         bank.vectors[column // LANES, LANES * i + column % LANES] = bank.w[i]
-    bank.owner[column], bank.place[column] = arm, bank.owned[arm]
-    bank.own[arm, bank.owned[arm]] = column
-    bank.owned[arm] += 1
+    bank.owner[column], bank.place[column] = arm, bank.n_columns[arm]
+    bank.columns[arm, bank.n_columns[arm]] = column
+    bank.n_columns[arm] += 1
     bank.used[COLUMNS] += 1
 
 
@@ -264,9 +264,9 @@ def _make_dense(bank: Bank, arm: int) -> None:
     for i in range(d):
         bank.packed[row, i] = 1.0 / bank.ridge[0]
         bank.inverse[first + i // LANES, LANES * i + i % LANES] = 1.0 / bank.ridge[0]
-    while bank.owned[arm] > 0:
-        bank.owned[arm] -= 1
-        column = bank.own[arm, bank.owned[arm]]
+    while bank.n_columns[arm] > 0:
+        bank.n_columns[arm] -= 1
+        column = bank.columns[arm, bank.n_columns[arm]]
         for i in range(d):
             bank.w[i] = bank.vectors[column // LANES, LANES * i + column % LANES]
         _take(bank, row)
@@ -285,7 +285,7 @@ def _drop_column(bank: Bank, column: int, d: int) -> None:
         moved = bank.vectors[last // LANES, LANES * i + last % LANES]
         bank.vectors[column // LANES, LANES * i + column % LANES] = moved
     bank.owner[column], bank.place[column] = bank.owner[last], bank.place[last]
-    bank.own[bank.owner[column], bank.place[column]] = column
+    bank.columns[bank.owner[column], bank.place[column]] = column
 
 
 def inverse(bank: Bank, arm: int) -> np.ndarray:
@@ -295,7 +295,7 @@ def inverse(bank: Bank, arm: int) -> np.ndarray:
         row = bank.row[arm]
         return _columns(bank.inverse[row * blocks : (row + 1) * blocks])[:, :d]
     full = np.eye(d) / bank.ridge[0]
-    for column in bank.own[arm, : bank.owned[arm]]:
+    for column in bank.columns[arm, : bank.n_columns[arm]]:
         w = bank.vectors[column // LANES, column % LANES :: LANES]
         full -= np.outer(w, w)
     return full

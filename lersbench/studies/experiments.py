@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from lersbench.lab import scenario
 from lersbench.lab.scenario import Experiment
 from lersbench.results.lab import LabResults
-from lersbench.studies.options import Options, Say, Shown
-from lersbench.system.progress import Tell
+from lersbench.studies.options import Options, RenderedTable, Say
+from lersbench.system.progress import Progress
 from lersbench.tables import of_rows
 
 if TYPE_CHECKING:
@@ -31,11 +31,11 @@ def with_policies(chosen: Experiment, names: Sequence[str], where: str, say: Say
     return chosen
 
 
-def run(chosen: Experiment, results: Path, options: Options, say: Say, tell: Tell) -> Run:
+def run(chosen: Experiment, results: Path, options: Options, say: Say, progress: Progress) -> Run:
     """Train all that the experiment asks for."""
     from lersbench.lab import run as lab_run
 
-    return lab_run.bench(chosen, results, options.threads, options.fresh, say, tell, options.timeout)
+    return lab_run.bench(chosen, results, options.threads, options.fresh, say, progress, options.timeout)
 
 
 def verify(chosen: Experiment, folder: Path, changed: bool, say: Say) -> None:
@@ -44,7 +44,7 @@ def verify(chosen: Experiment, folder: Path, changed: bool, say: Say) -> None:
 
 def show(
     results: LabResults, style: str | None = None, metric: str | None = None, baseline: str | None = None
-) -> Shown:
+) -> RenderedTable:
     """The table of final values, and remarks; it has neither another metric nor a baseline."""
     from lersbench.figures import lab as lab_figures
     from lersbench.report import lab as lab_report
@@ -59,7 +59,7 @@ def show(
         text = lab_report.as_markdown(head, rows)
     else:
         text = f"{results.title}\n{lab_figures.run_in_words(results)}\n\n{of_rows(by_name)}"
-    return Shown(text, lab_report.remarks(results))
+    return RenderedTable(text, lab_report.remarks(results))
 
 
 def caveats(results: LabResults, as_json: bool) -> list[str]:

@@ -19,8 +19,8 @@ from lersbench.results import lab, tables
 from lersbench.results.lab import LabResults
 from lersbench.results.tables import Results
 from lersbench.studies import experiments, scenarios
-from lersbench.studies.options import Options, Say, Shown
-from lersbench.system.progress import Tell
+from lersbench.studies.options import Options, RenderedTable, Say
+from lersbench.system.progress import Progress
 
 if TYPE_CHECKING:
     from lersbench.bench.jobs import Run
@@ -35,19 +35,19 @@ AnyResults = Results | LabResults
 class Kind:
     """A row of the table. The functions take parts and results of their own kind alone, hence `Any`."""
 
-    key: str  # that the run.json of its runs has, and its files have where another kind's could be meant
+    key: str  # of the run.json of its runs, and of its files unless they are a scenario's
     part: type[BaseModel]  # what a file is read as
     results: type  # what a run is loaded as
-    short: bool  # has a file a [quick] of its own, so that it can be run short outside a study?
+    has_quick: bool  # its files have a [quick] of their own, so that one can be run short outside a study
     keys: tuple[str, ...]  # settings that its files take beside those of `part`
-    jobs: str  # what a run has done, in words
-    others: str  # what is said after failures
+    jobs: str  # what a run counts, in words
+    failure_note: str  # said after failures
     read: Callable[[str, dict[str, Any] | None, dict[str, Any] | None, str | None], Any]
     with_policies: Callable[[Any, Sequence[str], str, Say], Any]
-    run: Callable[[Any, Path, Options, Say, Tell], Run]
+    run: Callable[[Any, Path, Options, Say, Progress], Run]
     verify: Callable[[Any, Path, bool, Say], None]
     load: Callable[[Path], Any]
-    show: Callable[[Any, str | None, str | None, str | None], Shown]
+    show: Callable[[Any, str | None, str | None, str | None], RenderedTable]
     caveats: Callable[[Any, bool], list[str]]
     draw: Callable[[Any, Path, Sequence[str], Sequence[str]], list[Record]]
     report: Callable[[Any, Sequence[Record] | None], list[Path]]
@@ -63,10 +63,10 @@ EXPERIMENT = Kind(
     key="experiment",
     part=Experiment,
     results=LabResults,
-    short=True,
+    has_quick=True,
     keys=("replay.seeds",),
     jobs="works done",
-    others="The table is of the others; they will not be run again.",
+    failure_note="The table is of the others; they will not be run again.",
     read=experiments.read,
     with_policies=experiments.with_policies,
     run=experiments.run,
@@ -83,10 +83,10 @@ SCENARIO = Kind(
     key="scenario",
     part=Scenario,
     results=Results,
-    short=False,
+    has_quick=False,
     keys=(),
     jobs="contenders played",
-    others="The leaderboard is of the others; they will not be played again.",
+    failure_note="The leaderboard is of the others; they will not be played again.",
     read=scenarios.read,
     with_policies=scenarios.with_policies,
     run=scenarios.run,
@@ -111,15 +111,15 @@ def of(what: Part | AnyResults) -> Kind:
 
 
 def of_content(content: Any) -> Kind:
-    """The kind of a file of settings, or of a run.json, by its content; what says nothing is taken for a scenario."""
-    named = [kind for kind in KINDS if isinstance(content, dict) and kind.key in content]
-    return named[0] if named else SCENARIO  # whose files have no key of this name
+    """The kind of a file of settings, or of a run.json, by its content; without a key of another kind, a scenario."""
+    matches = [kind for kind in KINDS if isinstance(content, dict) and kind.key in content]
+    return matches[0] if matches else SCENARIO  # whose files have no key of this name
 
 
 def load(run: Path) -> Any:
     """The results in the folder of a run. Raises ConfigError where there is none, DataError where it is damaged."""
     try:
         content = read_json(run / "run.json")
-    except (OSError, ValueError):  # whoever loads it as a scenario's says what is wrong with it
+    except (OSError, ValueError):  # loading it as a scenario's says what is wrong with it
         content = None
     return of_content(content).load(run)

@@ -8,17 +8,17 @@ from lersbench.bench import scenario
 from lersbench.errors import ConfigError
 from lersbench.results import tables
 from lersbench.studies import kinds, study
-from lersbench.studies.kinds import AnyResults, Part
+from lersbench.studies.kinds import AnyResults
 from lersbench.studies.study import Study
 
 
-def last(name: str, results: Path, asked: str = "") -> AnyResults:
-    """The last run of the folder `name` in `results`; `asked` is what `lersbench bench` makes one with."""
-    return kinds.load(tables.latest(results, name, asked))
+def last(name: str, results: Path, arguments: str = "") -> AnyResults:
+    """The last run of the folder `name` in `results`; `arguments` are those of `lersbench bench` that make one."""
+    return kinds.load(tables.latest(results, name, arguments))
 
 
-def named(name: str | None, dataset: str | None, quick: bool, results: Path) -> list[AnyResults]:
-    """The last runs of a scenario or study, the run whose folder is given, or the last of everything in `results`.
+def load(name: str | None, dataset: str | None, quick: bool, results: Path) -> list[AnyResults]:
+    """The last runs of a scenario or study, the run in a folder, or the last of everything in `results`.
 
     Raises ConfigError where there is no such run, DataError for one that is damaged.
     """
@@ -32,17 +32,17 @@ def named(name: str | None, dataset: str | None, quick: bool, results: Path) -> 
     if (Path(name) / "run.json").is_file():
         return [kinds.load(Path(name))]
     if _has_a_file(name):
-        asked = " ".join([name, *(["--dataset", dataset] if dataset else []), *(["--quick"] if quick else [])])
-        return [last(part.name, results, asked) for part in study.read(name, {}, quick, dataset)[1]]
+        arguments = " ".join([name, *(["--dataset", dataset] if dataset else []), *(["--quick"] if quick else [])])
+        return [last(part, results, arguments) for part in study.names(name, quick, dataset)[1]]
     if not any(results.glob("*/*/run.json")):
-        scenario.load(name)  # there is none of this name: it says so
+        scenario.load(name)  # raises: there is none of this name
     return [last(name, results)]
 
 
-def study_of(name: str, dataset: str | None, quick: bool) -> tuple[Study, list[Part]] | None:
-    """The study of a name, if it is one."""
-    found, parts = study.read(name, {}, quick, dataset) if _has_a_file(name) else (None, [])
-    return (found, parts) if found else None
+def study_of(name: str, dataset: str | None, quick: bool) -> tuple[Study, list[str]] | None:
+    """The study of a name, if it is one, and the names of its parts."""
+    chosen, parts = study.names(name, quick, dataset) if _has_a_file(name) else (None, [])
+    return (chosen, parts) if chosen else None
 
 
 def _has_a_file(name: str) -> bool:

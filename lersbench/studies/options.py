@@ -1,4 +1,4 @@
-"""How the parts of a study are asked to run, and what showing one comes to."""
+"""How the parts of a study are run, and how their results are shown."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class Options:
 
     threads: int | None = None  # contenders at once; None: as many as there are cores
     timeout: float | None = None  # seconds that one may take
-    fresh: bool = False  # also what has a result already
+    fresh: bool = False  # run also what has a result already
     plots: bool = True  # draw the figures and write the reports
     as_json: bool = False  # tables as JSON
 
 
-class Shown(NamedTuple):
+class RenderedTable(NamedTuple):
     """A table in some style, and remarks that go with it."""
 
     text: str

@@ -1,4 +1,4 @@
-"""One page for a study of several scenarios: what it comes to, then each part with its table and its figures."""
+"""One page for a study of several scenarios: its findings, then each part with its table and its figures."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def write_study(
 ) -> list[Path]:
     """Write study.md and study.html into `folder`; return the two.
 
-    A part is one run, in the order given; `description` stands below the title. `figures` are what `draw_all` returned
-    for each, if it has drawn already; else they are drawn into `folder`/figures/<scenario>. Raises ConfigError where
+    Each part is one run, in this order; `description` stands below the title. `figures` are the records of each, if
+    they are drawn already; else they are drawn into `folder`/figures/<scenario>. Raises ConfigError where
     there is no run, or two of one name.
     """
     names = [part.scenario["name"] for part in results]
@@ -44,6 +44,6 @@ def document(
     if verdicts:
         blocks += [Heading(2, "Which protocol tells the truth, in short"), Items(verdicts)]
     blocks += [Heading(2, "Parts"), Items([part.title for part in results])]
-    for part, drawn in zip(results, figures, strict=True):
-        blocks += kinds.of(part).section(part, drawn)
+    for part, part_figures in zip(results, figures, strict=True):
+        blocks += kinds.of(part).section(part, part_figures)
     return blocks

@@ -12,8 +12,8 @@ from lersbench.policy import find
 from lersbench.results import ranking, tables, words
 from lersbench.results.alarms import missing
 from lersbench.results.tables import Results
-from lersbench.studies.options import Options, Say, Shown
-from lersbench.system.progress import Tell
+from lersbench.studies.options import Options, RenderedTable, Say
+from lersbench.system.progress import Progress
 
 if TYPE_CHECKING:
     from lersbench.bench.jobs import Run
@@ -36,7 +36,7 @@ def with_policies(chosen: Scenario, names: Sequence[str], where: str, say: Say) 
     return scenario.parse(content, where)
 
 
-def run(chosen: Scenario, results: Path, options: Options, say: Say, tell: Tell) -> Run:
+def run(chosen: Scenario, results: Path, options: Options, say: Say, progress: Progress) -> Run:
     """Replay a scenario; where other policies follow the compiled ones, the leaderboard of these is shown first."""
     from lersbench.bench import replays
 
@@ -45,7 +45,7 @@ def run(chosen: Scenario, results: Path, options: Options, say: Say, tell: Tell)
         if not options.as_json:
             say(words.to_terminal(ranking.board(tables.load(folder)), bold=False))
 
-    return replays.bench(chosen, results, options.threads, options.fresh, say, halfway, tell, options.timeout)
+    return replays.bench(chosen, results, options.threads, options.fresh, say, halfway, progress, options.timeout)
 
 
 def verify(chosen: Scenario, folder: Path, changed: bool, say: Say) -> None:
@@ -58,7 +58,9 @@ def verify(chosen: Scenario, folder: Path, changed: bool, say: Say) -> None:
         replays.verify(chosen, folder, say)
 
 
-def show(results: Results, style: str | None = None, metric: str | None = None, baseline: str | None = None) -> Shown:
+def show(
+    results: Results, style: str | None = None, metric: str | None = None, baseline: str | None = None
+) -> RenderedTable:
     """The leaderboard by a metric, with differences to a baseline; those of the scenario by default."""
     styles = {
         None: words.to_terminal,
@@ -66,15 +68,15 @@ def show(results: Results, style: str | None = None, metric: str | None = None, 
         "csv": words.to_csv,
         "json": words.to_json,
     }
-    return Shown(styles[style](ranking.board(results, metric=metric, baseline=baseline)))
+    return RenderedTable(styles[style](ranking.board(results, metric=metric, baseline=baseline)))
 
 
 def caveats(results: Results, as_json: bool) -> list[str]:
     """What to know before believing the leaderboard, beyond the warnings that its text ends with."""
     from lersbench.report import run as report_run
 
-    shown = [] if as_json else ranking.board(results).warnings
-    return [caveat for caveat in report_run.caveats(results) if caveat not in shown]
+    board_warnings = [] if as_json else ranking.board(results).warnings
+    return [caveat for caveat in report_run.caveats(results) if caveat not in board_warnings]
 
 
 def draw(results: Results, folder: Path, metrics: Sequence[str] = (), policies: Sequence[str] = ()) -> list[Record]:

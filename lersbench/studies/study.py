@@ -19,6 +19,7 @@ out where --dataset names another.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -57,11 +58,27 @@ def read(
     Raises ConfigError naming file, key, value and the fix.
     """
     path, content = scenario.load(name)
+    study = _study(path, content, quick)
+    if study is None:
+        return None, [kinds.of_content(content).read(name, changes, {} if quick else None, dataset)]
+    return study, _parts(study, str(path), changes or {}, quick, dataset)
+
+
+def names(name: str, quick: bool = False, dataset: str | None = None) -> tuple[Study | None, list[str]]:
+    """As `read`, but of the parts their names alone: the parts are not checked, so no policy is imported."""
+    study = _study(*scenario.load(name), quick)
+    files, dataset = (study.scenarios, dataset or study.dataset) if study else ([name], dataset)
+    suffix = "-quick" if quick else ""
+    return study, [f"{scenario.content_of(file, dataset)[1]['name']}{suffix}" for file in files]
+
+
+def _study(path: Path, content: dict[str, Any], quick: bool) -> Study | None:
+    """The study in a file; None where it is a single scenario or experiment. Raises ConfigError as `read`."""
     kind = kinds.of_content(content)
     if kind is not kinds.SCENARIO or "scenarios" not in content:
-        if quick and not kind.short:
+        if quick and not kind.has_quick:
             raise ConfigError(f"{path} is a single scenario, which has no short version; try --seeds 2 instead.")
-        return None, [kind.read(name, changes, {} if quick else None, dataset)]
+        return None
     try:
         study = Study.model_validate({"name": path.stem, **content})
     except ValidationError as error:
@@ -73,12 +90,11 @@ def read(
         ) from error
     if unknown := set(study.minutes) - set(study.scenarios):
         raise ConfigError(f"{path}: 'minutes' names {', '.join(sorted(unknown))}, which is none of its scenarios.")
-    parts = _parts(study, str(path), changes or {}, quick, dataset)
-    return (study.model_copy(update={"name": f"{study.name}-quick"}) if quick else study), parts
+    return study.model_copy(update={"name": f"{study.name}-quick"}) if quick else study
 
 
 def _parts(study: Study, where: str, changes: dict[str, Any], quick: bool, dataset: str | None) -> list[Part]:
-    """The parts of a study, each with the settings that are its own."""
+    """The parts of a study, each with its settings."""
     files = {part: scenario.load(part) for part in study.scenarios}
     present = [kind for kind in kinds.KINDS if any(kinds.of_content(content) is kind for _, content in files.values())]
     parts = []
@@ -86,20 +102,22 @@ def _parts(study: Study, where: str, changes: dict[str, Any], quick: bool, datas
         file, content = files[part]
         kind = kinds.of_content(content)
         usual = study.dataset or scenario.table(content, str(file), "data").get("dataset")
-        settings, short = (_for(dataset or usual, usual, some) for some in (study.set, study.quick if quick else {}))
+        settings, short = (
+            _settings_on(dataset or usual, usual, table) for table in (study.set, study.quick if quick else {})
+        )
         settings = {key: value for key, value in settings.items() if key not in short} | changes
         if len(present) > 1:
-            settings = _those_of(kind, settings, present, where)
+            settings = _settings_of_kind(kind, settings, present, where)
         parts.append(kind.read(part, settings, short if quick else None, dataset or study.dataset))
     return parts
 
 
-def _for(dataset: str | None, usual: str | None, settings: dict[str, Any]) -> dict[str, Any]:
+def _settings_on(dataset: str | None, usual: str | None, settings: dict[str, Any]) -> dict[str, Any]:
     """Settings of a study as they hold for a data set: options of its usual one are none of another's."""
     return {key: value for key, value in settings.items() if dataset == usual or not key.startswith("data.")}
 
 
-def _those_of(kind: Kind, settings: dict[str, Any], present: Sequence[Kind], where: str) -> dict[str, Any]:
+def _settings_of_kind(kind: Kind, settings: dict[str, Any], present: Sequence[Kind], where: str) -> dict[str, Any]:
     """The settings that a kind takes, in a study of several kinds. Raises ConfigError for one that none takes."""
     for key in settings:
         if not any(other.takes(key) for other in present):

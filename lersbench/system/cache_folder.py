@@ -15,9 +15,8 @@ ELSEWHERE = "or set LERSBENCH_CACHE to a folder of your own"
 
 def cache_root() -> Path:
     """`LERSBENCH_CACHE`, or `~/.cache/lersbench`; made where it is missing. Raises ConfigError as `private` does."""
-    told = os.environ.get("LERSBENCH_CACHE")
-    if told:
-        return private(Path(told))
+    if folder := os.environ.get("LERSBENCH_CACHE"):
+        return private(Path(folder))
     return private(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lersbench")
 
 
@@ -30,20 +29,20 @@ def private(folder: Path) -> Path:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
-        link, found = folder.lstat(), folder.stat()
+        link, target = folder.lstat(), folder.stat()
     except OSError as error:
         raise ConfigError(
             f"The cache folder {folder} cannot be made ({error.strerror}): mend that, {ELSEWHERE}."
         ) from error
     if os.name != "posix":
         return folder
-    strangers = {link.st_uid, found.st_uid} - {os.getuid(), 0}
+    strangers = {link.st_uid, target.st_uid} - {os.getuid(), 0}
     if strangers:
         whose = f"belongs to another user (number {strangers.pop()})"
         raise ConfigError(
             f"The cache folder {folder} {whose}, whose compiled code would be run: remove it, {ELSEWHERE}."
         )
-    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+    if target.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise ConfigError(
             f"Others can write to the cache folder {folder}, and compiled code in it is run: if you trust what is in "
             f"it, chmod -R go-w '{folder}', {ELSEWHERE}."

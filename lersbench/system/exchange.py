@@ -33,7 +33,7 @@ def take_the_place(finished: Path, target: Path) -> None:
     aside = _aside(target)
     if aside.is_dir():  # left by an exchange that was cut off after its last step: `target` is the newer
         shutil.rmtree(aside)
-    for left in reversed(range(TRIES)):
+    for tries_left in reversed(range(TRIES)):
         if _exchanged(finished, target):
             return
         os.rename(target, aside)
@@ -42,7 +42,7 @@ def take_the_place(finished: Path, target: Path) -> None:
             break
         except OSError as error:
             _put_back(aside, target, error)
-            if not left or error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            if not tries_left or error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
     shutil.rmtree(aside)
 
@@ -71,8 +71,8 @@ def _put_back(aside: Path, target: Path, why: OSError) -> None:
     try:
         os.rename(aside, target)
     except OSError as error:
-        told = f"{why.strerror}; what was at {target} lies whole at {aside}, and the next command moves it back"
-        raise OSError(error.errno, told, str(target)) from why
+        message = f"{why.strerror}; what was at {target} lies whole at {aside}, and the next command moves it back"
+        raise OSError(error.errno, message, str(target)) from why
 
 
 def _aside(target: Path) -> Path:

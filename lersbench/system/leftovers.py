@@ -1,4 +1,4 @@
-"""Temporary files and folders: their names tell whose they are, and those whose process is gone are swept."""
+"""Temporary files and folders: named after their process, and removed where that is gone."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from lersbench.words import shown
 
-Tell = Callable[[float], None]  # is told what share of the work is done, 0 to 1
+Progress = Callable[[float], None]  # takes the share of the work that is done, 0 to 1
 
 
 def silent(share: float) -> None:
@@ -20,21 +20,21 @@ def silent(share: float) -> None:
 
 
 class Bar(tqdm):
-    """A bar that also tells its share to `tell`; a step counts `weight` times."""
+    """A bar that also passes its share to `progress`; a step counts `weight` times."""
 
-    def __init__(self, tell: Tell = silent, **options: Any) -> None:
-        self.tell, self.weight = tell, 1
+    def __init__(self, progress: Progress = silent, **options: Any) -> None:
+        self.progress, self.weight = progress, 1
         super().__init__(disable=None, file=sys.stderr, dynamic_ncols=True, **options)
 
     def update(self, n: float | None = 1) -> bool | None:
-        shown = super().update((n or 0) * self.weight)
+        refreshed = super().update((n or 0) * self.weight)
         if self.total:
-            self.tell(min(1.0, self.n / self.total))
-        return shown
+            self.progress(min(1.0, self.n / self.total))
+        return refreshed
 
 
-class Whole:
-    """The bar over the parts of a study, in the minutes that each took where they were measured."""
+class StudyBar:
+    """The bar over the parts of a study, weighted by the minutes that each took when measured."""
 
     def __init__(self, name: str, minutes: Mapping[str, float]) -> None:
         self.minutes, self.done = minutes, 0.0
@@ -43,14 +43,14 @@ class Whole:
         self.bar: Any = Bar(total=total, desc=f"{name}, all", bar_format=form)
 
     @contextmanager
-    def part(self, name: str) -> Iterator[Tell]:
-        """While this part runs; what it yields takes the share that is done of it."""
+    def part(self, name: str) -> Iterator[Progress]:
+        """While this part runs; yields the progress of the part."""
 
-        def tell(share: float) -> None:
+        def progress(share: float) -> None:
             self.bar.update(self.done + share * self.minutes[name] - self.bar.n)
 
-        yield tell
-        tell(1.0)
+        yield progress
+        progress(1.0)
         self.done += self.minutes[name]
 
     def close(self) -> None:

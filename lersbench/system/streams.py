@@ -1,8 +1,8 @@
 """stdout and stderr that outlast their readers: `lersbench bench active | head -1` does its work to the end.
 
 A pipe that nobody reads any more, or a stream that was closed (`2>&-`), takes what it is given and drops it, so the
-exit code tells of the work alone. A full disk behind stdout is an error, as everywhere; behind stderr there is nobody
-to tell.
+exit code is that of the work alone. A full disk behind stdout is an error, as everywhere; behind stderr it is
+ignored.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Parquet and packed CSV of anybody's making: what a file unpacks to is found out before it is unpacked.
+"""Parquet and packed CSV of anybody's making: the size a file unpacks to is computed before it is unpacked.
 
 99 KB can hold 7 GB: run lengths say "this value ten million times", a dictionary has a long text once, compressed
 zeros are hardly there. Sizes of pages and numbers of values stand in the file's footer; texts are read as dictionaries
@@ -48,24 +48,24 @@ def read_table(source: str | Path | pa.NativeFile, path: str, columns: Sequence[
 
 def check_text(path: Path) -> None:
     """Raise a DataError where a packed text file unpacks to too much; it is unpacked once for that, and not kept."""
-    size, found = path.stat().st_size, 0
+    size, unpacked = path.stat().st_size, 0
     most = max(MOST, TEXT_RATIO * size)
     if path.suffix == ".zip":
         with zipfile.ZipFile(path) as archive:
-            found = sum(member.file_size for member in archive.infolist())
+            unpacked = sum(member.file_size for member in archive.infolist())
     elif path.suffix in PACKED:
         with PACKED[path.suffix](path) as file:
-            while found <= most and (block := file.read(1 << 20)):
-                found += len(block)
+            while unpacked <= most and (block := file.read(1 << 20)):
+                unpacked += len(block)
     elif path.suffix == ".zst":
         with pa.input_stream(str(path)) as stream:
-            while found <= most and (block := stream.read(1 << 20)):
-                found += len(block)
-    _refuse(found, size, most, str(path))
+            while unpacked <= most and (block := stream.read(1 << 20)):
+                unpacked += len(block)
+    _refuse(unpacked, size, most, str(path))
 
 
 def check_rounds(metadata: pq.FileMetaData, widths: Mapping[str, int], path: str) -> None:
-    """Raise a DataError where a column of the rounds cannot be lists of the width that log.json tells."""
+    """Raise a DataError where a column of the rounds cannot be lists of the width in log.json."""
     for column, width in widths.items():
         values = 0
         for rows, chunk in _chunks(metadata):
@@ -74,17 +74,17 @@ def check_rounds(metadata: pq.FileMetaData, widths: Mapping[str, int], path: str
             values += chunk.num_values
             expected = 8 * rows * max(width, 1)
             if max(8 * chunk.num_values, chunk.total_uncompressed_size // 2) > expected + EXCESS:
-                told = f"{chunk.num_values:,} values in {rows:,} rows, where log.json says {width} a row"
-                raise DataError(f"{path}, column {column}: {told}. Fix: the file was exchanged; write the log again")
+                fault = f"{chunk.num_values:,} values in {rows:,} rows, where log.json says {width} a row"
+                raise DataError(f"{path}, column {column}: {fault}. Fix: the file was exchanged; write the log again")
         if 0 < values < width:
-            told = f"{values:,} values in all, but log.json says {width:,} in each row"
-            raise DataError(f"{path}, column {column}: {told}. Fix: the file was exchanged; write the log again")
+            fault = f"{values:,} values in all, but log.json says {width:,} in each row"
+            raise DataError(f"{path}, column {column}: {fault}. Fix: the file was exchanged; write the log again")
 
 
 def _refuse(bytes_: int, size: int, most: int, path: str) -> None:
     if bytes_ > most:
-        told = f"{size:,} bytes unpack to {bytes_:,} or more, where {most:,} are the most that is believed"
-        raise DataError(f"{path}: {told}. Fix: it is damaged, or made to exhaust the memory; get or write it again")
+        fault = f"{size:,} bytes unpack to {bytes_:,} or more, where {most:,} are the most that is believed"
+        raise DataError(f"{path}: {fault}. Fix: it is damaged, or made to exhaust the memory; get or write it again")
 
 
 def _chunks(metadata: pq.FileMetaData) -> list[tuple[int, Any]]:
@@ -94,7 +94,7 @@ def _chunks(metadata: pq.FileMetaData) -> list[tuple[int, Any]]:
 
 
 def _stored(metadata: pq.FileMetaData) -> int:
-    """Bytes of all values, as the footer tells; of texts that are stored once and meant often only where they stand."""
+    """Bytes of all values, by the footer; a text that is stored once and referred to often counts once."""
     return sum(
         max(chunk.num_values * BYTES.get(chunk.physical_type, 1), chunk.total_uncompressed_size)
         for _, chunk in _chunks(metadata)

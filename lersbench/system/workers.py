@@ -1,7 +1,7 @@
 """Processes that work beside this one, a task each at a time; none outlives it, and one that dies takes no other along.
 
-A worker reads tasks from its standard input and writes what they come to to a copy of its standard output; whatever
-a task itself prints goes to stderr. It ends when its input does: when this process has no more work, or is killed.
+A worker reads tasks from its standard input and writes their outcomes to a copy of its standard output; whatever a
+task itself prints goes to stderr. It ends when its input does: when this process has no more work, or is killed.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ KILLED = (
 )
 OVERTIME = "not finished after {:g} seconds, the limit that --timeout sets."
 
-Step = Callable[[float], object]  # is told of work done
+Step = Callable[[float], object]  # takes the amount of work done
 
 
 class Task(NamedTuple):
-    """A function of a module, called as `function(*args, step)`; what it returns, or raises, is told to who asked."""
+    """A function of a module, called as `function(*args, step)`; its `Outcome` has what it returns or raises."""
 
     function: Callable[..., Any]
     args: tuple[Any, ...]
 
 
 class Outcome(NamedTuple):
-    """What a task has come to: its result, or why it has none ("": it has one)."""
+    """The result of a task, or why it has none ("": it has one)."""
 
     key: str
     result: Any
@@ -73,7 +73,7 @@ class Pool:
         self._workers.clear()
 
     def outcomes(self, tasks: Mapping[str, Task], step: Step = lambda done: None) -> Iterator[Outcome]:
-        """Run tasks; what each comes to, as they are finished.
+        """Run tasks; the outcome of each, as they are finished.
 
         Where a worker dies or takes longer than `timeout` its task has failed, and another takes its place.
         """
@@ -86,10 +86,10 @@ class Pool:
                     worker.take(*waiting.popleft())
             wait([worker.replies for worker in self._workers], PATIENCE)
             for worker in list(self._workers):
-                yield from self._look_at(worker, step)
+                yield from self._poll(worker, step)
 
-    def _look_at(self, worker: _Worker, step: Step) -> Iterator[Outcome]:
-        """What a worker has to tell: at most one outcome."""
+    def _poll(self, worker: _Worker, step: Step) -> Iterator[Outcome]:
+        """The outcome of a worker's task, where there is one by now."""
         key, reply = worker.key, worker.hear(step)
         if reply is None and worker.ended:
             reply = None, worker.obituary()
@@ -122,7 +122,7 @@ class _Worker:
 
     @property
     def seconds(self) -> float:
-        """That its task has taken so far."""
+        """Seconds that its task has taken so far."""
         return time.monotonic() - self.started if self.started is not None else 0.0
 
     def take(self, key: str, task: Task) -> None:

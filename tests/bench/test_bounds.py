@@ -84,6 +84,16 @@ def test_an_estimate_beyond_a_limit_is_refused(limit: str, tmp_path: Path, monke
     bounds.check("small", found, tmp_path, True)
 
 
+def test_the_estimate_of_time_has_compilation_and_joint_features() -> None:
+    size = bounds.Size(100, 8, 8, 3, 1e6)
+    networks = bounds.estimate([size], {"torch": 3}, 10, 2, True)
+    assert "roughly 2 seconds to play, " in str(networks) and "compile" not in str(networks)
+    plain = bounds.estimate([size], {"compiled": 3}, 10, 2, True, compiled=3)
+    assert "roughly 1 second to play, 48 seconds more to compile the first time, " in str(plain)
+    joint = bounds.estimate([size], {"compiled": 3}, 10, 2, True, compiled=3, joint=35)
+    assert joint.seconds > plain.seconds and joint.memory == plain.memory
+
+
 def test_a_sweep_is_counted_as_it_is_spelled_out() -> None:
     policies = [{"name": "random"}, {"name": "epsilon-greedy", "epsilon": [0.1, 0.2], "feedback": ["bandit", "full"]}]
     chosen = scenario_of(policies, data={"seed": [0, 1, 2]}, replay={"slate": [1, 2]})

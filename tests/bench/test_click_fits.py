@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from lersbench import metrics
-from lersbench.bench.click_fits import Fitted
+from lersbench.bench.click_fits import Fits
 from lersbench.clicks import facts as click_facts
 from lersbench.clicks import model as click_model
 from lersbench.clicks.fit import count, fit
@@ -62,14 +62,14 @@ def on_disk(folder: Path, chunk: Chunk) -> Log:
     columns = {"candidates": chunk.candidates, "slate": chunk.candidates, "clicks": chunk.clicks}
     columns |= {"features": chunk.features, "examined": chunk.examined, "attraction": chunk.attraction}
     return write(
-        folder, [columns], name="shop", items=ITEMS, click_model=click_model.as_told(click_model.ubm(browsing()))
+        folder, [columns], name="shop", items=ITEMS, click_model=click_model.content_of(click_model.ubm(browsing()))
     )
 
 
 # What is told ---------------------------------------------------------------------------------------------------------
 def test_the_facts_are_those_of_the_rounds_before_the_replay(tmp_path: Path) -> None:
     log = on_disk(tmp_path / "log", linear_world(3000))
-    found = Fitted(log, 2000, 10.0)
+    found = Fits(log, 2000, 10.0)
     told = json.loads(json.dumps(found.facts, allow_nan=False))["click_models"]
     own = [fit(log, name, 0, 2000) for name in ("pbm", "ubm")]
     assert told == json.loads(json.dumps(click_facts.summary(log.info, count(log, 0, 2000), own)))
@@ -85,7 +85,7 @@ def test_the_facts_are_those_of_the_rounds_before_the_replay(tmp_path: Path) -> 
 
 
 def test_without_rounds_to_fit_on_only_the_world_is_known(tmp_path: Path) -> None:
-    found = Fitted(on_disk(tmp_path / "log", linear_world(50)), 0, 10.0)
+    found = Fits(on_disk(tmp_path / "log", linear_world(50)), 0, 10.0)
     assert found.facts == {}
     assert not found.known.examination.size
     np.testing.assert_allclose(found.known.model.weights, browsing())

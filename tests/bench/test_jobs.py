@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from lersbench.bench import executors, inputs, run_folder, scenario
-from lersbench.bench.click_fits import Fitted
+from lersbench.bench.click_fits import Fits
 from lersbench.bench.jobs import Work
 from lersbench.bench.session import Clock, Job, Session
 from lersbench.bench.store import Curve, Store
@@ -56,7 +56,7 @@ def test_each_job_keeps_the_curve_of_its_own_task_and_a_failed_one_none(tmp_path
     with Pool(2) as pool:
         work.perform(tasks, pool, steps.append, lambda: ends.append(1))
     assert {key: kept.get(key).values[0, 0] for key in ("a", "b", "there")} == {"a": 1.0, "b": 2.0, "there": 7.0}
-    assert work.failed == {"bad": "-1.0 is below 0"} and not kept.has("bad")
+    assert work.problems == {"bad": "-1.0 is below 0"} and not kept.has("bad")
     assert [job.key for job in work.done] == ["a", "there", "b"]
     assert (work.played, work.reused, len(steps), len(ends)) == (2, 1, 3, 3)
     assert len(Work(jobs, kept, fresh=True).missing) == 4
@@ -80,7 +80,7 @@ def test_what_another_process_plays_is_what_is_played_here_and_nothing_is_writte
     basis = inputs.basis(log, inputs.engine(), inputs.inputs_of(entry.policy))
     job = Job("0123456789abcdef0123", case.label, entry, case, 0, basis)
     bar = executors._Bar(lambda done: None)
-    session = Session(chosen, log, case, Fitted(log, 0, 1.0).known, 1, bar, Clock())
+    session = Session(chosen, log, case, Fits(log, 0, 1.0).known, 1, bar, Clock())
     here: list[Curve] = []
     assert not session.play([job], lambda _, curve: here.append(curve))
     ((key, task),) = pickle.loads(pickle.dumps(executors.tasks(session, [job]))).items()

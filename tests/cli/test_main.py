@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import pytest
 
 from lersbench.cli.main import main
 from lersbench.log import Log
+from tests.support import fake_results
 
 SCENARIO = """
 title = "Tiny"
@@ -74,6 +77,30 @@ def test_from_bench_to_report(cli: Cli, tiny: Path) -> None:
     assert code == 0 and (run / "figures" / "curve-ctr-sum.png").is_file() and "4 figure files" in err
     code, _, err = cli("report", "tiny")
     assert code == 0 and "Tiny" in (run / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (["--help"], "leaderboard"),
+        (["leaderboard", "active"], "Active customers"),
+        (["leaderboard", "both.toml"], "Active"),
+    ],
+)
+def test_help_and_leaderboard_answer_without_the_compiler_and_torch(
+    tmp_path: Path, command: list[str], words: str
+) -> None:
+    """The tables have all that a leaderboard shows: to look at a policy would import Numba."""
+    fake_results.make(tmp_path / "results" / "active" / "run", points=3, seeds=2)
+    (tmp_path / "both.toml").write_text('title = "Both"\nscenarios = ["active"]\n')
+    code = (
+        "import sys\nfrom lersbench.cli.main import cli\n"
+        f"cli({command}, standalone_mode=False)\n"
+        "print('imported:', *{'numba', 'torch'} & set(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and words in done.stdout, done.stderr
+    assert done.stderr.splitlines()[-1] == "imported:"
 
 
 def test_smoke_comes_to_its_expected_results_and_changed_settings_are_not_held_to_them(cli: Cli) -> None:

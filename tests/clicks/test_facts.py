@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from lersbench.cli.click_models import click_model
 from lersbench.clicks.fit import count_arrays, fit_counts
-from lersbench.clicks.model import as_told, ubm
+from lersbench.clicks.model import content_of, ubm
 from lersbench.errors import ConfigError, DataError
 from lersbench.figures import click_models as click_figures
 from lersbench.log import Log, write
@@ -31,7 +31,7 @@ def make(folder: Path, n: int = 3000, known: bool = True, filtered: bool = False
         last = np.where(clicks[:, k] > 0, k + 1, last)
     rows = clicks.any(axis=1) if filtered else np.ones(n, bool)
     columns = {"candidates": slate[rows], "slate": slate[rows], "clicks": clicks[rows]}
-    told = {"click_model": as_told(ubm(WEIGHTS))} if known else {}
+    told = {"click_model": content_of(ubm(WEIGHTS))} if known else {}
     if known:
         columns["examined"] = examined[rows]
     return write(folder, [columns], name="shop", items=ITEMS, **told)  # type: ignore[arg-type]

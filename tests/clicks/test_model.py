@@ -11,9 +11,9 @@ import pytest
 
 from lersbench.clicks.model import (
     ClickModel,
-    as_told,
     best_slate,
     cascade,
+    content_of,
     dcm,
     draw_clicks,
     expected,
@@ -295,7 +295,7 @@ def test_plain_python_does_what_the_compiled_kernels_do(length: int) -> None:
 def test_a_model_is_told_and_read_again() -> None:
     for model in models(4).values():
         faded = model._replace(fade=0.7)
-        again = parse(as_told(faded))
+        again = parse(content_of(faded))
         for own, read in zip(faded, again, strict=True):
             np.testing.assert_array_equal(own, read)
 

@@ -283,10 +283,10 @@ def test_the_autoencoder_beats_principal_components_and_every_unit_of_its_code_v
     assert code.shape == (1500, C, 10) and code.min() >= 0
     assert code.reshape(-1, 10).std(axis=0).min() > 0.02
     assert (code**2).sum(axis=2).mean() == pytest.approx(1, rel=0.1)
-    assert made.told["reconstruction_dae"] < made.told["reconstruction_pca"]
-    curve = made.told["loss_train"]
-    assert len(curve) == len(made.told["loss_held_out"]) == encoder.EPOCHS and curve[-1] < curve[0]
-    json.dumps(made.told)
+    assert made.facts["reconstruction_dae"] < made.facts["reconstruction_pca"]
+    curve = made.facts["loss_train"]
+    assert len(curve) == len(made.facts["loss_held_out"]) == encoder.EPOCHS and curve[-1] < curve[0]
+    json.dumps(made.facts)
     np.testing.assert_allclose(encoder.train(features, "dae", 0).encode(features), code, rtol=1e-4, atol=1e-4)  # torch
     assert np.abs(encoder.train(features, "dae", 1).encode(features) - code).max() > 0.01
 

@@ -71,7 +71,7 @@ def with_facts(results: Results, last: float = 0.02) -> Results:
     rng = np.random.default_rng(0)
     slate = rng.random((900, 9)).argsort(axis=1)[:, :4]
     counts = count_arrays(slate, rng.random((900, 4)) < 0.4 / np.arange(1, 5), 9)
-    info = SimpleNamespace(name="taobao", click_model=click_model.as_told(click_model.pbm(1 / np.arange(1, 5))))
+    info = SimpleNamespace(name="taobao", click_model=click_model.content_of(click_model.pbm(1 / np.arange(1, 5))))
     facts = click_facts.summary(cast(LogInfo, info), counts, [fit_counts(counts, name) for name in ("pbm", "ubm")])
     losses = {"loss_train": [0.04, 0.03, 0.025], "loss_held_out": [0.04, 0.032, last], "reconstruction_pca": 0.03}
     logs = [{**log, "click_models": facts, "provenance": losses} for log in results.meta["logs"]]

@@ -193,11 +193,11 @@ def test_what_builds_on_a_table_that_is_failed_or_damaged_fails_alone(tmp_path: 
     kept.path(damaged.key).write_bytes(b"junk")
     codes = [lab_run.Job("root", "codes", "code", {}, 0, (before,)) for before in (failed, damaged)]
     work = Work(codes, kept, fresh=False)
-    work.failed[failed.key] = "why"
+    work.problems[failed.key] = "why"
     with Pool(1) as pool, progress.Bar(total=2) as bar:
         lab_run._perform_all(work, tmp_path, pool, bar)
-    assert work.failed[codes[0].key] == "what it builds on failed" and not work.done
-    assert f"{kept.path(damaged.key)} is damaged" in work.failed[codes[1].key]
+    assert work.problems[codes[0].key] == "what it builds on failed" and not work.done
+    assert f"{kept.path(damaged.key)} is damaged" in work.problems[codes[1].key]
 
 
 def test_lengths_are_compared_on_their_own_and_on_the_same_customers(toy: Any) -> None:

@@ -83,9 +83,9 @@ def test_columns_fill_the_gaps_of_an_arm_that_turns_dense() -> None:
         naive.observe(arm, x, 0.5)
         assert_same(bank, naive, rng.standard_normal(6))
         columns = int(bank.used[per_item.COLUMNS])
-        assert columns == bank.owned.sum()
+        assert columns == bank.n_columns.sum()
         for column in range(columns):
-            assert bank.own[bank.owner[column], bank.place[column]] == column
+            assert bank.columns[bank.owner[column], bank.place[column]] == column
 
 
 def test_a_context_of_zeros_teaches_nothing() -> None:

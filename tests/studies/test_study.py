@@ -194,7 +194,7 @@ class Terminal(io.StringIO):
 
 def test_the_bar_over_a_whole_study_weighs_its_parts_by_their_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stderr", Terminal())
-    whole, shares = progress.Whole("both", {"a": 1.0, "b": 3.0}), []
+    whole, shares = progress.StudyBar("both", {"a": 1.0, "b": 3.0}), []
     for name in ("a", "b"):
         with whole.part(name) as tell, progress.Bar(tell, total=20, leave=False) as bar:
             bar.update(5)

@@ -38,7 +38,7 @@ class Encoder(NamedTuple):
     """`encode(features (n, C, m)) -> (n, C, width)`, and facts about how it came about."""
 
     encode: Callable[[np.ndarray], np.ndarray]
-    told: dict[str, Any]
+    facts: dict[str, Any]
 
 
 def train(features: np.ndarray, kind: str, seed: int, tick: Callable[[], object] = lambda: None) -> Encoder:
