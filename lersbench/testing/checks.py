@@ -570,15 +570,20 @@ def check_one_signature(bench: Bench) -> None:
     """Compiles once: one signature for the loop and one for each kernel, whatever the log."""
     kernels = getattr(bench.policy, "kernels", ())
     bench.play(make_world(3, 4, 2))
-    before = {kernel: len(getattr(kernel, "signatures", ())) for kernel in kernels}  # other policies may share it
+    before = {kernel: len(_signatures(kernel)) for kernel in kernels}  # other policies may share it
     for feedback in EVERY_ROUND:
         bench.play(make_world(3, 4, 2), feedback=feedback)
     bench.play(make_world(3, 4, 2, 6, d=0 if not bench.policy.needs else 3), batch=2)
     for function in (*bench.driven, *kernels):
-        signatures = getattr(function, "signatures", ())
+        signatures = _signatures(function)
         names = "; ".join(map(str, signatures))
         most = before.get(function, 1)
         assert len(signatures) <= most, f"{function.__name__} is compiled for {len(signatures)} signatures: {names}"
+
+
+def _signatures(function: Any) -> set[Any]:
+    """What a function is compiled for, called from Python or from compiled code."""
+    return {sign for one in (function, getattr(function, "part", None)) for sign in getattr(one, "signatures", ())}
 
 
 CHECKS: list[Callable[[Bench], None]] = [
