@@ -87,7 +87,7 @@ class Replay(_Strict):
         if self.scale == "standard" and self.fit < 2:
             raise ValueError(
                 "scale = 'standard' takes means and deviations from the first rounds, which are not replayed, but "
-                f"fit = {self.fit}; set [replay] fit to some of the log, such as a tenth"
+                f"fit = {self.fit}; set [replay] fit to a number of rounds, such as a tenth of the log's"
             )
         return self
 
