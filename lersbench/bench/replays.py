@@ -183,7 +183,7 @@ class _Replay:
             local = [job for job in case_jobs if not executors.plays_apart(job.entry)]
             apart = [job for job in case_jobs if executors.plays_apart(job.entry)]
             if local:
-                self.work.problems |= {job.key: problem for job, problem in session.play(local, self.work.keep)}
+                self.work.problems |= {job.key: problem for job, problem in session.play(local, self.work.store.put)}
             if apart:
                 bar.set_description_str(" ".join(filter(None, [self.chosen.name, case.label])))
                 with self.clock("replay"):

@@ -62,7 +62,7 @@ class Job:
         return self.case.feedback
 
 
-Keep = Callable[[Job, Curve], None]
+Keep = Callable[[str, Curve], object]  # takes the key of a job, and its curve
 
 
 class Clock:
@@ -123,35 +123,54 @@ class Session:
         steps = np.linspace(0, self.rounds, min(chosen.replay.checkpoints, self.rounds) + 1)[1:]
         self.checkpoints = np.unique(np.round(steps).astype(np.int64))
         self.stop = threading.Event()
-        self.more = False  # whether other jobs of this case will follow, one by one
         self.timeout: float | None = None  # seconds of a contender
         self.likes = Likes()
 
     def play(self, jobs: list[Job], keep: Keep) -> list[Failure]:
         """Play the jobs and call `keep` with their curves, in several threads; returns those that failed."""
-        decoded = self.log.row_bytes(self.regime.columns) * self.log.info.rounds
-        many = (self.more or len(jobs) > WAVE) and decoded <= KEEP_BYTES
-        in_memory = self.chosen.replay.replicates == "shuffle" or many
         with self.clock("compile"):
             self.log.prepare()
-        return self._in_memory(jobs, keep) if in_memory else self._streamed(jobs, keep)
-
-    def _in_memory(self, jobs: list[Job], keep: Keep) -> list[Failure]:
-        """Contender by contender, each made when its turn comes."""
+        if not self._is_held(len(jobs) > WAVE):
+            return self._streamed(jobs, keep)
         with self.clock("read"):
             rows = self._all
         ready, failures = self._compile(jobs, rows)
-        with self.clock("replay"), ThreadPoolExecutor(self.threads) as pool:
-            return failures + self._collect({pool.submit(self._play_in_memory, job, rows, keep): job for job in ready})
+        with self.clock("replay"), ThreadPoolExecutor(self.threads) as pool:  # each is made when its turn comes
+            futures = {pool.submit(lambda job: keep(job.key, self._played(job, rows)), job): job for job in ready}
+            return failures + self._collect(futures)
+
+    def play_one(self, job: Job) -> Curve:
+        """Play a job in this thread, after which others of its case may come. Raises RunError saying why it failed."""
+        self.log.prepare()
+        if not self._is_held(many=True):
+            curves: dict[str, Curve] = {}
+            for failure in self._pass([job], curves.__setitem__):
+                raise RunError(failure.problem)
+            return curves[job.key]
+        rows = self._all
+        try:
+            return self._played(job, rows)
+        except BaseException as error:
+            raise RunError(_failure(job, error).problem) from error
+
+    def _is_held(self, many: bool) -> bool:
+        """Is the log held in memory as a whole, where contenders are `many` or few?"""
+        decoded = self.log.row_bytes(self.regime.columns) * self.log.info.rounds
+        return self.chosen.replay.replicates == "shuffle" or (many and decoded <= KEEP_BYTES)
 
     @cached_property
     def _all(self) -> Rows:
         return self._rows(read_all(self.log, SHUFFLE_BYTES, self.regime.columns))
 
-    def _play_in_memory(self, job: Job, rows: Rows, keep: Keep) -> None:
+    def _played(self, job: Job, rows: Rows) -> Curve:
+        """What a job comes to on all rows; the time for compiling its loop, where that is not done yet, is no part."""
         index, at = self._order(job.seed, 0, self.log.info.rounds)
         batch = self.chosen.replay.batch
         started = time.perf_counter()
+        contender = self._contender(job)
+        compiling = time.perf_counter()
+        contender.play(rows, index[:0], at[:0])
+        started += time.perf_counter() - compiling
 
         def after(contender: Contender, places: np.ndarray) -> None:
             self.bar.update(places.size)
@@ -160,9 +179,10 @@ class Session:
                 raise CancelledError
 
         step = -(-self.rounds // SLICES // batch) * batch  # whole batches
-        contender = play(self._contender(job), rows, index, at, self.rounds, step, after)
-        keep(job, self._curve(job, contender, time.perf_counter() - started))
+        play(contender, rows, index, at, self.rounds, step, after)
+        curve = self._curve(job, contender, time.perf_counter() - started)
         self.bar.update(self.rounds - index.size)
+        return curve
 
     def _streamed(self, jobs: list[Job], keep: Keep) -> list[Failure]:
         """Side by side, a wave of contenders over each pass of the log."""
@@ -197,7 +217,7 @@ class Session:
                         del contenders[job]
         for job, contender in contenders.items():
             contender.finish(self.rounds)
-            keep(job, self._curve(job, contender, seconds[job]))
+            keep(job.key, self._curve(job, contender, seconds[job]))
         return failures
 
     def _part(self, job: Job, contender: Contender, rows: Rows, chunk: Chunk, seconds: dict[Job, float]) -> None:
@@ -213,7 +233,7 @@ class Session:
         if self.timeout is not None and seconds > self.timeout:
             raise RunError(OVERTIME.format(self.timeout))
 
-    def _collect(self, futures: dict[Future[None], Job]) -> list[Failure]:
+    def _collect(self, futures: dict[Future[Any], Job]) -> list[Failure]:
         """Wait for all; those that failed. Ctrl-C stops the others within a slice."""
         waiting = set(futures)
         failures = []
