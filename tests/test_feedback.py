@@ -122,7 +122,7 @@ def test_a_session_fills_its_protocol_from_the_row(regime: Regime, log: Log) -> 
     assert protocol.replay == regime.replayed and protocol.full == regime.reveals_all
     assert protocol.ranked == regime.ranked and protocol.simulated == regime.simulated
     assert protocol.weighed == regime.weighed and protocol.truth == regime.listed
-    assert protocol.known == (not regime.replayed and not regime.listed)
+    assert protocol.regret == (not regime.replayed and not regime.listed)
     assert session.spec.n_candidates == (SHOWN if regime.listed else ITEMS)
     unranked = Session(scenario_of(regime.name, ranking=False), log, case, known, 1, None, Clock())
     assert not unranked._protocol(0, quiet).ranked

@@ -27,7 +27,7 @@ from lersbench.engine.contender import Contender, is_lazy
 from lersbench.engine.likes import Likes
 from lersbench.engine.loop import compiled
 from lersbench.engine.meter import COVERAGE, with_room
-from lersbench.engine.play import contender_of, play, protocol_of
+from lersbench.engine.play import play, protocol_of
 from lersbench.engine.rounds import Protocol
 from lersbench.engine.rows import Known, Rows, rows_of
 from lersbench.errors import LersbenchError, RunError
@@ -305,7 +305,7 @@ class Session:
             silence=policy.silence,
             truth=self.regime.listed and self.known.model.weights.shape[0] > 0,
             weighed=self.regime.weighed and (self.known.uniform or scored),
-            own=policy.shows_the_log and self.regime.listed,
+            shows_the_log=policy.shows_the_log and self.regime.listed,
             similar=self.case.slate > 1 and self.spec.m > 0 and (composed or not replay.interactions),
             draws=self._number("clicks", seed),
         )
@@ -351,7 +351,7 @@ class Session:
         rng = np.random.default_rng(random_numbers(self.chosen, "policy", job.seed, name))
         likes = max(1, self.likes.total) if self._counts_likes else 0
         protocol = self._protocol(job.seed, policy)
-        return contender_of(policy, self._spec(policy), protocol, rng, self.checkpoints, likes, self._published)
+        return Contender(policy, self._spec(policy), protocol, rng, self.checkpoints, likes, self._published)
 
     def _spec(self, policy: Policy) -> Spec:
         """What this policy knows before the first round."""

@@ -19,7 +19,6 @@ from lersbench.clicks import facts as click_facts
 from lersbench.clicks import model as click_model
 from lersbench.clicks.fit import count, fit
 from lersbench.engine.contender import Contender
-from lersbench.engine.meter import new_meter
 from lersbench.engine.rounds import Protocol
 from lersbench.engine.rows import Rows, known_of, rows_of
 from lersbench.log import Log, write
@@ -96,8 +95,8 @@ def played(policy: Policy, rows: Rows, told: Protocol, seed: int = 0) -> Contend
     """The policy, told the true weights of the position-based and the user browsing model, past all rows."""
     n, after = rows.user.shape[0], browsing() / browsing()[0, 0]
     spec = dataclasses.replace(spec_of(rows, told.slate), examination=after[:, 0], examination_after=after)
-    meter = new_meter(spec.n_items, np.unique(np.linspace(n / 100, n, 100).astype(np.int64)), 0)
-    return play(Contender(policy, spec, told, meter, np.random.default_rng(seed)), rows)
+    checkpoints = np.unique(np.linspace(n / 100, n, 100).astype(np.int64))
+    return play(Contender(policy, spec, told, np.random.default_rng(seed), checkpoints), rows)
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +112,7 @@ def simulated() -> Rows:
 def test_regret_grows_slower_than_the_rounds_where_attraction_is_linear(
     simulated: Rows, name: str, low: float, high: float
 ) -> None:
-    told = protocol(slate=SLATE)._replace(simulated=True, truth=True, known=False, draws=7)
+    told = protocol(slate=SLATE)._replace(simulated=True, truth=True, regret=False, draws=7)
     meter = played(make(find(name), {} if name == "random" else {"alpha": 0.1}), simulated, told).meter
     regret = meter.curve[:, metrics.NAMES.index("regret")]
     (found,) = comparisons.slope(meter.checkpoints, regret[:, None])
@@ -139,7 +138,7 @@ def all_shown(policies: list[str], n: int = 60) -> dict[str, list[float]]:
     chunk = linear_world(n, seed=3)
     chunk = chunk._replace(context=chunk.features[:, 0, :3].copy(), user=np.arange(n) % 40)
     rows = rows_of(chunk, known_of(np.zeros((ITEMS, 0)), ITEMS), "logged", LENGTH)
-    told = protocol("logged", slate=LENGTH)._replace(known=False)
+    told = protocol("logged", slate=LENGTH)._replace(regret=False)
     found = {"the log": [float(chunk.clicks.sum() / n), float(chunk.clicks.any(axis=1).mean())]}
     for name in policies:
         run = played(make(find(name), {}), rows, told)

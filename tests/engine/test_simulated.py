@@ -75,7 +75,7 @@ def shown_by(policy: Policy, rows: Rows, K: int) -> list[list[int]]:
 def test_a_simulated_run_is_the_plain_loop(K: int, batch: int) -> None:
     chunk, known = log()
     rows = rows_of(chunk, known, "simulated", K)
-    told = protocol(slate=K, batch=batch)._replace(simulated=True, truth=True, known=False, draws=77)
+    told = protocol(slate=K, batch=batch)._replace(simulated=True, truth=True, regret=False, draws=77)
     run = play(contender(FirstSeen(), rows, told), rows)
     clicks = sets = value = chance = regret = 0.0
     for t, slate in enumerate(shown_by(FirstSeen(), rows, K)):
@@ -114,7 +114,7 @@ def test_the_best_slate_is_the_best_of_all() -> None:
 def test_two_policies_that_show_the_same_slate_meet_the_same_user() -> None:
     chunk, known = log()
     rows = rows_of(chunk, known, "simulated", 3)
-    told = protocol(slate=3)._replace(simulated=True, truth=True, known=False, draws=5)
+    told = protocol(slate=3)._replace(simulated=True, truth=True, regret=False, draws=5)
     one, two = (play(contender(FirstSeen(), rows, told, seed=s), rows) for s in (1, 2))
     other = play(contender(FirstSeen(), rows, told._replace(draws=6)), rows)
     assert np.array_equal(one.meter.curve, two.meter.curve, equal_nan=True)
@@ -124,7 +124,7 @@ def test_two_policies_that_show_the_same_slate_meet_the_same_user() -> None:
 def test_with_all_items_shown_every_policy_earns_the_same_logged_clicks() -> None:
     chunk, known = log()
     rows = rows_of(chunk, known, "logged", LENGTH)
-    told = protocol("logged", slate=LENGTH)._replace(truth=True, known=False)
+    told = protocol("logged", slate=LENGTH)._replace(truth=True, regret=False)
     found = {final(play(contender(policy, rows, told), rows), "ctr_sum") for policy in (Random(), FirstSeen())}
     assert found == {chunk.clicks.sum() / ROUNDS}
 
@@ -156,7 +156,7 @@ def test_the_logged_slate_is_worth_its_logged_clicks() -> None:
         examination=0.5 ** np.arange(LENGTH), after=model().weights, attraction=np.ones(ITEMS)
     )
     rows = rows_of(chunk, known._replace(logger=logger), "logged", 2)
-    told = protocol("logged", slate=2)._replace(weighed=True, own=LTR.shows_the_log)
+    told = protocol("logged", slate=2)._replace(weighed=True, shows_the_log=LTR.shows_the_log)
     run = play(contender(LTR(), rows, told), rows)
     clicks = chunk.clicks[:, :2].sum() / ROUNDS
     assert [final(run, name) for name in ("ctr_sum", "pbm_ips", "ubm_ips", "pbm_ips_ess")] == pytest.approx(

@@ -178,8 +178,8 @@ def test_a_uniform_log_of_24_candidates_is_weighed(tmp_path: Path) -> None:
     fitted = Fits(log, 500, math.inf)
     chunk = next(iter(log.read()))
     rows = rows_of(chunk, fitted.known, "logged", 4)
-    told = protocol("logged", slate=4)._replace(weighed=True, known=False)
-    runs = {p: play(contender(p, rows, told._replace(own=p.shows_the_log)), rows) for p in (Random(), LTR())}
+    told = protocol("logged", slate=4)._replace(weighed=True, regret=False)
+    runs = {p: play(contender(p, rows, told._replace(shows_the_log=p.shows_the_log)), rows) for p in (Random(), LTR())}
     for name in ("pbm_ips", "ubm_ips", "iips"):
         random, logger = (final(run, name) for run in runs.values())
         error = math.hypot(*(final(run, f"{name}_se") for run in runs.values()))
@@ -192,7 +192,7 @@ def test_item_position_ips_is_its_definition(tmp_path: Path) -> None:
     log = lists(tmp_path / "log", 400, 5)
     chunk = next(iter(log.read()))
     rows = rows_of(chunk, Fits(log, 0, math.inf).known, "logged", 3)
-    run = play(contender(Random(), rows, protocol("logged", slate=3)._replace(weighed=True, known=False)), rows)
+    run = play(contender(Random(), rows, protocol("logged", slate=3)._replace(weighed=True, regret=False)), rows)
     slates = np.array(shown_by(Random(), rows, 3))
     match = slates == np.arange(3)
     clicks = np.take_along_axis(chunk.clicks, slates, axis=1)
