@@ -14,7 +14,7 @@ import numpy as np
 from lersbench.bench import inputs, scenario
 from lersbench.bench.session import Clock, Job, Session
 from lersbench.bench.store import Curve
-from lersbench.engine.rows import Known
+from lersbench.engine.rows import Background
 from lersbench.errors import RunError
 from lersbench.log import Log
 from lersbench.policy import find, make
@@ -40,7 +40,7 @@ class Assignment(NamedTuple):
     chosen: scenario.Scenario
     log: str  # its path
     case: scenario.Case
-    known: Known
+    background: Background
     key: str
     variant: str
     seed: int
@@ -52,7 +52,7 @@ class Assignment(NamedTuple):
 
 def tasks(session: Session, jobs: list[Job]) -> dict[str, Task]:
     """The task of each job of a session, by its key."""
-    case = (uuid.uuid4().hex, session.chosen, session.log.path, session.case, session.known)
+    case = (uuid.uuid4().hex, session.chosen, session.log.path, session.case, session.background)
     assignments = [
         Assignment(*case, job.key, job.variant, job.seed, job.entry.label, job.entry.name, job.entry.params, job.basis)
         for job in jobs
@@ -79,7 +79,7 @@ def perform(assignment: Assignment, step: Step) -> Curve:
     if assignment.case_id not in _last:
         _last.clear()
         _last[assignment.case_id] = Session(
-            assignment.chosen, Log(assignment.log), assignment.case, assignment.known, 1, _Bar(step), Clock()
+            assignment.chosen, Log(assignment.log), assignment.case, assignment.background, 1, _Bar(step), Clock()
         )
     session = _last[assignment.case_id]
     session.bar = _Bar(step)

@@ -29,7 +29,7 @@ from lersbench.engine.loop import compiled
 from lersbench.engine.meter import COVERAGE, with_room
 from lersbench.engine.play import play, protocol_of
 from lersbench.engine.rounds import Protocol
-from lersbench.engine.rows import Known, Rows, rows_of
+from lersbench.engine.rows import Background, Rows, rows_of
 from lersbench.errors import LersbenchError, RunError
 from lersbench.feedback import REGIMES
 from lersbench.log import Log, read_all
@@ -80,16 +80,15 @@ class Clock:
             self.seconds[purpose] += time.perf_counter() - start
 
 
-def spec_of(chosen: scenario.Scenario, log: Log, case: scenario.Case, known: Known | None = None) -> Spec:
-    """What policies know before the first round; `known` holds what was fitted to the log: click models, scales."""
+def spec_of(chosen: scenario.Scenario, log: Log, case: scenario.Case, background: Background | None = None) -> Spec:
+    """What policies know before the first round; `background` is what was fitted to the log: click models, scales."""
     info, pair = log.info, chosen.replay.interactions
     m = (1 + pair[0]) * (1 + pair[1]) if pair else info.m
     wide = info.L if REGIMES[case.feedback].listed else info.C
     rounds = info.rounds - chosen.replay.fit
-    fitted = (known.examination, known.examination_after) if known else ()
-    return Spec(
-        info.items, wide, case.slate, info.d, m, rounds, info.users, known.items if known else log.items, *fitted
-    )
+    fitted = (background.examination, background.examination_after) if background else ()
+    items = background.items if background else log.items
+    return Spec(info.items, wide, case.slate, info.d, m, rounds, info.users, items, *fitted)
 
 
 def random_numbers(chosen: scenario.Scenario, purpose: str, replicate: int, policy: str = "") -> np.random.SeedSequence:
@@ -109,15 +108,15 @@ class Session:
         chosen: scenario.Scenario,
         log: Log,
         case: scenario.Case,
-        known: Known,
+        background: Background,
         threads: int,
         bar: Any,
         clock: Clock,
     ):
-        self.chosen, self.log, self.case, self.known = chosen, log, case, known
+        self.chosen, self.log, self.case, self.background = chosen, log, case, background
         self.regime = REGIMES[case.feedback]
         self.threads, self.bar, self.clock = threads, bar, clock
-        self.spec = spec_of(chosen, log, case, known)
+        self.spec = spec_of(chosen, log, case, background)
         self.first = chosen.replay.fit  # the rounds before it were for the click model
         self.rounds = log.info.rounds - self.first
         steps = np.linspace(0, self.rounds, min(chosen.replay.checkpoints, self.rounds) + 1)[1:]
@@ -254,8 +253,8 @@ class Session:
     def _rows(self, chunk: Chunk) -> Rows:
         """The chunk as the regime shows it. Reading has checked that a log that calls itself uniform is so."""
         likes = self.chosen.replay.ranking or self._counts_likes
-        chunk = scaled(chunk, self.known.scales)
-        rows = rows_of(chunk, self.known, self.regime.name, self.case.slate, likes, self._mix)
+        chunk = scaled(chunk, self.background.scales)
+        rows = rows_of(chunk, self.background, self.regime.name, self.case.slate, likes, self._mix)
         return self._numbered(rows, max(0, self.first - chunk.start)) if self._counts_likes else rows
 
     def _numbered(self, rows: Rows, skipped: int) -> Rows:
@@ -294,7 +293,7 @@ class Session:
 
     def _protocol(self, seed: int, policy: Policy) -> Protocol:
         replay, composed = self.chosen.replay, "features" in policy.needs
-        scored = self.known.scored and "scores" in self.log.info.columns
+        scored = self.background.scored and "scores" in self.log.info.columns
         return protocol_of(
             self.regime,
             self.case.slate,
@@ -303,8 +302,8 @@ class Session:
             ranking=replay.ranking,
             interactions=replay.interactions if composed else None,
             silence=policy.silence,
-            truth=self.regime.listed and self.known.model.weights.shape[0] > 0,
-            weighed=self.regime.weighed and (self.known.uniform or scored),
+            truth=self.regime.listed and self.background.model.weights.shape[0] > 0,
+            weighed=self.regime.weighed and (self.background.uniform or scored),
             shows_the_log=policy.shows_the_log and self.regime.listed,
             similar=self.case.slate > 1 and self.spec.m > 0 and (composed or not replay.interactions),
             draws=self._number("clicks", seed),

@@ -10,7 +10,7 @@ import numpy as np
 from lersbench.engine.counting import count
 from lersbench.engine.meter import Meter, new_meter, read_until
 from lersbench.engine.rounds import Protocol, Scratch, Visit, compose, reveal_all, scratch_of, visit_of
-from lersbench.engine.rows import Rows, known_of, rows_of
+from lersbench.engine.rows import Rows, background_of, rows_of
 from lersbench.kernels.indirect import Service
 from lersbench.kernels.jit import woven
 from lersbench.log.chunk import Chunk
@@ -91,7 +91,7 @@ def _example() -> Desk:
     protocol = Protocol(1, 1, False, False, -1, -1, False, False, -np.inf, 0)
     spec = Spec(1, 1, 1)
     meter = new_meter(1, numbers[0], 0)
-    rows = rows_of(chunk, known_of(one, 1), "bandit", 1)
+    rows = rows_of(chunk, background_of(one, 1), "bandit", 1)
     return Desk(rows, protocol, scratch_of(spec, protocol), visit_of(spec, protocol), meter)
 
 

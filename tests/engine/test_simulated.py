@@ -11,7 +11,7 @@ import pytest
 from lersbench.bench import scenario
 from lersbench.clicks import model as click_model
 from lersbench.clicks.model import ClickModel
-from lersbench.engine.rows import Known, Rows, known_of, rows_of
+from lersbench.engine.rows import Background, Rows, background_of, rows_of
 from lersbench.errors import ConfigError
 from lersbench.kernels.ties import scramble
 from lersbench.log.chunk import Chunk
@@ -44,7 +44,7 @@ def model(fade: float = 0.5) -> ClickModel:
     return click_model.ubm(np.tril(0.95**k * 0.8 ** np.maximum(k - j, 0)), fade)
 
 
-def log(seed: int = 0, scores: bool = False) -> tuple[Chunk, Known]:
+def log(seed: int = 0, scores: bool = False) -> tuple[Chunk, Background]:
     """Lists of all five candidates in random order, with attractions and families, and clicks drawn from a UBM."""
     rng = np.random.default_rng(seed)
     candidates = np.sort(rng.permuted(np.tile(np.arange(ITEMS), (ROUNDS, 1)), axis=1)[:, :LENGTH], axis=1)
@@ -63,7 +63,7 @@ def log(seed: int = 0, scores: bool = False) -> tuple[Chunk, Known]:
         np.zeros((0, LENGTH)), slate, clicks, none, none, attraction,
         np.zeros((ROUNDS, LENGTH)) if scores else np.zeros((0, LENGTH)),
     )  # fmt: skip
-    return chunk, known_of(np.zeros((ITEMS, 0)), ITEMS, family)._replace(model=users)
+    return chunk, background_of(np.zeros((ITEMS, 0)), ITEMS, family)._replace(model=users)
 
 
 def shown_by(policy: Policy, rows: Rows, K: int) -> list[list[int]]:
