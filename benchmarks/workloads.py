@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lersbench.engine.contender import Contender
-from lersbench.engine.play import contender_of, play, protocol_of
+from lersbench.engine.play import play, protocol_of
 from lersbench.engine.rows import Rows
 from lersbench.engine.rows import rows_of as replay_rows
 from lersbench.kernels.jit import kernel
@@ -58,9 +58,9 @@ class Workload:
     def contender(self, policy: KernelPolicy | None = None) -> Contender:
         """A fresh run; its loop is compiled here, on zero rounds."""
         feedback = "replay" if self.replay else "bandit"
-        protocol = protocol_of(feedback, self.slate, ties=TIES, ranking=self.ranked)._replace(known=False)
+        protocol = protocol_of(feedback, self.slate, ties=TIES, ranking=self.ranked)._replace(regret=False)
         rng = np.random.default_rng(0)
-        ready = contender_of(policy or self.policy, self.spec, protocol, rng, np.array([self.rounds]))
+        ready = Contender(policy or self.policy, self.spec, protocol, rng, np.array([self.rounds]))
         none = np.empty(0, np.int64)
         ready.play(self.rows, none, none)
         return ready

@@ -16,7 +16,7 @@ import lersbench
 from lersbench.bench import demands, scenario
 from lersbench.bench.session import Clock, Session
 from lersbench.clicks.model import ClickModel
-from lersbench.engine.rows import known_of, rows_of
+from lersbench.engine.rows import background_of, rows_of
 from lersbench.errors import ConfigError
 from lersbench.feedback import NAMES, REGIMES, TITLES, USUAL, Regime, row_of, same_rounds
 from lersbench.log import Log, write
@@ -99,7 +99,7 @@ def test_of_a_regime_that_is_not_known_nothing_is_claimed() -> None:
 @EVERY
 def test_the_engine_lays_a_log_out_as_the_row_says(regime: Regime) -> None:
     given = columns()
-    known = known_of(np.zeros((ITEMS, 0)), ITEMS)._replace(uniform=True)
+    known = background_of(np.zeros((ITEMS, 0)), ITEMS)._replace(uniform=True)
     rows = rows_of(worlds.chunk(**given), known, regime.name, 2, likes=True)
     assert np.array_equal(rows.candidates, given["slate"] if regime.listed else np.arange(ITEMS)[None])
     logged = regime.listed or regime.replayed
@@ -113,7 +113,7 @@ def test_the_engine_lays_a_log_out_as_the_row_says(regime: Regime) -> None:
 def test_a_session_fills_its_protocol_from_the_row(regime: Regime, log: Log) -> None:
     chosen = scenario_of(regime.name, slate=2, batch=4)
     (case,) = scenario.cases(chosen)
-    known = known_of(log.items, ITEMS)._replace(uniform=True, model=ClickModel(np.ones((1, 2)), np.ones(1), 1.0))
+    known = background_of(log.items, ITEMS)._replace(uniform=True, model=ClickModel(np.ones((1, 2)), np.ones(1), 1.0))
     session = Session(chosen, log, case, known, 1, None, Clock())
     quiet = SimpleNamespace(needs=(), silence=-1.0, shows_the_log=False)
     protocol = session._protocol(0, quiet)
@@ -122,7 +122,7 @@ def test_a_session_fills_its_protocol_from_the_row(regime: Regime, log: Log) -> 
     assert protocol.replay == regime.replayed and protocol.full == regime.reveals_all
     assert protocol.ranked == regime.ranked and protocol.simulated == regime.simulated
     assert protocol.weighed == regime.weighed and protocol.truth == regime.listed
-    assert protocol.known == (not regime.replayed and not regime.listed)
+    assert protocol.regret == (not regime.replayed and not regime.listed)
     assert session.spec.n_candidates == (SHOWN if regime.listed else ITEMS)
     unranked = Session(scenario_of(regime.name, ranking=False), log, case, known, 1, None, Clock())
     assert not unranked._protocol(0, quiet).ranked

@@ -10,7 +10,7 @@ import numpy as np
 from lersbench.clicks.facts import summary
 from lersbench.clicks.fit import Counts, Fit, count, fit_counts, settled
 from lersbench.clicks.model import parse
-from lersbench.engine.rows import Known, Logger, known_of
+from lersbench.engine.rows import Background, Logger, background_of
 from lersbench.log import Log
 from lersbench.log.scales import standard
 from lersbench.log.scaling import standard_items
@@ -30,25 +30,25 @@ class Fits:
         self.scaled = rounds if scale == "standard" else 0
 
     @cached_property
-    def known(self) -> Known:
+    def background(self) -> Background:
         """What `replay.rows_of` takes. Raises as `fit.count` and `fit.fit_counts` do."""
         table = self.log.item_table()
         family = table["family"].to_numpy(np.int64) if "family" in table else None
         items = standard_items(self.log.items) if self.scaled else self.log.items
-        known = known_of(items, self.log.info.items, family)
+        background = background_of(items, self.log.info.items, family)
         if self.scaled:
-            known = known._replace(scales=standard(self.log, self.scaled))
+            background = background._replace(scales=standard(self.log, self.scaled))
         if self.log.info.click_model:
-            known = known._replace(model=parse(self.log.info.click_model))
+            background = background._replace(model=parse(self.log.info.click_model))
         info = self.log.info
         # where only a part of a ranking is displayed, scores do not give the order of the part
         ranks_all = info.C == info.L <= MOST and info.propensities in ("logged", "estimated")
-        known = known._replace(uniform=info.propensities == "uniform", scored=ranks_all)
-        known = known._replace(logger=known.logger._replace(clip=self.clip))
+        background = background._replace(uniform=info.propensities == "uniform", scored=ranks_all)
+        background = background._replace(logger=background.logger._replace(clip=self.clip))
         if not self.rounds:
-            return known
+            return background
         by_position, after_clicks = self._fits
-        return known._replace(
+        return background._replace(
             logger=self._logger, examination=by_position.weights, examination_after=after_clicks.filled
         )
 
@@ -79,7 +79,7 @@ class Fits:
         by_position, after_clicks = self._fits
         attraction = after_clicks.attraction * after_clicks.scale
         nothing = np.zeros((2, 0, self.log.info.L))
-        return known_of(self.log.items, self.log.info.items).logger._replace(
+        return background_of(self.log.items, self.log.info.items).logger._replace(
             examination=by_position.model.weights[:, 0].copy(),
             after=after_clicks.model.weights,
             attraction=attraction,

@@ -14,7 +14,7 @@ import numpy as np
 from lersbench.bench import inputs, scenario
 from lersbench.bench.session import Clock, Job, Session
 from lersbench.bench.store import Curve
-from lersbench.engine.rows import Known
+from lersbench.engine.rows import Background
 from lersbench.errors import RunError
 from lersbench.log import Log
 from lersbench.policy import find, make
@@ -40,7 +40,7 @@ class Assignment(NamedTuple):
     chosen: scenario.Scenario
     log: str  # its path
     case: scenario.Case
-    known: Known
+    background: Background
     key: str
     variant: str
     seed: int
@@ -52,13 +52,12 @@ class Assignment(NamedTuple):
 
 def tasks(session: Session, jobs: list[Job]) -> dict[str, Task]:
     """The task of each job of a session, by its key."""
-    case = (uuid.uuid4().hex, session.chosen, session.log.path, session.case, session.known)
-
-    def assignment(job: Job) -> Assignment:
-        entry = job.entry
-        return Assignment(*case, job.key, job.variant, job.seed, entry.label, entry.name, entry.params, job.basis)
-
-    return {job.key: Task(perform, (assignment(job),)) for job in jobs}
+    case = (uuid.uuid4().hex, session.chosen, session.log.path, session.case, session.background)
+    assignments = [
+        Assignment(*case, job.key, job.variant, job.seed, job.entry.label, job.entry.name, job.entry.params, job.basis)
+        for job in jobs
+    ]
+    return {assignment.key: Task(perform, (assignment,)) for assignment in assignments}
 
 
 class _Bar:
@@ -80,10 +79,10 @@ def perform(assignment: Assignment, step: Step) -> Curve:
     if assignment.case_id not in _last:
         _last.clear()
         _last[assignment.case_id] = Session(
-            assignment.chosen, Log(assignment.log), assignment.case, assignment.known, 1, _Bar(step), Clock()
+            assignment.chosen, Log(assignment.log), assignment.case, assignment.background, 1, _Bar(step), Clock()
         )
     session = _last[assignment.case_id]
-    session.bar, session.more = _Bar(step), True
+    session.bar = _Bar(step)
     policy = make(find(assignment.policy), assignment.params)
     entry = scenario.Entry(assignment.label, assignment.policy, policy, (assignment.case.feedback,))
     if assignment.basis != inputs.basis(Log(assignment.log), inputs.engine(), inputs.inputs_of(policy)):
@@ -91,11 +90,8 @@ def perform(assignment: Assignment, step: Step) -> Curve:
     global_seed = int(assignment.key[:8], 16)  # a policy that draws from a global generator does so anew in each run
     random.seed(global_seed)
     np.random.seed(global_seed)  # noqa: NPY002 the global generator is what is meant
-    curves: list[Curve] = []
     job = Job(assignment.key, assignment.variant, entry, assignment.case, assignment.seed, assignment.basis)
-    failures = session.play([job], lambda _, curve: curves.append(curve))
-    if failures:
-        raise RunError("\n".join(failure.problem for failure in failures))
+    curve = session.play_one(job)
     if inputs.inputs_of(policy).files != assignment.basis[-1].files:
         raise RunError(SPOILT)
-    return curves[0]
+    return curve

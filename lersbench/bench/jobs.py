@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
-from lersbench.bench.store import Curve, Store
+from lersbench.bench.store import Store
 from lersbench.system.workers import Pool, Step, Task
 
 
@@ -45,9 +45,6 @@ class Work(Generic[J]):
     @property
     def reused(self) -> int:
         return len(self.jobs) - len(self.missing)
-
-    def keep(self, job: J, curve: Curve) -> None:
-        self.store.put(job.key, curve)
 
     def perform(
         self,

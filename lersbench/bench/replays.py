@@ -25,7 +25,7 @@ from lersbench.bench.session import Clock, Job, Session, spec_of
 from lersbench.bench.store import Store
 from lersbench.datasets import build, size_of
 from lersbench.datasets.transactions import describe
-from lersbench.engine.rows import Known
+from lersbench.engine.rows import Background
 from lersbench.errors import RunError
 from lersbench.feedback import REGIMES
 from lersbench.log import Log, scales
@@ -103,12 +103,12 @@ def bench(
     say(f"{chosen.name}: {len(jobs)} contenders, {work.reused} of them already in {folder}")
     with clock("fit"):
         fits = _fits(chosen, logs, cases, warn)
-        known = {label: fit.known for label, fit in fits.items()}  # an error of it is raised before any play
+        backgrounds = {label: fit.background for label, fit in fits.items()}  # an error of it is raised before any play
     if work.missing:
         for log in logs.values():
             if warning := _scale_warning(chosen, log, entries):
                 warn(warning)
-    replay = _Replay(chosen, folder, logs, fits, known, cases, work, clock, at_once, timeout)
+    replay = _Replay(chosen, folder, logs, fits, backgrounds, cases, work, clock, at_once, timeout)
     replay.play_all(halfway, progress)
     if not work.done:
         raise RunError(_failures_in_words(work))
@@ -141,7 +141,7 @@ class _Replay:
     folder: Path
     logs: dict[str, Log]
     fits: dict[str, Fits]
-    known: dict[str, Known]
+    backgrounds: dict[str, Background]
     cases: list[scenario.Case]
     work: Work[Job]
     clock: Clock
@@ -177,13 +177,13 @@ class _Replay:
             case_jobs = [job for job in jobs if job.case == case]
             if not case_jobs:
                 continue
-            log, known = self.logs[case.log], self.known[case.log]
-            session = Session(self.chosen, log, case, known, self.at_once, bar, self.clock)
+            log, background = self.logs[case.log], self.backgrounds[case.log]
+            session = Session(self.chosen, log, case, background, self.at_once, bar, self.clock)
             session.timeout = self.timeout
             local = [job for job in case_jobs if not executors.plays_apart(job.entry)]
             apart = [job for job in case_jobs if executors.plays_apart(job.entry)]
             if local:
-                self.work.problems |= {job.key: problem for job, problem in session.play(local, self.work.keep)}
+                self.work.problems |= {job.key: problem for job, problem in session.play(local, self.work.store.put)}
             if apart:
                 bar.set_description_str(" ".join(filter(None, [self.chosen.name, case.label])))
                 with self.clock("replay"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -263,15 +263,22 @@ def changed(content: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 def parse(content: dict[str, Any], where: str) -> Scenario:
     """A scenario from the content of a file; `where` is what messages call it."""
-    scenario = _playable(validated(content, where))
+    return resolved(validated(content, where), where)[0]
+
+
+def resolved(scenario: Scenario, where: str, asked: Sequence[str] = ()) -> tuple[Scenario, list[Entry]]:
+    """The scenario as it can be played, with its entries; a policy whose package is missing is left out, unless it was
+    `asked` for by name. Raises ConfigError for a bad policy, and for a baseline or a published policy of no entry."""
+    scenario = _playable(scenario, asked)
     bounds.check_numbers(where, contenders(scenario), _logs(scenario), scenario.large)
-    labels = {word for entry in entries(scenario) for word in (entry.label, entry.name)}
+    made = entries(scenario)
+    labels = {word for entry in made for word in (entry.label, entry.name)}
     if "baseline" in scenario.model_fields_set and scenario.baseline not in labels:
         hint = did_you_mean(scenario.baseline, labels)
         raise ConfigError(f"{where}: the baseline '{scenario.baseline}' is none of the policies{hint}")
-    _check_published(scenario, where)
+    _check_published(scenario, [entry.label for entry in made], where)
     variants(scenario)
-    return scenario
+    return scenario, made
 
 
 def validated(content: dict[str, Any], where: str) -> Scenario:
@@ -303,9 +310,9 @@ def _logs(scenario: Scenario) -> int:
     return bounds.combinations((scenario.data.model_extra or {}).values())
 
 
-def _playable(scenario: Scenario) -> Scenario:
-    """The scenario without the policies whose package is missing, unless nothing would be left."""
-    missing = [policy for policy in scenario.policies if not _installed(policy)]
+def _playable(scenario: Scenario, asked: Sequence[str]) -> Scenario:
+    """The scenario without policies whose package is missing, but those `asked` for, unless nothing would be left."""
+    missing = [policy for policy in scenario.policies if policy.get("name") not in asked and not _installed(policy)]
     if not missing or len(missing) == len(scenario.policies):
         return scenario
     names = [str(policy.get("label", policy["name"])) for policy in missing]
@@ -328,9 +335,9 @@ def _installed(policy: dict[str, Any]) -> bool:
     return True
 
 
-def _check_published(scenario: Scenario, where: str) -> None:
+def _check_published(scenario: Scenario, labels: Sequence[str], where: str) -> None:
     """Raise ConfigError where a published policy is none of the scenario's, or is there twice."""
-    labels, seen = [entry.label for entry in entries(scenario)], set()
+    seen = set()
     for row in scenario.published.policies if scenario.published else ():
         if row.policy not in labels:
             hint = did_you_mean(row.policy, labels)

@@ -27,9 +27,9 @@ from lersbench.engine.contender import Contender, is_lazy
 from lersbench.engine.likes import Likes
 from lersbench.engine.loop import compiled
 from lersbench.engine.meter import COVERAGE, with_room
-from lersbench.engine.play import contender_of, play, protocol_of
+from lersbench.engine.play import play, protocol_of
 from lersbench.engine.rounds import Protocol
-from lersbench.engine.rows import Known, Rows, rows_of
+from lersbench.engine.rows import Background, Rows, rows_of
 from lersbench.errors import LersbenchError, RunError
 from lersbench.feedback import REGIMES
 from lersbench.log import Log, read_all
@@ -62,7 +62,7 @@ class Job:
         return self.case.feedback
 
 
-Keep = Callable[[Job, Curve], None]
+Keep = Callable[[str, Curve], object]  # takes the key of a job, and its curve
 
 
 class Clock:
@@ -80,16 +80,15 @@ class Clock:
             self.seconds[purpose] += time.perf_counter() - start
 
 
-def spec_of(chosen: scenario.Scenario, log: Log, case: scenario.Case, known: Known | None = None) -> Spec:
-    """What policies know before the first round; `known` holds what was fitted to the log: click models, scales."""
+def spec_of(chosen: scenario.Scenario, log: Log, case: scenario.Case, background: Background | None = None) -> Spec:
+    """What policies know before the first round; `background` is what was fitted to the log: click models, scales."""
     info, pair = log.info, chosen.replay.interactions
     m = (1 + pair[0]) * (1 + pair[1]) if pair else info.m
     wide = info.L if REGIMES[case.feedback].listed else info.C
     rounds = info.rounds - chosen.replay.fit
-    fitted = (known.examination, known.examination_after) if known else ()
-    return Spec(
-        info.items, wide, case.slate, info.d, m, rounds, info.users, known.items if known else log.items, *fitted
-    )
+    fitted = (background.examination, background.examination_after) if background else ()
+    items = background.items if background else log.items
+    return Spec(info.items, wide, case.slate, info.d, m, rounds, info.users, items, *fitted)
 
 
 def random_numbers(chosen: scenario.Scenario, purpose: str, replicate: int, policy: str = "") -> np.random.SeedSequence:
@@ -109,49 +108,68 @@ class Session:
         chosen: scenario.Scenario,
         log: Log,
         case: scenario.Case,
-        known: Known,
+        background: Background,
         threads: int,
         bar: Any,
         clock: Clock,
     ):
-        self.chosen, self.log, self.case, self.known = chosen, log, case, known
+        self.chosen, self.log, self.case, self.background = chosen, log, case, background
         self.regime = REGIMES[case.feedback]
         self.threads, self.bar, self.clock = threads, bar, clock
-        self.spec = spec_of(chosen, log, case, known)
+        self.spec = spec_of(chosen, log, case, background)
         self.first = chosen.replay.fit  # the rounds before it were for the click model
         self.rounds = log.info.rounds - self.first
         steps = np.linspace(0, self.rounds, min(chosen.replay.checkpoints, self.rounds) + 1)[1:]
         self.checkpoints = np.unique(np.round(steps).astype(np.int64))
         self.stop = threading.Event()
-        self.more = False  # whether other jobs of this case will follow, one by one
         self.timeout: float | None = None  # seconds of a contender
         self.likes = Likes()
 
     def play(self, jobs: list[Job], keep: Keep) -> list[Failure]:
         """Play the jobs and call `keep` with their curves, in several threads; returns those that failed."""
-        decoded = self.log.row_bytes(self.regime.columns) * self.log.info.rounds
-        many = (self.more or len(jobs) > WAVE) and decoded <= KEEP_BYTES
-        in_memory = self.chosen.replay.replicates == "shuffle" or many
         with self.clock("compile"):
             self.log.prepare()
-        return self._in_memory(jobs, keep) if in_memory else self._streamed(jobs, keep)
-
-    def _in_memory(self, jobs: list[Job], keep: Keep) -> list[Failure]:
-        """Contender by contender, each made when its turn comes."""
+        if not self._is_held(len(jobs) > WAVE):
+            return self._streamed(jobs, keep)
         with self.clock("read"):
             rows = self._all
         ready, failures = self._compile(jobs, rows)
-        with self.clock("replay"), ThreadPoolExecutor(self.threads) as pool:
-            return failures + self._collect({pool.submit(self._play_in_memory, job, rows, keep): job for job in ready})
+        with self.clock("replay"), ThreadPoolExecutor(self.threads) as pool:  # each is made when its turn comes
+            futures = {pool.submit(lambda job: keep(job.key, self._played(job, rows)), job): job for job in ready}
+            return failures + self._collect(futures)
+
+    def play_one(self, job: Job) -> Curve:
+        """Play a job in this thread, after which others of its case may come. Raises RunError saying why it failed."""
+        self.log.prepare()
+        if not self._is_held(many=True):
+            curves: dict[str, Curve] = {}
+            for failure in self._pass([job], curves.__setitem__):
+                raise RunError(failure.problem)
+            return curves[job.key]
+        rows = self._all
+        try:
+            return self._played(job, rows)
+        except BaseException as error:
+            raise RunError(_failure(job, error).problem) from error
+
+    def _is_held(self, many: bool) -> bool:
+        """Is the log held in memory as a whole, where contenders are `many` or few?"""
+        decoded = self.log.row_bytes(self.regime.columns) * self.log.info.rounds
+        return self.chosen.replay.replicates == "shuffle" or (many and decoded <= KEEP_BYTES)
 
     @cached_property
     def _all(self) -> Rows:
         return self._rows(read_all(self.log, SHUFFLE_BYTES, self.regime.columns))
 
-    def _play_in_memory(self, job: Job, rows: Rows, keep: Keep) -> None:
+    def _played(self, job: Job, rows: Rows) -> Curve:
+        """What a job comes to on all rows; the time for compiling its loop, where that is not done yet, is no part."""
         index, at = self._order(job.seed, 0, self.log.info.rounds)
         batch = self.chosen.replay.batch
         started = time.perf_counter()
+        contender = self._contender(job)
+        compiling = time.perf_counter()
+        contender.play(rows, index[:0], at[:0])
+        started += time.perf_counter() - compiling
 
         def after(contender: Contender, places: np.ndarray) -> None:
             self.bar.update(places.size)
@@ -160,9 +178,10 @@ class Session:
                 raise CancelledError
 
         step = -(-self.rounds // SLICES // batch) * batch  # whole batches
-        contender = play(self._contender(job), rows, index, at, self.rounds, step, after)
-        keep(job, self._curve(job, contender, time.perf_counter() - started))
+        play(contender, rows, index, at, self.rounds, step, after)
+        curve = self._curve(job, contender, time.perf_counter() - started)
         self.bar.update(self.rounds - index.size)
+        return curve
 
     def _streamed(self, jobs: list[Job], keep: Keep) -> list[Failure]:
         """Side by side, a wave of contenders over each pass of the log."""
@@ -197,7 +216,7 @@ class Session:
                         del contenders[job]
         for job, contender in contenders.items():
             contender.finish(self.rounds)
-            keep(job, self._curve(job, contender, seconds[job]))
+            keep(job.key, self._curve(job, contender, seconds[job]))
         return failures
 
     def _part(self, job: Job, contender: Contender, rows: Rows, chunk: Chunk, seconds: dict[Job, float]) -> None:
@@ -213,7 +232,7 @@ class Session:
         if self.timeout is not None and seconds > self.timeout:
             raise RunError(OVERTIME.format(self.timeout))
 
-    def _collect(self, futures: dict[Future[None], Job]) -> list[Failure]:
+    def _collect(self, futures: dict[Future[Any], Job]) -> list[Failure]:
         """Wait for all; those that failed. Ctrl-C stops the others within a slice."""
         waiting = set(futures)
         failures = []
@@ -234,8 +253,8 @@ class Session:
     def _rows(self, chunk: Chunk) -> Rows:
         """The chunk as the regime shows it. Reading has checked that a log that calls itself uniform is so."""
         likes = self.chosen.replay.ranking or self._counts_likes
-        chunk = scaled(chunk, self.known.scales)
-        rows = rows_of(chunk, self.known, self.regime.name, self.case.slate, likes, self._mix)
+        chunk = scaled(chunk, self.background.scales)
+        rows = rows_of(chunk, self.background, self.regime.name, self.case.slate, likes, self._mix)
         return self._numbered(rows, max(0, self.first - chunk.start)) if self._counts_likes else rows
 
     def _numbered(self, rows: Rows, skipped: int) -> Rows:
@@ -274,7 +293,7 @@ class Session:
 
     def _protocol(self, seed: int, policy: Policy) -> Protocol:
         replay, composed = self.chosen.replay, "features" in policy.needs
-        scored = self.known.scored and "scores" in self.log.info.columns
+        scored = self.background.scored and "scores" in self.log.info.columns
         return protocol_of(
             self.regime,
             self.case.slate,
@@ -283,9 +302,9 @@ class Session:
             ranking=replay.ranking,
             interactions=replay.interactions if composed else None,
             silence=policy.silence,
-            truth=self.regime.listed and self.known.model.weights.shape[0] > 0,
-            weighed=self.regime.weighed and (self.known.uniform or scored),
-            own=policy.shows_the_log and self.regime.listed,
+            truth=self.regime.listed and self.background.model.weights.shape[0] > 0,
+            weighed=self.regime.weighed and (self.background.uniform or scored),
+            shows_the_log=policy.shows_the_log and self.regime.listed,
             similar=self.case.slate > 1 and self.spec.m > 0 and (composed or not replay.interactions),
             draws=self._number("clicks", seed),
         )
@@ -331,7 +350,7 @@ class Session:
         rng = np.random.default_rng(random_numbers(self.chosen, "policy", job.seed, name))
         likes = max(1, self.likes.total) if self._counts_likes else 0
         protocol = self._protocol(job.seed, policy)
-        return contender_of(policy, self._spec(policy), protocol, rng, self.checkpoints, likes, self._published)
+        return Contender(policy, self._spec(policy), protocol, rng, self.checkpoints, likes, self._published)
 
     def _spec(self, policy: Policy) -> Spec:
         """What this policy knows before the first round."""

@@ -10,7 +10,6 @@ import numpy as np
 
 from lersbench.engine.contender import Contender
 from lersbench.engine.loop import Desk, View
-from lersbench.engine.meter import new_meter
 from lersbench.engine.rounds import Protocol
 from lersbench.engine.service import SERVICE
 from lersbench.kernels.jit import is_kept
@@ -57,10 +56,8 @@ def _service(step: Callable[[float], object]) -> None:
 def _loop(loop: Loop, step: Callable[[float], object]) -> None:
     for array in loop.spec.history.values():  # as they are where it will be played: a matter of types
         array.flags.writeable = False
-    meter = new_meter(loop.spec.n_items, np.zeros(1, np.int64), 0)
-    rng = np.random.default_rng(0)
-    made = Contender(make(find(loop.policy), loop.params), loop.spec, loop.protocol, meter, rng)
-    none, one = np.zeros(0, np.int64), np.zeros((1, 1))
+    none, one, rng = np.zeros(0, np.int64), np.zeros((1, 1)), np.random.default_rng(0)
+    made = Contender(make(find(loop.policy), loop.params), loop.spec, loop.protocol, rng, none)
     view = View(none, one, one.astype(np.int64), one[None], one.astype(np.int64))
     given = (made.state, rng, view, none, none, made.protocol, made.scratch, Desk(0, 0))
     made.drive.compile(tuple(map(numba.typeof, given)))  # type: ignore[attr-defined]

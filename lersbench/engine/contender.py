@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from lersbench.engine import service
-from lersbench.engine.loop import LENT, Desk, batched, compiled, view_of
-from lersbench.engine.meter import Meter
+from lersbench.engine.loop import LENT, Desk, View, batched, compiled
+from lersbench.engine.meter import new_meter
 from lersbench.engine.rounds import Protocol, scratch_of, visit_of
 from lersbench.engine.rows import Rows, as_logged
 from lersbench.engine.service import DUE, NEVER, READ, SERVICE
@@ -41,16 +41,32 @@ def is_lazy(policy: Policy, protocol: Protocol) -> bool:
 class Contender:
     """One policy with its state, random numbers and sums: one run through a log."""
 
-    def __init__(self, policy: Policy, spec: Spec, protocol: Protocol, meter: Meter, rng: np.random.Generator):
+    def __init__(
+        self,
+        policy: Policy,
+        spec: Spec,
+        protocol: Protocol,
+        rng: np.random.Generator,
+        checkpoints: np.ndarray,
+        likes: int = 0,
+        published: np.ndarray | None = None,
+    ):
+        """A fresh run of a policy, whose metrics are read after the rounds `checkpoints` (n,) int64, ascending.
+
+        `rng` draws the policy's randomness. `likes` is the room for distinct likes, 0 where they are not counted;
+        `published` as of `new_meter`. The loop is compiled when the first rows are played.
+        """
         lazy = is_lazy(policy, protocol)
-        self.policy, self.protocol, self.meter, self.rng = policy, protocol._replace(lazy=lazy), meter, rng
+        self.policy, self.protocol, self.rng = policy, protocol._replace(lazy=lazy), rng
+        self.meter = new_meter(spec.n_items, checkpoints, likes, published)
         self.played = 0  # rounds it was offered
         self._rows: Rows | None = None
         self._lent: Any = None  # the rows in the order in which this policy finds candidates
-        self._shown: Any = None  # the same, or a copy of them
+        self._copies: dict[str, np.ndarray] = {}  # of LENT, for a foreign kernel: it can write where it should read
+        self._view: Any = None  # what the loop reads of the rows
         self._box: Any = None  # rows, memory and sums, where the service finds them
         self.scratch, self._visit = scratch_of(spec, protocol), visit_of(spec, protocol)
-        self.scratch.clock[DUE] = meter.checkpoints[0] if meter.checkpoints.size else NEVER
+        self.scratch.clock[DUE] = checkpoints[0] if checkpoints.size else NEVER
         self.state = policy.init(spec)
         self.drive = compiled(type(policy), lazy) if isinstance(policy, KernelPolicy) else batched(policy)
 
@@ -60,7 +76,7 @@ class Contender:
         self._take(rows)
         desk = Desk(SERVICE.address, self._box.at)
         try:
-            self.drive(self.state, self.rng, view_of(self._shown), index, at, self.protocol, self.scratch, desk)
+            self.drive(self.state, self.rng, self._view, index, at, self.protocol, self.scratch, desk)
         except LostDigits as error:
             raise RunError(
                 f"{self.policy!r} has lost the digits of its estimates, in round {self.scratch.clock[2]} of the log: "
@@ -74,8 +90,10 @@ class Contender:
         """Put these rows and the sums as they are now where loop and service find them."""
         if rows is not self._rows:
             self._check_lent()
-            self._rows, self._lent = rows, as_logged(rows) if self.protocol.own else rows
-            self._shown = self._copy(self._lent)
+            self._rows, self._lent = rows, as_logged(rows) if self.protocol.shows_the_log else rows
+            safe = type(self.policy).__module__.startswith("lersbench.") or not isinstance(self.policy, KernelPolicy)
+            self._copies = {} if safe else {name: getattr(self._lent, name).copy() for name in LENT}
+            self._view = View(*(self._copies.get(name, getattr(self._lent, name)) for name in View._fields))
         elif self._box.value.meter is self.meter:
             return
         desk = service.Desk(self._lent, self.protocol, self.scratch, self._visit, self.meter)
@@ -92,14 +110,7 @@ class Contender:
             raise ValueError("finish() comes after play(), with the same meter")
         SERVICE.asked(self._box.at, READ, 0, rounds, 0)
 
-    def _copy(self, rows: Rows) -> Rows:
-        """The rows a foreign kernel may see: compiled code can write where it should only read."""
-        foreign = isinstance(self.policy, KernelPolicy) and not type(self.policy).__module__.startswith("lersbench.")
-        return rows._replace(**{name: getattr(rows, name).copy() for name in LENT}) if foreign else rows
-
     def _check_lent(self) -> None:
-        if self._shown is self._lent:
-            return
-        for name in LENT:
-            if not np.array_equal(getattr(self._shown, name), getattr(self._lent, name)):
+        for name, copy in self._copies.items():
+            if not np.array_equal(copy, getattr(self._lent, name)):
                 raise RunError(f"{self.policy!r} wrote to {name} of a round, which belongs to the log.")

@@ -301,17 +301,18 @@ def weigh(
     clicks: np.ndarray,
     logged: np.ndarray,
     slate: np.ndarray,
-    own: bool,
+    shows_the_log: bool,
     visit: Visit,
 ) -> None:
     """Add what the logged `clicks` (C,) and propensities say of a slate: by position, and by click models if fitted.
 
     `logged` (L,) is the candidate at each position of the log.
 
-    Where the slate is the logged one (`own`) it depends on what was logged, and only its clicks as they are can speak.
+    Where the slate is the logged one (`shows_the_log`) it depends on what was logged, and only its clicks as they are
+    can speak.
     """
     fitted = logger.exposure.shape[1] > 0
-    if own:
+    if shows_the_log:
         count_ips(meter, IIPS, slate, clicks, visit.ones, visit.ones, 1.0)
         if fitted:
             count_ips(meter, PBM, slate, clicks, visit.ones, visit.ones, 1.0)
@@ -358,7 +359,7 @@ def count(
             rows.rewards[row],
             rows.slate[row],
             slate,
-            protocol.own,
+            protocol.shows_the_log,
             visit,
         )
     if protocol.similar:
@@ -369,7 +370,7 @@ def count(
     first, last = rows.liked_from[row], rows.liked_from[row + 1]
     count_slate(meter, candidates, slate, rewards, rows.liked[first:last], rows.number[first:last])
     count_recommendation(meter, scores[slate[0]], protocol.silence, rewards[0])
-    if protocol.known:
+    if protocol.regret:
         count_regret(meter, rows.best[row], rows.value[row], slate)
     if protocol.ranked:
         count_ranking(meter, candidates, scores, slate, rows.liked[first:last])

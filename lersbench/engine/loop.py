@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lersbench.engine.rounds import Protocol, Scratch
-from lersbench.engine.rows import Rows
 from lersbench.engine.service import COMPOSE, COUNT, DUE, READ, REVEAL, SERVICE
 from lersbench.kernels.indirect import call
 from lersbench.kernels.jit import inlined, specialise
@@ -24,7 +23,7 @@ LENT = ("context", "candidates", "features")  # arrays of the log that a round s
 
 
 class View(NamedTuple):
-    """What a policy's loop reads of the rows itself; never written to."""
+    """The fields of `Rows` that a policy's loop reads itself; never written to."""
 
     user: np.ndarray  # (n,) int64
     context: np.ndarray  # (n, d)
@@ -38,11 +37,6 @@ class Desk(NamedTuple):
 
     address: int
     box: int
-
-
-def view_of(rows: Rows) -> View:
-    """The part of the rows that a policy's loop reads."""
-    return View(rows.user, rows.context, rows.candidates, rows.features, rows.slate)
 
 
 @inlined
@@ -175,20 +169,16 @@ def drive(
         scratch.clock[1] += 1
 
 
+_loops: dict[tuple[type[KernelPolicy], bool], Callable[..., None]] = {}
+
+
 def compiled(policy: type[KernelPolicy], lazy: bool = False) -> Callable[..., None]:
     """The loop above, compiled for the kernels of this policy; from disk where they have been compiled before.
 
     The loop that asks `select` and the `lazy` one, which asks `wins`, are two: most runs need only the shorter.
     """
-    if (policy, lazy) not in _loops:
-        _loops[policy, lazy] = _compile(policy, lazy)
-    return _loops[policy, lazy]
-
-
-_loops: dict[tuple[type[KernelPolicy], bool], Callable[..., None]] = {}
-
-
-def _compile(policy: type[KernelPolicy], lazy: bool) -> Callable[..., None]:
+    if (policy, lazy) in _loops:
+        return _loops[policy, lazy]
     name = f"{policy.__module__}.{policy.__qualname__}"
     module = policy.__module__ if policy.__module__.startswith("lersbench.policies.") else ""
     learns = specialise(deliver, name, module, inner=True, update=policy.kernels[1])
@@ -197,7 +187,8 @@ def _compile(policy: type[KernelPolicy], lazy: bool) -> Callable[..., None]:
         # A stand-in that all policies shared would be cached with a user's types, which others cannot import. The lazy
         # loop keeps the `select` it never asks: without it, `wins` was measured 2.5 times slower.
         asked["wins"] = specialise(wins, name, module, inner=True)
-    return specialise(drive, f"{name}.{'lazy' if lazy else 'eager'}", module, deliver=learns, **asked)
+    _loops[policy, lazy] = specialise(drive, f"{name}.{'lazy' if lazy else 'eager'}", module, deliver=learns, **asked)
+    return _loops[policy, lazy]
 
 
 # In Python ------------------------------------------------------------------------------------------------------------

@@ -78,19 +78,19 @@ def with_room(meter: Meter, likes: int) -> Meter:
 
 
 @kernel
-def read_until(meter: Meter, row: int, ranked: bool, known: bool, replayed: bool, silent: bool) -> None:
+def read_until(meter: Meter, row: int, ranked: bool, regret: bool, replayed: bool, silent: bool) -> None:
     """Copy the sums to every checkpoint at or before `row` that has not been read yet.
 
     The flags say what was measured: ranks of likes, regret, matches, and recommendations, which mean something only of
     a policy that may stay `silent`.
     """
     while meter.done[0] < meter.checkpoints.shape[0] and meter.checkpoints[meter.done[0]] <= row:
-        _read(meter, meter.curve[meter.done[0]], ranked, known, replayed, silent)
+        _read(meter, meter.curve[meter.done[0]], ranked, regret, replayed, silent)
         meter.done[0] += 1
 
 
 @kernel
-def _read(meter: Meter, out: np.ndarray, ranked: bool, known: bool, replayed: bool, silent: bool) -> None:
+def _read(meter: Meter, out: np.ndarray, ranked: bool, regret: bool, replayed: bool, silent: bool) -> None:
     sums = meter.sums
     rounds = sums[ROUNDS]
     if replayed:
@@ -102,7 +102,7 @@ def _read(meter: Meter, out: np.ndarray, ranked: bool, known: bool, replayed: bo
     out[CTR_SET] = sums[SETS] / rounds
     out[MISSES] = 1.0 - out[CTR]
     out[REGRET_PUB] = sums[FALSE] / rounds
-    if known:
+    if regret:
         out[REGRET_AT] = sums[REGRET]
     if meter.likes.shape[0] > 0:
         out[COVERAGE] = sums[HITS]

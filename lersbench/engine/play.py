@@ -1,4 +1,4 @@
-"""One policy over the rows of a log: its protocol, its run, and the one way to play it, wherever that is asked for."""
+"""One policy over the rows of a log: its protocol, and the one way to play it, wherever that is asked for."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 
 from lersbench.engine.contender import Contender
-from lersbench.engine.meter import new_meter
 from lersbench.engine.rounds import Protocol
 from lersbench.engine.rows import Rows
 from lersbench.feedback import REGIMES, Regime
-from lersbench.policy import Policy, Spec
 
 
 def protocol_of(
@@ -44,31 +42,13 @@ def protocol_of(
         users=users,
         items=items,
         ranked=ranking and regime.ranked,
-        known=not regime.replayed and not truth,
+        regret=not regime.replayed and not truth,
         silence=silence,
         ties=ties,
         simulated=regime.simulated,
         truth=truth,
         **more,
     )
-
-
-def contender_of(
-    policy: Policy,
-    spec: Spec,
-    protocol: Protocol,
-    rng: np.random.Generator,
-    checkpoints: np.ndarray,
-    likes: int = 0,
-    published: np.ndarray | None = None,
-) -> Contender:
-    """A fresh run of a policy, whose metrics are read after the rounds `checkpoints` (n,) int64, ascending.
-
-    `rng` draws the policy's randomness. `likes` is the room for distinct likes, 0 where they are not counted;
-    `published` as of `new_meter`. The loop is compiled when the first rows are played.
-    """
-    meter = new_meter(spec.n_items, checkpoints, likes, published)
-    return Contender(policy, spec, protocol, meter, rng)
 
 
 def play(

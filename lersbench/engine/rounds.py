@@ -21,13 +21,13 @@ class Protocol(NamedTuple):
     users: int  # -1: features come from the log; else joint ones are products of (1, first `users` of the context)
     items: int  # and (1, first `items` static features of the item)
     ranked: bool  # count the ranks of liked items
-    known: bool  # the value of every candidate is known, so regret can be counted
+    regret: bool  # count regret: the value of every candidate is known
     silence: float  # top scores below this count as "nothing recommended"; -inf for a policy that always recommends
     ties: int  # seed of the random order of equal scores
     simulated: bool = False  # clicks are drawn from the world's click model, instead of looked up
     truth: bool = False  # the world's click model is known: count true values
     weighed: bool = False  # propensities are known: count inverse-propensity values
-    own: bool = False  # the policy shows the logged slate: it finds it in front, and its clicks are weighed by 1
+    shows_the_log: bool = False  # the policy's slate is the logged one: it finds it in front, and has weight 1
     similar: bool = False  # count intra-list similarity
     draws: int = 0  # seed of the drawn clicks, common to all policies
     lazy: bool = False  # rejection replay of one position asks the policy's `wins` kernel instead of `select`

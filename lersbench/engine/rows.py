@@ -58,7 +58,7 @@ class Rows(NamedTuple):
     logger: Logger
 
 
-class Known(NamedTuple):
+class Background(NamedTuple):
     """What is known of a log beside its rounds."""
 
     items: np.ndarray  # (n_items, p) static features
@@ -72,17 +72,17 @@ class Known(NamedTuple):
     scored: bool = True  # scores, where the log has them, tell the probability of every order of the candidates
 
 
-def known_of(items: np.ndarray, n_items: int, family: np.ndarray | None = None) -> Known:
+def background_of(items: np.ndarray, n_items: int, family: np.ndarray | None = None) -> Background:
     """A log of which nothing is known but its items, and perhaps the family of each."""
     none = np.zeros(0)
     alone = np.arange(n_items) if family is None else family
     model = ClickModel(np.zeros((0, 1)), none, 1.0)
     logger = Logger(none, np.zeros((0, 0)), none, np.zeros((2, 0, 0)), np.inf, np.zeros((0, 0)))
-    return Known(items, alone, model, logger, none, np.zeros((0, 0)))
+    return Background(items, alone, model, logger, none, np.zeros((0, 0)))
 
 
 def rows_of(
-    chunk: Chunk, items: np.ndarray | Known, feedback: str, slate: int, likes: bool = True, mix: int | None = None
+    chunk: Chunk, items: np.ndarray | Background, feedback: str, slate: int, likes: bool = True, mix: int | None = None
 ) -> Rows:
     """A chunk as this feedback shows it, with what all contenders need computed once.
 
@@ -93,7 +93,9 @@ def rows_of(
     `mix` is the key of the order in which the candidates of a round stand: a hash of it and of the place of the round
     in the log, so that no policy can profit from the order of the file or of a ranker. None leaves them as logged.
     """
-    known = items if isinstance(items, Known) else known_of(items, int(chunk.candidates.max(initial=0)) + 1)
+    background = (
+        items if isinstance(items, Background) else background_of(items, int(chunk.candidates.max(initial=0)) + 1)
+    )
     n = chunk.user.shape[0]
     regime = REGIMES[feedback]
     replayed, listed = regime.replayed, regime.listed
@@ -122,15 +124,15 @@ def rows_of(
         chunk.context,
         candidates,
         features,
-        known.items,
+        background.items,
         rewards,
         shown,
         value,
         _best(value, slate) if value.shape[0] else np.zeros(0),
         *_liked(rewards if likes else rewards[:0], n),
         np.empty(0, np.int32),
-        _users(known, attraction, candidates, slate),
-        _logger(known, feedback, scores, candidates, shown),
+        _users(background, attraction, candidates, slate),
+        _logger(background, feedback, scores, candidates, shown),
     )
     return _contiguous(rows)
 
@@ -209,12 +211,12 @@ def pick(values: np.ndarray, order: np.ndarray, out: np.ndarray) -> None:
                 out[row, c, i] = source[order[row, c], i]
 
 
-def _users(known: Known, attraction: np.ndarray, candidates: np.ndarray, slate: int) -> Users:
-    weights, goes_on, fade = known.model
+def _users(background: Background, attraction: np.ndarray, candidates: np.ndarray, slate: int) -> Users:
+    weights, goes_on, fade = background.model
     best = np.zeros((attraction.shape[0] if weights.shape[0] else 0, 2))
     if best.shape[0]:
-        best_values(attraction, candidates, known.family, weights, goes_on, fade, slate, best)
-    return Users(attraction, known.family, weights, goes_on, fade, best)
+        best_values(attraction, candidates, background.family, weights, goes_on, fade, slate, best)
+    return Users(attraction, background.family, weights, goes_on, fade, best)
 
 
 @kernel
@@ -240,25 +242,27 @@ def best_values(
         out[row, 0], out[row, 1] = expected(weights, goes_on, shown, reached, examined)
 
 
-def _logger(known: Known, feedback: str, scores: np.ndarray, candidates: np.ndarray, logged: np.ndarray) -> Logger:
+def _logger(
+    background: Background, feedback: str, scores: np.ndarray, candidates: np.ndarray, logged: np.ndarray
+) -> Logger:
     """The fitted click models with the propensities of a chunk, which only re-ranked logged lists are weighed by.
 
     `scores` (n, C) are the logging policy's; `logged` (n, L) is the candidate at each position of the log.
     """
-    shape, fitted = (len(logged), candidates.shape[1]), known.logger
+    shape, fitted = (len(logged), candidates.shape[1]), background.logger
     logger = fitted._replace(exposure=np.zeros((2, 0, shape[1])), placed=np.zeros((0, shape[1])))
     if not REGIMES[feedback].weighed:
         return logger
-    if known.uniform:
+    if background.uniform:
         logger = logger._replace(placed=np.full(shape, 1.0 / shape[1]))
-    elif scores.shape[0] and known.scored:
+    elif scores.shape[0] and background.scored:
         at = np.argsort(logged, axis=1)[:, :, None]  # the position of each candidate
         logger = logger._replace(placed=np.take_along_axis(propensity.placements(scores), at, axis=2)[:, :, 0])
     if not logger.placed.shape[0] or not fitted.examination.shape[0]:
         return logger
     models = pbm(fitted.examination), ubm(fitted.after)
     attraction = fitted.attraction[np.broadcast_to(candidates, shape)]
-    if known.uniform:
+    if background.uniform:
         both = [propensity.uniform_exposures(model, attraction) for model in models]
     else:
         both = [propensity.exposures(model, scores, attraction) for model in models]

@@ -10,7 +10,7 @@ import numpy as np
 from lersbench.engine.counting import count
 from lersbench.engine.meter import Meter, new_meter, read_until
 from lersbench.engine.rounds import Protocol, Scratch, Visit, compose, reveal_all, scratch_of, visit_of
-from lersbench.engine.rows import Rows, known_of, rows_of
+from lersbench.engine.rows import Rows, background_of, rows_of
 from lersbench.kernels.indirect import Service
 from lersbench.kernels.jit import woven
 from lersbench.log.chunk import Chunk
@@ -58,18 +58,11 @@ def fault_of(slate: np.ndarray, scores: np.ndarray, scored: bool) -> int:
 
 
 @woven
-def read_due(meter: Meter, at: int, protocol: Protocol, clock: np.ndarray) -> None:
-    """Read the checkpoints that are due before the round at place `at` of the log, and note when the next one is."""
-    read_until(meter, at, protocol.ranked, protocol.known, protocol.replay, protocol.silence > -np.inf)
-    done = meter.done[0]
-    clock[DUE] = meter.checkpoints[done] if done < meter.checkpoints.shape[0] else NEVER
-
-
-@woven
 def serve(desk: Desk, task: int, row: int, at: int, slot: int) -> int:
     """Do one of the tasks for the round of this row, which stands at place `at` of the log and waits in place `slot`.
 
-    COUNT returns the fault of the slate, 0 where it is valid, and notes it with its place; the others return 0.
+    COUNT returns the fault of the slate, 0 where it is valid, and notes it with its place; the others return 0. READ
+    reads the checkpoints that are due before the round, and notes when the next one is.
     """
     rows, protocol, scratch, meter = desk.rows, desk.protocol, desk.scratch, desk.meter
     if task == COUNT:
@@ -79,7 +72,9 @@ def serve(desk: Desk, task: int, row: int, at: int, slot: int) -> int:
             return fault
         count(meter, rows, row, at, slot, protocol, scratch, desk.visit)
     elif task == READ:
-        read_due(meter, at, protocol, scratch.clock)
+        read_until(meter, at, protocol.ranked, protocol.regret, protocol.replay, protocol.silence > -np.inf)
+        done = meter.done[0]
+        scratch.clock[DUE] = meter.checkpoints[done] if done < meter.checkpoints.shape[0] else NEVER
     elif task == COMPOSE:
         candidates = rows.candidates[0 if rows.candidates.shape[0] == 1 else row]
         compose(rows.context[row], rows.items, candidates, protocol.users, protocol.items, scratch.features)
@@ -96,7 +91,7 @@ def _example() -> Desk:
     protocol = Protocol(1, 1, False, False, -1, -1, False, False, -np.inf, 0)
     spec = Spec(1, 1, 1)
     meter = new_meter(1, numbers[0], 0)
-    rows = rows_of(chunk, known_of(one, 1), "bandit", 1)
+    rows = rows_of(chunk, background_of(one, 1), "bandit", 1)
     return Desk(rows, protocol, scratch_of(spec, protocol), visit_of(spec, protocol), meter)
 
 

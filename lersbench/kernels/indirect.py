@@ -55,16 +55,13 @@ class Service:
 
     def box(self, value: Any) -> Any:
         """A `Box` of `value`: what the service works on as long as the box and the value are held."""
-        return Box(value, self._checked(value))
-
-    def _checked(self, value: Any) -> Any:
         if numba.config.DISABLE_JIT:
-            return None
+            return Box(value, None)
         assert self.address
         kind = numba.typeof(value)
         if not _alike(kind, self._kind):
             raise TypeError(f"a service is for values of {self._kind}, not {kind}")
-        return kind
+        return Box(value, kind)
 
 
 class Box:

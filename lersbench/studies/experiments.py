@@ -25,16 +25,14 @@ def read(name: str, changes: dict[str, Any] | None, short: dict[str, Any] | None
     return scenario.read(name, changes, short is not None, dataset)
 
 
-def with_policies(chosen: Experiment, names: Sequence[str], where: str, say: Say) -> Experiment:
-    """The experiment as it is, with a word about the policies that it cannot take."""
-    say(f"{chosen.name} is an experiment, which has no policies: {', '.join(names)} left out")
-    return chosen
-
-
-def run(chosen: Experiment, results: Path, options: Options, say: Say, progress: Progress) -> Run:
-    """Train all that the experiment asks for."""
+def run(
+    chosen: Experiment, added: Sequence[str], where: str, results: Path, options: Options, say: Say, progress: Progress
+) -> Run:
+    """Train all that the experiment asks for, with a word about policies to add, which it cannot take."""
     from lersbench.lab import run as lab_run
 
+    if added:
+        say(f"{chosen.name} is an experiment, which has no policies: {', '.join(added)} left out")
     return lab_run.bench(chosen, results, options.threads, options.fresh, say, progress, options.timeout)
 
 

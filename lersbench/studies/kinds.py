@@ -43,8 +43,7 @@ class Kind:
     jobs: str  # what a run counts, in words
     failure_note: str  # said after failures
     read: Callable[[str, dict[str, Any] | None, dict[str, Any] | None, str | None], Any]
-    with_policies: Callable[[Any, Sequence[str], str, Say], Any]
-    run: Callable[[Any, Path, Options, Say, Progress], Run]
+    run: Callable[[Any, Sequence[str], str, Path, Options, Say, Progress], Run]
     verify: Callable[[Any, Path, bool, Say], None]
     load: Callable[[Path], Any]
     show: Callable[[Any, str | None, str | None, str | None], RenderedTable]
@@ -68,7 +67,6 @@ EXPERIMENT = Kind(
     jobs="works done",
     failure_note="The table is of the others; they will not be run again.",
     read=experiments.read,
-    with_policies=experiments.with_policies,
     run=experiments.run,
     verify=experiments.verify,
     load=lab.load,
@@ -88,7 +86,6 @@ SCENARIO = Kind(
     jobs="contenders played",
     failure_note="The leaderboard is of the others; they will not be played again.",
     read=scenarios.read,
-    with_policies=scenarios.with_policies,
     run=scenarios.run,
     verify=scenarios.verify,
     load=tables.load,

@@ -45,7 +45,7 @@ def run(
         changed = bool(changes or chosen.set or quick)
         run_study(chosen, parts, results, options, say, show, changed, policies, name)
     else:
-        run_part(_with_policies(parts[0], policies, name, say), results, options, say, show, bool(changes))
+        run_part(parts[0], results, options, say, show, bool(changes), policies, name)
 
 
 def run_study(
@@ -68,7 +68,7 @@ def run_study(
             say(f"[{number}/{len(parts)}] {part.name}: {part.title} ({elapsed})")
             try:
                 with bar.part(part.name) as progress:
-                    run_part(_with_policies(part, policies, where, say), results, options, say, show, changed, progress)
+                    run_part(part, results, options, say, show, changed, policies, where, progress)
             except LersbenchError as error:  # the other scenarios of the study can still be run
                 say(f"Error: {error}")
                 failed[part.name] = error
@@ -81,17 +81,21 @@ def run_study(
     say(f"{chosen.name}: {(time.perf_counter() - started) / 60:.1f} minutes for all {len(parts)} scenarios")
 
 
-def _with_policies(part: Part, policies: Sequence[str], where: str, say: Say) -> Part:
-    return kinds.of(part).with_policies(part, policies, where, say) if policies else part
-
-
 def run_part(
-    part: Part, results: Path, options: Options, say: Say, show: Say, changed: bool, progress: Progress = silent
+    part: Part,
+    results: Path,
+    options: Options,
+    say: Say,
+    show: Say,
+    changed: bool,
+    policies: Sequence[str],
+    where: str,
+    progress: Progress = silent,
 ) -> None:
-    """Run one part, and show its results; `changed` when it is not quite that of its file. `progress` takes the
-    share that is done. Raises RunError where some of it failed."""
+    """Run one part with `policies` added, and show its results; `changed` when it is not quite that of its file.
+    `progress` takes the share that is done. Raises RunError where some of it failed."""
     kind = kinds.of(part)
-    finished_run = kind.run(part, results, options, say, progress)
+    finished_run = kind.run(part, policies, where, results, options, say, progress)
     times = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in finished_run.seconds.items())
     say(f"{finished_run.played} {kind.jobs}, {finished_run.reused} taken from earlier runs ({times})")
     loaded = kind.load(finished_run.folder)

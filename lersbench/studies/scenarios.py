@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from lersbench.bench import scenario
 from lersbench.bench.scenario import Scenario
-from lersbench.policy import find
 from lersbench.results import ranking, tables, words
 from lersbench.results.alarms import missing
 from lersbench.results.tables import Results
@@ -27,17 +26,13 @@ def read(name: str, changes: dict[str, Any] | None, short: dict[str, Any] | None
     return chosen if short is None else chosen.model_copy(update={"name": f"{chosen.name}-quick"})
 
 
-def with_policies(chosen: Scenario, names: Sequence[str], where: str, say: Say) -> Scenario:
-    """The scenario with policies added to its own; `where` is what messages call its file."""
-    for name in names:
-        find(name)  # one that was asked for is not left out where its package is missing
-    content = chosen.model_dump(exclude_unset=True)
-    content["policies"] = [*chosen.policies, *({"name": name} for name in names)]
-    return scenario.parse(content, where)
+def run(
+    chosen: Scenario, added: Sequence[str], where: str, results: Path, options: Options, say: Say, progress: Progress
+) -> Run:
+    """Replay a scenario with policies added to its own; `where` is what messages call its file.
 
-
-def run(chosen: Scenario, results: Path, options: Options, say: Say, progress: Progress) -> Run:
-    """Replay a scenario; where other policies follow the compiled ones, the leaderboard of these is shown first."""
+    Where other policies follow the compiled ones, the leaderboard of these is shown first.
+    """
     from lersbench.bench import replays
 
     def halfway(folder: Path) -> None:
@@ -45,7 +40,11 @@ def run(chosen: Scenario, results: Path, options: Options, say: Say, progress: P
         if not options.as_json:
             say(words.to_terminal(ranking.board(tables.load(folder)), bold=False))
 
-    return replays.bench(chosen, results, options.threads, options.fresh, say, halfway, progress, options.timeout)
+    policies = [*chosen.policies, *({"name": name} for name in added)]
+    chosen, entries = scenario.resolved(chosen.model_copy(update={"policies": policies}), where, added)
+    return replays.bench(
+        chosen, results, options.threads, options.fresh, say, halfway, progress, options.timeout, entries
+    )
 
 
 def verify(chosen: Scenario, folder: Path, changed: bool, say: Say) -> None:

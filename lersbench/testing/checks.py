@@ -27,7 +27,7 @@ from numba import _helperlib
 
 from lersbench.engine.contender import Contender
 from lersbench.engine.loop import batched, compiled
-from lersbench.engine.play import contender_of, play, protocol_of
+from lersbench.engine.play import play, protocol_of
 from lersbench.engine.rows import rows_of
 from lersbench.errors import LersbenchError
 from lersbench.feedback import REGIMES, USUAL
@@ -223,7 +223,7 @@ class Bench:
             chunk = chunk._replace(rewards=rewards)
         rows = rows_of(chunk, spec.items, feedback, spec.slate)
         protocol = protocol_of(feedback, spec.slate, batch, ties=TIES)
-        contender = contender_of(self.policy, spec, protocol, np.random.default_rng(seed), np.arange(n + 1))
+        contender = Contender(self.policy, spec, protocol, np.random.default_rng(seed), np.arange(n + 1))
         if (engine or self.main) != "compiled":  # a contender is compiled, and asks `wins` or `select`, by itself
             contender.drive = self.engines[engine or self.main]
         self.driven.add(contender.drive)

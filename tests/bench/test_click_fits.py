@@ -19,9 +19,8 @@ from lersbench.clicks import facts as click_facts
 from lersbench.clicks import model as click_model
 from lersbench.clicks.fit import count, fit
 from lersbench.engine.contender import Contender
-from lersbench.engine.meter import new_meter
 from lersbench.engine.rounds import Protocol
-from lersbench.engine.rows import Rows, known_of, rows_of
+from lersbench.engine.rows import Rows, background_of, rows_of
 from lersbench.log import Log, write
 from lersbench.log.chunk import Chunk
 from lersbench.policy import Policy, find, make, names
@@ -74,8 +73,8 @@ def test_the_facts_are_those_of_the_rounds_before_the_replay(tmp_path: Path) -> 
     own = [fit(log, name, 0, 2000) for name in ("pbm", "ubm")]
     assert told == json.loads(json.dumps(click_facts.summary(log.info, count(log, 0, 2000), own)))
     assert told["records"] == 2000
-    assert told["models"]["ubm"]["weights"] == own[1].weights.tolist() == found.known.examination_after.tolist()
-    assert found.known.examination.tolist() == own[0].weights.tolist()
+    assert told["models"]["ubm"]["weights"] == own[1].weights.tolist() == found.background.examination_after.tolist()
+    assert found.background.examination.tolist() == own[0].weights.tolist()
     np.testing.assert_allclose(told["true_weights"], browsing() / browsing()[0, 0])
     rows = linear_world(3000)
     assert told["unexamined"]["all"] == pytest.approx(1 - rows.examined[:2000].mean())
@@ -87,8 +86,8 @@ def test_the_facts_are_those_of_the_rounds_before_the_replay(tmp_path: Path) -> 
 def test_without_rounds_to_fit_on_only_the_world_is_known(tmp_path: Path) -> None:
     found = Fits(on_disk(tmp_path / "log", linear_world(50)), 0, 10.0)
     assert found.facts == {}
-    assert not found.known.examination.size
-    np.testing.assert_allclose(found.known.model.weights, browsing())
+    assert not found.background.examination.size
+    np.testing.assert_allclose(found.background.model.weights, browsing())
 
 
 # What policies make of it ---------------------------------------------------------------------------------------------
@@ -96,13 +95,13 @@ def played(policy: Policy, rows: Rows, told: Protocol, seed: int = 0) -> Contend
     """The policy, told the true weights of the position-based and the user browsing model, past all rows."""
     n, after = rows.user.shape[0], browsing() / browsing()[0, 0]
     spec = dataclasses.replace(spec_of(rows, told.slate), examination=after[:, 0], examination_after=after)
-    meter = new_meter(spec.n_items, np.unique(np.linspace(n / 100, n, 100).astype(np.int64)), 0)
-    return play(Contender(policy, spec, told, meter, np.random.default_rng(seed)), rows)
+    checkpoints = np.unique(np.linspace(n / 100, n, 100).astype(np.int64))
+    return play(Contender(policy, spec, told, np.random.default_rng(seed), checkpoints), rows)
 
 
 @pytest.fixture(scope="module")
 def simulated() -> Rows:
-    known = known_of(np.zeros((ITEMS, 0)), ITEMS)._replace(model=click_model.ubm(browsing()))
+    known = background_of(np.zeros((ITEMS, 0)), ITEMS)._replace(model=click_model.ubm(browsing()))
     return rows_of(linear_world(SLOPED), known, "simulated", SLATE)
 
 
@@ -113,7 +112,7 @@ def simulated() -> Rows:
 def test_regret_grows_slower_than_the_rounds_where_attraction_is_linear(
     simulated: Rows, name: str, low: float, high: float
 ) -> None:
-    told = protocol(slate=SLATE)._replace(simulated=True, truth=True, known=False, draws=7)
+    told = protocol(slate=SLATE)._replace(simulated=True, truth=True, regret=False, draws=7)
     meter = played(make(find(name), {} if name == "random" else {"alpha": 0.1}), simulated, told).meter
     regret = meter.curve[:, metrics.NAMES.index("regret")]
     (found,) = comparisons.slope(meter.checkpoints, regret[:, None])
@@ -138,8 +137,8 @@ def all_shown(policies: list[str], n: int = 60) -> dict[str, list[float]]:
     """CTR_sum and CTR_set of each policy with all items of every list shown; of "the log" those of its clicks."""
     chunk = linear_world(n, seed=3)
     chunk = chunk._replace(context=chunk.features[:, 0, :3].copy(), user=np.arange(n) % 40)
-    rows = rows_of(chunk, known_of(np.zeros((ITEMS, 0)), ITEMS), "logged", LENGTH)
-    told = protocol("logged", slate=LENGTH)._replace(known=False)
+    rows = rows_of(chunk, background_of(np.zeros((ITEMS, 0)), ITEMS), "logged", LENGTH)
+    told = protocol("logged", slate=LENGTH)._replace(regret=False)
     found = {"the log": [float(chunk.clicks.sum() / n), float(chunk.clicks.any(axis=1).mean())]}
     for name in policies:
         run = played(make(find(name), {}), rows, told)

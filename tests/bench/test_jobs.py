@@ -80,7 +80,7 @@ def test_what_another_process_plays_is_what_is_played_here_and_nothing_is_writte
     basis = inputs.basis(log, inputs.engine(), inputs.inputs_of(entry.policy))
     job = Job("0123456789abcdef0123", case.label, entry, case, 0, basis)
     bar = executors._Bar(lambda done: None)
-    session = Session(chosen, log, case, Fits(log, 0, 1.0).known, 1, bar, Clock())
+    session = Session(chosen, log, case, Fits(log, 0, 1.0).background, 1, bar, Clock())
     here: list[Curve] = []
     assert not session.play([job], lambda _, curve: here.append(curve))
     ((key, task),) = pickle.loads(pickle.dumps(executors.tasks(session, [job]))).items()

@@ -96,6 +96,11 @@ def test_without_torch_the_neural_policies_say_what_they_need() -> None:
         "assert [entry.label for entry in scenario.entries(told)][-1] == 'linucb, warm'\n"
         "assert {row.policy for row in told.published.policies} == "
         "{'random', 'ucb1', 'linucb alpha=0.3', 'exp3 gamma=0.2'}\n"
+        "added = told.model_copy(update={'policies': [*told.policies, {'name': 'lers'}]})\n"
+        "assert scenario.resolved(added, 'active')[0].policies == told.policies\n"
+        "try:\n    scenario.resolved(added, 'active', ['lers'])\n"
+        "except scenario.MissingPackage as error: assert 'lersbench[neural]' in str(error)\n"
+        "else: raise AssertionError('asked for by name, and left out')\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

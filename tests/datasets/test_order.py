@@ -193,7 +193,7 @@ def test_ltr_alone_finds_the_logged_order(telling_log: Log) -> None:
     for name in ("candidates", "features", "rewards", "value", "slate", "liked_from", "liked"):
         np.testing.assert_array_equal(getattr(back, name), getattr(plain, name))
     told = protocol("logged", slate=2)
-    assert final(play(contender(LTR(), rows, told._replace(own=LTR.shows_the_log)), rows), "ctr_sum") == 1
+    assert final(play(contender(LTR(), rows, told._replace(shows_the_log=LTR.shows_the_log)), rows), "ctr_sum") == 1
     assert final(play(contender(First(), rows, told), rows), "ctr_sum") < 0.5
 
 

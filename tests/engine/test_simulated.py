@@ -11,7 +11,7 @@ import pytest
 from lersbench.bench import scenario
 from lersbench.clicks import model as click_model
 from lersbench.clicks.model import ClickModel
-from lersbench.engine.rows import Known, Rows, known_of, rows_of
+from lersbench.engine.rows import Background, Rows, background_of, rows_of
 from lersbench.errors import ConfigError
 from lersbench.kernels.ties import scramble
 from lersbench.log.chunk import Chunk
@@ -44,7 +44,7 @@ def model(fade: float = 0.5) -> ClickModel:
     return click_model.ubm(np.tril(0.95**k * 0.8 ** np.maximum(k - j, 0)), fade)
 
 
-def log(seed: int = 0, scores: bool = False) -> tuple[Chunk, Known]:
+def log(seed: int = 0, scores: bool = False) -> tuple[Chunk, Background]:
     """Lists of all five candidates in random order, with attractions and families, and clicks drawn from a UBM."""
     rng = np.random.default_rng(seed)
     candidates = np.sort(rng.permuted(np.tile(np.arange(ITEMS), (ROUNDS, 1)), axis=1)[:, :LENGTH], axis=1)
@@ -63,7 +63,7 @@ def log(seed: int = 0, scores: bool = False) -> tuple[Chunk, Known]:
         np.zeros((0, LENGTH)), slate, clicks, none, none, attraction,
         np.zeros((ROUNDS, LENGTH)) if scores else np.zeros((0, LENGTH)),
     )  # fmt: skip
-    return chunk, known_of(np.zeros((ITEMS, 0)), ITEMS, family)._replace(model=users)
+    return chunk, background_of(np.zeros((ITEMS, 0)), ITEMS, family)._replace(model=users)
 
 
 def shown_by(policy: Policy, rows: Rows, K: int) -> list[list[int]]:
@@ -75,7 +75,7 @@ def shown_by(policy: Policy, rows: Rows, K: int) -> list[list[int]]:
 def test_a_simulated_run_is_the_plain_loop(K: int, batch: int) -> None:
     chunk, known = log()
     rows = rows_of(chunk, known, "simulated", K)
-    told = protocol(slate=K, batch=batch)._replace(simulated=True, truth=True, known=False, draws=77)
+    told = protocol(slate=K, batch=batch)._replace(simulated=True, truth=True, regret=False, draws=77)
     run = play(contender(FirstSeen(), rows, told), rows)
     clicks = sets = value = chance = regret = 0.0
     for t, slate in enumerate(shown_by(FirstSeen(), rows, K)):
@@ -114,7 +114,7 @@ def test_the_best_slate_is_the_best_of_all() -> None:
 def test_two_policies_that_show_the_same_slate_meet_the_same_user() -> None:
     chunk, known = log()
     rows = rows_of(chunk, known, "simulated", 3)
-    told = protocol(slate=3)._replace(simulated=True, truth=True, known=False, draws=5)
+    told = protocol(slate=3)._replace(simulated=True, truth=True, regret=False, draws=5)
     one, two = (play(contender(FirstSeen(), rows, told, seed=s), rows) for s in (1, 2))
     other = play(contender(FirstSeen(), rows, told._replace(draws=6)), rows)
     assert np.array_equal(one.meter.curve, two.meter.curve, equal_nan=True)
@@ -124,7 +124,7 @@ def test_two_policies_that_show_the_same_slate_meet_the_same_user() -> None:
 def test_with_all_items_shown_every_policy_earns_the_same_logged_clicks() -> None:
     chunk, known = log()
     rows = rows_of(chunk, known, "logged", LENGTH)
-    told = protocol("logged", slate=LENGTH)._replace(truth=True, known=False)
+    told = protocol("logged", slate=LENGTH)._replace(truth=True, regret=False)
     found = {final(play(contender(policy, rows, told), rows), "ctr_sum") for policy in (Random(), FirstSeen())}
     assert found == {chunk.clicks.sum() / ROUNDS}
 
@@ -156,7 +156,7 @@ def test_the_logged_slate_is_worth_its_logged_clicks() -> None:
         examination=0.5 ** np.arange(LENGTH), after=model().weights, attraction=np.ones(ITEMS)
     )
     rows = rows_of(chunk, known._replace(logger=logger), "logged", 2)
-    told = protocol("logged", slate=2)._replace(weighed=True, own=LTR.shows_the_log)
+    told = protocol("logged", slate=2)._replace(weighed=True, shows_the_log=LTR.shows_the_log)
     run = play(contender(LTR(), rows, told), rows)
     clicks = chunk.clicks[:, :2].sum() / ROUNDS
     assert [final(run, name) for name in ("ctr_sum", "pbm_ips", "ubm_ips", "pbm_ips_ess")] == pytest.approx(

@@ -177,9 +177,9 @@ def test_a_uniform_log_of_24_candidates_is_weighed(tmp_path: Path) -> None:
     log = lists(tmp_path / "log", 1500, 24)
     fitted = Fits(log, 500, math.inf)
     chunk = next(iter(log.read()))
-    rows = rows_of(chunk, fitted.known, "logged", 4)
-    told = protocol("logged", slate=4)._replace(weighed=True, known=False)
-    runs = {p: play(contender(p, rows, told._replace(own=p.shows_the_log)), rows) for p in (Random(), LTR())}
+    rows = rows_of(chunk, fitted.background, "logged", 4)
+    told = protocol("logged", slate=4)._replace(weighed=True, regret=False)
+    runs = {p: play(contender(p, rows, told._replace(shows_the_log=p.shows_the_log)), rows) for p in (Random(), LTR())}
     for name in ("pbm_ips", "ubm_ips", "iips"):
         random, logger = (final(run, name) for run in runs.values())
         error = math.hypot(*(final(run, f"{name}_se") for run in runs.values()))
@@ -191,8 +191,8 @@ def test_item_position_ips_is_its_definition(tmp_path: Path) -> None:
     """Clicks on items that the policy puts where they were logged, over 1/L, whatever the fit; none is needed."""
     log = lists(tmp_path / "log", 400, 5)
     chunk = next(iter(log.read()))
-    rows = rows_of(chunk, Fits(log, 0, math.inf).known, "logged", 3)
-    run = play(contender(Random(), rows, protocol("logged", slate=3)._replace(weighed=True, known=False)), rows)
+    rows = rows_of(chunk, Fits(log, 0, math.inf).background, "logged", 3)
+    run = play(contender(Random(), rows, protocol("logged", slate=3)._replace(weighed=True, regret=False)), rows)
     slates = np.array(shown_by(Random(), rows, 3))
     match = slates == np.arange(3)
     clicks = np.take_along_axis(chunk.clicks, slates, axis=1)
@@ -212,7 +212,7 @@ def test_item_position_ips_of_a_ranker_divides_by_its_placements(tmp_path: Path)
     columns |= {"scores": scores, "propensities": np.full((n, 4), 0.25)}
     log = write(tmp_path / "log", [columns], name="lists", items=4, propensities="logged")
     chunk = next(iter(log.read()))
-    rows = rows_of(chunk, Fits(log, 0, math.inf).known, "logged", 4)
+    rows = rows_of(chunk, Fits(log, 0, math.inf).background, "logged", 4)
     for t in range(n):
         for k in range(4):
             chance = 0.0
@@ -226,9 +226,9 @@ def test_item_position_ips_of_a_ranker_divides_by_its_placements(tmp_path: Path)
 def test_what_scores_cannot_say_is_said(tmp_path: Path) -> None:
     many = Fits(lists(tmp_path / "many", 20, 17, uniform=False, scores=True), 0, 10.0)
     assert "limited to 16 candidates, and it ranks 17" in many.limit
-    assert not many.known.scored
+    assert not many.background.scored
     few = Fits(lists(tmp_path / "few", 20, 4, uniform=False, scores=True), 0, 10.0)
-    assert few.limit == "" and few.known.scored
+    assert few.limit == "" and few.background.scored
     assert Fits(lists(tmp_path / "uniform", 20, 24), 0, 10.0).limit == ""
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from lersbench.engine.rows import known_of, rows_of
+from lersbench.engine.rows import background_of, rows_of
 from lersbench.errors import ConfigError
 from lersbench.policies import neural_linear
 from lersbench.policies._gradient import GradientBandit
@@ -129,7 +129,7 @@ def test_candidates_of_a_round_meet_one_draw_of_the_weights() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_plays_with_other_contenders_on_composed_features(name: str) -> None:
     context, clicks = worlds.clicks_of_a_linear_world(30, 4, 3)
-    rows = rows_of(worlds.chunk(clicks, context=context), known_of(np.eye(4)[:, :2], 4), "bandit", 2)
+    rows = rows_of(worlds.chunk(clicks, context=context), background_of(np.eye(4)[:, :2], 4), "bandit", 2)
     told = worlds.protocol(slate=2, ranked=True, interactions=(3, 2), batch=5)
     made = worlds.play(worlds.contender(load(name), rows, told, m=12), rows)
     assert made.scratch.features.shape == (4, 12) and 0 <= worlds.final(made, "misses") <= 100

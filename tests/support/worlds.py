@@ -88,7 +88,7 @@ def contender(
     n = rows.user.shape[0]
     spec = spec_of(rows, told.slate, m)
     checkpoints = np.unique(np.linspace(1, n, points).astype(np.int64))
-    return engine.contender_of(policy, spec, told, np.random.default_rng(seed), checkpoints)
+    return Contender(policy, spec, told, np.random.default_rng(seed), checkpoints)
 
 
 def play(made: Contender, rows: Rows, batched: bool = False) -> Contender:
