@@ -1,4 +1,4 @@
-"""`lersbench new-policy`: a policy file that works, with a marked place for one's own formula."""
+"""`lersbench new-policy`: writes a working policy file with a marked place for your formula."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from lersbench.policy import FIRST, KernelPolicy, Round, Spec, kernel, require, 
 
 
 class State(NamedTuple):
-    """What is learned, and the hyper-parameters the formula reads. Arrays are changed in place."""
+    """What is learned, and the hyper-parameters that the formula reads. Arrays are changed in place."""
 
-    plays: np.ndarray  # (n_items,) rewards seen of each item
-    mean: np.ndarray  # (n_items,) their mean
+    plays: np.ndarray  # (n_items,) how many rewards of each item were seen
+    mean: np.ndarray  # (n_items,) the mean of these rewards
     alpha: float
 
 
 @kernel
 def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarray) -> None:
-    """Give each candidate a score; the best K of them are the slate, ties in random order."""
+    """Give each candidate a score; the K best scores are the slate, with ties in random order."""
     for c in range(round.candidates.shape[0]):
         item = round.candidates[c]
-        # ---- your formula: this one is the mean plus a width that shrinks with every play ----
-        # At hand: round.context (d,), round.features[c] (m,), round.user, round.t, rng.random(), ...
+        # ---- your formula; this example is the mean plus a width that shrinks with every reward seen ----
+        # You can use round.context (d,), round.features[c] (m,), round.user, round.t, rng.random(), ...
         # Write loops over numbers: expressions on whole arrays compile slowly and run no faster.
         if state.plays[item] == 0:
-            round.scores[c] = FIRST  # scores are finite
+            round.scores[c] = FIRST  # above all other scores; infinity is not allowed
         else:
             round.scores[c] = state.mean[item] + state.alpha / math.sqrt(state.plays[item])
     top_k(round.scores, round.ties, slate)
@@ -51,19 +51,19 @@ def update(state: State, round: Round, slate: np.ndarray, rewards: np.ndarray, s
     for k in range(slate.shape[0]):
         if seen[k]:
             item = round.candidates[slate[k]]
-            # ---- your learning rule ----
+            # ---- your learning rule; this example keeps a running mean ----
             state.plays[item] += 1
             state.mean[item] += (rewards[k] - state.mean[item]) / state.plays[item]
 
 
 @dataclass(frozen=True)
 class {title}(KernelPolicy):
-    """Say what it does, and cite the source of the formula.
+    """Say what it does and cite the source of the formula.
 
     Source: the context-free upper confidence bound of Li et al. 2010 (doi 10.1145/1772690.1772758).
     """
 
-    # A policy that reads round.context or round.features says so: needs = ("context", "features")
+    # If the policy reads round.context or round.features, declare it: needs = ("context", "features")
 
     alpha: float = 0.3  # width of the confidence bound, >= 0
 
@@ -73,7 +73,7 @@ class {title}(KernelPolicy):
         require(self.alpha >= 0, self, "alpha", "0 or above")
 
     def init(self, spec: Spec) -> State:
-        """The state before the first round; `spec` has the sizes of the log."""
+        """Return the state before the first round; `spec` has the sizes of the log."""
         return State(np.zeros(spec.n_items), np.zeros(spec.n_items), self.alpha)
 '''
 
@@ -82,8 +82,8 @@ def write(name: str, folder: Path) -> Path:
     """Write a working policy called `name` into `folder` (made if missing) and return the file's path.
 
     `name` is lower-case words joined by - or _, such as "my-policy", which gives my_policy.py with the class
-    MyPolicy. Raises ConfigError for any other name, for the name of a policy that exists, and where the file
-    is there already.
+    MyPolicy. Raises ConfigError for any other name, for the name of an existing policy, and if the file
+    exists already.
     """
     stem = name.replace("-", "_")
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", stem) or keyword.iskeyword(stem):
