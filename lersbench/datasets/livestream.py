@@ -44,7 +44,7 @@ class Options(ShopOptions):
         scale: size of the platform, 0.002 to 1, where 1 is the published 5.58 million order lines. The live day has
             its published size from 0.1 up, and shrinks in proportion below.
         seed: everything is drawn from it.
-        explained: share in [0, 1] of the products' log popularity that category and price explain. The default brings
+        explained: share in [0, 1] of the products' log popularity that department, category and price explain. The default brings
             what can be told of popularity near what can be told on real purchases; at 0 nothing can, and policies with
             a parameter for each item have the field to themselves.
     """
