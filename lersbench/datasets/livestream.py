@@ -44,9 +44,9 @@ class Options(ShopOptions):
         scale: size of the platform, 0.002 to 1, where 1 is the published 5.58 million order lines. The live day has
             its published size from 0.1 up, and shrinks in proportion below.
         seed: everything is drawn from it.
-        explained: share in [0, 1] of the products' log popularity that department, category and price explain. The default brings
-            what can be told of popularity near what can be told on real purchases; at 0 nothing can, and policies with
-            a parameter for each item have the field to themselves.
+        explained: share in [0, 1] of the products' log popularity that department, category and price explain. With the
+            default popularity can be predicted about as well as on real purchases. At 0 it cannot be predicted at all,
+            which favours policies with parameters of their own for each item.
     """
 
     cut: str = "2021-11-01"
