@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,9 +13,8 @@ import pandas as pd
 import pytest
 
 from lersbench.bench import replays, scenario
-from lersbench.errors import RunError
 from lersbench.system.workers import KILLED, Pool, Task
-from tests.support import leftovers
+from tests.support import errands, leftovers
 
 POLICY = '''
 import os, random, signal, sys, time
@@ -29,7 +27,7 @@ from lersbench.policy import Policy
 
 @dataclass(frozen=True)
 class Odd(Policy):
-    """Shows the first candidates, and does what it should not in round 20 of its first seed."""
+    """Shows the first candidates, and does what it should not in its round 20."""
 
     def init(self, spec):
         return np.zeros(1)
@@ -48,19 +46,11 @@ ODD = {
     "os._exit(5)": "it ended its process with exit code 5, as os._exit does",
     "os.abort()": "its process died of SIGABRT",
     "sys.exit('enough')": "called sys.exit(enough) (",
-    "time.sleep(1000)": "not finished after 20 seconds, the limit that --timeout sets",
+    "time.sleep(1000)": "not finished after 5 seconds, the limit that --timeout sets",
     "raise KeyboardInterrupt": "KeyboardInterrupt",
     "slate[:] = 10**9; return": "not in 0..C-1",
     "slate[:] = 'junk'": "ValueError",
 }
-
-
-def come_to(key: str, problem: str, step: Callable[[float], None]) -> str:
-    step(2.0)
-    print("a policy may print what it likes", key)
-    if problem:
-        raise RunError(problem)
-    return f"result of {key}"
 
 
 def outcomes(pool: Pool, tasks: dict[str, Task], step: Callable[[float], None] = print) -> dict[str, tuple[str, str]]:
@@ -68,28 +58,22 @@ def outcomes(pool: Pool, tasks: dict[str, Task], step: Callable[[float], None] =
     return {key: (result, problem) for key, result, problem in pool.outcomes(tasks, step)}
 
 
-def be_killed(after: Path, step: Callable[[float], None]) -> str:
-    """Killed once `after` is there, or at the end of a minute."""
-    end = time.monotonic() + 60
-    while not after.exists() and time.monotonic() < end:
-        time.sleep(0.01)
-    os.kill(os.getpid(), signal.SIGKILL)
-    return ""
-
-
 def test_each_task_is_told_by_its_key() -> None:
-    tasks = {key: Task(come_to, (key, problem)) for key, problem in {"a": "", "b": "too slow", "c": ""}.items()}
+    tasks = {key: Task(errands.come_to, (key, problem)) for key, problem in {"a": "", "b": "too slow", "c": ""}.items()}
     for at_once in (1, 2):
         done: list[float] = []
         with Pool(at_once) as pool:
             came = outcomes(pool, tasks, done.append)
             assert came == {"a": ("result of a", ""), "b": (None, "too slow"), "c": ("result of c", "")}
-            assert outcomes(pool, {"d": Task(come_to, ("d", ""))}) == {"d": ("result of d", "")}
+            assert outcomes(pool, {"d": Task(errands.come_to, ("d", ""))}) == {"d": ("result of d", "")}
         assert done == [2.0] * 3 and not leftovers.workers_of(os.getpid())
 
 
 def test_only_the_task_of_a_killed_process_fails(tmp_path: Path) -> None:
-    tasks = {"b": Task(be_killed, (tmp_path / "told",)), **{key: Task(come_to, (key, "")) for key in "acd"}}
+    tasks = {
+        "b": Task(errands.be_killed, (tmp_path / "told",)),
+        **{key: Task(errands.come_to, (key, "")) for key in "acd"},
+    }
     for at_once in (1, 2):
         (tmp_path / "told").touch()
         with Pool(at_once) as pool:
@@ -99,33 +83,38 @@ def test_only_the_task_of_a_killed_process_fails(tmp_path: Path) -> None:
 
 def test_an_error_of_a_task_is_its_problem() -> None:
     with Pool(1) as pool:
-        ((result, problem),) = outcomes(pool, {"a": Task(come_to, ("a", "", "more"))}).values()
+        ((result, problem),) = outcomes(pool, {"a": Task(errands.come_to, ("a", "", "more"))}).values()
     assert result is None and problem.startswith("TypeError: ")
 
 
-def bench(policy: Path, results: Path, timeout: float | None = None) -> replays.Run:
+def bench(policies: list[Path], results: Path, timeout: float | None = None) -> replays.Run:
     told = {
         "name": "small",
         "title": "Small",
         "data": {"dataset": "synthetic", "rounds": 50, "items": 8, "d": 3, "users": 40},
-        "replay": {"seeds": 2, "checkpoints": 5},
-        "policies": [{"name": str(policy)}, {"name": "random"}],
+        "replay": {"seeds": 1, "checkpoints": 5},
+        "policies": [{"name": name} for name in (*map(str, policies), "random")],
     }
-    return replays.bench(scenario.parse(told, "test"), results, 2, say=lambda _: None, timeout=timeout)
+    return replays.bench(scenario.parse(told, "test"), results, 1, say=lambda _: None, timeout=timeout)
 
 
-@pytest.mark.parametrize("what", ODD)
-def test_a_policy_that_misbehaves_fails_by_itself(tmp_path: Path, what: str) -> None:
-    """Named with its reason; the others are kept, and only it is played anew once it is mended."""
-    policy, mark = tmp_path / "odd.py", tmp_path / "mark"
-    policy.write_text(POLICY.replace("DO", what).replace("MARK", f"__import__('pathlib').Path({str(mark)!r})"))
+def test_policies_that_misbehave_fail_by_themselves(tmp_path: Path) -> None:
+    """Each is named with its reason; the others are kept, and only those that failed are played anew once mended."""
+    mark = tmp_path / "mark"
     mark.touch()
-    run = bench(policy, tmp_path, timeout=20 if "sleep" in what else None)
-    assert run.failures.startswith("2 of 4 contenders failed.\n  odd, seeds 0, 1: ") and ODD[what] in run.failures
+    paths = [tmp_path / f"odd{i}.py" for i in range(len(ODD))]
+    for path, what in zip(paths, ODD, strict=True):
+        path.write_text(POLICY.replace("DO", what).replace("MARK", f"__import__('pathlib').Path({str(mark)!r})"))
+    run = bench(paths, tmp_path, timeout=5)
+    head, *told = run.failures.split("\n  odd")
+    assert head == f"{len(ODD)} of {len(ODD) + 1} contenders failed."
+    for i, (what, problem) in enumerate(ODD.items()):
+        (line,) = (line for line in told if line.startswith(f"{i}, seed 0: "))
+        assert problem in line, what
     assert set(pd.read_parquet(run.folder / "curves.parquet").policy) == {"random"}
     mark.unlink()
-    again = bench(policy, tmp_path)
-    assert (again.played, again.reused, again.failures) == (2, 2, "")
+    again = bench(paths, tmp_path)
+    assert (again.played, again.reused, again.failures) == (len(ODD), 1, "")
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
@@ -133,8 +122,8 @@ def test_workers_do_not_outlive_their_parent(tmp_path: Path, number: signal.Sign
     """Whatever they are at: one sleeps, one computes without an end, one waits for work."""
     script = (
         "import sys, time; from lersbench.system.workers import Pool, Task\n"
-        "from tests.bench import test_executors as test_apart\n"
-        "tasks = {k: Task(test_apart.stay, (k, sys.argv[1])) for k in ('sleep', 'spin', 'none')}\n"
+        "from tests.support import errands\n"
+        "tasks = {k: Task(errands.stay, (k, sys.argv[1])) for k in ('sleep', 'spin', 'none')}\n"
         "with Pool(3) as pool: list(pool.outcomes(tasks))"
     )
     process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)])
@@ -144,11 +133,3 @@ def test_workers_do_not_outlive_their_parent(tmp_path: Path, number: signal.Sign
     process.send_signal(number)
     process.wait()
     leftovers.wait_until(lambda: not any(leftovers.lives(pid) for pid in workers), 5)
-
-
-def stay(how: str, folder: str, step: Callable[[float], None]) -> str:
-    (Path(folder) / how).touch()
-    while how == "spin":
-        pass
-    time.sleep(1000 if how == "sleep" else 0)
-    return ""

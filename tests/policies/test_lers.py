@@ -18,6 +18,9 @@ from lersbench.policy import Spec, load
 from lersbench.testing import checks
 
 NAMES = ["lers", "lers-context", "lers-recommendation", "lers-both"]
+TWO = [  # these have all parts between them: what takes seconds is slow (`make test-slow`) for the others
+    pytest.param(name, marks=[] if name in ("lers", "lers-both") else pytest.mark.slow) for name in NAMES
+]
 SMALL: dict[str, Any] = {"streamer_state": 6, "basket_state": 7, "code": 4, "orders": 2, "baskets": 3}
 
 
@@ -54,7 +57,7 @@ def moved(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> se
     return {name for name, value in before.items() if not torch.equal(value, after[name])}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", TWO)
 def test_learns_which_products_pay_from_what_it_shows(name: str) -> None:
     """Half of 30 products pay, and their first feature says so; six are on offer a round. Chance is 1/2."""
     rounds, pays = 200, np.arange(30) % 2
@@ -69,7 +72,7 @@ def test_learns_which_products_pay_from_what_it_shows(name: str) -> None:
     assert hits[120:].mean() > 0.7, hits[120:].mean()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", TWO)
 def test_learns_who_likes_what_from_full_rows(name: str) -> None:
     """Half of the users like products 0 to 2, the others 3 to 5, and their static features say so. Chance is 1/2."""
     rounds, rng, kind = 200, np.random.default_rng(0), np.arange(7) % 2

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,17 +22,41 @@ from lersbench.sources import closure
 from lersbench.testing import checks
 
 NAMES = names()
+_CONTEXT = {"streamer_state": 6, "basket_state": 7, "code": 4, "orders": 2, "baskets": 3}
+SMALL: dict[str, dict[str, Any]] = {  # networks that are quick to play, with every part of those as they stand
+    "bayes-by-backprop": {"hidden": 8, "first_steps": 20, "steps": 20},
+    "lers": _CONTEXT,
+    "lers-context": _CONTEXT,
+    "lers-recommendation": {**_CONTEXT, "draws": 5},
+    "lers-both": {**_CONTEXT, "draws": 5},
+}
+REPEATS = ("lers-context", "lers-recommendation")
+"""Their parts are those of `lers` (a plain code, a plain recommender) and `lers-both` (a sampled code, a Bayesian
+recommender). So what plays them whole is slow (`make test-slow`), but for what `test_lers` does to all four."""
+BRIEF = (checks.check_wins, checks.check_hyper_parameters, checks.check_source, checks.check_one_signature)
 
 
 @functools.cache
-def bench(name: str) -> checks.Bench:
-    return checks.Bench(load(name))
+def bench(name: str, small: bool = True) -> checks.Bench:
+    return checks.Bench(load(name, **SMALL.get(name, {}) if small else {}))
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("contract", checks.CHECKS, ids=lambda c: c.__name__)
-def test_contract(name: str, contract: Callable[[checks.Bench], None]) -> None:
-    contract(bench(name))
+def cases() -> list[Any]:
+    """(check, policy, is it a small one): networks that play are small ones here, and as they stand with the slow."""
+    found = []
+    for contract, name in itertools.product(checks.CHECKS, NAMES):
+        called = f"{contract.__name__}-{name}"
+        small = name in SMALL and contract not in BRIEF
+        if small:
+            found.append(pytest.param(contract, name, False, id=f"{called}-as-it-stands", marks=pytest.mark.slow))
+        if not small or name not in REPEATS:
+            found.append(pytest.param(contract, name, small, id=called))
+    return found
+
+
+@pytest.mark.parametrize(("contract", "name", "small"), cases())
+def test_contract(contract: Callable[[checks.Bench], None], name: str, small: bool) -> None:
+    contract(bench(name, small))
 
 
 def test_every_file_of_the_directory_is_a_policy_with_a_name() -> None:
@@ -94,7 +120,8 @@ from lersbench.testing import checks
 from lersbench.policy import load
 assert numba.config.DISABLE_JIT
 world = checks.make_world(40, 5, 2, 7)
-runs = {name: checks.Bench(load(name)).play(world) for name in sys.argv[1:]}
+told = json.loads(sys.argv[1])
+runs = {name: checks.Bench(load(name, **params)).play(world) for name, params in told.items()}
 print(json.dumps({name: [run.slates.tolist(), run.scores.tolist()] for name, run in runs.items()}))
 """
 
@@ -108,7 +135,9 @@ def without_the_compiler(*command: str) -> str:
 
 
 def test_whole_runs_are_the_same_without_the_compiler() -> None:
-    found = json.loads(without_the_compiler("-c", INTERPRETED, *NAMES))
+    found = json.loads(
+        without_the_compiler("-c", INTERPRETED, json.dumps({name: SMALL.get(name, {}) for name in NAMES}))
+    )
     world = checks.make_world(40, 5, 2, 7)
     for name in NAMES:
         run = bench(name).play(world)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lersbench.bench import scenario
+from lersbench.bench import replays, scenario
 from lersbench.bench.replays import Run, bench
 from lersbench.datasets import build
 from lersbench.figures import curves as curve_figures
@@ -29,6 +30,7 @@ from lersbench.results import tables as result_tables
 from lersbench.studies import page as study_page
 from lersbench.studies import study as studies
 from lersbench.system.progress import silent
+from lersbench.system.workers import Pool
 
 SCALE = 0.002  # of the platform: 46 customers and 25 products on the recommended day
 COMPARED = ["active", "normal", "repeat"]  # all policies, beside what was published
@@ -63,16 +65,17 @@ def is_lers(entry: scenario.Entry) -> bool:
 
 
 def small(policy: dict[str, Any]) -> dict[str, Any]:
-    """A policy as it stands in a file; a LERS policy with tiny encoders, few draws and epochs, under the same label."""
+    """A policy as it stands in a file; a LERS policy tiny, with few draws and epochs, under the same label."""
     if not policy["name"].startswith("lers"):
         return policy
     draws = {"draws": 3} if policy["name"] in ("lers-recommendation", "lers-both") else {}
     epochs = {"pretrain": 1} if "pretrain" in policy else {}
-    return {"label": policy["name"], "streamer_state": 8, "basket_state": 8, **draws, **policy, **epochs}
+    sizes = {"streamer_state": 8, "basket_state": 8, "orders": 2, "baskets": 3}
+    return {"label": policy["name"], **sizes, **draws, **policy, **epochs}
 
 
 def play(chosen: scenario.Scenario, results: Path, threads: int = 1) -> Played:
-    """With one thread all policies play here, with more those in PyTorch play in processes of their own."""
+    """Those in PyTorch play in other processes: one after another, or with more threads side by side."""
     halfway: list[set[str]] = []
     run = bench(
         chosen,
@@ -106,12 +109,17 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def played(thesis: tuple[studies.Study, list[studies.Part]], results: Path) -> dict[str, Played]:
-    """Every scenario of the study, played with one seed, by its name in the study."""
+    """Every scenario of the study, played with one seed, by its name in the study; by one process, for all in PyTorch.
+
+    Each would start one of its own, which takes seconds to load torch.
+    """
     found = {}
-    for name, part in zip(thesis[0].scenarios, thesis[1], strict=True):
-        if isinstance(part, scenario.Scenario) and name not in ("lers-options", *WORLD):
-            tiny = part.model_copy(update={"policies": [small(policy) for policy in part.policies]})
-            found[name] = play(tiny, results)
+    with pytest.MonkeyPatch.context() as patch, Pool(1) as pool:
+        patch.setattr(replays, "Pool", lambda at_once, timeout: nullcontext(pool))
+        for name, part in zip(thesis[0].scenarios, thesis[1], strict=True):
+            if isinstance(part, scenario.Scenario) and name not in ("lers-options", *WORLD):
+                tiny = part.model_copy(update={"policies": [small(policy) for policy in part.policies]})
+                found[name] = play(tiny, results)
     return found
 
 

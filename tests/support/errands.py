@@ -1,0 +1,36 @@
+"""What tests give to other processes to do; they are up the sooner for what is not imported here."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from lersbench.errors import RunError
+
+
+def come_to(key: str, problem: str, step: Callable[[float], None]) -> str:
+    step(2.0)
+    print("a policy may print what it likes", key)
+    if problem:
+        raise RunError(problem)
+    return f"result of {key}"
+
+
+def be_killed(after: Path, step: Callable[[float], None]) -> str:
+    """Killed once `after` is there, or at the end of a minute."""
+    end = time.monotonic() + 60
+    while not after.exists() and time.monotonic() < end:
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGKILL)
+    return ""
+
+
+def stay(how: str, folder: str, step: Callable[[float], None]) -> str:
+    (Path(folder) / how).touch()
+    while how == "spin":
+        pass
+    time.sleep(1000 if how == "sleep" else 0)
+    return ""
