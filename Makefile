@@ -44,7 +44,7 @@ report: $(READY) ## write the report of SCENARIO=... again, or of every run ther
 test: $(READY) ## the test suite (minutes)
 	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
-test-slow: $(READY) ## the proofs that take long: memory of a 2 GB stream, 200 kills, the wheel in an empty environment
+test-slow: $(READY) ## the proofs that take long: memory of a 2 GB stream, 200 kills, networks as they stand, the wheel in an empty environment
 	@$(BIN)/python -m pytest -m slow $(ARGS)
 
 test-cpus: $(READY) ## the test suite as on other processors, five times
