@@ -179,6 +179,8 @@ def _about(
         from lersbench.neural.adapter import in_words
 
         torch = {"torch": in_words()}
+    modules = {job.entry.label: type(job.entry.policy).__module__ for job in jobs if not job.entry.local}
+    digests = {module: sources.digest(module) for module in set(modules.values())}
     return {
         "scenario": {**content, "replicates": content["replay"]["replicates"]},
         "logs": [{"variant": label, **_describe(log), **facts} for label, (log, facts) in logs.items()],
@@ -191,9 +193,7 @@ def _about(
             "threads": threads,
             "BLAS": _blas(),
         },
-        "sources": {
-            job.entry.label: sources.digest(type(job.entry.policy).__module__) for job in jobs if not job.entry.local
-        },
+        "sources": {label: digests[module] for label, module in modules.items()},
         "torch_policies": sorted({job.entry.label for job in jobs if job.entry.policy.apart}),
         "files": {job.entry.label: dict(job.basis[-1].files) for job in jobs if job.basis and job.basis[-1].files},
         "contenders": {job.key: [job.variant, job.entry.label, job.feedback, job.seed] for job in jobs},

@@ -14,7 +14,7 @@ from lersbench.metrics import Metric
 from lersbench.results.alarms import ESTIMATES, alarms, missing, undefined, unfinished, unmeasured, without_baseline
 from lersbench.results.extent import resolution
 from lersbench.results.numbers import MISSING
-from lersbench.results.statistics import Interval, compare_pairs, interval, paired, rank_ranges, separated
+from lersbench.results.statistics import Interval, compare_pairs, interval, paired, ranges_of, separated
 from lersbench.results.tables import Results, known_metric
 
 FURTHER = ("ctr_sum", "misses", "hr@20", "coverage", "diversity", "matches")  # beside the metric ranked by
@@ -112,10 +112,9 @@ def _section(
     order = sorted(finals, key=_best_first(finals, by))
     values, higher = every.loc[order].to_numpy(), by.better == "higher"
     floor = results.floor(variant, finals, by) or resolution(by, results.rounds[variant])
-    ranges, all_at_once = (
-        rank_ranges(values, higher, results.replicates, floor=floor, together=together) for together in (False, True)
-    )
-    apart = separated(compare_pairs(values, results.replicates, floor)[0], together=True)
+    p, mean = compare_pairs(values, results.replicates, floor)
+    ranges, all_at_once = (ranges_of(p, mean, higher, together=together) for together in (False, True))
+    apart = separated(p, together=True)
     rows = []
     for i, policy in enumerate(order):
         span = results.interval(variant, policy, by, finals[policy])

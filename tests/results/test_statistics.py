@@ -11,7 +11,16 @@ import pytest
 
 from lersbench.errors import ConfigError
 from lersbench.results import statistics
-from lersbench.results.statistics import half_width, interval, p_value, paired, rank_ranges, t_quantile, t_within
+from lersbench.results.statistics import (
+    compare_pairs,
+    half_width,
+    interval,
+    p_value,
+    paired,
+    rank_ranges,
+    t_quantile,
+    t_within,
+)
 
 
 @pytest.mark.parametrize(
@@ -152,3 +161,19 @@ def test_equal_contenders_are_seldom_told_apart() -> None:
     draws = (rng.standard_normal((8, 10)) for _ in range(300))
     wrong = sum(rank_ranges(values, True, "shuffle", together=True) != [(1, 8)] * 8 for values in draws)
     assert wrong / 300 < 0.07
+
+
+def test_all_pairs_at_once_are_the_pairs_one_by_one() -> None:
+    rng = np.random.default_rng(1)
+    values = np.round(rng.normal(size=(12, 9)), 1)
+    values[rng.random(values.shape) < 0.3] = np.nan
+    for floor in (0.0, 0.1):
+        p, mean = compare_pairs(values, "subsample", floor)
+        for a in range(12):
+            for b in range(12):
+                difference = values[a] - values[b]
+                difference = difference[np.isfinite(difference)]
+                alone = p_value(difference, "subsample", floor) if a != b else math.nan
+                assert p[a, b] == pytest.approx(alone, rel=1e-9, abs=0, nan_ok=True)
+                assert mean[a, b] == pytest.approx(difference.mean() if difference.size else 0.0, abs=1e-15)
+    assert np.isnan(p).sum() > 12  # some pairs have too few seeds, or too few values
