@@ -211,15 +211,17 @@ def _records(logger: Logger, rounds: int, filtered: bool, seed: int, tally: Tall
             chunk = _group(logger, np.random.default_rng([seed, 4, group]))
             clicked = np.any(chunk["clicks"], axis=1)
             tally.visits(clicked)
-            kept = (np.flatnonzero(clicked) if filtered else np.arange(ROWS))[: rounds - done]
+            kept = np.flatnonzero(clicked) if filtered else np.arange(ROWS)
             group, in_vain = group + 1, 0 if len(kept) else in_vain + 1
             if in_vain == PATIENCE:
                 raise RunError(f"{PATIENCE * ROWS:,} visits went by without a click: use filtered = false.")
             if len(kept):
-                chunk = _encoded(logger, {name: values[kept] for name, values in chunk.items()})
+                # cut only when encoded: a product of matrices of another height may differ in the last digit
+                whole = _encoded(logger, {name: values[kept] for name, values in chunk.items()})
+                chunk = {name: values[: rounds - done] for name, values in whole.items()}
                 tally.records(chunk)
-                done += len(kept)
-                bar.update(len(kept))
+                done += len(chunk["slate"])
+                bar.update(len(chunk["slate"]))
                 yield chunk
 
 
