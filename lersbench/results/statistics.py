@@ -198,7 +198,7 @@ def p_values(differences: np.ndarray, replicates: str, floor: float = 0.0) -> np
     ordered = np.sort(np.where(np.isfinite(differences), differences, np.nan), axis=1)  # NaN comes last
     seeds = np.isfinite(ordered).sum(axis=1)
     p = np.full(len(ordered), np.nan)
-    for n in range(DISTINCT, ordered.shape[1] + 1):
+    for n in np.unique(seeds[seeds >= DISTINCT]).tolist():
         few = ordered[:, :n]
         steps = np.diff(few, axis=1) > max(1e-12, 1e-6 * floor)  # what is left of equal values is rounding
         tested = (seeds == n) & (1 + steps.sum(axis=1) >= DISTINCT)
