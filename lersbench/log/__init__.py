@@ -4,10 +4,11 @@ A log is a folder. `rounds.parquet` (or `rounds/part-*.parquet`, in the order of
 round, `items.parquet` one row an item, the optional `users.parquet` one row a user, and `log.json` the sizes,
 the provenance and the licence. rounds.parquet carries a checksum of each block and column, log.json the sha256 of all
 of them, of the tables, and of itself (`seal`): reading compares what it reads. A log without them, as other tools
-write, may leave `sums`, `seal` and `files` out. List columns have one fixed width in every row. Without a column
-`candidates` all items are on offer, in the order of their numbers: number them by nothing that knows the rewards.
-`published_rank` of items.parquet, where there is one, orders equal scores in the published hit ratios, and nothing
-else. `write` makes a log, `Log.read` streams it, `validate` looks at all of it and reports everything that is wrong.
+write, may leave `sums`, `seal` and `files` out. List columns have one fixed width in every row, or, where `ragged` of
+log.json names the candidates or the slate, a length of their own in each. Without a column `candidates` all items are
+on offer, in the order of their numbers: number them by nothing that knows the rewards. `published_rank` of
+items.parquet, where there is one, orders equal scores in the published hit ratios, and nothing else. `write` makes a
+log, `Log.read` streams it, `validate` looks at all of it and reports everything that is wrong.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ from pathlib import Path
 from lersbench.errors import ConfigError, DataError
 from lersbench.log.checks import Problem, Report
 from lersbench.log.chunk import Chunk
+from lersbench.log.ragged import Ragged
 from lersbench.log.reader import Log
 from lersbench.log.schema import SCHEMA, LogInfo
 from lersbench.log.writer import write
 
-__all__ = ["SCHEMA", "Log", "LogInfo", "Problem", "Report", "read_all", "validate", "write"]
+__all__ = ["SCHEMA", "Log", "LogInfo", "Problem", "Ragged", "Report", "read_all", "validate", "write"]
 
 
 def read_all(log: Log, limit_bytes: int, columns: Collection[str] | None = None) -> Chunk:

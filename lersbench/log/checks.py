@@ -15,7 +15,8 @@ import numpy as np
 
 from lersbench.errors import DataError
 from lersbench.kernels.jit import kernel
-from lersbench.log.schema import UNIFORM_TOLERANCE, LogInfo
+from lersbench.log.ragged import Ragged, edges_of
+from lersbench.log.schema import COLUMNS, UNIFORM_TOLERANCE, LogInfo
 
 EXAMPLES = 3  # offending rows quoted for each kind of problem
 
@@ -107,28 +108,29 @@ class Report:
 
 
 @kernel
-def place_slates(candidates, slate, place, faults):
+def place_slates(candidates, first, slate, top, place, faults):
     """Turn slates of items into slates of indices into the candidates, and flag what is wrong with them.
 
-    candidates (n, C) int64 items, or (0, C) where every round offers the items 0..C-1 in order; slate (n, L)
-    int64 items, overwritten in place; place (n_items,) int64 scratch, -1 everywhere before and after;
-    faults (n,) int64, the flags above are or-ed into it. One visit of every candidate, whatever L is.
+    candidates (N,) int64 items, those of round t from first[t] (n + 1,) on, or (0,) where every round offers the items
+    0..C-1 in order; slate (S,) int64 items, those of round t from top[t] (n + 1,) on, overwritten in place;
+    place (n_items,) int64 scratch, -1 everywhere before and after; faults (n,) int64, the flags above are or-ed into
+    it. One visit of every candidate, however long the slate is.
     """
     n_items = place.shape[0]
     subset = candidates.shape[0] > 0
     for t in range(faults.shape[0]):
         fault = 0
         if subset:
-            for c in range(candidates.shape[1]):
-                item = candidates[t, c]
+            for c in range(first[t], first[t + 1]):
+                item = candidates[c]
                 if item < 0 or item >= n_items:
                     fault |= UNKNOWN_CANDIDATE
                 elif place[item] >= 0:
                     fault |= DUPLICATE_CANDIDATE
                 else:
-                    place[item] = c
-        for k in range(slate.shape[1]):
-            item = slate[t, k]
+                    place[item] = c - first[t]
+        for k in range(top[t], top[t + 1]):
+            item = slate[k]
             if item < 0 or item >= n_items:
                 fault |= UNKNOWN_SLATE
             elif place[item] <= SHOWN:
@@ -138,16 +140,16 @@ def place_slates(candidates, slate, place, faults):
             elif place[item] < 0:
                 fault |= NOT_OFFERED
             else:
-                slate[t, k] = place[item]
+                slate[k] = place[item]
                 place[item] = SHOWN
         if subset:
-            for c in range(candidates.shape[1]):
-                if 0 <= candidates[t, c] < n_items:
-                    place[candidates[t, c]] = -1
+            for c in range(first[t], first[t + 1]):
+                if 0 <= candidates[c] < n_items:
+                    place[candidates[c]] = -1
         else:
-            for k in range(slate.shape[1]):
-                if 0 <= slate[t, k] < n_items:
-                    place[slate[t, k]] = -1
+            for k in range(top[t], top[t + 1]):
+                if 0 <= slate[k] < n_items:
+                    place[slate[k]] = -1
         faults[t] |= fault
 
 
@@ -155,22 +157,28 @@ class Checks:
     """Looks at the rounds of one log, block after block from its first row, and reports into `report`."""
 
     def __init__(self, info: LogInfo, report: Report) -> None:
-        self.users, self.report = info.users, report
-        self._share = 1.0 / info.C if info.propensities == "uniform" else None  # what every propensity must be
+        self.users, self.report, self._ragged = info.users, report, info.ragged
+        self._uniform = info.propensities == "uniform"
+        self._wide = info.C
         self._place = np.full(info.items, -1, dtype=np.int64)
         self._latest = np.iinfo(np.int64).min
 
     def prepare(self) -> None:
         """Compile the check of slates."""
-        none = np.zeros((0, 0), np.int64)
-        place_slates(none, none, self._place, np.zeros(0, np.int64))
+        none = np.zeros(0, np.int64)
+        place_slates(none, none, none, none, self._place, none)
 
-    def block(self, file: str, start: int, columns: dict[str, np.ndarray]) -> None:
-        """Check rows `start`.. of the log; every column is (n,) or (n, width) in its dtype of a Chunk.
+    def block(self, file: str, start: int, columns: dict[str, np.ndarray | Ragged]) -> None:
+        """Check rows `start`.. of the log; every column is (n,), (n, width) or Ragged, in its dtype of a Chunk.
 
         The slate is turned from items into indices into the candidates, in place.
         """
-        for name, values in columns.items():
+        columns = self._of_one_length(file, start, columns)
+        for name, column in columns.items():
+            values = column.values if isinstance(column, Ragged) else column
+            self._lengths = column.lengths if isinstance(column, Ragged) else None
+            if not len(values):
+                continue
             if name in ("context", "features", "expected", "scores"):
                 if not np.isfinite(values).all():
                     self._cells(file, start, name, "not a finite number", ~np.isfinite(values), values, "fill it in")
@@ -179,8 +187,8 @@ class Checks:
             elif name == "propensities":
                 fix = "store the probability with which the logging policy chose the item, above 0 and at most 1"
                 self._range(file, start, name, "propensity outside (0, 1]", values, np.nextafter(0.0, 1.0), fix)
-                if self._share is not None:
-                    self._uniform(file, start, values, self._share)
+                if self._uniform:
+                    self._shares(file, start, values, columns)
             elif name in ("clicks", "examined"):
                 if not ((values == 0.0) | (values == 1.0)).all():
                     wrong, what = (values != 0.0) & (values != 1.0), "click" if name == "clicks" else "examination"
@@ -203,24 +211,51 @@ class Checks:
         if not (values.min() >= least and values.max() <= 1.0):  # NaN fails both
             self._cells(file, start, name, kind, ~((values >= least) & (values <= 1.0)), values, fix)
 
-    def _uniform(self, file: str, start: int, values: np.ndarray, share: float) -> None:
-        low, high = share * (1.0 - UNIFORM_TOLERANCE), share * (1.0 + UNIFORM_TOLERANCE)
-        if not (values.min() >= low and values.max() <= high):
-            wrong = ((values < low) | (values > high)) & (values > 0.0) & (values <= 1.0)  # the others are reported
-            if wrong.any():
-                kind = f"propensity not 1/{round(1 / share)} = {share:.6g}, in a log that calls itself uniform"
-                fix = "name the propensities 'logged', or 'estimated' if they are, where the log is made or in log.json"
-                self._cells(file, start, "propensities", kind, wrong, values, fix)
+    def _of_one_length(self, file: str, start: int, columns: dict[str, Any]) -> dict[str, Any]:
+        """The columns whose lists have the lengths of those they stand beside, and one value or more."""
+        good = dict(columns)
+        for lead in self._ragged:
+            if lead not in columns:  # its lists could not be read, and that is reported
+                good = {name: column for name, column in good.items() if COLUMNS[name].along != lead}
+                continue
+            lengths = columns[lead].lengths
+            empty = np.flatnonzero(lengths == 0)
+            if len(empty):
+                fix = f"leave out a round without {'candidates' if lead == 'candidates' else 'a slate'}"
+                self.report.add(file, lead, "empty list", fix, start + empty, ["[]"] * len(empty))
+            for name, column in columns.items():
+                if COLUMNS[name].along == lead and not np.array_equal(column.lengths, lengths):
+                    rows = np.flatnonzero(column.lengths != lengths)
+                    shown = [f"{column.lengths[r]} where {lead} has {lengths[r]}" for r in rows[:EXAMPLES]]
+                    fix = f"give a value for each of the {lead}" if lead == "candidates" else "give one a position"
+                    self.report.add(file, name, "list of another length", fix, start + rows, shown, count=len(rows))
+                    del good[name]
+        return good
+
+    def _shares(self, file: str, start: int, values: np.ndarray, columns: dict[str, Any]) -> None:
+        """Every propensity must be 1 / (candidates of its round)."""
+        wide: Any = columns["candidates"].lengths if "candidates" in self._ragged else self._wide
+        if not isinstance(wide, int):
+            slate = columns["propensities"]
+            wide = np.repeat(wide, slate.lengths) if isinstance(slate, Ragged) else wide[:, None]
+        wrong = (abs(values * wide - 1.0) > UNIFORM_TOLERANCE) & (values > 0.0) & (values <= 1.0)  # the others are said
+        if wrong.any():
+            due = f"1/{wide} = {1 / wide:.6g}" if isinstance(wide, int) else "1 / (candidates of its round)"
+            kind = f"propensity not {due}, in a log that calls itself uniform"
+            fix = "name the propensities 'logged', or 'estimated' if they are, where the log is made or in log.json"
+            self._cells(file, start, "propensities", kind, wrong, values, fix)
 
     def _cells(
         self, file: str, start: int, name: str, kind: str, wrong: np.ndarray, values: np.ndarray, fix: str
     ) -> None:
         """Report the rows with a wrong cell, quoting the first wrong cell of each."""
         wrong, values = wrong.reshape(len(wrong), -1), values.reshape(len(values), -1)
-        rows = np.flatnonzero(wrong.any(axis=1))
-        first = rows[:EXAMPLES]
+        places = np.flatnonzero(wrong.any(axis=1))
+        rows = places if self._lengths is None else np.repeat(np.arange(len(self._lengths)), self._lengths)[places]
+        rows, at = np.unique(rows, return_index=True)
+        first = places[at[:EXAMPLES]]
         cells = values[first, wrong[first].argmax(axis=1)]
-        self.report.add(file, name, kind, fix, start + first, [c.item() for c in cells], count=len(rows))
+        self.report.add(file, name, kind, fix, start + rows[:EXAMPLES], [c.item() for c in cells], count=len(rows))
 
     def _time(self, file: str, start: int, time: np.ndarray) -> None:
         before = np.concatenate([[self._latest], time[:-1]])
@@ -232,22 +267,32 @@ class Checks:
             self.report.add(file, "time", "time running backwards", fix, start + first, shown, count=len(back))
         self._latest = time[-1]
 
-    def _items(self, file: str, start: int, columns: dict[str, np.ndarray]) -> None:
-        n = len(next(iter(columns.values())))
-        none = np.empty((0, 0), dtype=np.int64)
-        candidates, slate = columns.get("candidates", none), columns.get("slate", np.empty((n, 0), dtype=np.int64))
+    def _items(self, file: str, start: int, columns: dict[str, Any]) -> None:
+        lead = next(iter(columns.values()))
+        n = len(lead.lengths if isinstance(lead, Ragged) else lead)
+        none = np.empty((n, 0), dtype=np.int64)
+        (candidates, first), (slate, top) = (_flat(columns.get(name, none)) for name in ("candidates", "slate"))
         faults = np.zeros(n, dtype=np.int64)
-        items = slate.copy() if slate.size else slate
-        place_slates(candidates, slate, self._place, faults)
+        items = slate.copy()
+        place_slates(candidates, first, slate, top, self._place, faults)
         if not faults.any():
             return
         for flag, (name, kind, fix) in FAULTS.items():
             rows = np.flatnonzero(faults & flag)
             if len(rows):
-                shown = items if name == "slate" else candidates
-                values = [_culprit(flag, shown[r], candidates[r] if len(candidates) else None, len(self._place))
-                          for r in rows[:EXAMPLES]]  # fmt: skip
+                values = []
+                for r in rows[:EXAMPLES]:
+                    offered, shown = candidates[first[r] : first[r + 1]], items[top[r] : top[r + 1]]
+                    listed = shown if name == "slate" else offered
+                    values.append(_culprit(flag, listed, offered if len(candidates) else None, len(self._place)))
                 self.report.add(file, name, kind, fix, start + rows[:EXAMPLES], values, count=len(rows))
+
+
+def _flat(column: np.ndarray | Ragged) -> tuple[np.ndarray, np.ndarray]:
+    """The values of a column end to end, as a view, and where those of each round begin, (n + 1,)."""
+    if isinstance(column, Ragged):
+        return column.values, edges_of(column.lengths)
+    return column.reshape(-1), np.arange(len(column) + 1) * column.shape[1]
 
 
 def _culprit(flag: int, items: np.ndarray, candidates: np.ndarray | None, n_items: int) -> int:

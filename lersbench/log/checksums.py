@@ -12,6 +12,7 @@ import numba
 import numpy as np
 
 from lersbench.kernels.jit import kernel
+from lersbench.log.ragged import Ragged
 
 LANES = 64  # enough for the processor to take many words in at once
 PRIME = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: odd, its bits well mixed
@@ -38,8 +39,13 @@ def _take_rows(words: np.ndarray, states: np.ndarray) -> None:
 take = _take_rows if numba.config.DISABLE_JIT else _take
 
 
-def checksum(values: np.ndarray) -> int:
-    """The checksum of the bytes of a C-contiguous array, 0..2^64 - 1; of the same bytes the same on every machine."""
+def checksum(values: np.ndarray | Ragged) -> int:
+    """The checksum of the bytes of a C-contiguous array, 0..2^64 - 1; of the same bytes the same on every machine.
+
+    Of Ragged lists it is that of their values and that of their lengths, taken three times.
+    """
+    if isinstance(values, Ragged):
+        return (checksum(values.values) + 3 * checksum(values.lengths)) % (1 << 64)
     data = values.reshape(-1).view(np.uint8)
     whole = data.size // (8 * LANES) * 8 * LANES
     states, rest, total = np.zeros(LANES, np.uint64), np.zeros(8 * LANES, np.uint8), np.array([data.size], np.uint64)

@@ -8,7 +8,11 @@ import numpy as np
 
 
 class Chunk(NamedTuple):
-    """n consecutive rounds: C-contiguous writable arrays of one dtype each, whatever the log holds."""
+    """n consecutive rounds: C-contiguous writable arrays of one dtype each, whatever the log holds.
+
+    Where the number of candidates differs from round to round, what is (n, C) below has (N,) values end to end instead,
+    features are (N, m), and `first` says where each round begins. Likewise what is (n, L), with `top`.
+    """
 
     start: int  # number of the first row
     user: np.ndarray  # (n,) int64, -1 where the log has no users
@@ -23,3 +27,5 @@ class Chunk(NamedTuple):
     examined: np.ndarray  # (n, L) float64 0 or 1, whether the user saw the position, or (0, 0)
     attraction: np.ndarray  # (n, C) float64 true P(click | examined), or (0, C)
     scores: np.ndarray  # (n, C) float64 log-weights of a Plackett-Luce logging policy, or (0, C)
+    first: np.ndarray | None = None  # (n + 1,) int64 edges of the candidates of each round; None: C in every round
+    top: np.ndarray | None = None  # (n + 1,) int64 edges of the slate of each round; None: L in every round

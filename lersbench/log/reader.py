@@ -20,10 +20,12 @@ from lersbench.errors import ConfigError, DataError
 from lersbench.log.checks import Checks, Report
 from lersbench.log.checksums import checksum
 from lersbench.log.chunk import Chunk
+from lersbench.log.ragged import Ragged, cut, edges_of, joined
 from lersbench.log.schema import (
     BATCH_BYTES,
     CHECKSUMS,
     COLUMNS,
+    RAGGED,
     RoundsDigest,
     block_rows,
     locate,
@@ -98,7 +100,7 @@ class Log:
     def inspect(self, report: Report) -> None:
         """Read everything once and add whatever is wrong to `report`; a DataError where reading cannot go on."""
         self.user_table()
-        digest = RoundsDigest(self.info.columns)
+        digest = RoundsDigest(self.info)
         for _ in self._stream(list(self.info.columns), 4 * BATCH_BYTES, 1, report, digest):
             pass
         if report.ok and self.info.digest and log_digest(digest, self.item_table()) != self.info.digest:
@@ -113,6 +115,7 @@ class Log:
         i = self.info
         sizes = [i.rounds, i.items, i.users, i.d, i.m, i.p, i.C, i.L, i.order, i.propensities, i.click_model]
         rounds = i.sums or self._whole_digest()
+        sizes += [sorted(i.ragged)] if i.ragged else []
         content = json.dumps([sizes, sorted(i.columns), self.sha256_of("items.parquet"), rounds], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
 
@@ -123,7 +126,7 @@ class Log:
             Checks(self.info, Report(self.path)).prepare()
 
     def row_bytes(self, columns: Collection[str] | None = None) -> int:
-        """Decoded bytes of one round in a Chunk."""
+        """Decoded bytes of one round in a Chunk; of the longest one where rounds differ."""
         wanted = [name for name in self._wanted(columns) if name != "time"]
         return 8 + sum(8 * self._width(name) for name in wanted if name != "user")
 
@@ -134,7 +137,7 @@ class Log:
 
     def _whole_digest(self) -> str:
         """The digest of the rounds and items as they are; a DataError where log.json has another, or they are wrong."""
-        report, digest = Report(self.path), RoundsDigest(self.info.columns)
+        report, digest = Report(self.path), RoundsDigest(self.info)
         for _ in self._stream(list(self.info.columns), 4 * BATCH_BYTES, 1, report, digest):
             report.raise_if_any()
         hexdigest = log_digest(digest, self.item_table())
@@ -161,7 +164,11 @@ class Log:
         unknown = sorted(set(columns) - set(COLUMNS))
         if unknown:
             raise ConfigError(f"a log has no column {unknown[0]!r}; the columns are {', '.join(COLUMNS)}")
-        return [name for name in self.info.columns if name in columns or name == "candidates"]
+        leads = {COLUMNS[name].along for name in columns} & set(self.info.ragged)  # others are measured by them
+        return [name for name in self.info.columns if name in columns or name == "candidates" or name in leads]
+
+    def _is_ragged(self, name: str) -> bool:
+        return COLUMNS[name].along in self.info.ragged
 
     def _find_parts(self) -> list[str]:
         """The files of the rounds, their schemas and numbers of rows checked against log.json."""
@@ -200,7 +207,8 @@ class Log:
             if column.width is not None:
                 if not (pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)):
                     raise DataError(f"{part}, column {name}: type {kind}. Fix: store lists of {column.stored}")
-                if pa.types.is_fixed_size_list(kind) and kind.list_size != column.width(info):
+                fixed = pa.types.is_fixed_size_list(kind) and not self._is_ragged(name)
+                if fixed and kind.list_size != column.width(info):
                     fault = f"lists of {kind.list_size}, but log.json says {column.width(info)}"
                     raise DataError(f"{part}, column {name}: {fault}. Fix: one width in the whole log")
                 kind = kind.value_type
@@ -234,11 +242,16 @@ class Log:
                 for batch in batches:
                     if start + batch.num_rows > self.info.rounds:
                         raise DataError(f"{part}: {_DAMAGED.format('more rows than log.json says')}")
-                    values = {name: _values(batch.column(name), self._width(name)) for name in wanted}
+                    values = {name: self._values(name, batch.column(name)) for name in wanted}
                     if sums is not None:
                         self._verify(part, start, values, sums)
                     yield _Batch(part, start, batch, values)
                     start += batch.num_rows
+
+    def _values(self, name: str, array: pa.Array) -> np.ndarray | Ragged | None:
+        if not self._is_ragged(name):
+            return _values(array, self._width(name))
+        return _lists(array, self.info.m if name == "features" else None, self._width(name))
 
     def _checksums(self, part: str, file: pq.ParquetFile) -> dict[str, Iterator[int]] | None:
         """The checksums of a part: column -> a number for each block, in order; None where the log has none."""
@@ -256,16 +269,17 @@ class Log:
         raise DataError(f"{part}: {_DAMAGED.format('its checksums are cut short')}")
 
     def _verify(
-        self, part: str, start: int, values: dict[str, np.ndarray | None], sums: dict[str, Iterator[int]]
+        self, part: str, start: int, values: dict[str, np.ndarray | Ragged | None], sums: dict[str, Iterator[int]]
     ) -> None:
         """Compare the next blocks of each column with their checksums."""
         block = self.info.block
         for name, column in values.items():
             if column is None:
                 raise DataError(f"{part}, column {name}, after row {start}: {_DAMAGED.format('nulls or ragged lists')}")
-            for at in range(0, len(column), block):
-                if checksum(column[at : at + block]) != next(sums[name], None):
-                    where = f"{part}, column {name}, rows {start + at} to {start + min(at + block, len(column)) - 1}"
+            rows = len(column.lengths if isinstance(column, Ragged) else column)
+            for at in range(0, rows, block):
+                if checksum(cut(column, at, min(at + block, rows))) != next(sums[name], None):
+                    where = f"{part}, column {name}, rows {start + at} to {start + min(at + block, rows) - 1}"
                     raise DataError(f"{where}: {_DAMAGED.format('the checksum does not match')}")
 
     def _stream(
@@ -280,6 +294,7 @@ class Log:
         rows = max(chunk_bytes // self.row_bytes(wanted) // multiple, 1) * multiple
         checks = Checks(self.info, report)
         arrays: dict[str, np.ndarray] = {}
+        lists: dict[str, list[Ragged]] = {}
         start = filled = size = 0
         for batch in self._batches(wanted):
             at = 0
@@ -287,14 +302,16 @@ class Log:
                 if filled == size:
                     size, filled = min(rows, self.info.rounds - start), 0
                     arrays = self._allocate(wanted, size)
+                    lists = {name: [] for name in wanted if self._is_ragged(name)}
                 take = min(batch.rows - at, size - filled)
-                block = self._block(batch, at, {name: a[filled : filled + take] for name, a in arrays.items()}, report)
+                targets = {name: a[filled : filled + take] for name, a in arrays.items()}
+                block = self._block(batch, at, take, targets, lists, report)
                 if digest:
                     digest.update(block)
                 checks.block(batch.file, batch.start + at, block)
                 at, filled, report.rounds = at + take, filled + take, report.rounds + take
                 if filled == size:
-                    yield self._chunk(start, size, arrays)
+                    yield self._chunk(start, size, arrays, {name: joined(of) for name, of in lists.items() if of})
                     start += size
         if start < self.info.rounds:
             fault = f"only {start + filled * (filled < size)} of {self.info.rounds} rounds could be read"
@@ -302,39 +319,68 @@ class Log:
 
     def _allocate(self, wanted: list[str], rows: int) -> dict[str, np.ndarray]:
         shape = {name: (rows,) if COLUMNS[name].width is None else (rows, self._width(name)) for name in wanted}
-        return {name: np.empty(shape[name], dtype=COLUMNS[name].dtype) for name in wanted}
+        whole = [name for name in wanted if not self._is_ragged(name)]
+        return {name: np.empty(shape[name], dtype=COLUMNS[name].dtype) for name in whole}
 
-    def _block(self, batch: _Batch, at: int, targets: dict[str, np.ndarray], report: Report) -> dict[str, np.ndarray]:
-        """Copy rows of a batch from `at` on into `targets`; those of them whose columns have the right shape."""
-        block = {}
-        for name, target in targets.items():
+    def _block(
+        self,
+        batch: _Batch,
+        at: int,
+        rows: int,
+        targets: dict[str, np.ndarray],
+        lists: dict[str, list[Ragged]],
+        report: Report,
+    ) -> dict[str, np.ndarray | Ragged]:
+        """Copy `rows` rows of a batch from `at` on into `targets` and `lists`; those whose columns have a right shape.
+
+        The slate is still one of items: who checks the block turns it into indices, in place.
+        """
+        block: dict[str, np.ndarray | Ragged] = {}
+        for name in (*targets, *lists):
             values = batch.values[name]
             if values is None:
-                lists = batch.table.column(name).slice(at, len(target))
-                _report_shape(lists, self._width(name), batch.file, name, batch.start + at, report)
+                column, ragged = batch.table.column(name).slice(at, rows), self._is_ragged(name)
+                width = self.info.m if ragged and name == "features" else 1 if ragged else self._width(name)
+                most = self._width(name) if ragged else None
+                _report_shape(column, width, most, batch.file, name, batch.start + at, report)
+            elif isinstance(values, Ragged):
+                part = values.part(at, at + rows)
+                block[name] = Ragged(np.array(part.values, COLUMNS[name].dtype), part.lengths)
+                lists[name].append(block[name])  # type: ignore[arg-type]
             else:
-                target[...] = values[at : at + len(target)].reshape(target.shape)
-                block[name] = target
+                targets[name][...] = values[at : at + rows].reshape(targets[name].shape)
+                block[name] = targets[name]
         return block
 
-    def _chunk(self, start: int, rows: int, arrays: dict[str, np.ndarray]) -> Chunk:
+    def _chunk(self, start: int, rows: int, arrays: dict[str, np.ndarray], lists: dict[str, Ragged]) -> Chunk:
         i = self.info
-        none = np.empty((0, 0), dtype=np.float64)
+        edges = {name: edges_of(lists[name].lengths) if name in lists else None for name in RAGGED}
+        arrays = arrays | {name: column.values for name, column in lists.items()}
         user, context, candidates, features = (arrays.get(k) for k in ("user", "context", "candidates", "features"))
+        if features is not None and "features" not in lists:
+            features = features.reshape(rows, i.C, i.m)
+
+        def absent(along: str, dtype: type = np.float64) -> np.ndarray:
+            wide = i.C if along == "candidates" else 0
+            return np.empty(0, dtype) if edges[along] is not None else np.empty((0, wide), dtype)
+
+        none = np.empty((0, 0)) if edges["candidates"] is not None else np.empty((1, i.C, 0))
         return Chunk(
             start=start,
             user=np.full(rows, -1, dtype=np.int64) if user is None else user,
             context=np.empty((rows, 0)) if context is None else context,
             candidates=np.arange(i.C, dtype=np.int64)[None] if candidates is None else candidates,
-            features=np.empty((1, i.C, 0)) if features is None else features.reshape(rows, i.C, i.m),
-            rewards=arrays.get("rewards", np.empty((0, i.C))),
-            expected=arrays.get("expected", np.empty((0, i.C))),
-            slate=arrays.get("slate", none.astype(np.int64)),
-            clicks=arrays.get("clicks", none),
-            propensities=arrays.get("propensities", none),
-            examined=arrays.get("examined", none),
-            attraction=arrays.get("attraction", np.empty((0, i.C))),
-            scores=arrays.get("scores", np.empty((0, i.C))),
+            features=none if features is None else features,
+            rewards=arrays.get("rewards", absent("candidates")),
+            expected=arrays.get("expected", absent("candidates")),
+            slate=arrays.get("slate", absent("slate", np.int64)),
+            clicks=arrays.get("clicks", absent("slate")),
+            propensities=arrays.get("propensities", absent("slate")),
+            examined=arrays.get("examined", absent("slate")),
+            attraction=arrays.get("attraction", absent("candidates")),
+            scores=arrays.get("scores", absent("candidates")),
+            first=edges["candidates"],
+            top=edges["slate"],
         )
 
     def _table(self, name: str) -> pa.Table:
@@ -408,7 +454,7 @@ class _Batch(NamedTuple):
     file: str
     start: int  # number of the first row in the log
     table: pa.RecordBatch
-    values: dict[str, np.ndarray | None]  # its columns as `_values` sees them
+    values: dict[str, np.ndarray | Ragged | None]  # its columns as `_values` and `_lists` see them
 
     @property
     def rows(self) -> int:
@@ -436,18 +482,41 @@ def _values(array: pa.Array, width: int) -> np.ndarray | None:
     return flat.to_numpy(zero_copy_only=False).reshape(len(array), width)
 
 
-def _report_shape(column: pa.Array, width: int, file: str, name: str, start: int, report: Report) -> None:
-    """Say in which rows a column holds nulls or lists of the wrong length."""
+def _lists(array: pa.Array, m: int | None, most: int) -> Ragged | None:
+    """The lists of a column end to end, (N,) or with m values a candidate (N, m), without a copy; None where there are
+    nulls, or where a list has no whole number of candidates or more values than `most`."""
+    if isinstance(array, pa.FixedSizeListArray):
+        array = array.cast(pa.list_(array.type.value_type))
+    if array.null_count:
+        return None
+    offsets = array.offsets.to_numpy()
+    lengths = np.diff(offsets).astype(np.int64)
+    flat = array.values.slice(offsets[0], offsets[-1] - offsets[0])
+    if flat.null_count or (lengths % (m or 1)).any() or lengths.max(initial=0) > most:
+        return None
+    values = flat.to_numpy(zero_copy_only=False)
+    return Ragged(values, lengths) if m is None else Ragged(values.reshape(-1, m), lengths // m)
+
+
+def _report_shape(
+    column: pa.Array, width: int, most: int | None, file: str, name: str, start: int, report: Report
+) -> None:
+    """Say in which rows a column holds nulls or lists of the wrong length: not `width`, or where rounds differ (`most`)
+    no multiple of it, or more than `most`."""
     scalar = COLUMNS[name].width is None
-    nulls, ragged, lengths = [], [], []
+    nulls, wrong, lengths = [], [], []
     for row, value in enumerate(column.to_pylist()):
         if value is None or (not scalar and any(v is None for v in value)):
             nulls.append(start + row)
-        elif not scalar and len(value) != width:
-            ragged.append(start + row)
+        elif not scalar and (len(value) != width if most is None else len(value) % width or len(value) > most):
+            wrong.append(start + row)
             lengths.append(f"a list of {len(value)}")
     if nulls:
         report.add(file, name, "null", "fill it in, or leave the column out of all rows", nulls, ["null"] * len(nulls))
-    if ragged:
-        fix = f"every row has lists of {width}; pad or cut the others"
-        report.add(file, name, f"list not of length {width}", fix, ragged, lengths)
+    if wrong and most is None:
+        fix = f"every row has lists of {width}; or name what differs under 'ragged' in log.json, schema 2"
+        report.add(file, name, f"list not of length {width}", fix, wrong, lengths)
+    elif wrong:
+        multiple = f"a multiple of {width}, " if width > 1 else ""
+        fix = f"write lists of {multiple}at most {most} values, or the log again"
+        report.add(file, name, f"list not of {multiple}at most {most} values", fix, wrong, lengths)

@@ -16,8 +16,11 @@ import pyarrow.fs as pafs
 
 from lersbench.errors import ConfigError, DataError
 from lersbench.log import facts as log_facts
+from lersbench.log.ragged import Ragged
 
-SCHEMA = 1
+SCHEMA = 2
+READABLE = (1, 2)  # schema 1 has one width in every row and no key `ragged`; `write` makes schema 2 of its chunks
+RAGGED = ("candidates", "slate")  # what may differ in length from round to round
 ORDERS = ("time", "exchangeable")
 PROPENSITIES = ("uniform", "logged", "estimated", "none")
 UNIFORM_TOLERANCE = 1e-6  # by which a propensity of a uniform log may miss 1/C, relative
@@ -27,7 +30,10 @@ BATCH_BYTES = 2 << 20  # decoded at a time: small enough to stay near the proces
 
 @dataclass(frozen=True)
 class LogInfo:
-    """What `log.json` says. Sizes as in `Chunk`; `p` is the width of the static item features."""
+    """What `log.json` says. Sizes as in `Chunk`; `p` is the width of the static item features.
+
+    C and L are the most candidates and positions of a round; all rounds have so many, unless `ragged` names them.
+    """
 
     schema: int
     name: str
@@ -51,6 +57,7 @@ class LogInfo:
     sums: str = ""  # sha256 of the checksums in the rounds; "" in logs of other tools and of earlier versions
     seal: str = ""  # sha256 of all the rest of log.json; "" likewise, and where a person has changed it on purpose
     click_model: dict[str, Any] = field(default_factory=dict)  # the world's own: weights, goes_on, fade; {} if unknown
+    ragged: tuple[str, ...] = ()  # of RAGGED: what has a length of its own in each round, and the columns beside it
 
 
 class Column(NamedTuple):
@@ -60,6 +67,7 @@ class Column(NamedTuple):
     dtype: Any
     width: Callable[[LogInfo], int] | None
     accepts: tuple[Callable[[pa.DataType], bool], ...]
+    along: str = ""  # of RAGGED: what it has a value for
 
 
 _INTEGER = (pa.types.is_integer,)
@@ -69,16 +77,16 @@ COLUMNS = {
     "user": Column(pa.int64(), np.int64, None, _INTEGER),
     "time": Column(pa.timestamp("us"), np.int64, None, (pa.types.is_timestamp,)),
     "context": Column(pa.float64(), np.float64, lambda i: i.d, _NUMBER),
-    "candidates": Column(pa.int32(), np.int64, lambda i: i.C, _INTEGER),
-    "features": Column(pa.float64(), np.float64, lambda i: i.C * i.m, _NUMBER),
-    "rewards": Column(pa.float32(), np.float64, lambda i: i.C, _NUMBER),
-    "expected": Column(pa.float64(), np.float64, lambda i: i.C, _NUMBER),
-    "slate": Column(pa.int32(), np.int64, lambda i: i.L, _INTEGER),
-    "clicks": Column(pa.int8(), np.float64, lambda i: i.L, (*_NUMBER, pa.types.is_boolean)),
-    "propensities": Column(pa.float64(), np.float64, lambda i: i.L, _NUMBER),
-    "examined": Column(pa.int8(), np.float64, lambda i: i.L, (*_NUMBER, pa.types.is_boolean)),
-    "attraction": Column(pa.float64(), np.float64, lambda i: i.C, _NUMBER),
-    "scores": Column(pa.float64(), np.float64, lambda i: i.C, _NUMBER),
+    "candidates": Column(pa.int32(), np.int64, lambda i: i.C, _INTEGER, "candidates"),
+    "features": Column(pa.float64(), np.float64, lambda i: i.C * i.m, _NUMBER, "candidates"),
+    "rewards": Column(pa.float32(), np.float64, lambda i: i.C, _NUMBER, "candidates"),
+    "expected": Column(pa.float64(), np.float64, lambda i: i.C, _NUMBER, "candidates"),
+    "slate": Column(pa.int32(), np.int64, lambda i: i.L, _INTEGER, "slate"),
+    "clicks": Column(pa.int8(), np.float64, lambda i: i.L, (*_NUMBER, pa.types.is_boolean), "slate"),
+    "propensities": Column(pa.float64(), np.float64, lambda i: i.L, _NUMBER, "slate"),
+    "examined": Column(pa.int8(), np.float64, lambda i: i.L, (*_NUMBER, pa.types.is_boolean), "slate"),
+    "attraction": Column(pa.float64(), np.float64, lambda i: i.C, _NUMBER, "candidates"),
+    "scores": Column(pa.float64(), np.float64, lambda i: i.C, _NUMBER, "candidates"),
 }
 
 
@@ -108,22 +116,24 @@ def read_info(fs: pafs.FileSystem, root: str) -> LogInfo:
         raise DataError(f"{file}: cannot be read as JSON ({error}). Fix: write the log again") from error
     if not isinstance(data, dict):
         raise DataError(f"{file}: holds {type(data).__name__}, not an object. Fix: write the log again")
-    if data.get("schema") != SCHEMA:
-        fault = f"schema {data.get('schema')!r}, but this version of lersbench reads schema {SCHEMA}"
+    if data.get("schema") not in READABLE:
+        schemas = " and ".join(map(str, READABLE))
+        fault = f"schema {data.get('schema')!r}, but this version of lersbench reads schema {schemas}"
         raise DataError(f"{file}: {fault}. Fix: write the log again with this version")
-    known = {f.name: f for f in fields(LogInfo)}
+    known = {f.name: f for f in fields(LogInfo) if f.name != "ragged" or data["schema"] > 1}
     for name, f in known.items():
         if name not in data and f.default is MISSING and f.default_factory is MISSING:
             raise DataError(f"{file}: the key {name!r} is missing. Fix: write the log again")
     for name, value in data.items():
         if name not in known:
-            raise DataError(f"{file}: unknown key {name!r}. Fix: put what you want to remember into 'provenance'")
+            fix = "write the log again" if name == "ragged" else "put what you want to remember into 'provenance'"
+            raise DataError(f"{file}: unknown key {name!r}. Fix: {fix}")
         _check_key(file, name, value, known[name].type)
     if data["rounds"] == 0:
         raise DataError(f"{file}: the log is empty (rounds 0). Fix: write at least one round")
     if data["items"] == 0:
         raise DataError(f"{file}: the log has no items. Fix: write at least one item")
-    info = LogInfo(**{**data, "columns": tuple(data["columns"])})
+    info = LogInfo(**{**data, "columns": tuple(data["columns"]), "ragged": tuple(data.get("ragged", ()))})
     if info.seal and info.seal != _seal(data):
         fix = "get or write the log again; or remove the key 'seal', if the change was made on purpose"
         raise DataError(f"{file}: the seal does not match what the file says: it was changed or damaged. Fix: {fix}")
@@ -177,6 +187,8 @@ def _check_sizes(file: str, info: LogInfo) -> None:
     if info.items < info.C or info.C < info.L:
         fault = f"L is {info.L}, C {info.C} and items {info.items}"
         raise DataError(f"{file}: {fault}. Fix: a slate has at most C items, and candidates are different items")
+    for name in set(info.ragged) - has:
+        raise DataError(f"{file}: {name} is ragged, but there is no column {name}. Fix: write the log again")
     if not info.C or ("candidates" not in has and info.items != info.C):
         fault = f"C is {info.C} and items {info.items}, but the columns are {sorted(has)}"
         raise DataError(f"{file}: {fault}. Fix: without candidates every round offers all items, so C is items")
@@ -194,18 +206,27 @@ def _check_key(file: str, name: str, value: Any, annotation: Any) -> None:
         )
     if name in _CHOICES and value not in _CHOICES[name]:
         raise DataError(f"{file}: {name} is {value!r}. Fix: one of {', '.join(_CHOICES[name])}")
+    if name == "ragged" and not set(map(str, value)) <= set(RAGGED):
+        raise DataError(f"{file}: ragged is {value}. Fix: only {', '.join(RAGGED)}")
     if name == "columns" and (not set(map(str, value)) <= set(COLUMNS) or len(set(map(str, value))) < len(value)):
         raise DataError(f"{file}: columns are {value}. Fix: only {', '.join(COLUMNS)}")
 
 
 class RoundsDigest:
-    """sha256 of every column of the rounds, in the types `write` stores: independent of chunks and of Parquet."""
+    """sha256 of every column of the rounds, in the types `write` stores: independent of chunks and of Parquet.
 
-    def __init__(self, columns: Collection[str]) -> None:
-        self._hashes = {name: hashlib.sha256() for name in sorted(columns)}
+    Of a ragged column the lengths have a digest of their own.
+    """
 
-    def update(self, block: Mapping[str, np.ndarray]) -> None:
+    def __init__(self, info: LogInfo) -> None:
+        lengths = [f"{name}: lengths" for name in info.columns if COLUMNS[name].along in info.ragged]
+        self._hashes = {name: hashlib.sha256() for name in sorted([*info.columns, *lengths])}
+
+    def update(self, block: Mapping[str, np.ndarray | Ragged]) -> None:
         for name, values in block.items():
+            if isinstance(values, Ragged):
+                self._hashes[f"{name}: lengths"].update(np.ascontiguousarray(values.lengths, dtype="<i8").data)
+                values = values.values
             self._hashes[name].update(np.ascontiguousarray(values, dtype=stored_dtype(name)).data)
 
     def hexdigests(self) -> dict[str, str]:

@@ -8,7 +8,7 @@ import itertools
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,14 @@ from lersbench.errors import ConfigError, DataError
 from lersbench.files import naming, replacing
 from lersbench.log.checks import Checks, Report
 from lersbench.log.checksums import checksum
+from lersbench.log.ragged import Ragged, cut, edges_of, is_ragged, joined, ragged
 from lersbench.log.reader import Log
 from lersbench.log.schema import (
     CHECKSUMS,
     COLUMNS,
     ORDERS,
     PROPENSITIES,
+    RAGGED,
     SCHEMA,
     LogInfo,
     RoundsDigest,
@@ -65,6 +67,8 @@ def write(
     Each chunk (or `chunks` itself, where it is one) maps columns to arrays with the rounds as first axis: user (n,),
     time (n,) datetime64, context (n, d), candidates (n, C) items, features (n, C, m), rewards and expected (n, C),
     slate (n, L) ITEMS (not indices), clicks and propensities (n, L). The first chunk fixes the columns and widths.
+    Where the candidates, or the slate, differ in number from round to round, that column and those beside it are lists
+    of lists, or `Ragged` (values end to end, and the length of each round); in several chunks from the first one on.
     `items` is a table with a row an item in order (`id`, `features` as lists, anything for display) or just their
     number, by default as many as a round has rewards; `users` likewise, with any columns. `name` is by default that of
     the folder. `order` is "time" or "exchangeable"; `propensities` is how they were made: "uniform" (then each must be
@@ -141,7 +145,9 @@ def _write_rounds(
             rounds.add(chunk)
     if not rounds.rows:
         raise DataError(f"{file}: the log is empty. Fix: write at least one round")
-    return rounds.digest, dataclasses.replace(info, rounds=rounds.rows, block=rounds.block, sums=rounds.seal)
+    info = dataclasses.replace(info, rounds=rounds.rows, block=rounds.block, sums=rounds.seal)
+    most = {name: rounds.most[name] for name in info.ragged}
+    return rounds.digest, dataclasses.replace(info, C=most.get("candidates", info.C), L=most.get("slate", info.L))
 
 
 def _sizes(chunk: Mapping[str, Any], info: LogInfo, file: str) -> LogInfo:
@@ -158,7 +164,10 @@ def _sizes(chunk: Mapping[str, Any], info: LogInfo, file: str) -> LogInfo:
         raise ConfigError(f"{file}: {fault}. Give the column, or propensities = 'none'")
     if "user" in chunk and not info.users:
         raise DataError(f"{file}: a column user, but no users. Fix: give the user table, or the number of users")
-    shapes = {column: _as_array(values, f"{file}, column {column}").shape for column, values in chunk.items()}
+    differing = {COLUMNS[name].along for name, values in chunk.items() if is_ragged(values)} - {""}
+    for name in differing - set(chunk):
+        raise DataError(f"{file}: lists of different lengths, but no column {name}. Fix: give the column {name}")
+    shapes = {column: _shape(column, values, differing, file) for column, values in chunk.items()}
 
     def width(*names: str) -> int:
         return next((shapes[n][1] if len(shapes[n]) > 1 else 1 for n in names if n in shapes), 0)
@@ -168,7 +177,18 @@ def _sizes(chunk: Mapping[str, Any], info: LogInfo, file: str) -> LogInfo:
     if "features" in chunk and not m:
         raise DataError(f"{file}, column features: shape {shapes['features']}. Fix: (rounds, candidates, width)")
     columns = tuple(c for c in COLUMNS if c in chunk and (c != "context" or width("context")))
-    return dataclasses.replace(info, d=width("context"), m=m, C=C, L=width("slate", "clicks"), columns=columns)
+    lists = tuple(name for name in RAGGED if name in differing)
+    return dataclasses.replace(
+        info, d=width("context"), m=m, C=C, L=width("slate", "clicks"), columns=columns, ragged=lists
+    )
+
+
+def _shape(name: str, values: Any, differing: Collection[str], file: str) -> tuple[int, ...]:
+    """The shape of a column of the first chunk; of lists of different lengths that of the longest."""
+    if COLUMNS[name].along not in differing:
+        return _as_array(values, f"{file}, column {name}").shape
+    lists = ragged(values)
+    return (len(lists.lengths), int(lists.lengths.max(initial=0)), *lists.values.shape[1:])
 
 
 class _Rounds:
@@ -176,18 +196,18 @@ class _Rounds:
 
     def __init__(self, stage: Path, file: str, info: LogInfo) -> None:
         self.info, self.file, self.rows, self.seal = info, file, 0, ""
-        self.digest = RoundsDigest(info.columns)
+        self.most = dict.fromkeys(info.ragged, 0)  # the longest list met
+        self.digest = RoundsDigest(info)
         widths = {c: _width(c, info) for c in info.columns}
         row_bytes = sum(stored_dtype(c).itemsize * (1 if w is None else w) for c, w in widths.items())
         self.block = block_rows(row_bytes)
-        self._group = self.block * max(GROUP_BYTES // (row_bytes * self.block), 1)
         self._widths = widths
-        self._types = {c: _arrow_type(c, w) for c, w in widths.items()}
+        self._types = {c: _arrow_type(c, None if w is None else w, self._is_ragged(c)) for c, w in widths.items()}
         self._sums: dict[str, list[int]] = {c: [] for c in info.columns}
         self._report = Report(file)
         self._checks = Checks(info, self._report)
-        self._waiting: list[dict[str, np.ndarray]] = []
-        self._waiting_rows = 0
+        self._waiting: list[dict[str, Any]] = []
+        self._waiting_rows = self._waiting_bytes = 0
         schema = pa.schema([pa.field(c, t, nullable=False) for c, t in self._types.items()])
         floats = [f"{c}.list.element" for c in info.columns if pa.types.is_float64(COLUMNS[c].stored)]
         self._writer = pq.ParquetWriter(
@@ -206,19 +226,52 @@ class _Rounds:
         if set(chunk) - {"context"} != set(self.info.columns) - {"context"}:
             fault = f"the columns {sorted(chunk)} in the chunk at row {self.rows}, after {sorted(self.info.columns)}"
             raise DataError(f"{self.file}: {fault}. Fix: every chunk has the same columns")
-        n = len(next(iter(chunk.values())))
+        lead = next(iter(chunk.values()))
+        n = len(lead.lengths if isinstance(lead, Ragged) else lead)
         if not n:
             return
-        columns = {c: self._array(c, chunk[c], n) for c in self.info.columns}
-        stored = {c: columns[c].astype(stored_dtype(c)) for c in columns}
+        columns = {c: self._lists(c, chunk[c], n) if self._is_ragged(c) else self._array(c, chunk[c], n)
+                   for c in self.info.columns}  # fmt: skip
+        stored = {c: _as_stored(columns[c], c) for c in columns}
         self._checks.block(self.file, self.rows, columns)
         self._report.raise_if_any()
         self.digest.update(stored)
+        for name in self.most:
+            self.most[name] = max(self.most[name], int(stored[name].lengths.max()))
         self.rows += n
         self._waiting.append(stored)
         self._waiting_rows += n
-        if self._waiting_rows >= self._group:
-            self._flush(self._waiting_rows // self._group * self._group)
+        self._waiting_bytes += sum(map(_bytes, stored.values()))
+        if self._waiting_bytes >= GROUP_BYTES and self._waiting_rows >= self.block:
+            self._flush(self._waiting_rows // self.block * self.block)
+
+    def _is_ragged(self, name: str) -> bool:
+        return COLUMNS[name].along in self.info.ragged
+
+    def _lists(self, name: str, values: Any, n: int) -> Ragged:
+        """A column of lists of different lengths, end to end, in the dtype of a Chunk; always a copy."""
+        where = f"{self.file}, column {name}, chunk at row {self.rows}"
+        try:
+            lists = ragged(values)
+        except (ValueError, TypeError) as error:
+            raise DataError(f"{where}: no lists of numbers ({error}). Fix: give Ragged(values, lengths)") from error
+        self._check_kind(name, lists.values, where)
+        m = self.info.m if name == "features" else None
+        if lists.values.shape[1:] != (() if m is None else (m,)):
+            due = "(values,)" if m is None else f"(candidates, {m})"
+            raise DataError(f"{where}: values of shape {lists.values.shape}. Fix: give {due}, end to end")
+        if len(lists.lengths) != n or lists.lengths.min() < 0 or lists.lengths.sum() != len(lists.values):
+            fault = f"{len(lists.lengths)} lengths with a sum of {lists.lengths.sum()} for {len(lists.values)} values"
+            raise DataError(f"{where}: {fault}. Fix: give a length for each of the {n} rounds")
+        return Ragged(np.array(lists.values, COLUMNS[name].dtype, order="C"), lists.lengths.copy())
+
+    def _check_kind(self, name: str, array: np.ndarray, where: str) -> None:
+        column = COLUMNS[name]
+        kinds = "iu" if column.dtype is np.int64 else "biuf" if name == "clicks" else "iuf"
+        if array.dtype.kind not in kinds:
+            fault = "ragged lists or objects" if array.dtype.kind == "O" else f"type {array.dtype}"
+            fix = f"give numbers that fit {column.stored}"
+            raise DataError(f"{where}: {fault}. Fix: {fix}, one width in every row, or Ragged from the first chunk on")
 
     def _array(self, name: str, values: Any, n: int) -> np.ndarray:
         """A column as (n,) or (n, width), C-contiguous, in the dtype of a Chunk; always a copy."""
@@ -233,10 +286,7 @@ class _Rounds:
                 raise DataError(f"{where}: null in row {row}. Fix: every round has a time")
             array = array.astype("datetime64[us]").view(np.int64)
         else:
-            kinds = "iu" if column.dtype is np.int64 else "biuf" if name == "clicks" else "iuf"
-            if array.dtype.kind not in kinds:
-                fault = "ragged lists or objects" if array.dtype.kind == "O" else f"type {array.dtype}"
-                raise DataError(f"{where}: {fault}. Fix: give numbers that fit {column.stored}, one width in every row")
+            self._check_kind(name, array, where)
         shape: tuple[int, ...] = (n,) if width is None else (n, width)
         if name == "features":
             fits = array.shape == (n, self.info.C, self.info.m)
@@ -244,22 +294,21 @@ class _Rounds:
             fits = array.shape == shape or (width == 1 and array.shape == (n,))
         if not fits:
             fault = f"shape {array.shape} where {(n, self.info.C, self.info.m) if name == 'features' else shape} is due"
-            raise DataError(f"{where}: {fault}. Fix: one width in the whole log")
+            raise DataError(f"{where}: {fault}. Fix: one width in the whole log, or Ragged from the first chunk on")
         return np.array(array, dtype=column.dtype, order="C").reshape(shape)
 
     def _flush(self, rows: int) -> None:
-        """Store the first `rows` waiting rows, in whole row groups but for the last of the log."""
-        waiting = {c: np.concatenate([w[c] for w in self._waiting]) for c in self.info.columns}
-        rest = {c: values[rows:].copy() for c, values in waiting.items()}
+        """Store the first `rows` waiting rows, in whole blocks but for the last of the log, as one row group."""
+        waiting = {c: joined([w[c] for w in self._waiting]) for c in self.info.columns}
+        rest = {c: _copied(cut(values, rows, self._waiting_rows)) for c, values in waiting.items()}
+        group = {c: cut(values, 0, rows) for c, values in waiting.items()}
         self._waiting, self._waiting_rows = [rest], self._waiting_rows - rows
-        for start in range(0, rows, self._group):
-            group = {c: values[start : min(start + self._group, rows)] for c, values in waiting.items()}
-            for c, values in group.items():
-                self._sums[c] += [checksum(values[at : at + self.block]) for at in range(0, len(values), self.block)]
-            arrays = [_to_arrow(values, self._types[c]) for c, values in group.items()]
-            self._writer.write_table(
-                pa.Table.from_arrays(arrays, schema=self._writer.schema), row_group_size=self._group
-            )
+        self._waiting_bytes = sum(map(_bytes, rest.values()))
+        for c, values in group.items():
+            edges = range(0, rows, self.block)
+            self._sums[c] += [checksum(cut(values, at, min(at + self.block, rows))) for at in edges]
+        arrays = [_to_arrow(values, self._types[c]) for c, values in group.items()]
+        self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._writer.schema), row_group_size=rows)
 
     def __enter__(self) -> _Rounds:
         return self
@@ -278,7 +327,8 @@ def _as_array(values: Any, where: str) -> np.ndarray:
     try:
         return np.asarray(values)
     except ValueError as error:
-        raise DataError(f"{where}: ragged lists. Fix: one width in every row") from error
+        fix = "one width in every row, or Ragged from the first chunk on"
+        raise DataError(f"{where}: ragged lists. Fix: {fix}") from error
 
 
 def _width(name: str, info: LogInfo) -> int | None:
@@ -286,12 +336,32 @@ def _width(name: str, info: LogInfo) -> int | None:
     return None if width is None else width(info)
 
 
-def _arrow_type(name: str, width: int | None) -> pa.DataType:
+def _arrow_type(name: str, width: int | None, ragged: bool) -> pa.DataType:
     stored = COLUMNS[name].stored
-    return stored if width is None else pa.list_(pa.field("element", stored, nullable=False), width)
+    if width is None:
+        return stored
+    return pa.list_(pa.field("element", stored, nullable=False), -1 if ragged else width)
 
 
-def _to_arrow(values: np.ndarray, kind: pa.DataType) -> pa.Array:
+def _as_stored(column: Any, name: str) -> Any:
+    """A column in the type in which it is stored; a copy, so that what happens to the column does not reach it."""
+    if isinstance(column, Ragged):
+        return Ragged(column.values.astype(stored_dtype(name)), column.lengths)
+    return column.astype(stored_dtype(name))
+
+
+def _bytes(column: Any) -> int:
+    return sum(part.nbytes for part in column) if isinstance(column, Ragged) else column.nbytes
+
+
+def _copied(column: Any) -> Any:
+    return Ragged(*(part.copy() for part in column)) if isinstance(column, Ragged) else column.copy()
+
+
+def _to_arrow(values: Any, kind: pa.DataType) -> pa.Array:
+    if isinstance(values, Ragged):
+        flat, per = values.values.reshape(-1), int(np.prod(values.values.shape[1:], dtype=int))
+        return pa.ListArray.from_arrays(pa.array(edges_of(values.lengths * per).astype(np.int32)), flat, type=kind)
     if pa.types.is_fixed_size_list(kind):
         return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), type=kind)
     return pa.array(values).view(kind)
