@@ -42,12 +42,12 @@ alpha = {alpha}
 def put_log(workload: Workload, folder: Path) -> None:
     """Write the workload's rows as a log, with a scenario beside it."""
     rows, spec = workload.rows, workload.spec
-    columns = {"context": rows.context} if spec.d else {"features": rows.features}
+    columns = {"context": rows.context} if spec.d else {"features": rows.wide(rows.features)}
     if workload.replay:
-        columns |= {"slate": rows.slate, "clicks": (rows.rewards > 0.5).astype(float)}
-        columns["propensities"] = 0 * rows.rewards + 1 / spec.n_candidates
+        columns |= {"slate": rows.wide(rows.slate), "clicks": rows.wide((rows.rewards > 0.5).astype(float))}
+        columns["propensities"] = 0 * rows.wide(rows.rewards) + 1 / spec.n_candidates
     else:
-        columns["rewards"] = rows.rewards
+        columns["rewards"] = rows.wide(rows.rewards)
     step = 20_000
     parts = ({k: v[at : at + step] for k, v in columns.items()} for at in range(0, workload.rounds, step))
     told = "uniform" if workload.replay else "none"

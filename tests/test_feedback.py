@@ -101,9 +101,10 @@ def test_the_engine_lays_a_log_out_as_the_row_says(regime: Regime) -> None:
     given = columns()
     known = background_of(np.zeros((ITEMS, 0)), ITEMS)._replace(uniform=True)
     rows = rows_of(worlds.chunk(**given), known, regime.name, 2, likes=True)
-    assert np.array_equal(rows.candidates, given["slate"] if regime.listed else np.arange(ITEMS)[None])
+    seen = worlds.square(rows)
+    assert np.array_equal(seen.candidates, given["slate"] if regime.listed else np.arange(ITEMS)[None])
     logged = regime.listed or regime.replayed
-    assert np.array_equal(rows.rewards, given["clicks"] if logged else given["rewards"])
+    assert np.array_equal(seen.rewards, given["clicks"] if logged else given["rewards"])
     assert rows.liked.size == (rows.rewards.sum() if regime.ranked else 0)
     assert (rows.value.size == 0) == regime.replayed
     assert bool(rows.logger.placed.size) == regime.weighed

@@ -18,14 +18,18 @@ from lersbench.log.chunk import Chunk
 
 
 class Counts(NamedTuple):
-    """What a click log comes to. A cell (position k, last click above at column j) has number k (k + 1) / 2 + j."""
+    """What a click log comes to. A cell (position k, last click above at column j) has number k (k + 1) / 2 + j.
+
+    L is the length of the longest list; of a shorter one the positions beyond its end are no displays.
+    """
 
     displays: np.ndarray  # (n_items, L (L + 1) / 2) int64
     clicks: np.ndarray  # (n_items, L (L + 1) / 2) int64
     last: np.ndarray  # (L + 1,) int64 records by their last click: column 0 none, column k position k (1-based)
     unseen: np.ndarray  # (2, L) int64 displays not examined, in all records and in those with a click; or (2, 0)
-    slates: np.ndarray  # (n, L) int32 the items of each record where all have a click, or (0, L)
+    slates: np.ndarray  # (n, L) int32 the items of each record where all have a click, -1 beyond its end; or (0, L)
     first: np.ndarray  # (n,) int64 position of the first click of those records
+    ends: np.ndarray  # (2,) int64 displays in records with a click, and those of them below the last one
     filtered: bool | None = False  # whether clickless records were removed; None where that is left to be settled
     why: str = ""  # how that is known, in words, where every record has a click
 
@@ -37,21 +41,28 @@ class Counts(NamedTuple):
     def records(self) -> int:
         return int(self.last.sum())
 
+    @property
+    def lists_with(self) -> np.ndarray:
+        """How many lists have each position, (L,)."""
+        return np.add.reduceat(self.displays.sum(axis=0), np.arange(self.length) * np.arange(1, self.length + 1) // 2)
+
 
 @kernel
 def _add(
-    candidates: np.ndarray, slate: np.ndarray, clicked: np.ndarray, displays: np.ndarray, clicks: np.ndarray,
-    last: np.ndarray, items: np.ndarray, first: np.ndarray,
+    items: np.ndarray, clicked: np.ndarray, displays: np.ndarray, clicks: np.ndarray, last: np.ndarray,
+    first: np.ndarray, ends: np.ndarray,
 ) -> None:  # fmt: skip
-    """Count n records: `displays`, `clicks` and `last` grow, `items` (n, L) and `first` (n,) are filled."""
-    n, length = slate.shape
+    """Count n records, `items` (n, L) with -1 beyond their ends: `displays`, `clicks`, `last` and `ends` grow, `first`
+    (n,) is filled."""
+    n, length = items.shape
     for t in range(n):
-        row = t if candidates.shape[0] > 1 else 0
-        column = 0
+        column, size = 0, 0
         first[t] = length
         for k in range(length):
-            item = candidates[row, slate[t, k]]
-            items[t, k] = item
+            item = items[t, k]
+            if item < 0:
+                break
+            size += 1
             cell = k * (k + 1) // 2 + column
             displays[item, cell] += 1
             if clicked[t, k] > 0.0:
@@ -59,6 +70,9 @@ def _add(
                 first[t] = min(first[t], k)
                 column = k + 1
         last[column] += 1
+        if column > 0:
+            ends[0] += size
+            ends[1] += size - column
 
 
 class _Counting:
@@ -67,21 +81,22 @@ class _Counting:
     def __init__(self, n_items: int, length: int, filtered: bool | None, examined: bool) -> None:
         cells = length * (length + 1) // 2
         self.displays, self.clicks = np.zeros((n_items, cells), np.int64), np.zeros((n_items, cells), np.int64)
-        self.last = np.zeros(length + 1, np.int64)
+        self.last, self.ends = np.zeros(length + 1, np.int64), np.zeros(2, np.int64)
         self.unseen = np.zeros((2, length if examined else 0), np.int64)
         self.lists: list[tuple[np.ndarray, np.ndarray]] = []
         self.filtered = filtered
 
-    def add(self, candidates: np.ndarray, slate: np.ndarray, clicked: np.ndarray, examined: np.ndarray) -> None:
-        items, first = np.empty(slate.shape, np.int32), np.empty(len(slate), np.int64)
-        _add(candidates, slate, clicked, self.displays, self.clicks, self.last, items, first)
+    def add(self, items: np.ndarray, clicked: np.ndarray, examined: np.ndarray) -> None:
+        """Count records: `items` (n, L), -1 beyond the end of a list, `clicked` and `examined` (n, L) 0 or 1."""
+        first = np.empty(len(items), np.int64)
+        _add(items, clicked, self.displays, self.clicks, self.last, first, self.ends)
         if self.unseen.shape[1]:
-            missed = examined == 0
+            missed = (examined == 0) & (items >= 0)
             self.unseen += np.stack([missed.sum(axis=0), missed[clicked.any(axis=1)].sum(axis=0)])
         if self.filtered is False or self.last[0]:
             self.lists = []
         else:
-            self.lists.append((items, first))
+            self.lists.append((items.astype(np.int32), first))
 
     def counts(self, where: str, why: str = "as asked") -> Counts:
         if self.filtered and self.last[0]:
@@ -95,7 +110,7 @@ class _Counting:
         slates = np.concatenate([s for s, _ in self.lists]) if self.lists else np.empty((0, length), np.int32)
         first = np.concatenate([f for _, f in self.lists]) if self.lists else np.empty(0, np.int64)
         filtered, known = (False, "") if self.last[0] else (self.filtered, why if self.filtered is not None else "")
-        return Counts(self.displays, self.clicks, self.last, self.unseen, slates, first, filtered, known)
+        return Counts(self.displays, self.clicks, self.last, self.unseen, slates, first, self.ends, filtered, known)
 
 
 def count(
@@ -127,33 +142,59 @@ def count(
     if filtered is None and isinstance(declared, bool):
         why, filtered = "as the provenance in its log.json says", declared
     counting = _Counting(info.items, info.L, filtered, "examined" in info.columns)
-    for at, chunk in _rows(log, start, stop):
+    for at, items, clicks, examined in _records(log, start, stop):
         kept = np.ones(len(at), bool) if but is None else at % but[1] != but[0]
-        candidates = chunk.candidates if len(chunk.candidates) == 1 else chunk.candidates[kept]
-        examined = chunk.examined[kept] if len(chunk.examined) else chunk.examined
-        counting.add(candidates, chunk.slate[kept], chunk.clicks[kept], examined)
+        counting.add(items[kept], clicks[kept], examined[kept])
     return counting.counts(log.path, why)
 
 
-def _rows(log: Log, start: int, stop: int) -> Iterator[tuple[np.ndarray, Chunk]]:
-    """Rows `start` to `stop` of a log, in chunks that hold no others, each with the numbers (n,) of its rows."""
-    columns = ("slate", "clicks", "candidates", "examined")
-    for chunk in log.read(columns=columns):
-        rows = slice(max(start - chunk.start, 0), max(min(stop - chunk.start, len(chunk.slate)), 0))
+def _records(log: Log, start: int, stop: int) -> Iterator[tuple[np.ndarray, ...]]:
+    """Rows `start` to `stop` of a log, some at a time: their numbers (n,), the items in each position, their clicks, and
+    whether they were examined, (n, L); the last is (n, 0) where the log does not know. Items are -1 beyond the end of a
+    list."""
+    for chunk in log.read(columns=("slate", "clicks", "candidates", "examined")):
+        n = len(chunk.user)
+        rows = slice(max(start - chunk.start, 0), max(min(stop - chunk.start, n), 0))
         if rows.start < rows.stop:
-            several = {name: values for name in columns if len(values := getattr(chunk, name)) == len(chunk.slate)}
-            cut = chunk._replace(**{name: values[rows] for name, values in several.items()})
-            yield chunk.start + np.arange(rows.start, rows.stop), cut
-        if chunk.start + len(chunk.slate) >= stop:
+            items, clicks = _items(chunk), _in_positions(chunk, chunk.clicks, log.info.L, 0.0)
+            examined = np.empty((n, 0))
+            if chunk.examined.size:
+                examined = _in_positions(chunk, chunk.examined, log.info.L, 0.0)
+            items = _in_positions(chunk, items, log.info.L, -1)
+            yield chunk.start + np.arange(rows.start, rows.stop), items[rows], clicks[rows], examined[rows]
+        if chunk.start + n >= stop:
             break
 
 
+def _items(chunk: Chunk) -> np.ndarray:
+    """The items of the slates, in the form that the slates have."""
+    if chunk.first is None and chunk.top is None:
+        offered = np.broadcast_to(chunk.candidates, (len(chunk.user), chunk.candidates.shape[1]))
+        return np.take_along_axis(offered, chunk.slate, axis=1)
+    sizes = np.full(len(chunk.user), chunk.slate.shape[-1]) if chunk.top is None else np.diff(chunk.top)
+    wide = 0 if len(chunk.candidates) == 1 else chunk.candidates.shape[-1]
+    first = wide * np.arange(len(chunk.user)) if chunk.first is None else chunk.first[:-1]
+    at = np.repeat(first, sizes) + chunk.slate.reshape(-1)
+    return chunk.candidates.reshape(-1)[at].reshape(chunk.slate.shape)
+
+
+def _in_positions(chunk: Chunk, values: np.ndarray, length: int, beyond: float) -> np.ndarray:
+    """What slates have a value for as (n, L), `beyond` where a slate has no such position."""
+    if chunk.top is None:
+        return values
+    out = np.full((len(chunk.user), length), beyond, values.dtype)
+    out[np.arange(length) < np.diff(chunk.top)[:, None]] = values
+    return out
+
+
 def lists(log: Log, start: int, stop: int, part: tuple[int, int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Items and clicks, both (n, L), of every n-th of the rows `start` to `stop`, from row f on: `part` = (f, n)."""
-    for at, chunk in _rows(log, start, stop):
+    """Items and clicks, both (n, L), of every n-th of the rows `start` to `stop`, from row f on: `part` = (f, n).
+
+    Items are -1 beyond the end of a list.
+    """
+    for at, items, clicks, _ in _records(log, start, stop):
         kept = at % part[1] == part[0]
-        offered = np.broadcast_to(chunk.candidates, (len(at), chunk.candidates.shape[1]))
-        yield np.take_along_axis(offered[kept], chunk.slate[kept], axis=1), chunk.clicks[kept]
+        yield items[kept], clicks[kept]
 
 
 def count_arrays(slate: np.ndarray, clicks: np.ndarray, n_items: int, filtered: bool | None = None) -> Counts:
@@ -165,5 +206,5 @@ def count_arrays(slate: np.ndarray, clicks: np.ndarray, n_items: int, filtered: 
     if shown.size and not (shown.min() >= 0 and shown.max() < n_items):
         raise DataError(f"slate holds items {shown.min()} to {shown.max()}, but there are items 0 to {n_items - 1}")
     counting = _Counting(n_items, shown.shape[1], filtered, False)
-    counting.add(np.arange(n_items)[None], shown, clicked, np.empty((0, 0)))
+    counting.add(shown, clicked, np.empty((len(shown), 0)))
     return counting.counts("the records given")

@@ -32,7 +32,7 @@ class Problem(NamedTuple):
     clicks: np.ndarray  # (n_items, cells) int64
     after: np.ndarray  # (cells,) int64: position k of a cell that removed records fall into, or -1
     none: np.ndarray  # (L,) int64: the cell of position k after no click
-    slates: np.ndarray  # (n, L) int32 where clickless records were removed, else (0, L)
+    slates: np.ndarray  # (n, L) int32 where clickless records were removed, -1 beyond the end of a list; else (0, L)
     removed: np.ndarray  # (n_items, L) float64 scratch: expected displays in removed records
 
 
@@ -47,12 +47,16 @@ def restore(
     for t in range(n):
         quiet, clicked = 1.0, 0.0  # 1 - quiet would lose its digits where clicks are rare
         for k in range(length):
+            if slates[t, k] < 0:
+                break
             p = weights[none[k]] * attraction[slates[t, k]]
             clicked += quiet * p
             quiet *= 1.0 - p
         total += math.log(clicked)
         each = quiet / clicked
         for k in range(length):
+            if slates[t, k] < 0:
+                break
             removed[slates[t, k], k] += each
     return total
 

@@ -31,12 +31,12 @@ def summary(
         "positions": counts.length,
         "items": int((counts.displays.sum(axis=1) > 0).sum()),
         "records_without_click": int(counts.last[0]),
-        "clicks_per_display": (by_position(counts.clicks) / counts.records).tolist(),
+        "clicks_per_display": (by_position(counts.clicks) / counts.lists_with).tolist(),
         "last_click": last_click(counts).tolist(),
         "mean_last_click": float(last_click(counts) @ np.arange(1, counts.length + 1)),
         "pseudo_exposed": pseudo_exposed(counts),
         "unexamined": unexamined(counts),
-        "unexamined_by_position": _shares(counts.unseen[0], counts.records),
+        "unexamined_by_position": _shares(counts.unseen[0], counts.lists_with),
         "true_weights": true_weights(info, counts),
         "models": {fit.name: _facts(fit, (held_out or {}).get(fit.name)) for fit in fits},
     }
@@ -56,16 +56,15 @@ def last_click(counts: Counts) -> np.ndarray:
 
 def pseudo_exposed(counts: Counts) -> float:
     """The share of displays below the last click, in the records with a click: those that may not have been seen."""
-    below = np.arange(counts.length - 1, -1, -1)
-    return float(last_click(counts) @ below / counts.length)
+    return float(counts.ends[1] / counts.ends[0])
 
 
 def unexamined(counts: Counts) -> dict[str, float] | None:
     """The true share of displays that were not seen, in all records and in those with a click, if the log knows."""
     if not counts.unseen.shape[1]:
         return None
-    total = counts.unseen.sum(axis=1) / counts.length
-    return {"all": float(total[0] / counts.records), "with_click": float(total[1] / counts.last[1:].sum())}
+    total = counts.unseen.sum(axis=1)
+    return {"all": float(total[0] / counts.displays.sum()), "with_click": float(total[1] / counts.ends[0])}
 
 
 def true_weights(info: LogInfo, counts: Counts) -> list[list[float]] | None:
@@ -76,7 +75,7 @@ def true_weights(info: LogInfo, counts: Counts) -> list[list[float]] | None:
     return (weights / weights[0, 0]).tolist() if weights[0, 0] else None
 
 
-def _shares(parts: np.ndarray, whole: int) -> list[float] | None:
+def _shares(parts: np.ndarray, whole: np.ndarray) -> list[float] | None:
     return (parts / whole).tolist() if len(parts) else None
 
 

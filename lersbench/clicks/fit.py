@@ -46,6 +46,8 @@ def _position_likelihood(counts: Counts, weights: np.ndarray, attraction: np.nda
         clicked = 0.0  # P(a click at position k or below), and its logarithm at k + 1
         below = 0.0  # never used as it stands: the first click is at the last position or above
         for k in range(out.shape[0] - 1, -1, -1):
+            if counts.slates[t, k] < 0:  # the list has ended above
+                continue
             p = weights[k * (k + 1) // 2] * attraction[counts.slates[t, k]]
             clicked = p + (1.0 - p) * clicked
             here = math.log(max(clicked, 1e-300))
@@ -288,7 +290,7 @@ def fit_counts(
         removed=float(problem.removed[:, 0].sum()),
         trace=trace,
         log_likelihood=float(likelihood.sum()),
-        perplexity=2.0 ** (-likelihood / math.log(2.0) / counts.records),
+        perplexity=2.0 ** (-likelihood / math.log(2.0) / counts.lists_with),
         iterations=steps,
         converged=converged,
     )

@@ -32,7 +32,7 @@ class Perplexity(NamedTuple):
 def add_likelihood(
     items: np.ndarray, clicks: np.ndarray, weights: np.ndarray, attraction: np.ndarray, filtered: bool, out: np.ndarray
 ) -> None:
-    """Add to `out` (2, L) the log-likelihood of the clicks (n, L) at each position of lists `items` (n, L).
+    """Add to `out` (2, L) the log-likelihood of the clicks (n, L) at each position of lists `items` (n, L), -1 beyond the end.
 
     Row 0 is that of the click by itself, row 1 that given the clicks above. `weights` (L, L + 1), nobody leaves. Where
     clickless records were removed (`filtered`), each record is known to have a click, here or elsewhere.
@@ -42,11 +42,13 @@ def add_likelihood(
     for t in range(items.shape[0]):
         below[length] = 0.0  # P(a click at k or below | none above)
         for k in range(length - 1, -1, -1):
-            p = weights[k, 0] * attraction[items[t, k]]
+            p = weights[k, 0] * attraction[items[t, k]] if items[t, k] >= 0 else 0.0
             below[k] = p + (1.0 - p) * below[k + 1] if filtered else 1.0
         reached[0] = 1.0
         last = 0
         for k in range(length):
+            if items[t, k] < 0:
+                break
             a = attraction[items[t, k]]
             marginal = 0.0
             for j in range(k + 1):
@@ -87,10 +89,12 @@ def perplexities(
     if (first.sum() - first).min() == 0:
         return None
     total = {model: np.zeros((2, log.info.L)) for model in models}
+    with_position = np.zeros(log.info.L)
     for fold in range(FOLDS):
         counts = count(log, start, stop, filtered, (fold, FOLDS))
         fits = {model: fit_counts(counts, model, smoothing=smoothing) for model in models}
         for items, clicks in lists(log, start, stop, (fold, FOLDS)):
+            with_position += (items >= 0).sum(axis=0)
             for model, fit in fits.items():
                 add_likelihood(items, clicks, fit.table, fit.attraction, filtered, total[model])
-    return {model: Perplexity(*2.0 ** (-sums / math.log(2.0) / (stop - start))) for model, sums in total.items()}
+    return {model: Perplexity(*2.0 ** (-sums / math.log(2.0) / with_position)) for model, sums in total.items()}

@@ -30,7 +30,7 @@ from lersbench.engine.meter import (
     UBM,
     Meter,
 )
-from lersbench.engine.rounds import Protocol, Scratch, Visit
+from lersbench.engine.rounds import Protocol, Scratch, Visit, positions_of
 from lersbench.engine.rows import Logger, Rows, Users
 from lersbench.kernels.jit import inlined, inner, kernel
 from lersbench.kernels.sorting import ascending
@@ -283,12 +283,24 @@ def _count_rank(meter: Meter, family: int, above: int, equal: int, n: int) -> No
 
 
 @inner
-def meet(meter: Meter, users: Users, row: int, candidates: np.ndarray, slate: np.ndarray, visit: Visit) -> None:
-    """What the users of the world make of a slate: the attraction of the shown, and the true values into the sums."""
+def meet(
+    meter: Meter,
+    users: Users,
+    row: int,
+    attraction: np.ndarray,
+    candidates: np.ndarray,
+    slate: np.ndarray,
+    visit: Visit,
+) -> None:
+    """What the users of the world make of a slate: the attraction of the shown, and the true values into the sums.
+
+    `attraction` (C,) is P(click | examined) of the candidates of the round.
+    """
     for c in range(candidates.shape[0]):
         visit.family[c] = users.family[candidates[c]]
-    shown_attraction(users.attraction[row], visit.family, slate, users.fade, visit.shown)
-    value, chance = expected(users.weights, users.goes_on, visit.shown, visit.reached, visit.examined)
+    shown, examined = visit.shown[: slate.shape[0]], visit.examined[: slate.shape[0]]
+    shown_attraction(attraction, visit.family[: candidates.shape[0]], slate, users.fade, shown)
+    value, chance = expected(users.weights, users.goes_on, shown, visit.reached, examined)
     count_expected(meter, value, chance, users.best[row, 0], users.best[row, 1])
 
 
@@ -296,7 +308,8 @@ def meet(meter: Meter, users: Users, row: int, candidates: np.ndarray, slate: np
 def weigh(
     meter: Meter,
     logger: Logger,
-    row: int,
+    start: int,
+    stop: int,
     candidates: np.ndarray,
     clicks: np.ndarray,
     logged: np.ndarray,
@@ -306,30 +319,31 @@ def weigh(
 ) -> None:
     """Add what the logged `clicks` (C,) and propensities say of a slate: by position, and by click models if fitted.
 
-    `logged` (L,) is the candidate at each position of the log.
+    `start` and `stop` are the edges of the round's candidates; `logged` (L,) is the candidate at each position of the
+    log.
 
     Where the slate is the logged one (`shows_the_log`) it depends on what was logged, and only its clicks as they are
     can speak.
     """
-    fitted = logger.exposure.shape[1] > 0
+    fitted, size = logger.exposure.shape[1] > 0, slate.shape[0]
     if shows_the_log:
         count_ips(meter, IIPS, slate, clicks, visit.ones, visit.ones, 1.0)
         if fitted:
             count_ips(meter, PBM, slate, clicks, visit.ones, visit.ones, 1.0)
             count_ips(meter, UBM, slate, clicks, visit.ones, visit.ones, 1.0)
         return
-    for k in range(slate.shape[0]):
+    for k in range(size):
         visit.examined[k] = 1.0 if slate[k] == logged[k] else 0.0
-    count_ips(meter, IIPS, slate, clicks, visit.examined, logger.placed[row], math.inf)
+    count_ips(meter, IIPS, slate, clicks, visit.examined, logger.placed[start:stop], math.inf)
     if not fitted:
         return
-    count_ips(meter, PBM, slate, clicks, logger.examination, logger.exposure[0, row], logger.clip)
-    for k in range(slate.shape[0]):
+    count_ips(meter, PBM, slate, clicks, logger.examination, logger.exposure[0, start:stop], logger.clip)
+    for k in range(size):
         visit.shown[k] = logger.attraction[candidates[slate[k]]]
     always = visit.saw  # after a click the user of a browsing model goes on
     always[:] = 1.0
-    expected(logger.after, always, visit.shown, visit.reached, visit.examined)
-    count_ips(meter, UBM, slate, clicks, visit.examined, logger.exposure[1, row], logger.clip)
+    expected(logger.after, always, visit.shown[:size], visit.reached, visit.examined)
+    count_ips(meter, UBM, slate, clicks, visit.examined, logger.exposure[1, start:stop], logger.clip)
 
 
 @inlined
@@ -337,40 +351,36 @@ def count(
     meter: Meter, rows: Rows, row: int, at: int, slot: int, protocol: Protocol, scratch: Scratch, visit: Visit
 ) -> None:
     """Look up or draw the rewards of the slate in place `slot` of the scratch memory, and add the round to the sums."""
-    slate, rewards, scores = scratch.slates[slot], scratch.rewards[slot], scratch.scores[slot]
-    candidates = rows.candidates[0 if rows.candidates.shape[0] == 1 else row]
+    start, stop = rows.first[row], rows.first[row + 1]
+    wide = stop - start
+    size = positions_of(rows.top, row, wide, protocol)
+    slate, rewards, scores = scratch.slates[slot, :size], scratch.rewards[slot, :size], scratch.scores[slot, :wide]
+    candidates = rows.candidates[rows.offered[row] : rows.offered[row] + wide]
     if protocol.truth:
-        meet(meter, rows.users, row, candidates, slate, visit)
+        meet(meter, rows.users, row, rows.users.attraction[start:stop], candidates, slate, visit)
     if protocol.simulated:
         key = scramble(protocol.draws, at)
         users = rows.users
-        for k in range(slate.shape[0]):
+        for k in range(size):
             visit.items[k] = candidates[slate[k]]
-        draw_clicks(users.weights, users.goes_on, visit.shown, visit.items, key, rewards, visit.saw)
+        shown, items, saw = visit.shown[:size], visit.items[:size], visit.saw[:size]
+        draw_clicks(users.weights, users.goes_on, shown, items, key, rewards, saw)
     else:
-        for k in range(slate.shape[0]):
-            rewards[k] = rows.rewards[row, k if protocol.replay else slate[k]]
+        paid = rows.rewards[rows.top[row] : rows.top[row + 1]] if protocol.replay else rows.rewards[start:stop]
+        for k in range(size):
+            rewards[k] = paid[k if protocol.replay else slate[k]]
     if protocol.weighed:
-        weigh(
-            meter,
-            rows.logger,
-            row,
-            candidates,
-            rows.rewards[row],
-            rows.slate[row],
-            slate,
-            protocol.shows_the_log,
-            visit,
-        )
-    if protocol.similar:
-        features = scratch.features
+        clicks, logged = rows.rewards[start:stop], rows.slate[rows.top[row] : rows.top[row + 1]]
+        weigh(meter, rows.logger, start, stop, candidates, clicks, logged, slate, protocol.shows_the_log, visit)
+    if protocol.similar and size > 1:
+        features = scratch.features[:wide]
         if protocol.users < 0:
-            features = rows.features[0 if rows.features.shape[0] == 1 else row]
+            features = rows.features[start:stop]
         count_similarity(meter, features, slate, visit.total)
     first, last = rows.liked_from[row], rows.liked_from[row + 1]
     count_slate(meter, candidates, slate, rewards, rows.liked[first:last], rows.number[first:last])
     count_recommendation(meter, scores[slate[0]], protocol.silence, rewards[0])
     if protocol.regret:
-        count_regret(meter, rows.best[row], rows.value[row], slate)
+        count_regret(meter, rows.best[row], rows.value[start:stop], slate)
     if protocol.ranked:
         count_ranking(meter, candidates, scores, slate, rows.liked[first:last])

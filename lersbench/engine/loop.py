@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lersbench.engine.rounds import Protocol, Scratch
+from lersbench.engine.rounds import Protocol, Scratch, positions_of
 from lersbench.engine.service import COMPOSE, COUNT, DUE, READ, REVEAL, SERVICE
 from lersbench.kernels.indirect import call
 from lersbench.kernels.jit import inlined, specialise
@@ -27,9 +27,12 @@ class View(NamedTuple):
 
     user: np.ndarray  # (n,) int64
     context: np.ndarray  # (n, d)
-    candidates: np.ndarray  # (n, C) int64, or (1, C)
-    features: np.ndarray  # (n, C, m), or (1, C, 0)
-    slate: np.ndarray  # (n, K) logged slate, as indices into the candidates, or (0, 0)
+    first: np.ndarray  # (n + 1,) int64 edges of the candidates of each round
+    offered: np.ndarray  # (n,) int64, where its candidates begin
+    candidates: np.ndarray  # (N,) int64, or (C,)
+    features: np.ndarray  # (N, m)
+    top: np.ndarray  # (n + 1,) int64 edges of the logged slates
+    slate: np.ndarray  # (S,) logged slates, as indices into the candidates
 
 
 class Desk(NamedTuple):
@@ -48,21 +51,23 @@ def round_at(
     `composed` tells that its joint features are in the scratch memory already.
     """
     scratch.clock[2] = at
-    features = scratch.features
+    wide = view.first[row + 1] - view.first[row]
+    size = positions_of(view.top, row, wide, protocol)
+    features = scratch.features[:wide]
     if protocol.users < 0:
-        features = view.features[0 if view.features.shape[0] == 1 else row]
+        features = view.features[view.first[row] : view.first[row + 1]]
     elif not composed:
         call(desk.address, desk.box, COMPOSE, row, at, slot)
     return Round(
         scratch.clock[0],
         view.user[row],
         view.context[row],
-        view.candidates[0 if view.candidates.shape[0] == 1 else row],
+        view.candidates[view.offered[row] : view.offered[row] + wide],
         features,
         scramble(protocol.ties, at),
-        scratch.scores[slot],
-        scratch.propensities[slot],
-        scratch.notes[slot],
+        scratch.scores[slot, :wide],
+        scratch.propensities[slot, :size],
+        scratch.notes[slot, :size],
     )
 
 
@@ -110,12 +115,13 @@ def deliver(state: Any, view: View, protocol: Protocol, scratch: Scratch, desk: 
         row, at = scratch.rows[slot], scratch.at[slot]
         # with feedback at once the round that waits is the one that was composed last
         round = round_at(view, row, at, slot, protocol, scratch, desk, protocol.batch == 1)
-        slate, rewards, seen = scratch.slates[slot], scratch.rewards[slot], scratch.seen[slot]
-        propensities = round.propensities
+        size, propensities = round.notes.shape[0], round.propensities
+        slate, rewards, seen = scratch.slates[slot, :size], scratch.rewards[slot, :size], scratch.seen[slot, :size]
         if protocol.full:
             call(desk.address, desk.box, REVEAL, row, at, slot)
-            slate, rewards, seen = scratch.all_slate, scratch.all_rewards, scratch.all_seen
-            propensities = scratch.all_propensities
+            wide = round.candidates.shape[0]
+            slate, rewards, seen = scratch.all_slate[:wide], scratch.all_rewards[:wide], scratch.all_seen[:wide]
+            propensities = scratch.all_propensities[:wide]
         update(state, with_propensities(round, propensities), slate, rewards, seen)  # in one place: it is inlined
     scratch.clock[0] += scratch.clock[1]
     scratch.clock[1] = 0
@@ -149,18 +155,18 @@ def drive(
             call(desk.address, desk.box, READ, row, at[n], 0)
         slot = scratch.clock[1]
         round = round_at(view, row, at[n], slot, protocol, scratch, desk, False)
-        slate = scratch.slates[slot]
+        slate = scratch.slates[slot, : round.notes.shape[0]]
         for c in range(round.scores.shape[0]):
             round.scores[c] = 0.0
         for k in range(slate.shape[0]):
             round.notes[k] = 0
         if protocol.lazy:
-            slate[0] = view.slate[row, 0]
+            slate[0] = view.slate[view.top[row]]
             if not wins(state, rng, round, slate[0]):
                 continue
         else:
             select(state, rng, round, slate)
-            if protocol.replay and differ(slate, view.slate[row]):
+            if protocol.replay and differ(slate, view.slate[view.top[row] : view.top[row + 1]]):
                 continue
         if call(desk.address, desk.box, COUNT, row, at[n], slot) != 0:
             return
@@ -197,8 +203,8 @@ def batched(policy: Policy) -> Callable[..., None]:
 
     def drive(state, rng, view, index, at, protocol, scratch, desk) -> None:
         edges = np.flatnonzero(np.diff(at // protocol.batch)) + 1
-        for rows, places in zip(np.split(index, edges), np.split(at, edges), strict=True):
-            if rows.size and not _play_batch(policy, state, rng, view, rows, places, protocol, scratch, desk):
+        for rows, here in zip(np.split(index, edges), np.split(at, edges), strict=True):
+            if rows.size and not _play_batch(policy, state, rng, view, rows, here, protocol, scratch, desk):
                 return
 
     return drive
@@ -213,13 +219,13 @@ def _play_batch(policy, state, rng, view, index, at, protocol, scratch, desk) ->
     for slot, (row, place) in enumerate(zip(index.tolist(), at.tolist(), strict=True)):
         round = _round(view, row, place, slot, protocol, scratch, desk)
         rounds.append(round if isinstance(policy, KernelPolicy) else _read_only(round))
-        slates.append(scratch.slates[slot])
+        slates.append(scratch.slates[slot, : len(round.notes)])
     policy.select_batch(state, rng, rounds, slates)
     learned: list[tuple[Any, ...]] = []
     for slot, (row, place) in enumerate(zip(index.tolist(), at.tolist(), strict=True)):
         if place >= scratch.clock[DUE]:
             ask(desk.box, READ, row, place, slot)
-        if protocol.replay and not np.array_equal(slates[slot], view.slate[row]):
+        if protocol.replay and not np.array_equal(slates[slot], view.slate[view.top[row] : view.top[row + 1]]):
             continue
         if protocol.users >= 0 and protocol.batch > 1:  # the features at hand are those of the last round
             ask(desk.box, COMPOSE, row, place, slot)
@@ -227,11 +233,13 @@ def _play_batch(policy, state, rng, view, index, at, protocol, scratch, desk) ->
             return False
         if protocol.full:
             ask(desk.box, REVEAL, row, place, slot)
-            everything = (scratch.all_slate, scratch.all_rewards, scratch.all_seen)
-            round = rounds[slot]._replace(propensities=scratch.all_propensities)
+            wide = len(rounds[slot].candidates)
+            everything = (scratch.all_slate[:wide], scratch.all_rewards[:wide], scratch.all_seen[:wide])
+            round = rounds[slot]._replace(propensities=scratch.all_propensities[:wide])
             learned.append((round, *(array.copy() for array in everything)))
         else:
-            learned.append((rounds[slot], slates[slot], scratch.rewards[slot], scratch.seen[slot]))
+            size = len(slates[slot])
+            learned.append((rounds[slot], slates[slot], scratch.rewards[slot, :size], scratch.seen[slot, :size]))
     if learned:
         policy.update_batch(state, *map(list, zip(*learned, strict=True)))
     scratch.clock[0] += len(learned)
@@ -241,9 +249,12 @@ def _play_batch(policy, state, rng, view, index, at, protocol, scratch, desk) ->
 def _round(view: View, row: int, at: int, slot: int, protocol: Protocol, scratch: Scratch, desk: Desk) -> Round:
     """`round_at` in Python. Composed features live in one scratch array: a batch of rounds needs a copy each."""
     scratch.clock[2] = at
-    features = scratch.features
+    first, last, offered = int(view.first[row]), int(view.first[row + 1]), int(view.offered[row])
+    wide = last - first
+    size = positions_of(view.top, row, wide, protocol)
+    features = scratch.features[:wide]
     if protocol.users < 0:
-        features = view.features[0 if view.features.shape[0] == 1 else row]
+        features = view.features[first:last]
     else:
         SERVICE.asked(desk.box, COMPOSE, row, at, slot)
         features = features.copy() if protocol.batch > 1 else features
@@ -251,12 +262,12 @@ def _round(view: View, row: int, at: int, slot: int, protocol: Protocol, scratch
         int(scratch.clock[0]),
         int(view.user[row]),
         view.context[row],
-        view.candidates[0 if view.candidates.shape[0] == 1 else row],
+        view.candidates[offered : offered + wide],
         features,
         scramble(protocol.ties, at),
-        scratch.scores[slot],
-        scratch.propensities[slot],
-        scratch.notes[slot],
+        scratch.scores[slot, :wide],
+        scratch.propensities[slot, :size],
+        scratch.notes[slot, :size],
     )
 
 

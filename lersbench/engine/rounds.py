@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lersbench.engine.rows import Rows
-from lersbench.kernels.jit import kernel
+from lersbench.kernels.jit import inlined, kernel
 from lersbench.policy import Spec
 
 
@@ -34,7 +34,7 @@ class Protocol(NamedTuple):
 
 
 class Visit(NamedTuple):
-    """Working memory of one visit of a simulated user."""
+    """Working memory of one visit of a simulated user: the beginning of each array, as long as the round is."""
 
     family: np.ndarray  # (C,) int64
     items: np.ndarray  # (K,) int64 what is shown
@@ -47,7 +47,7 @@ class Visit(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Working memory of one contender."""
+    """Working memory of one contender. C and K are the most of any round; one with fewer has the beginning."""
 
     clock: np.ndarray  # (4,) int64: rounds learned from; rounds waiting for their feedback; place of the round at work;
     # place from which on a checkpoint is due
@@ -80,22 +80,29 @@ def compose(
                 j += 1
 
 
+@inlined
+def positions_of(top: np.ndarray, row: int, wide: int, protocol: Protocol) -> int:
+    """How many positions the slate of a round with `wide` candidates has; under rejection replay as many as logged."""
+    return top[row + 1] - top[row] if protocol.replay else min(protocol.slate, wide)
+
+
 @kernel
 def reveal_all(rows: Rows, row: int, slot: int, scratch: Scratch) -> None:
     """Fill the `all_` arrays: the shown slate first, then the other candidates in their order."""
     slate = scratch.slates[slot]
-    scratch.all_seen[:] = False
+    wide = rows.first[row + 1] - rows.first[row]
+    scratch.all_seen[:wide] = False
     n = 0
-    for k in range(slate.shape[0]):
+    for k in range(min(slate.shape[0], wide)):
         scratch.all_slate[n] = slate[k]
         scratch.all_seen[slate[k]] = True
         n += 1
-    for c in range(scratch.all_slate.shape[0]):
+    for c in range(wide):
         if not scratch.all_seen[c]:
             scratch.all_slate[n] = c
             n += 1
     for k in range(n):
-        scratch.all_rewards[k] = rows.rewards[row, scratch.all_slate[k]]
+        scratch.all_rewards[k] = rows.rewards[rows.first[row] + scratch.all_slate[k]]
         scratch.all_seen[k] = True
 
 

@@ -1,7 +1,13 @@
-"""A chunk of a log as the loop reads it, with what all contenders need computed once."""
+"""A chunk of a log as the loop reads it, with what all contenders need computed once.
+
+Rounds may differ in length. What there is for each candidate of each round lies end to end, (N,) for N candidates in
+all: those of row i are at first[i]..first[i + 1]. Likewise (S,) for the positions of the logged slates, at
+top[i]..top[i + 1]. Nothing is padded, so nothing padded can be scored, ranked or counted.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +24,7 @@ from lersbench.offpolicy import propensity
 class Users(NamedTuple):
     """How the users of a simulated world click; empty where that is not known."""
 
-    attraction: np.ndarray  # (n, C) P(click | examined) of each candidate, or (0, C)
+    attraction: np.ndarray  # (N,) P(click | examined) of each candidate, or (0,)
     family: np.ndarray  # (n_items,) int64
     weights: np.ndarray  # (L, L + 1) see clickmodel.ClickModel
     goes_on: np.ndarray  # (L,)
@@ -32,11 +38,9 @@ class Logger(NamedTuple):
     examination: np.ndarray  # (L,) of the position-based model, at most 1
     after: np.ndarray  # (L, L + 1) of the user browsing model, at most 1
     attraction: np.ndarray  # (n_items,) that goes with it
-    exposure: (
-        np.ndarray
-    )  # (2, n, C) P(the candidate is examined) under the logging policy, by PBM and UBM; or (2, 0, C)
+    exposure: np.ndarray  # (2, N) P(the candidate is examined) under the logging policy, by PBM and UBM; or (2, 0)
     clip: float  # the largest weight of a record by click model; weights by place alone are never cut
-    placed: np.ndarray  # (n, C) P(the candidate is logged where it was) under the logging policy, or (0, C)
+    placed: np.ndarray  # (N,) P(the candidate is logged where it was) under the logging policy, or (0,)
 
 
 class Rows(NamedTuple):
@@ -44,18 +48,26 @@ class Rows(NamedTuple):
 
     user: np.ndarray  # (n,) int64
     context: np.ndarray  # (n, d)
-    candidates: np.ndarray  # (n, C) int64, or (1, C)
-    features: np.ndarray  # (n, C, m), or (1, C, 0)
+    first: np.ndarray  # (n + 1,) int64 edges of what there is for each candidate
+    offered: np.ndarray  # (n,) int64, where the candidates begin: at `first`, or all at 0 where they are the same
+    candidates: np.ndarray  # (N,) int64, or (C,)
+    features: np.ndarray  # (N, m), m may be 0
     items: np.ndarray  # (n_items, p) static item features, for joint features that are composed
-    rewards: np.ndarray  # (n, C) reward of every candidate; (n, K) of the logged slate under rejection replay
-    slate: np.ndarray  # (n, K) logged slate, as indices into the candidates, or (0, 0)
-    value: np.ndarray  # (n, C) expected rewards if known, else the rewards; (0, C) where neither is known
+    rewards: np.ndarray  # (N,) reward of every candidate; (S,) of the logged slate under rejection replay
+    top: np.ndarray  # (n + 1,) int64 edges of the logged slates, 0 where there are none
+    slate: np.ndarray  # (S,) logged slates, as indices into the candidates of their round
+    value: np.ndarray  # (N,) expected rewards if known, else the rewards; (0,) where neither is known
     best: np.ndarray  # (n,) value of the best slate of the round
     liked_from: np.ndarray  # (n + 1,) int64; row i likes the candidates liked[liked_from[i]:liked_from[i + 1]]
     liked: np.ndarray  # (likes,) int64
     number: np.ndarray  # (likes,) int32, of each like among the distinct ones of the log; (0,) where not counted
     users: Users
     logger: Logger
+
+    def wide(self, values: np.ndarray) -> np.ndarray:
+        """What there is for each candidate as (n, C), or (n, C, m): for rounds of one length only."""
+        n = len(self.user)
+        return values.reshape(n, len(values) // max(n, 1), *values.shape[1:])
 
 
 class Background(NamedTuple):
@@ -77,7 +89,7 @@ def background_of(items: np.ndarray, n_items: int, family: np.ndarray | None = N
     none = np.zeros(0)
     alone = np.arange(n_items) if family is None else family
     model = ClickModel(np.zeros((0, 1)), none, 1.0)
-    logger = Logger(none, np.zeros((0, 0)), none, np.zeros((2, 0, 0)), np.inf, np.zeros((0, 0)))
+    logger = Logger(none, np.zeros((0, 0)), none, np.zeros((2, 0)), np.inf, none)
     return Background(items, alone, model, logger, none, np.zeros((0, 0)))
 
 
@@ -96,45 +108,74 @@ def rows_of(
     background = (
         items if isinstance(items, Background) else background_of(items, int(chunk.candidates.max(initial=0)) + 1)
     )
-    n = chunk.user.shape[0]
-    regime = REGIMES[feedback]
-    replayed, listed = regime.replayed, regime.listed
-    shown, order = chunk.slate, chunk.slate if listed else None
+    n, regime = chunk.user.shape[0], REGIMES[feedback]
+    first, top = _edges(chunk.first, chunk.candidates, n), _edges(chunk.top, chunk.slate, n)
+    shared = chunk.first is None and chunk.candidates.shape[0] == 1 and n != 1
+    flat = {name: _flat(getattr(chunk, name)) for name in FLAT}
+    features = _flat_features(chunk, int(first[-1]))
+    source, edges, shown, order = first[:-1], first, flat["slate"], None
+    offered = np.zeros(n, np.int64) if shared else first[:-1]
+    if regime.listed:
+        edges, order, shown = top, flat["slate"], np.empty_like(flat["slate"])
+        in_place(top, shown)
     if mix is not None:
-        places = np.empty((n, (chunk.slate if listed else chunk.candidates).shape[1]), np.int64)
-        random_places(mix, chunk.start, places)
-        order = np.take_along_axis(chunk.slate, places, axis=1) if listed else places
-        shown = np.argsort(places, axis=1)  # where each old place has gone
-        shown = shown if listed else np.take_along_axis(shown, chunk.slate, axis=1) if chunk.slate.size else chunk.slate
-    elif listed:
-        shown = np.tile(np.arange(chunk.slate.shape[1]), (n, 1))
-    candidates, features = _pick(chunk.candidates, order, n), _pick(chunk.features, order, n)
-    value, attraction, scores = (_pick(a, order, n) for a in (chunk.expected, chunk.attraction, chunk.scores))
-    if replayed:
-        rewards, value = chunk.clicks, value[:0]
-    elif listed:
-        rewards = chunk.clicks if mix is None else _pick(chunk.clicks, places, n)
-    else:
-        rewards = _pick(chunk.rewards, order, n)
-    if not value.shape[0] and not replayed:
+        places = np.empty(edges[-1], np.int64)
+        random_places(mix, chunk.start, edges, places)
+        order = _chosen(flat["slate"], top[:-1], places, top) if regime.listed else places
+        where = np.empty_like(places)
+        invert(places, edges, where)
+        shown = where if regime.listed else _chosen(where, first[:-1], flat["slate"], top) if shown.size else shown
+    candidates, features = (
+        _chosen(a, at, order, edges) for a, at in ((flat["candidates"], offered), (features, source))
+    )
+    value, attraction, scores = (_chosen(flat[a], source, order, edges) for a in ("expected", "attraction", "scores"))
+    if order is not None:
+        offered = edges[:-1]
+    rewards = flat["clicks"] if regime.listed or regime.replayed else _chosen(flat["rewards"], source, order, edges)
+    if regime.listed and mix is not None:
+        rewards = _chosen(rewards, top[:-1], places, top)
+    if regime.replayed:
+        value = value[:0]
+    elif not value.shape[0]:
         value = rewards
     likes = likes and regime.ranked
     rows = Rows(
         chunk.user,
         chunk.context,
+        edges,
+        offered,
         candidates,
         features,
         background.items,
         rewards,
+        top,
         shown,
         value,
-        _best(value, slate) if value.shape[0] else np.zeros(0),
-        *_liked(rewards if likes else rewards[:0], n),
+        _best(value, edges, slate),
+        *_liked(rewards if likes else rewards[:0], edges),
         np.empty(0, np.int32),
-        _users(background, attraction, candidates, slate),
-        _logger(background, feedback, scores, candidates, shown),
+        _users(background, attraction, candidates, offered, edges, slate),
+        Logger(*background.logger),
     )
-    return _contiguous(rows)
+    return _contiguous(rows._replace(logger=_logger(background, regime.weighed, scores, rows)))
+
+
+FLAT = ("candidates", "rewards", "expected", "slate", "clicks", "attraction", "scores")
+
+
+def _edges(edges: np.ndarray | None, values: np.ndarray, n: int) -> np.ndarray:
+    """Where each of n rounds begins, (n + 1,); without `edges` all are as wide as `values`."""
+    return np.arange(n + 1) * values.shape[-1] if edges is None else edges
+
+
+def _flat(values: np.ndarray) -> np.ndarray:
+    return values.reshape(-1)
+
+
+def _flat_features(chunk: Chunk, total: int) -> np.ndarray:
+    """The joint features as (N, m); N rows of nothing where there are none."""
+    m = chunk.features.shape[-1]
+    return chunk.features.reshape(-1, m) if chunk.features.size else np.empty((total, 0))
 
 
 def _contiguous(fields: Any) -> Any:
@@ -153,69 +194,101 @@ def _contiguous(fields: Any) -> Any:
 
 def as_logged(rows: Rows) -> Rows:
     """Rows of a ranked list with the candidates of each round as they were shown, from the top down."""
-    n, order = rows.user.shape[0], rows.slate
-    rewards, exposure = _pick(rows.rewards, order, n), rows.logger.exposure
+
+    def chosen(values: np.ndarray) -> np.ndarray:
+        return _chosen(values, rows.first[:-1], rows.slate, rows.top)
+
+    rewards, exposure, shown = chosen(rows.rewards), rows.logger.exposure, np.empty_like(rows.slate)
+    in_place(rows.top, shown)
     if exposure.shape[1]:
-        exposure = np.stack([_pick(one, order, n) for one in exposure])
-    placed = _pick(rows.logger.placed, order, n)
-    liked_from, liked = _liked(rewards if rows.liked.size else rewards[:0], n)
+        exposure = np.stack([chosen(one) for one in exposure])
+    liked_from, liked = _liked(rewards if rows.liked.size else rewards[:0], rows.top)
     return rows._replace(
-        candidates=_pick(rows.candidates, order, n),
-        features=_pick(rows.features, order, n),
+        candidates=chosen(rows.candidates),
+        features=chosen(rows.features),
         rewards=rewards,
-        slate=np.tile(np.arange(order.shape[1]), (n, 1)),
-        value=_pick(rows.value, order, n),
-        users=rows.users._replace(attraction=_pick(rows.users.attraction, order, n)),
+        slate=shown,
+        value=chosen(rows.value),
+        users=rows.users._replace(attraction=chosen(rows.users.attraction)),
         liked_from=liked_from,
         liked=liked,
-        logger=rows.logger._replace(exposure=exposure, placed=placed),
+        logger=rows.logger._replace(exposure=exposure, placed=chosen(rows.logger.placed)),
     )
 
 
-def _liked(rewards: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where the likes of each of n rounds begin among all likes (n + 1,), and their candidates."""
-    row, liked = np.nonzero(rewards)
-    # nonzero gives columns of one array, which would be one more signature
-    return np.concatenate([[0], np.cumsum(np.bincount(row, minlength=n))]), np.ascontiguousarray(liked)
+def _liked(rewards: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where the likes of each round begin among all likes (n + 1,), and their candidates, by `rewards` (N,) or (0,)."""
+    liked = np.flatnonzero(rewards)
+    liked_from = np.searchsorted(liked, edges)
+    return liked_from, liked - np.repeat(edges[:-1], np.diff(liked_from))
 
 
 @kernel
-def random_places(key: int, first: int, out: np.ndarray) -> None:
-    """Fill `out` (n, C) with a random order of 0..C-1 for each of the rounds from place `first` of the log on."""
-    for row in range(out.shape[0]):
-        stream = scramble(key, first + row)
-        for c in range(out.shape[1]):
-            out[row, c] = c
-        for c in range(out.shape[1] - 1, 0, -1):
-            j = scramble(stream, c) % (c + 1)
-            out[row, c], out[row, j] = out[row, j], out[row, c]
+def random_places(key: int, start: int, edges: np.ndarray, out: np.ndarray) -> None:
+    """Fill `out` (N,) with a random order of 0..C-1 for each round; the first one stands at place `start` of the log.
+
+    `edges` (n + 1,) say where the C places of each round are.
+    """
+    for row in range(edges.shape[0] - 1):
+        stream, first, size = scramble(key, start + row), edges[row], edges[row + 1] - edges[row]
+        for c in range(size):
+            out[first + c] = c
+        for c in range(size - 1, 0, -1):
+            i, j = first + c, first + scramble(stream, c) % (c + 1)
+            out[i], out[j] = out[j], out[i]
 
 
-def _pick(values: np.ndarray, order: np.ndarray | None, n: int) -> np.ndarray:
-    """`values` (n, C) or (n, C, m), or one row for all, with the candidates `order` (n, k); what is empty stays so."""
+@kernel
+def in_place(edges: np.ndarray, out: np.ndarray) -> None:
+    """Fill `out` (N,) with 0..C-1 for each round."""
+    for row in range(edges.shape[0] - 1):
+        for i in range(edges[row], edges[row + 1]):
+            out[i] = i - edges[row]
+
+
+@kernel
+def invert(places: np.ndarray, edges: np.ndarray, out: np.ndarray) -> None:
+    """Fill `out` (N,) with where each candidate of a round went whose new order is `places` (N,)."""
+    for row in range(edges.shape[0] - 1):
+        for i in range(edges[row], edges[row + 1]):
+            out[edges[row] + places[i]] = i - edges[row]
+
+
+def _chosen(values: np.ndarray, source: np.ndarray, order: np.ndarray | None, edges: np.ndarray) -> np.ndarray:
+    """Of `values`, whose rounds begin at `source` (n,), what stands at the indices `order`; what is empty stays so.
+
+    The indices of round i, which count from the beginning of the round, are order[edges[i]:edges[i + 1]].
+    """
     if order is None or not values.size:
-        return values
-    deep = values.reshape(*values.shape[:2], -1)
-    out = np.empty((n, order.shape[1], deep.shape[2]), values.dtype)
-    pick(deep, order, out)
-    return out.reshape(n, order.shape[1], *values.shape[2:])
+        return values if order is None or not values.ndim > 1 else np.empty((edges[-1], values.shape[1]))
+    deep = values.reshape(len(values), -1)
+    out = np.empty((len(order), deep.shape[1]), values.dtype)
+    choose(deep, source, order, edges, out)
+    return out.reshape(len(order), *values.shape[1:])
 
 
 @kernel
-def pick(values: np.ndarray, order: np.ndarray, out: np.ndarray) -> None:
-    """Fill `out` (n, k, m) with the rows `order` (n, k) of `values` (n, C, m) or (1, C, m)."""
-    for row in range(out.shape[0]):
-        source = values[0 if values.shape[0] == 1 else row]
-        for c in range(out.shape[1]):
-            for i in range(out.shape[2]):
-                out[row, c, i] = source[order[row, c], i]
+def choose(values: np.ndarray, source: np.ndarray, order: np.ndarray, edges: np.ndarray, out: np.ndarray) -> None:
+    """Fill `out` (N, m): see `_chosen`."""
+    for row in range(edges.shape[0] - 1):
+        for i in range(edges[row], edges[row + 1]):
+            for j in range(out.shape[1]):
+                out[i, j] = values[source[row] + order[i], j]
 
 
-def _users(background: Background, attraction: np.ndarray, candidates: np.ndarray, slate: int) -> Users:
+def _users(
+    background: Background,
+    attraction: np.ndarray,
+    candidates: np.ndarray,
+    offered: np.ndarray,
+    edges: np.ndarray,
+    slate: int,
+) -> Users:
     weights, goes_on, fade = background.model
-    best = np.zeros((attraction.shape[0] if weights.shape[0] else 0, 2))
+    best = np.zeros((offered.shape[0] if weights.shape[0] and attraction.shape[0] else 0, 2))
     if best.shape[0]:
-        best_values(attraction, candidates, background.family, weights, goes_on, fade, slate, best)
+        known = attraction, candidates, offered, edges, background.family, weights, goes_on, fade
+        best_values(*known, slate, best)
     return Users(attraction, background.family, weights, goes_on, fade, best)
 
 
@@ -223,54 +296,88 @@ def _users(background: Background, attraction: np.ndarray, candidates: np.ndarra
 def best_values(
     attraction: np.ndarray,
     candidates: np.ndarray,
+    offered: np.ndarray,
+    edges: np.ndarray,
     family: np.ndarray,
     weights: np.ndarray,
     goes_on: np.ndarray,
     fade: float,
-    size: int,
+    most: int,
     out: np.ndarray,
 ) -> None:
-    """Fill `out` (n, 2) with the expected CTR_sum and CTR_set of the best slate of `size` positions of each round."""
-    slate, shown, examined = np.zeros(size, np.int64), np.zeros(size), np.zeros(size)
-    reached, kin = np.zeros(size + 1), np.zeros(candidates.shape[1], np.int64)
+    """Fill `out` (n, 2) with the expected CTR_sum and CTR_set of the best slate of each round, of `most` positions or,
+    where there are fewer, of all candidates."""
+    slate, shown, examined, reached = np.zeros(most, np.int64), np.zeros(most), np.zeros(most), np.zeros(most + 1)
+    kin = np.zeros(np.max(np.diff(edges)), np.int64)
     for row in range(out.shape[0]):
-        offered = candidates[0 if candidates.shape[0] == 1 else row]
-        for c in range(kin.shape[0]):
-            kin[c] = family[offered[c]]
-        best_slate(attraction[row], kin, fade, slate)
-        shown_attraction(attraction[row], kin, slate, fade, shown)
-        out[row, 0], out[row, 1] = expected(weights, goes_on, shown, reached, examined)
+        wide = edges[row + 1] - edges[row]
+        size, attracts = min(most, wide), attraction[edges[row] : edges[row + 1]]
+        for c in range(wide):
+            kin[c] = family[candidates[offered[row] + c]]
+        best_slate(attracts, kin[:wide], fade, slate[:size])
+        shown_attraction(attracts, kin[:wide], slate[:size], fade, shown[:size])
+        out[row, 0], out[row, 1] = expected(weights, goes_on, shown[:size], reached, examined[:size])
 
 
-def _logger(
-    background: Background, feedback: str, scores: np.ndarray, candidates: np.ndarray, logged: np.ndarray
-) -> Logger:
+def _logger(background: Background, weighed: bool, scores: np.ndarray, rows: Rows) -> Logger:
     """The fitted click models with the propensities of a chunk, which only re-ranked logged lists are weighed by.
 
-    `scores` (n, C) are the logging policy's; `logged` (n, L) is the candidate at each position of the log.
+    `scores` (N,) are the logging policy's, or (0,).
     """
-    shape, fitted = (len(logged), candidates.shape[1]), background.logger
-    logger = fitted._replace(exposure=np.zeros((2, 0, shape[1])), placed=np.zeros((0, shape[1])))
-    if not REGIMES[feedback].weighed:
+    logger = background.logger._replace(exposure=np.zeros((2, 0)), placed=np.zeros(0))
+    if not weighed or not (background.uniform or (scores.size and background.scored)):
         return logger
-    if background.uniform:
-        logger = logger._replace(placed=np.full(shape, 1.0 / shape[1]))
-    elif scores.shape[0] and background.scored:
-        at = np.argsort(logged, axis=1)[:, :, None]  # the position of each candidate
-        logger = logger._replace(placed=np.take_along_axis(propensity.placements(scores), at, axis=2)[:, :, 0])
-    if not logger.placed.shape[0] or not fitted.examination.shape[0]:
-        return logger
-    models = pbm(fitted.examination), ubm(fitted.after)
-    attraction = fitted.attraction[np.broadcast_to(candidates, shape)]
-    if background.uniform:
-        both = [propensity.uniform_exposures(model, attraction) for model in models]
-    else:
-        both = [propensity.exposures(model, scores, attraction) for model in models]
-    return logger._replace(exposure=np.stack(both))
+    fitted, total = bool(logger.examination.shape[0]), int(rows.first[-1])
+    placed, exposure = np.empty(total), np.empty((2, total if fitted else 0))
+    for wide, index in _by_width(rows.first):
+        at = rows.first[index][:, None] + np.arange(wide)
+        some = scores[at] if scores.size else np.empty((0, wide))
+        placed[at] = _placed(background.uniform, some, rows.slate[at])
+        if fitted:
+            attraction = logger.attraction[rows.candidates[at]]
+            exposure[:, at] = _exposures(background.uniform, logger, some, attraction)
+    return logger._replace(exposure=exposure, placed=placed)
 
 
-def _best(value: np.ndarray, slate: int) -> np.ndarray:
-    """The worth (n,) of the best slate of each round."""
+def _by_width(edges: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Each number of candidates that occurs, with the rounds that have so many."""
+    lengths = np.diff(edges)
+    for wide in np.unique(lengths):
+        yield int(wide), np.flatnonzero(lengths == wide)
+
+
+def _placed(uniform: bool, scores: np.ndarray, logged: np.ndarray) -> np.ndarray:
+    """P(each candidate is logged where it was), (n, C); `logged` (n, C) is the candidate at each position."""
+    if uniform:
+        return np.full(logged.shape, 1.0 / logged.shape[1])
+    at = np.argsort(logged, axis=1)[:, :, None]  # the position of each candidate
+    return np.take_along_axis(propensity.placements(scores), at, axis=2)[:, :, 0]
+
+
+def _exposures(uniform: bool, logger: Logger, scores: np.ndarray, attraction: np.ndarray) -> np.ndarray:
+    """P(each candidate is examined) under the logging policy by both click models, (2, n, C)."""
+    wide = attraction.shape[1]
+    models = pbm(logger.examination[:wide]), ubm(logger.after[:wide, : wide + 1])
+    if uniform:
+        return np.stack([propensity.uniform_exposures(model, attraction) for model in models])
+    return np.stack([propensity.exposures(model, scores, attraction) for model in models])
+
+
+def _best(value: np.ndarray, edges: np.ndarray, slate: int) -> np.ndarray:
+    """The worth (n,) of the best slate of each round, by the `value` (N,) of the candidates; (0,) where not known."""
+    if not value.shape[0]:
+        return np.zeros(0)
+    best = np.empty(len(edges) - 1)
+    for wide, index in _by_width(edges):
+        if len(index) == len(best):  # all rounds: no copy
+            best[:] = _best_sums(value.reshape(-1, wide), slate)
+        else:
+            best[index] = _best_sums(value[edges[index][:, None] + np.arange(wide)], slate)
+    return best
+
+
+def _best_sums(value: np.ndarray, slate: int) -> np.ndarray:
+    """The sum (n,) of the `slate` largest of each row, or of all."""
     if slate == 1:
         return value.max(axis=1)
     if slate >= value.shape[1]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from lersbench.engine.counting import count
 from lersbench.engine.meter import Meter, new_meter, read_until
-from lersbench.engine.rounds import Protocol, Scratch, Visit, compose, reveal_all, scratch_of, visit_of
+from lersbench.engine.rounds import Protocol, Scratch, Visit, compose, positions_of, reveal_all, scratch_of, visit_of
 from lersbench.engine.rows import Rows, background_of, rows_of
 from lersbench.kernels.indirect import Service
 from lersbench.kernels.jit import woven
@@ -66,7 +66,9 @@ def serve(desk: Desk, task: int, row: int, at: int, slot: int) -> int:
     """
     rows, protocol, scratch, meter = desk.rows, desk.protocol, desk.scratch, desk.meter
     if task == COUNT:
-        fault = fault_of(scratch.slates[slot], scratch.scores[slot], not protocol.lazy)
+        wide = rows.first[row + 1] - rows.first[row]
+        size = positions_of(rows.top, row, wide, protocol)
+        fault = fault_of(scratch.slates[slot, :size], scratch.scores[slot, :wide], not protocol.lazy)
         if fault != 0:
             meter.fault[0], meter.fault[1] = fault, at
             return fault
@@ -76,7 +78,8 @@ def serve(desk: Desk, task: int, row: int, at: int, slot: int) -> int:
         done = meter.done[0]
         scratch.clock[DUE] = meter.checkpoints[done] if done < meter.checkpoints.shape[0] else NEVER
     elif task == COMPOSE:
-        candidates = rows.candidates[0 if rows.candidates.shape[0] == 1 else row]
+        at = rows.offered[row]
+        candidates = rows.candidates[at : at + rows.first[row + 1] - rows.first[row]]
         compose(rows.context[row], rows.items, candidates, protocol.users, protocol.items, scratch.features)
     else:
         reveal_all(rows, row, slot, scratch)

@@ -91,19 +91,20 @@ def lay_out(learners: Learners, features: np.ndarray) -> None:
 
 
 @inlined
-def score(learners: Learners, first: int, last: int, used: int) -> None:
-    """Fill `bounds` of the learners first..last-1 for every candidate laid out, whose features from `used` on are 0."""
+def score(learners: Learners, n: int, first: int, last: int, used: int) -> None:
+    """Fill `bounds` of the learners first..last-1 for the n candidates laid out, features from `used` on being 0."""
+    x = learners.x[: -(-n // LANES)]
     if first == 0 and last == learners.weight.shape[0]:
-        lane_products(learners.theta, last, learners.x, learners.bounds)
+        lane_products(learners.theta, last, x, learners.bounds)
     else:
         for k in range(first, last):
             for i in range(used):
                 learners.column[i] = learners.theta[k // LANES, LANES * i + k % LANES]
-            lane_sums(learners.column[:used], learners.x, 0, learners.x.shape[0], learners.bounds[k])
-    triangle_forms(learners.triangle, first, last, learners.x, used, learners.forms)
+            lane_sums(learners.column[:used], x, 0, x.shape[0], learners.bounds[k])
+    triangle_forms(learners.triangle, first, last, x, used, learners.forms)
     for k in range(first, last):
         bounds, forms = learners.bounds[k], learners.forms[k]
-        for c in range(bounds.shape[0]):
+        for c in range(LANES * x.shape[0]):
             bounds[c] += learners.alpha[0] * math.sqrt(max(0.0, 2.0 * forms[c]))
 
 
@@ -126,7 +127,7 @@ def pick(learners: Learners, k: int, ties: int, scores: np.ndarray, slate: np.nd
 def fill(learners: Learners, features: np.ndarray, ties: int, scores: np.ndarray, slate: np.ndarray) -> None:
     """Fill `slate` (K,) from the top: each position picks by its own learner; `features` (C, m), `scores` (C,)."""
     lay_out(learners, features)
-    score(learners, 0, slate.shape[0], features.shape[1])
+    score(learners, features.shape[0], 0, slate.shape[0], features.shape[1])
     for k in range(slate.shape[0]):
         pick(learners, k, ties, scores, slate)
 

@@ -25,7 +25,7 @@ def column(k: int, revealed: int, positions: int) -> int:
     More rewards than positions means that every candidate's was revealed, whatever was shown: no position had a part
     in it, and all belong to the last column.
     """
-    return k if revealed == positions else positions
+    return k if revealed <= positions else positions
 
 
 def by_examination(examination: np.ndarray, positions: int) -> np.ndarray:
@@ -35,6 +35,12 @@ def by_examination(examination: np.ndarray, positions: int) -> np.ndarray:
 
 @kernel
 def place(ranked: np.ndarray, order: np.ndarray, slate: np.ndarray) -> None:
-    """Fill `slate` (K,): the best of `ranked` (K, best first) at the first position of `order`, and so on down."""
-    for j in range(slate.shape[0]):
-        slate[order[j]] = ranked[j]
+    """Fill `slate` (K,): the best of `ranked` (K, best first) at the first position of `order`, and so on down.
+
+    `order` may name further positions, which a short slate does not have.
+    """
+    n = 0
+    for j in range(order.shape[0]):
+        if order[j] < slate.shape[0]:
+            slate[order[j]] = ranked[n]
+            n += 1

@@ -112,9 +112,10 @@ def predict(ridge: Ridge, features: np.ndarray) -> None:
     blocks = ridge.features.shape[0]
     for first in range(0, features.shape[0], LANES * blocks):
         last = min(features.shape[0], first + LANES * blocks)
-        to_lanes(features, first, last, ridge.features)
-        lane_sums(ridge.theta, ridge.features, 0, blocks, ridge.means[first:])
-        lane_quadratics(ridge.inverse, ridge.features, ridge.squares[first:])
+        lanes = ridge.features[: -(-(last - first) // LANES)]
+        to_lanes(features, first, last, lanes)
+        lane_sums(ridge.theta, lanes, 0, lanes.shape[0], ridge.means[first:])
+        lane_quadratics(ridge.inverse, lanes, ridge.squares[first:])
 
 
 @inlined

@@ -148,6 +148,9 @@ def cores_for(work: int) -> Iterator[None]:
         torch.set_num_threads(usual)
 
 
+Scores = Sequence[np.ndarray] | Sequence[Tensor]  # an array (C,) for each of B rounds
+
+
 @dataclass(frozen=True)
 class TorchPolicy(Policy):
     """A policy that scores candidates with a network and shows the K best. See the head of this file.
@@ -200,11 +203,11 @@ class TorchPolicy(Policy):
         items = spec.items[round.candidates] if spec.items.shape[1] else np.eye(spec.n_items)[round.candidates]
         return np.hstack([np.broadcast_to(round.context, (len(items), spec.d)), items])
 
-    def rank(self, state: State, rng: np.random.Generator, rounds: Sequence[Round]) -> np.ndarray | Tensor:
-        """The scores (B, C) of the candidates of B rounds; called without gradients."""
+    def rank(self, state: State, rng: np.random.Generator, rounds: Sequence[Round]) -> Scores:
+        """The scores of the candidates of B rounds, (C,) each; called without gradients."""
         assert state.net is not None
-        x = tensor([self.inputs(state.spec, round) for round in rounds])
-        return self.scores(state.net.eval(), x.flatten(0, 1)).view(len(rounds), -1)
+        x = tensor(np.concatenate([self.inputs(state.spec, round) for round in rounds]))
+        return self.scores(state.net.eval(), x).cpu().split([len(round.candidates) for round in rounds])
 
     def learn(self, state: State, rounds: Sequence[Round], shown: Sequence[np.ndarray], rewards: Tensor) -> None:
         """Learn from the revealed rewards of a delivery, at least one. One step of the optimizer here.
@@ -247,12 +250,11 @@ class TorchPolicy(Policy):
             if state.net is None:
                 torch.manual_seed(int(rng.integers(2**63)))
                 self._make(state)
-            with torch.no_grad(), cores_for(self.work(state, len(rounds) * state.spec.n_candidates)):
+            candidates = sum(len(round.candidates) for round in rounds)
+            with torch.no_grad(), cores_for(self.work(state, candidates)):
                 ranking = self.rank(state, rng, rounds)
-        if isinstance(ranking, Tensor):
-            ranking = ranking.cpu().numpy()
         for round, slate, scores in zip(rounds, slates, ranking, strict=True):
-            round.scores[:] = scores
+            round.scores[:] = scores.cpu().numpy() if isinstance(scores, Tensor) else scores
             top_k(round.scores, round.ties, slate)
 
     def update_batch(

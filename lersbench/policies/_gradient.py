@@ -55,7 +55,7 @@ class GradientBandit(TorchPolicy):
             raise ConfigError(f"{type(self).__name__}: matrix = '{self.matrix}' must be 'full' or 'diagonal'.")
 
     def score(self, rng: np.random.Generator, f: np.ndarray, width: np.ndarray) -> np.ndarray:
-        """The scores of candidates with estimates `f` (B, C) and widths `width` (B, C)."""
+        """The scores of candidates with estimates `f` (C,) and widths `width` (C,)."""
         raise NotImplementedError
 
     def network(self, spec: Spec) -> Learned:
@@ -66,14 +66,13 @@ class GradientBandit(TorchPolicy):
     def optimizer(self, net: nn.Module) -> None:
         return None  # `OneHidden` brings its own
 
-    def rank(self, state: State, rng: np.random.Generator, rounds: Sequence[Round]) -> np.ndarray:
+    def rank(self, state: State, rng: np.random.Generator, rounds: Sequence[Round]) -> list[np.ndarray]:
         learned = _learned(state)
         pairs = []
         for round in rounds:
             f, g = learned.net.with_gradients(tensor(self.inputs(state.spec, round)))
             pairs.append(torch.stack([f, (learned.matrix.squares(g) / self.hidden).sqrt_()]))
-        f, width = torch.stack(pairs, 1).cpu().double().numpy()
-        return self.score(rng, f, width)
+        return [self.score(rng, *pair) for pair in (both.cpu().double().numpy() for both in pairs)]
 
     def work(self, state: State, rows: int) -> int:
         learned = _learned(state)

@@ -257,15 +257,14 @@ class Lers(TorchPolicy):
 
     # A round
 
-    def rank(self, state: State, rng: np.random.Generator, rounds: Sequence[Round]) -> Tensor:
+    def rank(self, state: State, rng: np.random.Generator, rounds: Sequence[Round]) -> Sequence[Tensor]:
         learned = _learned(state).eval()
         if self.pretrain and not learned.pretrained:
             with torch.enable_grad():
                 self._pretrain(learned)
         codes = learned.coder.encode(learned.context(_users(learned, rounds))).code
         offered = (learned.products[torch.tensor(round.candidates)] for round in rounds)
-        ranked = [learned.recommender.rank(code[None], products) for code, products in zip(codes, offered, strict=True)]
-        return torch.stack(ranked)
+        return [learned.recommender.rank(code[None], products) for code, products in zip(codes, offered, strict=True)]
 
     def learn(self, state: State, rounds: Sequence[Round], shown: Sequence[np.ndarray], rewards: Tensor) -> None:
         assert state.optimizer is not None

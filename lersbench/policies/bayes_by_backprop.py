@@ -69,9 +69,9 @@ class BayesByBackprop(TorchPolicy):
     def network(self, spec: Spec) -> Learned:
         return Learned(self.width(spec), self.hidden, self.window)
 
-    def rank(self, state: State, rng: np.random.Generator, rounds: Sequence[Round]) -> np.ndarray:
+    def rank(self, state: State, rng: np.random.Generator, rounds: Sequence[Round]) -> list[np.ndarray]:
         net = _learned(state).net.eval()  # one draw of the weights for all candidates of a round
-        return np.stack([net(tensor(self.inputs(state.spec, round)))[:, 0].cpu().numpy() for round in rounds])
+        return [net(tensor(self.inputs(state.spec, round)))[:, 0].cpu().numpy() for round in rounds]
 
     def learn(self, state: State, rounds: Sequence[Round], shown: Sequence[np.ndarray], rewards: Tensor) -> None:
         learned = _learned(state)

@@ -72,17 +72,18 @@ def vary(state: State, round: Round, slate: np.ndarray) -> None:
 @inlined
 def explain(state: State, features: np.ndarray, taken: int, k: int) -> None:
     """Take from `rest` what the candidate `taken`, chosen as number k, explains of each candidate."""
+    n = features.shape[0]
     row, rest = state.rows[k], state.rest
     for i in range(features.shape[1]):
         state.chosen[i] = features[taken, i]
-    lane_sums(state.chosen, state.lanes, 0, state.lanes.shape[0], row)
+    lane_sums(state.chosen, state.lanes, 0, -(-features.shape[0] // LANES), row)
     for j in range(k):
         above = state.rows[j]
         factor = above[taken]
-        for c in range(row.shape[0]):
+        for c in range(n):
             row[c] -= factor * above[c]
     root = math.sqrt(max(rest[taken], state.variance))
-    for c in range(row.shape[0]):
+    for c in range(n):
         row[c] /= root
         rest[c] -= row[c] * row[c]
 

@@ -24,15 +24,15 @@ def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarr
     """score = p of the last position; each position draws from its own p, renormalised over what is not taken above."""
     for k in range(slate.shape[0]):
         probabilities(state.log_weight[k], state.gamma, round.candidates, round.scores)
-        for c in range(round.scores.shape[0]):
-            state.left[c] = round.scores[c]
+        left = state.left[: round.scores.shape[0]]
+        left[:] = round.scores
         for j in range(k):
-            state.left[slate[j]] = 0.0
+            left[slate[j]] = 0.0
         total = 0.0
-        for c in range(round.scores.shape[0]):
-            total += state.left[c]
-        slate[k] = draw(state.left, rng.random() * total)
-        round.propensities[k] = state.left[slate[k]] / total
+        for c in range(left.shape[0]):
+            total += left[c]
+        slate[k] = draw(left, rng.random() * total)
+        round.propensities[k] = left[slate[k]] / total
 
 
 @kernel
@@ -43,8 +43,8 @@ def update(state: State, round: Round, slate: np.ndarray, rewards: np.ndarray, s
     """
     positions, revealed = state.log_weight.shape[0], slate.shape[0]
     rate = state.gamma / round.candidates.shape[0]
-    for k in range(positions):
-        for j in range(k, k + 1 if revealed == positions else revealed):
+    for k in range(min(positions, revealed)):
+        for j in range(k, k + 1 if revealed <= positions else revealed):
             if seen[j]:
                 state.log_weight[k, round.candidates[slate[j]]] += rate * rewards[j] / round.propensities[j]
 

@@ -68,7 +68,7 @@ def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarr
         if state.by_item:
             hybrid_bounds(state, round, k)
         else:
-            score(learners, k, k + 1, m + k)
+            score(learners, round.features.shape[0], k, k + 1, m + k)
         pick(learners, k, round.ties, round.scores, slate)
 
 
@@ -96,8 +96,9 @@ def put_direction(state: State, round: Round, c: int) -> None:
 def add_cosines(state: State, round: Round, chosen: int, j: int, m: int) -> None:
     """Make the cosines of all candidates to the one chosen for position `j` their feature m + j."""
     direction(state, round, chosen, state.above[j])
-    lane_sums(state.above[j], state.directions, 0, state.directions.shape[0], state.cosines)
-    for block in range(state.directions.shape[0]):
+    blocks = -(-round.features.shape[0] // LANES)
+    lane_sums(state.above[j], state.directions, 0, blocks, state.cosines)
+    for block in range(blocks):
         for lane in range(LANES):
             state.learners.x[block, LANES * (m + j) + lane] = state.cosines[LANES * block + lane]
 

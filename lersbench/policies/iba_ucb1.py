@@ -28,11 +28,11 @@ def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarr
     """score = the bound of the last position; each position shows the best by its own that is not taken above."""
     for k in range(slate.shape[0]):
         bounds(state.plays[k], state.mean[k], state.rounds[0], state.alpha, round.candidates, round.scores)
-        for c in range(round.scores.shape[0]):
-            state.left[c] = round.scores[c]
+        left = state.left[: round.scores.shape[0]]
+        left[:] = round.scores
         for j in range(k):
-            state.left[slate[j]] = -math.inf
-        slate[k] = best(state.left, round.ties)
+            left[slate[j]] = -math.inf
+        slate[k] = best(left, round.ties)
 
 
 @kernel

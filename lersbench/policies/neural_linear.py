@@ -110,7 +110,7 @@ class NeuralLinear(TorchPolicy):
     def optimizer(self, net: nn.Module) -> torch.optim.Optimizer:
         return torch.optim.RMSprop(net.parameters(), lr=self.learning_rate)
 
-    def rank(self, state: State, rng: np.random.Generator, rounds: Sequence[Round]) -> np.ndarray:
+    def rank(self, state: State, rng: np.random.Generator, rounds: Sequence[Round]) -> list[np.ndarray]:
         learned = _learned(state)
         mu, factor, a, b = learned.sums.posterior(self.ridge, self.a0, self.b0)
         scores = []
@@ -118,7 +118,7 @@ class NeuralLinear(TorchPolicy):
             sigma = np.sqrt(b / rng.standard_gamma(a))
             beta = mu + sigma * np.linalg.solve(factor.T, rng.standard_normal(self.hidden))
             scores.append((learned.body(tensor(self.inputs(state.spec, round))) @ tensor(beta)).cpu().numpy())
-        return np.stack(scores)
+        return scores
 
     def learn(self, state: State, rounds: Sequence[Round], shown: Sequence[np.ndarray], rewards: Tensor) -> None:
         learned = _learned(state)

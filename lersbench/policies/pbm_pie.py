@@ -35,7 +35,7 @@ def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarr
         sums = state.sums[round.candidates[c]]
         round.scores[c] = sums[0] / sums[1] if sums[1] > 0.0 else FIRST
         state.leads[c] = False
-    top_k(round.scores, round.ties, state.ranked)
+    top_k(round.scores, round.ties, state.ranked[: slate.shape[0]])
     for k in range(last + 1):
         state.leads[state.ranked[k]] = True
     threshold, delta, rivals = round.scores[state.ranked[last]], (1.0 + state.epsilon) * math.log(round.t + 1.0), 0

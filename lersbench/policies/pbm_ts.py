@@ -36,7 +36,7 @@ def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarr
         item = round.candidates[c]
         u = sample(rng, state.gain[item], state.failures[item], state.examination, state.envelope[item])
         round.scores[c] = math.exp(u)
-    top_k(round.scores, round.ties, state.ranked)
+    top_k(round.scores, round.ties, state.ranked[: slate.shape[0]])
     place(state.ranked, state.order, slate)
 
 

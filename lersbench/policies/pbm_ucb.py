@@ -33,7 +33,7 @@ def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarr
             round.scores[c] = FIRST
         else:
             round.scores[c] = (sums[0] + math.sqrt(sums[1] * delta / 2.0)) / sums[2]
-    top_k(round.scores, round.ties, state.ranked)
+    top_k(round.scores, round.ties, state.ranked[: slate.shape[0]])
     place(state.ranked, state.order, slate)
 
 

@@ -28,12 +28,13 @@ def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarr
 
     `propensities` are those of the choices, which are not always what is shown.
     """
-    state.taken[:] = False
+    taken = state.taken[: round.scores.shape[0]]
+    taken[:] = False
     for k in range(slate.shape[0]):
         probabilities(state.log_weight[k], state.gamma, round.candidates, round.scores)
         round.notes[k] = draw(round.scores, rng.random())
         round.propensities[k] = round.scores[round.notes[k]]
-        slate[k] = show(rng, round.notes[k], state.taken, k)
+        slate[k] = show(rng, round.notes[k], taken, k)
 
 
 @kernel
@@ -45,9 +46,9 @@ def update(state: State, round: Round, slate: np.ndarray, rewards: np.ndarray, s
     """
     positions, revealed = state.log_weight.shape[0], slate.shape[0]
     rate = state.gamma / round.candidates.shape[0]
-    if revealed == positions:
-        credit(round.notes, slate, rewards, seen, state.first_click_only, state.credits)
-        for k in range(positions):
+    if revealed <= positions:
+        credit(round.notes, slate, rewards, seen, state.first_click_only, state.credits[:revealed])
+        for k in range(revealed):
             if seen[k]:
                 choice = round.candidates[round.notes[k]]
                 state.log_weight[k, choice] += rate * state.credits[k] / round.propensities[k]

@@ -30,7 +30,7 @@ def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarr
     """
     learners, n = state.learners, round.features.shape[0]
     lay_out(learners, round.features)
-    score(learners, 0, slate.shape[0], round.features.shape[1])
+    score(learners, n, 0, slate.shape[0], round.features.shape[1])
     for k in range(slate.shape[0]):
         choice = best(learners.bounds[k, :n], round.ties)
         round.notes[k] = choice

@@ -31,19 +31,21 @@ def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarr
 
     Each learner breaks ties in an order of its own: in a common one all would make the same first choices.
     """
-    state.taken[:] = False
+    taken = state.taken[: round.scores.shape[0]]
+    taken[:] = False
     for k in range(slate.shape[0]):
         bounds(state.plays[k], state.mean[k], state.rounds[0], state.alpha, round.candidates, round.scores)
         round.notes[k] = best(round.scores, scramble(round.ties, k))
-        slate[k] = show(rng, round.notes[k], state.taken, k)
+        slate[k] = show(rng, round.notes[k], taken, k)
 
 
 @kernel
 def update(state: State, round: Round, slate: np.ndarray, rewards: np.ndarray, seen: np.ndarray) -> None:
     """Each learner learns about its own choice; items beyond the last position belong to none."""
     state.rounds[0] += 1
-    credit(round.notes, slate, rewards, seen, state.first_click_only, state.credits)
-    for k in range(state.plays.shape[0]):
+    shown = round.notes.shape[0]
+    credit(round.notes, slate, rewards, seen, state.first_click_only, state.credits[:shown])
+    for k in range(shown):
         slot = slice(k, k + 1)
         add_to_means(
             state.plays[k], state.mean[k], round.candidates, round.notes[slot], state.credits[slot], seen[slot]

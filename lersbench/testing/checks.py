@@ -140,6 +140,37 @@ def make_world(
     return World(spec, chunk)
 
 
+def cut_short(world: World, seed: int = 1) -> World:
+    """The world with fewer candidates in each round, from one to all, and other slates that were logged of them."""
+    rng, chunk = np.random.default_rng(seed), world.chunk
+    n, wide = chunk.rewards.shape
+    left = np.arange(wide) < rng.integers(1, wide + 1, n)[:, None]
+    offered = np.broadcast_to(chunk.candidates, (n, wide))[left]
+    features = chunk.features[left] if chunk.features.size else np.zeros((offered.size, 0))
+    first = np.append(0, np.cumsum(left.sum(axis=1)))
+    sizes = np.minimum(left.sum(axis=1), rng.integers(1, world.spec.slate + 1, n))
+    logged = [rng.permutation(count)[:size] for count, size in zip(left.sum(axis=1), sizes, strict=True)]
+    paid = [chunk.rewards[row, slate].round() for row, slate in enumerate(logged)]
+    likely = 1.0 / np.repeat(left.sum(axis=1), sizes)
+    none = np.zeros(0)
+    return world._replace(
+        chunk=chunk._replace(
+            candidates=offered,
+            features=features,
+            rewards=chunk.rewards[left],
+            expected=none,
+            slate=np.concatenate(logged),
+            clicks=np.concatenate(paid),
+            propensities=likely,
+            examined=none,
+            attraction=none,
+            scores=none,
+            first=first,
+            top=np.append(0, np.cumsum(sizes)),
+        )
+    )
+
+
 def made_up_weights(length: int) -> tuple[np.ndarray, np.ndarray]:
     """Weights of `length` positions, as `Spec` holds them: falling, also with the distance to the last click."""
     position = np.arange(length)
@@ -215,7 +246,8 @@ class Bench:
     ) -> Run:
         """Play a world, a batch a call. `rewards` (n, C) stand in for those of the log. `seed` is the policy's own.
 
-        Where only matching rounds count, only `shown` and `learned` are filled in.
+        Where only matching rounds count, only `shown` and `learned` are filled in. Where rounds have fewer candidates,
+        slates are -1 beyond them, scores and propensities 0.
         """
         spec, chunk = world.spec, world.chunk
         n, regime = spec.rounds, REGIMES[feedback]
@@ -229,11 +261,16 @@ class Bench:
         self.driven.add(contender.drive)
         slates, scores, chances = (np.zeros((n, width)) for width in (spec.slate, spec.n_candidates, spec.slate))
 
+        offered = np.diff(rows.first)[:, None]
+        inside, shown_there = np.arange(spec.n_candidates) < offered, np.arange(spec.slate) < offered
+
         def after(played: Contender, at: np.ndarray) -> None:
             if not regime.replayed:
-                slates[at] = played.scratch.slates[: at.size]
-                scores[at] = played.scratch.scores[: at.size]
-                chances[at] = played.scratch.propensities[: at.size]
+                slates[at] = np.where(shown_there[at], played.scratch.slates[: at.size], -1)
+                scores[at] = np.where(inside[at], played.scratch.scores[: at.size], 0.0)
+                chances[at] = np.where(shown_there[at], played.scratch.propensities[: at.size], 0.0)
+            for padding in (played.scratch.scores, played.scratch.rewards, played.scratch.features):
+                padding[:] = np.nan  # what a round without so many candidates must not see
 
         play(contender, rows, step=batch, after=after)
         shown = contender.meter.shown
@@ -407,6 +444,29 @@ def check_engines(bench: Bench) -> None:
         for name, run in runs.items():
             what = f"{bench.main} and {name} runs (K = {slate}, a batch of {batch}, feedback '{feedback}')"
             _same_run(runs[bench.main], run, what)
+
+
+def check_any_length(bench: Bench) -> None:
+    """Rounds of any length: with few candidates, or one, slates are shorter, and nothing else is seen or learned.
+
+    That others of the log have more candidates makes no difference, nor does what stands in memory beyond a round's.
+    """
+    for feedback in UNLISTED:
+        for batch in (1, 5):
+            world = cut_short(make_world(60, 7, 3, 9))
+            runs = {name: bench.play(world, name, batch, feedback) for name in bench.engines}
+            what = f"Rounds of 1 to 7 candidates, 3 to show, a batch of {batch}, feedback '{feedback}'"
+            for name, run in runs.items():
+                _same_run(runs[bench.main], run, f"{what}: {bench.main} and {name} runs")
+            run = runs[bench.main]
+            assert world.chunk.first is not None
+            offered = np.diff(world.chunk.first)[:, None]
+            if not REGIMES[feedback].replayed:
+                due = np.arange(3) < offered
+                assert ((run.slates >= 0) == due).all(), f"{what}: a slate has not min(3, candidates) positions."
+                ordered = np.sort(np.where(due, run.slates, -1 - np.arange(3)), axis=1)
+                assert (run.slates < offered).all(), f"{what}: an index is not among the candidates."
+                assert (np.diff(ordered, axis=1) > 0).all(), f"{what}: a candidate is shown twice."
 
 
 def check_delay(bench: Bench) -> None:
@@ -591,6 +651,7 @@ CHECKS: list[Callable[[Bench], None]] = [
     check_same_seed,
     check_state_of_its_own,
     check_engines,
+    check_any_length,
     check_delay,
     check_no_peeking,
     check_order,

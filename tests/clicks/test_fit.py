@@ -351,16 +351,16 @@ def test_plain_python_counts_and_steps_like_the_compiled_kernels() -> None:
         call: Callable[[Any], Any] = (lambda k: getattr(k, "py_func", k)) if plain else (lambda k: k)
         cells = LENGTH * (LENGTH + 1) // 2
         tables = np.zeros((2, ITEMS, cells), np.int64)
-        last, items, first = np.zeros(LENGTH + 1, np.int64), np.empty(w.slate.shape, np.int32), np.empty(60, np.int64)
-        call(click_counts._add)(np.arange(ITEMS)[None], w.slate, w.clicks, tables[0], tables[1], last, items, first)
+        last, first, ends = np.zeros(LENGTH + 1, np.int64), np.empty(60, np.int64), np.zeros(2, np.int64)
+        call(click_counts._add)(w.slate, w.clicks, tables[0], tables[1], last, first, ends)
         row, column = np.tril_indices(LENGTH)
         none = np.arange(LENGTH) * np.arange(1, LENGTH + 1) // 2
         problem = click_em.Problem(
-            tables[0], tables[1], np.where(column == 0, row, -1), none, items, np.zeros((ITEMS, LENGTH))
+            tables[0], tables[1], np.where(column == 0, row, -1), none, w.slate, np.zeros((ITEMS, LENGTH))
         )
         better, nicer = np.empty(cells), np.empty(ITEMS)
         value = call(click_em.step)(problem, np.full(cells, 0.4), np.full(ITEMS, 0.3), better, nicer)
-        results.append([tables, last, items, first[: len(w.slate)], better, nicer, problem.removed, value])
+        results.append([tables, last, ends, first[: len(w.slate)], better, nicer, problem.removed, value])
     for compiled, plain_value in zip(*results, strict=True):
         np.testing.assert_allclose(compiled, plain_value, rtol=1e-12)
 

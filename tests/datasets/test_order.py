@@ -20,7 +20,7 @@ from lersbench.policies.random import Random
 from tests.datasets.test_taobao import QUICK
 from tests.datasets.test_transactions import CUT, rewards, shop
 from tests.support.journey import journey
-from tests.support.worlds import contender, final, play, protocol
+from tests.support.worlds import contender, final, play, protocol, square
 
 FAR = 4.0  # standard errors: chance does not come so far in the few orders tested here
 
@@ -151,7 +151,8 @@ def test_the_order_of_listed_candidates_tells_nothing(telling_log: Log, feedback
 def test_mixed_rows_are_the_same_rows(telling_log: Log, feedback: str) -> None:
     """Whatever belongs to a candidate goes with it; the places hang on the key and the place of the round alone."""
     chunk = chunk_of(telling_log)
-    plain, mixed = (rows_of(chunk, np.zeros((ITEMS, 0)), feedback, 1, mix=mix) for mix in (None, 5))
+    both = (rows_of(chunk, np.zeros((ITEMS, 0)), feedback, 1, mix=mix) for mix in (None, 5))
+    plain, mixed = map(square, both)
     assert (plain.candidates != mixed.candidates).any(axis=1).mean() > 0.9
     place = (mixed.candidates[:, None, :] == plain.candidates[:, :, None]).argmax(axis=2)
     for name in ("candidates", "features", "value", *(["rewards"] if feedback != "replay" else [])):
@@ -176,13 +177,13 @@ def test_mixed_rows_are_the_same_rows(telling_log: Log, feedback: str) -> None:
         1,
         mix=5,
     )
-    np.testing.assert_array_equal(later.candidates, mixed.candidates[1500:])
+    np.testing.assert_array_equal(square(later).candidates, mixed.candidates[1500:])
 
 
 def test_every_order_of_candidates_is_equally_likely() -> None:
-    out = np.empty((24_000, 4), np.int64)
-    random_places(9, 3, out)
-    _, times = np.unique(out, axis=0, return_counts=True)
+    out = np.empty(4 * 24_000, np.int64)
+    random_places(9, 3, 4 * np.arange(24_001), out)
+    _, times = np.unique(out.reshape(-1, 4), axis=0, return_counts=True)
     assert len(times) == 24 and np.abs(times - 1000).max() < 5 * np.sqrt(1000)
 
 
@@ -239,5 +240,6 @@ def test_neither_number_nor_place_of_a_mobile_shops_items_knows_the_clicks(tmp_p
     shown = np.take_along_axis(rounds.attraction, rounds.slate, axis=1).mean(axis=0)
     assert (shown[0] > shown[-1] + 0.01) == (logging == "ltr"), "the ranker's own order does know"
     rows = rows_of(rounds, np.zeros((400, 0)), "simulated", 1, mix=5)
-    first = rows.users.attraction[:, 0] - rows.users.attraction.mean(axis=1)
+    attracts = square(rows).attraction
+    first = attracts[:, 0] - attracts.mean(axis=1)
     assert abs(first.mean()) < FAR * first.std() / np.sqrt(len(first))

@@ -103,7 +103,7 @@ def test_bandit_feedback_reveals_the_shown_and_full_feedback_everything() -> Non
     everything = worlds.play(worlds.contender(Noisy(), rows, worlds.protocol("full", 2)), rows)
     assert shown.state.count.sum() == 2 * 400
     assert everything.state.count.tolist() == [400] * 8
-    np.testing.assert_allclose(everything.state.mean, rows.rewards.mean(axis=0))
+    np.testing.assert_allclose(everything.state.mean, worlds.square(rows).rewards.mean(axis=0))
 
 
 def test_no_peeking() -> None:
@@ -111,8 +111,10 @@ def test_no_peeking() -> None:
     rows = rows_for("bandit", 2)
     told = worlds.protocol("bandit", 2)
     _, slates, _ = worlds.textbook_run(Noisy(), rows, told)
-    flipped = 1.0 - rows.rewards
-    np.put_along_axis(flipped, np.array(slates), np.take_along_axis(rows.rewards, np.array(slates), axis=1), axis=1)
+    rewards = worlds.square(rows).rewards
+    flipped = 1.0 - rewards
+    np.put_along_axis(flipped, np.array(slates), np.take_along_axis(rewards, np.array(slates), axis=1), axis=1)
+    flipped = flipped.reshape(-1)
     first = worlds.play(worlds.contender(Noisy(), rows, told), rows)
     second = worlds.play(
         worlds.contender(Noisy(), rows._replace(rewards=flipped), told), rows._replace(rewards=flipped)

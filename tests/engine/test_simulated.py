@@ -19,7 +19,7 @@ from lersbench.policies.ltr import LTR
 from lersbench.policies.random import Random
 from lersbench.policy import Policy, Round, Spec
 from lersbench.studies import study
-from tests.support.worlds import contender, final, play, protocol, textbook_run
+from tests.support.worlds import contender, final, play, protocol, square, textbook_run
 
 ROUNDS, LENGTH, ITEMS = 300, 5, 9
 
@@ -168,7 +168,8 @@ def test_similarity_is_the_mean_cosine_of_the_pairs() -> None:
     chunk, known = log()
     rows = rows_of(chunk, known, "logged", 3)
     run = play(contender(FirstSeen(), rows, protocol("logged", slate=3)._replace(similar=True)), rows)
-    unit = rows.features / np.linalg.norm(rows.features, axis=2, keepdims=True)
+    features = square(rows).features
+    unit = features / np.linalg.norm(features, axis=2, keepdims=True)
     found = [
         np.mean([unit[t, a] @ unit[t, b] for a, b in itertools.combinations(slate, 2)])
         for t, slate in enumerate(shown_by(FirstSeen(), rows, 3))

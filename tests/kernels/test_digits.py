@@ -102,25 +102,26 @@ def run(policy: Policy, rows: Rows) -> tuple[list[int], bool]:
 
 def bounds(rows: Rows, chosen: list[int], kind: str) -> Iterator[np.ndarray]:
     """A twin's scores (WIDE,) round by round. `kind`: one regression for "all", for each "item", or "both" together."""
-    width = rows.features.shape[2] + WIDE * D if kind == "both" else D
+    seen = worlds.square(rows)
+    width = seen.features.shape[2] + WIDE * D if kind == "both" else D
     factors = [Factor(width) for _ in range(WIDE if kind == "item" else 1)]
     for t, c in enumerate(chosen):
         if kind == "both":  # beside the shared columns each item has its own
             own = np.kron(np.eye(WIDE), rows.context[t])
-            xs = np.hstack([rows.features[t], own])
+            xs = np.hstack([seen.features[t], own])
         else:
-            xs = rows.features[t] if rows.features.shape[2] else np.tile(rows.context[t], (WIDE, 1))
+            xs = seen.features[t] if seen.features.shape[2] else np.tile(rows.context[t], (WIDE, 1))
         yield np.array([factors[a % len(factors)].bound(x) for a, x in enumerate(xs)])
-        factors[c % len(factors)].add(xs[c], float(rows.rewards[t, c]))
+        factors[c % len(factors)].add(xs[c], float(seen.rewards[t, c]))
 
 
 def draws(rows: Rows, chosen: list[int]) -> Iterator[np.ndarray]:
     """The scores of a Thompson sampler, with the draws of the run."""
-    rng, factor = np.random.default_rng(0), Factor(D)
+    rng, factor, seen = np.random.default_rng(0), Factor(D), worlds.square(rows)
     for t, c in enumerate(chosen):
         theta = factor.q + ALPHA * rng.standard_normal(D)
-        yield np.array([factor.solved(x) @ theta for x in rows.features[t]])
-        factor.add(rows.features[t, c], float(rows.rewards[t, c]))
+        yield np.array([factor.solved(x) @ theta for x in seen.features[t]])
+        factor.add(seen.features[t, c], float(seen.rewards[t, c]))
 
 
 def miss(chosen: list[int], scores: Iterator[np.ndarray]) -> float:

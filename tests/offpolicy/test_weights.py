@@ -24,7 +24,7 @@ from lersbench.policies.ltr import LTR
 from lersbench.policies.random import Random
 from tests.engine.test_simulated import shown_by
 from tests.offpolicy.test_propensity import naive_exposure, random_model
-from tests.support.worlds import contender, final, play, protocol
+from tests.support.worlds import contender, final, play, protocol, square
 
 
 def plain(kernel: Any) -> Any:
@@ -220,7 +220,7 @@ def test_item_position_ips_of_a_ranker_divides_by_its_placements(tmp_path: Path)
                 worth = np.exp(scores[t, list(order)])
                 each = np.prod(worth / np.cumsum(worth[::-1])[::-1])
                 chance += each * (order[k] == slate[t, k])
-            assert rows.logger.placed[t, k] == pytest.approx(chance, rel=1e-12)
+            assert square(rows).placed[t, k] == pytest.approx(chance, rel=1e-12)
 
 
 def test_what_scores_cannot_say_is_said(tmp_path: Path) -> None:

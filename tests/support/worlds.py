@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -65,15 +66,33 @@ def protocol(feedback: str = "bandit", slate: int = 1, batch: int = 1, ranked: b
     return engine.protocol_of(feedback, slate, batch, ranking=ranked, **{"ties": 12345, **more})
 
 
+def square(rows: Rows) -> SimpleNamespace:
+    """The rows of rounds of one length as arrays (n, C) and (n, K), for reading; candidates (1, C) where shared."""
+    n, shared = rows.user.shape[0], not rows.offered[1:].any()
+
+    def wide(values: np.ndarray, rounds: int = n) -> np.ndarray:
+        return values.reshape(rounds, len(values) // rounds, *values.shape[1:])
+
+    names = ("features", "rewards", "value", "slate")
+    return SimpleNamespace(
+        **{name: wide(getattr(rows, name)) for name in names},
+        candidates=wide(rows.candidates, 1 if shared else n),
+        attraction=wide(rows.users.attraction),
+        placed=wide(rows.logger.placed),
+        exposure=[wide(one) for one in rows.logger.exposure],
+        best=rows.best,
+    )
+
+
 def spec_of(rows: Rows, slate: int = 1, m: int | None = None, n_items: int | None = None) -> Spec:
-    wide = rows.candidates.shape[1]
+    wide = int(np.diff(rows.first).max())
     n = rows.user.shape[0]
     return Spec(
         int(rows.candidates.max()) + 1 if n_items is None else n_items,
         wide,
         slate,
         rows.context.shape[1],
-        rows.features.shape[2] if m is None else m,
+        rows.features.shape[1] if m is None else m,
         n,
         int(rows.user.max()) + 1,
         rows.items,
@@ -125,9 +144,11 @@ def textbook_run(policy: Policy, rows: Rows, told: Protocol, seed: int = 0) -> t
     for t in range(rows.user.shape[0]):
         if t % told.batch == 0:
             learned += deliver()
-        candidates = rows.candidates[0 if len(rows.candidates) == 1 else t]
-        features = rows.features[0 if len(rows.features) == 1 else t]
-        wide, k = len(candidates), told.slate
+        first, last, top = rows.first[t], rows.first[t + 1], slice(*rows.top[t : t + 2])
+        wide = last - first
+        candidates, features = rows.candidates[rows.offered[t] :][:wide], rows.features[first:last]
+        logged, paid = rows.slate[top], rows.rewards[top] if told.replay else rows.rewards[first:last]
+        k = len(logged) if told.replay else min(told.slate, wide)
         round = Round(
             learned,
             rows.user[t],
@@ -141,10 +162,10 @@ def textbook_run(policy: Policy, rows: Rows, told: Protocol, seed: int = 0) -> t
         )
         slate = np.zeros(k, np.int64)
         policy.select(state, rng, round, slate)
-        if told.replay and slate.tolist() != rows.slate[t].tolist():
+        if told.replay and slate.tolist() != logged.tolist():
             continue
         slates.append(slate.tolist())
-        total += float(rows.rewards[t].sum() if told.replay else rows.rewards[t][slate].sum())
-        waiting.append((round, slate, rows.rewards[t]))
+        total += float(paid.sum() if told.replay else paid[slate].sum())
+        waiting.append((round, slate, paid))
     deliver()
     return state, slates, total
