@@ -149,9 +149,9 @@ def count(
 
 
 def _records(log: Log, start: int, stop: int) -> Iterator[tuple[np.ndarray, ...]]:
-    """Rows `start` to `stop` of a log, some at a time: their numbers (n,), the items in each position, their clicks, and
-    whether they were examined, (n, L); the last is (n, 0) where the log does not know. Items are -1 beyond the end of a
-    list."""
+    """Rows `start` to `stop` of a log, some at a time: their numbers (n,), the items in each position, their clicks,
+    and whether they were examined, (n, L); the last is (n, 0) where the log does not know. Items are -1 beyond the end
+    of a list."""
     for chunk in log.read(columns=("slate", "clicks", "candidates", "examined")):
         n = len(chunk.user)
         rows = slice(max(start - chunk.start, 0), max(min(stop - chunk.start, n), 0))

@@ -32,7 +32,9 @@ class Perplexity(NamedTuple):
 def add_likelihood(
     items: np.ndarray, clicks: np.ndarray, weights: np.ndarray, attraction: np.ndarray, filtered: bool, out: np.ndarray
 ) -> None:
-    """Add to `out` (2, L) the log-likelihood of the clicks (n, L) at each position of lists `items` (n, L), -1 beyond the end.
+    """Add to `out` (2, L) the log-likelihood of the clicks (n, L) at each position of lists `items` (n, L).
+
+    Items are -1 beyond the end of a list.
 
     Row 0 is that of the click by itself, row 1 that given the clicks above. `weights` (L, L + 1), nobody leaves. Where
     clickless records were removed (`filtered`), each record is known to have a click, here or elsewhere.
