@@ -35,6 +35,7 @@ from lersbench.engine.rows import Logger, Rows, Users
 from lersbench.kernels.jit import inlined, inner, kernel
 from lersbench.kernels.sorting import ascending
 from lersbench.kernels.ties import scramble
+from lersbench.kernels.uncounted import part
 from lersbench.offpolicy import weights
 
 FEW_LIKES = 64  # up to so many likes of a round are ranked one by one
@@ -354,10 +355,14 @@ def count(
     start, stop = rows.first[row], rows.first[row + 1]
     wide = stop - start
     size = positions_of(rows.top, row, wide, protocol)
-    slate, rewards, scores = scratch.slates[slot, :size], scratch.rewards[slot, :size], scratch.scores[slot, :wide]
-    candidates = rows.candidates[rows.offered[row] : rows.offered[row] + wide]
+    slate, rewards, scores = (
+        part(scratch.slates[slot], 0, size),
+        part(scratch.rewards[slot], 0, size),
+        part(scratch.scores[slot], 0, wide),
+    )
+    candidates = part(rows.candidates, rows.offered[row], rows.offered[row] + wide)
     if protocol.truth:
-        meet(meter, rows.users, row, rows.users.attraction[start:stop], candidates, slate, visit)
+        meet(meter, rows.users, row, part(rows.users.attraction, start, stop), candidates, slate, visit)
     if protocol.simulated:
         key = scramble(protocol.draws, at)
         users = rows.users
@@ -366,21 +371,23 @@ def count(
         shown, items, saw = visit.shown[:size], visit.items[:size], visit.saw[:size]
         draw_clicks(users.weights, users.goes_on, shown, items, key, rewards, saw)
     else:
-        paid = rows.rewards[rows.top[row] : rows.top[row + 1]] if protocol.replay else rows.rewards[start:stop]
+        paid = (
+            part(rows.rewards, rows.top[row], rows.top[row + 1]) if protocol.replay else part(rows.rewards, start, stop)
+        )
         for k in range(size):
             rewards[k] = paid[k if protocol.replay else slate[k]]
     if protocol.weighed:
-        clicks, logged = rows.rewards[start:stop], rows.slate[rows.top[row] : rows.top[row + 1]]
+        clicks, logged = part(rows.rewards, start, stop), part(rows.slate, rows.top[row], rows.top[row + 1])
         weigh(meter, rows.logger, start, stop, candidates, clicks, logged, slate, protocol.shows_the_log, visit)
     if protocol.similar and size > 1:
         features = scratch.features[:wide]
         if protocol.users < 0:
-            features = rows.features[start:stop]
+            features = part(rows.features, start, stop)
         count_similarity(meter, features, slate, visit.total)
     first, last = rows.liked_from[row], rows.liked_from[row + 1]
-    count_slate(meter, candidates, slate, rewards, rows.liked[first:last], rows.number[first:last])
+    count_slate(meter, candidates, slate, rewards, part(rows.liked, first, last), rows.number[first:last])
     count_recommendation(meter, scores[slate[0]], protocol.silence, rewards[0])
     if protocol.regret:
-        count_regret(meter, rows.best[row], rows.value[start:stop], slate)
+        count_regret(meter, rows.best[row], part(rows.value, start, stop), slate)
     if protocol.ranked:
-        count_ranking(meter, candidates, scores, slate, rows.liked[first:last])
+        count_ranking(meter, candidates, scores, slate, part(rows.liked, first, last))

@@ -16,7 +16,7 @@ from lersbench.engine.service import COMPOSE, COUNT, DUE, READ, REVEAL, SERVICE
 from lersbench.kernels.indirect import call
 from lersbench.kernels.jit import inlined, specialise
 from lersbench.kernels.ties import scramble
-from lersbench.kernels.uncounted import borrow
+from lersbench.kernels.uncounted import borrow, part
 from lersbench.policy import KernelPolicy, Policy, Round
 
 LENT = ("context", "candidates", "features")  # arrays of the log that a round shows to a policy
@@ -53,21 +53,21 @@ def round_at(
     scratch.clock[2] = at
     wide = view.first[row + 1] - view.first[row]
     size = positions_of(view.top, row, wide, protocol)
-    features = scratch.features[:wide]
+    features = part(scratch.features, 0, wide)
     if protocol.users < 0:
-        features = view.features[view.first[row] : view.first[row + 1]]
+        features = part(view.features, view.first[row], view.first[row + 1])
     elif not composed:
         call(desk.address, desk.box, COMPOSE, row, at, slot)
     return Round(
         scratch.clock[0],
         view.user[row],
         view.context[row],
-        view.candidates[view.offered[row] : view.offered[row] + wide],
+        part(view.candidates, view.offered[row], view.offered[row] + wide),
         features,
         scramble(protocol.ties, at),
-        scratch.scores[slot, :wide],
-        scratch.propensities[slot, :size],
-        scratch.notes[slot, :size],
+        part(scratch.scores[slot], 0, wide),
+        part(scratch.propensities[slot], 0, size),
+        part(scratch.notes[slot], 0, size),
     )
 
 
@@ -116,12 +116,13 @@ def deliver(state: Any, view: View, protocol: Protocol, scratch: Scratch, desk: 
         # with feedback at once the round that waits is the one that was composed last
         round = round_at(view, row, at, slot, protocol, scratch, desk, protocol.batch == 1)
         size, propensities = round.notes.shape[0], round.propensities
-        slate, rewards, seen = scratch.slates[slot, :size], scratch.rewards[slot, :size], scratch.seen[slot, :size]
+        slate, rewards = part(scratch.slates[slot], 0, size), part(scratch.rewards[slot], 0, size)
+        seen = part(scratch.seen[slot], 0, size)
         if protocol.full:
             call(desk.address, desk.box, REVEAL, row, at, slot)
             wide = round.candidates.shape[0]
-            slate, rewards, seen = scratch.all_slate[:wide], scratch.all_rewards[:wide], scratch.all_seen[:wide]
-            propensities = scratch.all_propensities[:wide]
+            slate, rewards = part(scratch.all_slate, 0, wide), part(scratch.all_rewards, 0, wide)
+            seen, propensities = part(scratch.all_seen, 0, wide), part(scratch.all_propensities, 0, wide)
         update(state, with_propensities(round, propensities), slate, rewards, seen)  # in one place: it is inlined
     scratch.clock[0] += scratch.clock[1]
     scratch.clock[1] = 0
@@ -155,7 +156,7 @@ def drive(
             call(desk.address, desk.box, READ, row, at[n], 0)
         slot = scratch.clock[1]
         round = round_at(view, row, at[n], slot, protocol, scratch, desk, False)
-        slate = scratch.slates[slot, : round.notes.shape[0]]
+        slate = part(scratch.slates[slot], 0, round.notes.shape[0])
         for c in range(round.scores.shape[0]):
             round.scores[c] = 0.0
         for k in range(slate.shape[0]):
@@ -166,7 +167,7 @@ def drive(
                 continue
         else:
             select(state, rng, round, slate)
-            if protocol.replay and differ(slate, view.slate[view.top[row] : view.top[row + 1]]):
+            if protocol.replay and differ(slate, part(view.slate, view.top[row], view.top[row + 1])):
                 continue
         if call(desk.address, desk.box, COUNT, row, at[n], slot) != 0:
             return

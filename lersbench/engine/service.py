@@ -13,6 +13,7 @@ from lersbench.engine.rounds import Protocol, Scratch, Visit, compose, positions
 from lersbench.engine.rows import Rows, background_of, rows_of
 from lersbench.kernels.indirect import Service
 from lersbench.kernels.jit import woven
+from lersbench.kernels.uncounted import part
 from lersbench.log.chunk import Chunk
 from lersbench.policy import Spec
 
@@ -68,7 +69,7 @@ def serve(desk: Desk, task: int, row: int, at: int, slot: int) -> int:
     if task == COUNT:
         wide = rows.first[row + 1] - rows.first[row]
         size = positions_of(rows.top, row, wide, protocol)
-        fault = fault_of(scratch.slates[slot, :size], scratch.scores[slot, :wide], not protocol.lazy)
+        fault = fault_of(part(scratch.slates[slot], 0, size), part(scratch.scores[slot], 0, wide), not protocol.lazy)
         if fault != 0:
             meter.fault[0], meter.fault[1] = fault, at
             return fault

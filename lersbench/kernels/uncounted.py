@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 import numba
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -42,6 +43,34 @@ def _borrow(typingctx, value):
 def _same(value: T) -> T:
     return value
 
+
+@intrinsic
+def _part(typingctx, array, start, stop):
+    def codegen(context, builder, signature, args):
+        whole = cgutils.create_struct_proxy(signature.args[0])(context, builder, value=args[0])
+        part = cgutils.create_struct_proxy(signature.return_type)(context, builder)
+        strides, shape = (cgutils.unpack_tuple(builder, field) for field in (whole.strides, whole.shape))
+        size = builder.sub(args[2], args[1])
+        byte = builder.bitcast(whole.data, ir.IntType(8).as_pointer())
+        data = builder.bitcast(builder.gep(byte, [builder.mul(args[1], strides[0])]), whole.data.type)
+        shape = [size, *shape[1:]]
+        items = size
+        for wide in shape[1:]:
+            items = builder.mul(items, wide)
+        null = cgutils.get_null_value(whole.meminfo.type), cgutils.get_null_value(whole.parent.type)
+        part.data, part.itemsize, part.strides, part.nitems = data, whole.itemsize, whole.strides, items
+        part.shape, (part.meminfo, part.parent) = cgutils.pack_array(builder, shape), null
+        return part._getvalue()
+
+    return array(array, types.intp, types.intp), codegen
+
+
+def _slice(array: np.ndarray, start: int, stop: int) -> np.ndarray:
+    return array[start:stop]
+
+
+part = _slice if numba.config.DISABLE_JIT else _part
+"""`part(array, start, stop)`: array[start:stop], borrowed, for 0 <= start <= stop <= its length, which nobody checks."""
 
 borrow = _same if numba.config.DISABLE_JIT else _borrow
 """`borrow(value)`: the same array, or (nested, named) tuple of arrays and numbers, without reference counts."""

@@ -19,6 +19,7 @@ from lersbench.errors import LostDigits
 from lersbench.kernels.digits import FADE, STEEP, TOLERANCE, check, new_probe
 from lersbench.kernels.jit import inlined, kernel
 from lersbench.kernels.ties import best
+from lersbench.kernels.uncounted import part
 from lersbench.kernels.vectors import (
     LANES,
     aligned,
@@ -93,7 +94,7 @@ def lay_out(learners: Learners, features: np.ndarray) -> None:
 @inlined
 def score(learners: Learners, n: int, first: int, last: int, used: int) -> None:
     """Fill `bounds` of the learners first..last-1 for the n candidates laid out, features from `used` on being 0."""
-    x = learners.x[: -(-n // LANES)]
+    x = part(learners.x, 0, (n + LANES - 1) // LANES)
     if first == 0 and last == learners.weight.shape[0]:
         lane_products(learners.theta, last, x, learners.bounds)
     else:

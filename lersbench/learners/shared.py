@@ -21,6 +21,7 @@ from numba.extending import intrinsic
 
 from lersbench.kernels.digits import STEEP, check, check_scale, new_probe
 from lersbench.kernels.jit import inlined, kernel
+from lersbench.kernels.uncounted import part
 from lersbench.kernels.vectors import LANES, VECTOR, _Array, aligned, lane_sums, padded, take_outer
 from lersbench.learners.per_item import fast_dot
 
@@ -112,7 +113,7 @@ def predict(ridge: Ridge, features: np.ndarray) -> None:
     blocks = ridge.features.shape[0]
     for first in range(0, features.shape[0], LANES * blocks):
         last = min(features.shape[0], first + LANES * blocks)
-        lanes = ridge.features[: -(-(last - first) // LANES)]
+        lanes = part(ridge.features, 0, (last - first + LANES - 1) // LANES)
         to_lanes(features, first, last, lanes)
         lane_sums(ridge.theta, lanes, 0, lanes.shape[0], ridge.means[first:])
         lane_quadratics(ridge.inverse, lanes, ridge.squares[first:])
