@@ -90,20 +90,27 @@ def squares_by_products(inverse: np.ndarray, x: np.ndarray) -> np.ndarray:
 POSITION_FORMS: tuple[Forms, ...] = (squares_by_einsum, squares_by_products)
 
 
-def per_position(features: np.ndarray, rewards: np.ndarray, positions: int, alpha: float, form: Forms) -> np.ndarray:
-    """The slates (n, K) of one shared-theta LinUCB a position; `features` (n, C, m), `rewards` (n, C)."""
-    n, _, m = features.shape
-    inverse, theta = np.tile(np.eye(m), (positions, 1, 1)), np.zeros((positions, m))
-    slates = np.empty((n, positions), np.int64)
+def per_position(
+    features: np.ndarray, rewards: np.ndarray, first: np.ndarray, positions: int, alpha: float, form: Forms
+) -> np.ndarray:
+    """The slates (n, K) of one shared-theta LinUCB a position, -1 where a round has fewer candidates.
+
+    `features` (N, m) and `rewards` (N,) of the candidates of all rounds, those of round t from first[t] (n + 1,) on.
+    """
+    n, m = len(first) - 1, features.shape[1]
+    all_inverse, all_theta = np.tile(np.eye(m), (positions, 1, 1)), np.zeros((positions, m))
+    slates = np.full((n, positions), -1)
     for t in range(n):
-        x, slate = features[t], slates[t]
+        x, paid = features[first[t] : first[t + 1]], rewards[first[t] : first[t + 1]]
+        size = min(positions, len(x))
+        slate, inverse, theta = slates[t, :size], all_inverse[:size], all_theta[:size]
         scores = theta @ x.T + alpha * np.sqrt(form(inverse, x))
-        for k in range(positions):
+        for k in range(size):
             slate[k] = scores[k].argmax()
             scores[:, slate[k]] = -np.inf
         shown = x[slate]
         v = np.matmul(inverse, shown[:, :, None])[:, :, 0]
         scale = 1.0 + (shown * v).sum(axis=1)
-        theta += v * ((rewards[t, slate] - (theta * shown).sum(axis=1)) / scale)[:, None]
+        theta += v * ((paid[slate] - (theta * shown).sum(axis=1)) / scale)[:, None]
         inverse -= v[:, :, None] * (v / scale[:, None])[:, None, :]
     return slates

@@ -106,22 +106,24 @@ def replayed(
 
 @numba.njit
 def per_position(
-    features: np.ndarray, rewards: np.ndarray, slates: np.ndarray, alpha: float, ties: int
+    features: np.ndarray, rewards: np.ndarray, first: np.ndarray, slates: np.ndarray, alpha: float, ties: int
 ) -> tuple[int, float]:
-    """The same of one shared-theta LinUCB a position; `features` (n, C, m), `rewards` (n, C), `slates` (n, K)."""
-    n, width, m = features.shape
+    """The same of one shared-theta LinUCB a position; `slates` (n, K), the others as in `numpy_twins.per_position`."""
+    n, m = first.shape[0] - 1, features.shape[1]
     positions = slates.shape[1]
-    inverse, b, scores = fresh(positions, m), np.zeros((positions, m)), np.zeros(width)
+    inverse, b, room = fresh(positions, m), np.zeros((positions, m)), np.zeros(np.max(np.diff(first)))
     differ, gap = 0, 0.0
     for t in range(n):
-        for k in range(positions):
+        width, start = first[t + 1] - first[t], first[t]
+        size, scores = min(positions, width), room[:width]
+        for k in range(size):
             for c in range(width):
-                scores[c] = score(inverse[k], b[k], features[t, c], alpha)
+                scores[c] = score(inverse[k], b[k], features[start + c], alpha)
             for j in range(k):
                 scores[slates[t, j]] = -np.inf
             own, c = top(scores, scramble(ties, t)), slates[t, k]
             if own != c:
                 differ, gap = differ + 1, max(gap, scores[own] - scores[c])
-        for k in range(positions):
-            learn(inverse[k], b[k], features[t, slates[t, k]], rewards[t, slates[t, k]])
+        for k in range(size):
+            learn(inverse[k], b[k], features[start + slates[t, k]], rewards[start + slates[t, k]])
     return differ, gap

@@ -146,6 +146,16 @@ def rows_of(
     return replay_rows(chunk, np.zeros((items, 0)), "replay" if replay else "bandit", positions, likes)
 
 
+def ragged_rows(features: np.ndarray, rewards: np.ndarray, first: np.ndarray, positions: int) -> Rows:
+    """Rows whose candidates, those of round t from first[t] on, are the first items there are."""
+    n, none = len(first) - 1, np.zeros(0)
+    candidates = np.arange(first[-1]) - np.repeat(first[:-1], np.diff(first))
+    known = (candidates, features, rewards, none)
+    unknown = (np.zeros((0, 0), np.int64), *(np.zeros((0, 0)),) * 3)
+    chunk = Chunk(0, np.arange(n), np.zeros((n, 0)), *known, *unknown, none, none, first)
+    return replay_rows(chunk, np.zeros((int(candidates.max()) + 1, 0)), "bandit", positions, False)
+
+
 def disjoint(
     name: str, n: int, arms: int, clicks: bool, ranked: bool, must: float, reach: float, twin_rounds: int
 ) -> Workload:
@@ -194,22 +204,31 @@ def replayed(name: str, n: int, clicks: bool, must: float, reach: float, twin_ro
     )
 
 
-def per_position(name: str, n: int, m: int, must: float, reach: float, twin_rounds: int) -> Workload:
+def per_position(
+    name: str, n: int, m: int, must: float, reach: float, twin_rounds: int, ragged: bool = False
+) -> Workload:
+    """12 candidates a round, or where `ragged` 3 to 40, and 12 on average."""
     rng = np.random.default_rng(0)
-    features, theta = sphere(rng, n, 12, m), sphere(rng, m)
-    clicks = (rng.random((n, 12)) < 0.3 * (1 + features @ theta)).astype(float)
+    lengths = np.minimum(2 + rng.geometric(0.0985, n), 40) if ragged else np.full(n, 12)
+    first, most = np.append(0, np.cumsum(lengths)), int(lengths.max())
+    features, theta = sphere(rng, first[-1], m), sphere(rng, m)
+    clicks = (rng.random(first[-1]) < 0.3 * (1 + features @ theta)).astype(float)
+    if ragged:
+        rows = ragged_rows(features, clicks, first, 6)
+    else:
+        rows = rows_of(np.zeros((n, 0)), clicks.reshape(n, 12), 12, 6, features=features.reshape(n, 12, m))
     return Workload(
         name,
         must,
         reach,
-        rows_of(np.zeros((n, 0)), clicks, 12, 6, features=features),
-        Spec(12, 12, 6, 0, m),
+        rows,
+        Spec(most, most, 6, 0, m),
         iba_linucb.IBALinUCB(ALPHA),
         slate=6,
-        twin=lambda rounds, form: numpy_twins.per_position(features[:rounds], clicks, 6, ALPHA, form),
+        twin=lambda rounds, form: numpy_twins.per_position(features, clicks, first[: rounds + 1], 6, ALPHA, form),
         forms=numpy_twins.POSITION_FORMS,
         twin_rounds=twin_rounds,
-        verdict=lambda slates: textbook.per_position(features, clicks, slates, ALPHA, TIES),
+        verdict=lambda slates: textbook.per_position(features, clicks, first, slates, ALPHA, TIES),
     )
 
 
@@ -219,6 +238,7 @@ WORKLOADS: dict[str, Callable[[], Workload]] = {
     "W2": lambda: disjoint("W2 full ranking", 2_602, 1_023, True, True, 8, 20, 2_602),
     "W3": lambda: per_position("W3 per position", 180_000, 10, 12, 40, 20_000),
     "W3 d 56": lambda: per_position("W3 with d 56", 20_000, 56, 4, 7, 5_000),
+    "W5": lambda: per_position("W5 per position, 3 to 40 candidates", 1_000_000, 10, 12, 40, 20_000, ragged=True),
     "W4": lambda: replayed("W4 rejection replay", 1_000_000, False, 20, 80, 50_000),
     "W4 clicks": lambda: replayed("W4 clicks", 1_000_000, True, 20, 80, 50_000),
 }

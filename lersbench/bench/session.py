@@ -262,7 +262,7 @@ class Session:
     def _numbered(self, rows: Rows, skipped: int) -> Rows:
         """The rows with the numbers of their likes, but for the first `skipped`, which are not replayed."""
         row = np.repeat(np.arange(rows.user.shape[0]), np.diff(rows.liked_from))
-        item = rows.candidates[rows.offered[row] + rows.liked]
+        item = rows.candidates[rows.own * rows.first[row] + rows.liked]
         pairs = rows.user[row] * self.log.info.items + item
         first = rows.liked_from[min(skipped, rows.user.shape[0])]
         number = np.full(pairs.shape[0], -1, np.int32)

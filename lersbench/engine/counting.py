@@ -360,7 +360,8 @@ def count(
         part(scratch.rewards[slot], 0, size),
         part(scratch.scores[slot], 0, wide),
     )
-    candidates = part(rows.candidates, rows.offered[row], rows.offered[row] + wide)
+    offered = rows.own * start
+    candidates = part(rows.candidates, offered, offered + wide)
     if protocol.truth:
         meet(meter, rows.users, row, part(rows.users.attraction, start, stop), candidates, slate, visit)
     if protocol.simulated:

@@ -28,7 +28,7 @@ class View(NamedTuple):
     user: np.ndarray  # (n,) int64
     context: np.ndarray  # (n, d)
     first: np.ndarray  # (n + 1,) int64 edges of the candidates of each round
-    offered: np.ndarray  # (n,) int64, where its candidates begin
+    own: int  # 1: the candidates of a round begin at its `first`; 0: all rounds share the candidates (C,)
     candidates: np.ndarray  # (N,) int64, or (C,)
     features: np.ndarray  # (N, m)
     top: np.ndarray  # (n + 1,) int64 edges of the logged slates
@@ -51,18 +51,19 @@ def round_at(
     `composed` tells that its joint features are in the scratch memory already.
     """
     scratch.clock[2] = at
-    wide = view.first[row + 1] - view.first[row]
+    first, last = view.first[row], view.first[row + 1]
+    wide, offered = last - first, view.own * first
     size = positions_of(view.top, row, wide, protocol)
     features = part(scratch.features, 0, wide)
     if protocol.users < 0:
-        features = part(view.features, view.first[row], view.first[row + 1])
+        features = part(view.features, first, last)
     elif not composed:
         call(desk.address, desk.box, COMPOSE, row, at, slot)
     return Round(
         scratch.clock[0],
         view.user[row],
         view.context[row],
-        part(view.candidates, view.offered[row], view.offered[row] + wide),
+        part(view.candidates, offered, offered + wide),
         features,
         scramble(protocol.ties, at),
         part(scratch.scores[slot], 0, wide),
@@ -162,7 +163,7 @@ def drive(
         for k in range(slate.shape[0]):
             round.notes[k] = 0
         if protocol.lazy:
-            slate[0] = view.slate[view.top[row]]
+            slate[0] = view.slate[row]  # slates of one position
             if not wins(state, rng, round, slate[0]):
                 continue
         else:
@@ -250,8 +251,8 @@ def _play_batch(policy, state, rng, view, index, at, protocol, scratch, desk) ->
 def _round(view: View, row: int, at: int, slot: int, protocol: Protocol, scratch: Scratch, desk: Desk) -> Round:
     """`round_at` in Python. Composed features live in one scratch array: a batch of rounds needs a copy each."""
     scratch.clock[2] = at
-    first, last, offered = int(view.first[row]), int(view.first[row + 1]), int(view.offered[row])
-    wide = last - first
+    first, last = int(view.first[row]), int(view.first[row + 1])
+    wide, offered = last - first, view.own * first
     size = positions_of(view.top, row, wide, protocol)
     features = scratch.features[:wide]
     if protocol.users < 0:

@@ -83,6 +83,8 @@ def compose(
 @inlined
 def positions_of(top: np.ndarray, row: int, wide: int, protocol: Protocol) -> int:
     """How many positions the slate of a round with `wide` candidates has; under rejection replay as many as logged."""
+    if protocol.slate == 1:  # every round has a candidate and, where slates were logged, a position
+        return 1
     return top[row + 1] - top[row] if protocol.replay else min(protocol.slate, wide)
 
 

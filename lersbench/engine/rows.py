@@ -49,7 +49,7 @@ class Rows(NamedTuple):
     user: np.ndarray  # (n,) int64
     context: np.ndarray  # (n, d)
     first: np.ndarray  # (n + 1,) int64 edges of what there is for each candidate
-    offered: np.ndarray  # (n,) int64, where the candidates begin: at `first`, or all at 0 where they are the same
+    own: int  # 1: the candidates of a round begin at its `first`; 0: all rounds share the candidates (C,)
     candidates: np.ndarray  # (N,) int64, or (C,)
     features: np.ndarray  # (N, m), m may be 0
     items: np.ndarray  # (n_items, p) static item features, for joint features that are composed
@@ -129,8 +129,7 @@ def rows_of(
         _chosen(a, at, order, edges) for a, at in ((flat["candidates"], offered), (features, source))
     )
     value, attraction, scores = (_chosen(flat[a], source, order, edges) for a in ("expected", "attraction", "scores"))
-    if order is not None:
-        offered = edges[:-1]
+    own = int(order is not None or not shared)
     rewards = flat["clicks"] if regime.listed or regime.replayed else _chosen(flat["rewards"], source, order, edges)
     if regime.listed and mix is not None:
         rewards = _chosen(rewards, top[:-1], places, top)
@@ -143,7 +142,7 @@ def rows_of(
         chunk.user,
         chunk.context,
         edges,
-        offered,
+        own,
         candidates,
         features,
         background.items,
@@ -154,7 +153,7 @@ def rows_of(
         _best(value, edges, slate),
         *_liked(rewards if likes else rewards[:0], edges),
         np.empty(0, np.int32),
-        _users(background, attraction, candidates, offered, edges, slate),
+        _users(background, attraction, candidates, own, edges, slate),
         Logger(*background.logger),
     )
     return _contiguous(rows._replace(logger=_logger(background, regime.weighed, scores, rows)))
@@ -280,14 +279,14 @@ def _users(
     background: Background,
     attraction: np.ndarray,
     candidates: np.ndarray,
-    offered: np.ndarray,
+    own: int,
     edges: np.ndarray,
     slate: int,
 ) -> Users:
     weights, goes_on, fade = background.model
-    best = np.zeros((offered.shape[0] if weights.shape[0] and attraction.shape[0] else 0, 2))
+    best = np.zeros((len(edges) - 1 if weights.shape[0] and attraction.shape[0] else 0, 2))
     if best.shape[0]:
-        known = attraction, candidates, offered, edges, background.family, weights, goes_on, fade
+        known = attraction, candidates, own, edges, background.family, weights, goes_on, fade
         best_values(*known, slate, best)
     return Users(attraction, background.family, weights, goes_on, fade, best)
 
@@ -296,7 +295,7 @@ def _users(
 def best_values(
     attraction: np.ndarray,
     candidates: np.ndarray,
-    offered: np.ndarray,
+    own: int,
     edges: np.ndarray,
     family: np.ndarray,
     weights: np.ndarray,
@@ -313,7 +312,7 @@ def best_values(
         wide = edges[row + 1] - edges[row]
         size, attracts = min(most, wide), attraction[edges[row] : edges[row + 1]]
         for c in range(wide):
-            kin[c] = family[candidates[offered[row] + c]]
+            kin[c] = family[candidates[own * edges[row] + c]]
         best_slate(attracts, kin[:wide], fade, slate[:size])
         shown_attraction(attracts, kin[:wide], slate[:size], fade, shown[:size])
         out[row, 0], out[row, 1] = expected(weights, goes_on, shown[:size], reached, examined[:size])

@@ -79,7 +79,7 @@ def serve(desk: Desk, task: int, row: int, at: int, slot: int) -> int:
         done = meter.done[0]
         scratch.clock[DUE] = meter.checkpoints[done] if done < meter.checkpoints.shape[0] else NEVER
     elif task == COMPOSE:
-        at = rows.offered[row]
+        at = rows.own * rows.first[row]
         candidates = rows.candidates[at : at + rows.first[row + 1] - rows.first[row]]
         compose(rows.context[row], rows.items, candidates, protocol.users, protocol.items, scratch.features)
     else:

@@ -14,6 +14,7 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
 T = TypeVar("T")
@@ -49,19 +50,18 @@ def _part(typingctx, array, start, stop):
     def codegen(context, builder, signature, args):
         whole = cgutils.create_struct_proxy(signature.args[0])(context, builder, value=args[0])
         part = cgutils.create_struct_proxy(signature.return_type)(context, builder)
-        strides, shape = (cgutils.unpack_tuple(builder, field) for field in (whole.strides, whole.shape))
-        size = builder.sub(args[2], args[1])
-        byte = builder.bitcast(whole.data, ir.IntType(8).as_pointer())
-        data = builder.bitcast(builder.gep(byte, [builder.mul(args[1], strides[0])]), whole.data.type)
-        shape = [size, *shape[1:]]
-        items = size
+        shape = [builder.sub(args[2], args[1]), *cgutils.unpack_tuple(builder, whole.shape)[1:]]
+        items, skipped = shape[0], args[1]
         for wide in shape[1:]:
-            items = builder.mul(items, wide)
+            items, skipped = builder.mul(items, wide), builder.mul(skipped, wide)
         null = cgutils.get_null_value(whole.meminfo.type), cgutils.get_null_value(whole.parent.type)
-        part.data, part.itemsize, part.strides, part.nitems = data, whole.itemsize, whole.strides, items
+        part.data = builder.gep(whole.data, [skipped], inbounds=True)
+        part.itemsize, part.strides, part.nitems = whole.itemsize, whole.strides, items
         part.shape, (part.meminfo, part.parent) = cgutils.pack_array(builder, shape), null
         return part._getvalue()
 
+    if array.layout != "C":
+        raise TypingError("only a part of a C-contiguous array is one")
     return array(array, types.intp, types.intp), codegen
 
 
@@ -70,7 +70,7 @@ def _slice(array: np.ndarray, start: int, stop: int) -> np.ndarray:
 
 
 part = _slice if numba.config.DISABLE_JIT else _part
-"""`part(array, start, stop)`: array[start:stop], borrowed, for 0 <= start <= stop <= its length, which nobody checks."""
+"""`part(array, start, stop)`: array[start:stop], borrowed, for 0 <= start <= stop <= its length; nobody checks that."""
 
 borrow = _same if numba.config.DISABLE_JIT else _borrow
 """`borrow(value)`: the same array, or (nested, named) tuple of arrays and numbers, without reference counts."""

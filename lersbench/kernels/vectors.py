@@ -445,8 +445,9 @@ def _triangle_take(typingctx, triangles, block, w):
 _rows4, _rows1 = _row_tile(4), _row_tile(1)
 _lanes8, _lanes4, _lanes2, _lanes1 = _lane_tile(8), _lane_tile(4), _lane_tile(2), _lane_tile(1)
 
-_products3x2, _products1x1 = _product_tile(3, 2), _product_tile(1, 1)
+_products3x2, _products3x1, _products1x1 = _product_tile(3, 2), _product_tile(3, 1), _product_tile(1, 1)
 _forms6x2, _forms3x2 = _triangle_form_tile(6, 2, 1), _triangle_form_tile(3, 2, 1)
+_forms6x1, _forms3x1 = _triangle_form_tile(6, 1, 1), _triangle_form_tile(3, 1, 1)
 _forms1x2, _forms1x1 = _triangle_form_tile(1, 2, 2), _triangle_form_tile(1, 1, 2)
 
 
@@ -484,8 +485,11 @@ def lane_products_vectors(left: np.ndarray, columns: int, right: np.ndarray, out
     for b in range(0, wide, 2):
         for k in range(0, tall, 3):
             _products3x2(left, k, right, b, out)
+    if wide < right.shape[0]:
+        for k in range(0, tall, 3):
+            _products3x1(left, k, right, wide, out)
     for b in range(right.shape[0]):
-        for k in range(tall if b < wide else 0, columns):
+        for k in range(tall, columns):
             _products1x1(left, k, right, b, out)
 
 
@@ -507,9 +511,18 @@ def triangle_forms_vectors(
         for b in range(0, wide, 2):
             _forms1x2(triangles, k, lanes, b, used, out)
         k += 1
-    if wide < lanes.shape[0]:
-        for k in range(first, last):
-            _forms1x1(triangles, k, lanes, wide, used, out)
+    if wide == lanes.shape[0]:
+        return
+    k = first
+    while k + 6 <= last:
+        _forms6x1(triangles, k, lanes, wide, used, out)
+        k += 6
+    while k + 3 <= last:
+        _forms3x1(triangles, k, lanes, wide, used, out)
+        k += 3
+    while k < last:
+        _forms1x1(triangles, k, lanes, wide, used, out)
+        k += 1
 
 
 def triangle_times_vectors(triangles: np.ndarray, block: int, x: np.ndarray, out: np.ndarray) -> None:

@@ -68,7 +68,7 @@ def protocol(feedback: str = "bandit", slate: int = 1, batch: int = 1, ranked: b
 
 def square(rows: Rows) -> SimpleNamespace:
     """The rows of rounds of one length as arrays (n, C) and (n, K), for reading; candidates (1, C) where shared."""
-    n, shared = rows.user.shape[0], not rows.offered[1:].any()
+    n, shared = rows.user.shape[0], not rows.own
 
     def wide(values: np.ndarray, rounds: int = n) -> np.ndarray:
         return values.reshape(rounds, len(values) // rounds, *values.shape[1:])
@@ -146,7 +146,7 @@ def textbook_run(policy: Policy, rows: Rows, told: Protocol, seed: int = 0) -> t
             learned += deliver()
         first, last, top = rows.first[t], rows.first[t + 1], slice(*rows.top[t : t + 2])
         wide = last - first
-        candidates, features = rows.candidates[rows.offered[t] :][:wide], rows.features[first:last]
+        candidates, features = rows.candidates[rows.own * first :][:wide], rows.features[first:last]
         logged, paid = rows.slate[top], rows.rewards[top] if told.replay else rows.rewards[first:last]
         k = len(logged) if told.replay else min(told.slate, wide)
         round = Round(
