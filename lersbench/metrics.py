@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+AGES = (10, 100, 1000)  # an item that was offered less often before counts as one of the first so many offers
 TOPS = tuple(range(10, 101, 10))  # the shares of a ranking, in percent, at which HR is read
 
 
@@ -107,6 +108,35 @@ def _registry() -> dict[str, Metric]:
             "neither",
             "Mean cosine between the joint features of two items of a slate: low is diverse.",
         ),
+    ]
+    metrics.append(
+        Metric(
+            "undelivered",
+            "Outcomes under way",
+            "%",
+            "neither",
+            "Delayed feedback: share of the outcomes so far that had not reached the policy; in the end, never did.",
+        )
+    )
+    metrics += [
+        Metric(
+            f"exposure_first{age}",
+            f"Exposure, first {age:,} offers",
+            "%",
+            "neither",
+            f"Share of the shown positions that went to items which had been on offer in fewer than {age:,} rounds.",
+        )
+        for age in AGES
+    ]
+    metrics += [
+        Metric(
+            f"reward_first{age}",
+            f"Reward, first {age:,} offers",
+            "share",
+            "higher",
+            f"Mean reward of the shown items that had been on offer in fewer than {age:,} rounds.",
+        )
+        for age in AGES
     ]
     for name, title, rests in (
         ("pbm_ips", "PBM-IPS", "propensities under a fitted position-based model"),

@@ -50,11 +50,13 @@ class Contender:
         checkpoints: np.ndarray,
         likes: int = 0,
         published: np.ndarray | None = None,
+        waiting: int = 0,
     ):
         """A fresh run of a policy, whose metrics are read after the rounds `checkpoints` (n,) int64, ascending.
 
         `rng` draws the policy's randomness. `likes` is the room for distinct likes, 0 where they are not counted;
-        `published` as of `new_meter`. The loop is compiled when the first rows are played.
+        `published` as of `new_meter`. `waiting` rounds can be under way at once where feedback is delayed, see
+        `delays.waiting_at_most`. The loop is compiled when the first rows are played.
         """
         lazy = is_lazy(policy, protocol)
         self.policy, self.protocol, self.rng = policy, protocol._replace(lazy=lazy), rng
@@ -65,10 +67,12 @@ class Contender:
         self._copies: dict[str, np.ndarray] = {}  # of LENT, for a foreign kernel: it can write where it should read
         self._view: Any = None  # what the loop reads of the rows
         self._box: Any = None  # rows, memory and sums, where the service finds them
-        self.scratch, self._visit = scratch_of(spec, protocol), visit_of(spec, protocol)
+        self.scratch, self._visit = scratch_of(spec, protocol, waiting), visit_of(spec, protocol)
         self.scratch.clock[DUE] = checkpoints[0] if checkpoints.size else NEVER
         self.state = policy.init(spec)
-        self.drive = compiled(type(policy), lazy) if isinstance(policy, KernelPolicy) else batched(policy)
+        self.drive = (
+            compiled(type(policy), lazy) if isinstance(policy, KernelPolicy) else batched(policy, protocol.delayed)
+        )
 
     def play(self, rows: Rows, index: np.ndarray, at: np.ndarray) -> None:
         """Play rows of one chunk. Raises RunError where the policy breaks its contract."""
@@ -90,6 +94,8 @@ class Contender:
         """Put these rows and the sums as they are now where loop and service find them."""
         if rows is not self._rows:
             self._check_lent()
+            if self.scratch.queue.size[0]:
+                raise ValueError("rounds whose feedback is under way are those of the rows before: play all as one")
             self._rows, self._lent = rows, as_logged(rows) if self.protocol.shows_the_log else rows
             safe = type(self.policy).__module__.startswith("lersbench.") or not isinstance(self.policy, KernelPolicy)
             self._copies = {} if safe else {name: getattr(self._lent, name).copy() for name in LENT}

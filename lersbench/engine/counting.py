@@ -28,6 +28,7 @@ from lersbench.engine.meter import (
     TOP20_PUBLISHED,
     TOP_LIKED,
     UBM,
+    YOUNG,
     Meter,
 )
 from lersbench.engine.rounds import Protocol, Scratch, Visit, positions_of
@@ -36,6 +37,7 @@ from lersbench.kernels.jit import inlined, inner, kernel
 from lersbench.kernels.sorting import ascending
 from lersbench.kernels.ties import scramble
 from lersbench.kernels.uncounted import part
+from lersbench.metrics import AGES
 from lersbench.offpolicy import weights
 
 FEW_LIKES = 64  # up to so many likes of a round are ranked one by one
@@ -99,6 +101,16 @@ def count_regret(meter: Meter, best: float, value: np.ndarray, slate: np.ndarray
     for k in range(slate.shape[0]):
         worth += value[slate[k]]
     meter.sums[REGRET] += best - worth
+
+
+@inlined
+def count_ages(meter: Meter, age: np.ndarray, slate: np.ndarray, rewards: np.ndarray) -> None:
+    """Add what items that have not been offered often earn; `age` (C,) is how often each candidate was before."""
+    for i in range(len(AGES)):
+        for k in range(slate.shape[0]):
+            if age[slate[k]] < AGES[i]:
+                meter.sums[YOUNG + i] += 1
+                meter.sums[YOUNG + len(AGES) + i] += rewards[k]
 
 
 @kernel
@@ -388,6 +400,8 @@ def count(
     first, last = rows.liked_from[row], rows.liked_from[row + 1]
     count_slate(meter, candidates, slate, rewards, part(rows.liked, first, last), rows.number[first:last])
     count_recommendation(meter, scores[slate[0]], protocol.silence, rewards[0])
+    if rows.age.shape[0] > 0:
+        count_ages(meter, part(rows.age, start, stop), slate, rewards)
     if protocol.regret:
         count_regret(meter, rows.best[row], part(rows.value, start, stop), slate)
     if protocol.ranked:

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lersbench.engine.delays import NEXT_PLACE
 from lersbench.engine.rounds import Protocol, Scratch, positions_of
-from lersbench.engine.service import COMPOSE, COUNT, DUE, READ, REVEAL, SERVICE
+from lersbench.engine.service import ADMIT, COMPOSE, COUNT, DELIVER, DUE, READ, REVEAL, SERVICE
 from lersbench.kernels.indirect import call
 from lersbench.kernels.jit import inlined, specialise
 from lersbench.kernels.ties import scramble
@@ -110,23 +111,35 @@ def differ(slate: np.ndarray, logged: np.ndarray) -> bool:
     return False
 
 
-def deliver(state: Any, view: View, protocol: Protocol, scratch: Scratch, desk: Desk) -> None:
-    """Template: give the waiting rounds their feedback, in their order."""
-    for slot in range(scratch.clock[1]):
+def deliver(state: Any, view: View, now: int, protocol: Protocol, scratch: Scratch, desk: Desk) -> None:
+    """Template: give the waiting rounds their feedback, in their order; where it is delayed, what is known by the time
+    of the row `now`."""
+    delivered = 0
+    while True:
+        slot = delivered
+        if protocol.delayed:
+            slot = call(desk.address, desk.box, DELIVER, now, 0, 0)
+        if slot < 0 or (not protocol.delayed and slot == scratch.clock[1]):
+            break
+        delivered += 1
         row, at = scratch.rows[slot], scratch.at[slot]
         # with feedback at once the round that waits is the one that was composed last
-        round = round_at(view, row, at, slot, protocol, scratch, desk, protocol.batch == 1)
+        composed = protocol.batch == 1 and not protocol.delayed
+        round = round_at(view, row, at, slot, protocol, scratch, desk, composed)
         size, propensities = round.notes.shape[0], round.propensities
         slate, rewards = part(scratch.slates[slot], 0, size), part(scratch.rewards[slot], 0, size)
         seen = part(scratch.seen[slot], 0, size)
+        if protocol.delayed:
+            rewards = part(scratch.queue.paid, 0, size)
         if protocol.full:
             call(desk.address, desk.box, REVEAL, row, at, slot)
             wide = round.candidates.shape[0]
             slate, rewards = part(scratch.all_slate, 0, wide), part(scratch.all_rewards, 0, wide)
             seen, propensities = part(scratch.all_seen, 0, wide), part(scratch.all_propensities, 0, wide)
         update(state, with_propensities(round, propensities), slate, rewards, seen)  # in one place: it is inlined
-    scratch.clock[0] += scratch.clock[1]
-    scratch.clock[1] = 0
+    if not protocol.delayed:
+        scratch.clock[0] += scratch.clock[1]
+        scratch.clock[1] = 0
 
 
 def drive(
@@ -142,20 +155,22 @@ def drive(
     """Template: play the rows `index` (n,), which stand at the ascending places `at` (n,) of the log.
 
     A batch is the rounds whose places share at // batch. Whatever is left waiting is delivered at the
-    end, so a call must end where a batch ends.
+    end, so a call must end where a batch ends. Delayed feedback that is not known yet stays for the next call.
     """
     state, view, scratch = borrow(state), borrow(view), borrow(scratch)
     size = index.shape[0]
     for n in range(size + 1):  # one turn more, so that `deliver` is compiled in one place only
+        if protocol.delayed and n == size:
+            return
         due = n == size or protocol.batch == 1 or at[n] // protocol.batch != at[n - 1] // protocol.batch
-        if scratch.clock[1] > 0 and due:
-            deliver(state, view, protocol, scratch, desk)
+        row = index[n] if n < size else 0
+        if due and (protocol.delayed or scratch.clock[1] > 0):
+            deliver(state, view, row, protocol, scratch, desk)
         if n == size:
             return
-        row = index[n]
         if at[n] >= scratch.clock[DUE]:
             call(desk.address, desk.box, READ, row, at[n], 0)
-        slot = scratch.clock[1]
+        slot = scratch.clock[NEXT_PLACE] if protocol.delayed else scratch.clock[1]
         round = round_at(view, row, at[n], slot, protocol, scratch, desk, False)
         slate = part(scratch.slates[slot], 0, round.notes.shape[0])
         for c in range(round.scores.shape[0]):
@@ -172,6 +187,9 @@ def drive(
                 continue
         if call(desk.address, desk.box, COUNT, row, at[n], slot) != 0:
             return
+        if protocol.delayed:
+            call(desk.address, desk.box, ADMIT, row, at[n], slot)
+            continue
         scratch.rows[slot] = row
         scratch.at[slot] = at[n]
         scratch.clock[1] += 1
@@ -200,8 +218,9 @@ def compiled(policy: type[KernelPolicy], lazy: bool = False) -> Callable[..., No
 
 
 # In Python ------------------------------------------------------------------------------------------------------------
-def batched(policy: Policy) -> Callable[..., None]:
-    """The same loop in Python, a batch at a time, through `select_batch` and `update_batch`."""
+def batched(policy: Policy, delayed: bool = False) -> Callable[..., None]:
+    """The same loop in Python, through `select_batch` and `update_batch`: a batch at a time, or round by round where
+    feedback is delayed."""
 
     def drive(state, rng, view, index, at, protocol, scratch, desk) -> None:
         edges = np.flatnonzero(np.diff(at // protocol.batch)) + 1
@@ -209,7 +228,12 @@ def batched(policy: Policy) -> Callable[..., None]:
             if rows.size and not _play_batch(policy, state, rng, view, rows, here, protocol, scratch, desk):
                 return
 
-    return drive
+    def drive_delayed(state, rng, view, index, at, protocol, scratch, desk) -> None:
+        for row, place in zip(index.tolist(), at.tolist(), strict=True):
+            if not _play_delayed(policy, state, rng, view, row, place, protocol, scratch, desk):
+                return
+
+    return drive_delayed if delayed else drive
 
 
 def _play_batch(policy, state, rng, view, index, at, protocol, scratch, desk) -> bool:
@@ -248,6 +272,41 @@ def _play_batch(policy, state, rng, view, index, at, protocol, scratch, desk) ->
     return True
 
 
+def _play_delayed(policy, state, rng, view, row, place, protocol, scratch, desk) -> bool:
+    """Play one round, before which the policy learns from all that is known by its time; False for a broken slate."""
+
+    def round_of(row: int, place: int, slot: int) -> Round:
+        round = _round(view, row, place, slot, protocol, scratch, desk)
+        return round if isinstance(policy, KernelPolicy) else _read_only(round)
+
+    ask = SERVICE.asked
+    learned: list[tuple[Any, ...]] = []
+    while (slot := ask(desk.box, DELIVER, row, 0, 0)) >= 0:
+        then, at = int(scratch.rows[slot]), int(scratch.at[slot])
+        round = round_of(then, at, slot)
+        size, given = len(round.notes), (scratch.slates[slot], scratch.queue.paid, scratch.seen[slot])
+        if protocol.full:
+            ask(desk.box, REVEAL, then, at, slot)
+            size, given = len(round.candidates), (scratch.all_slate, scratch.all_rewards, scratch.all_seen)
+            round = round._replace(propensities=scratch.all_propensities[:size])
+        learned.append((round, *(array[:size].copy() for array in given)))
+    if learned:
+        policy.update_batch(state, *map(list, zip(*learned, strict=True)))
+    if place >= scratch.clock[DUE]:
+        ask(desk.box, READ, row, place, 0)
+    slot = int(scratch.clock[NEXT_PLACE])
+    scratch.scores[slot], scratch.notes[slot] = 0.0, 0
+    round = round_of(row, place, slot)
+    slate = scratch.slates[slot, : len(round.notes)]
+    policy.select_batch(state, rng, [round], [slate])
+    if protocol.replay and not np.array_equal(slate, view.slate[view.top[row] : view.top[row + 1]]):
+        return True
+    if ask(desk.box, COUNT, row, place, slot):
+        return False
+    ask(desk.box, ADMIT, row, place, slot)
+    return True
+
+
 def _round(view: View, row: int, at: int, slot: int, protocol: Protocol, scratch: Scratch, desk: Desk) -> Round:
     """`round_at` in Python. Composed features live in one scratch array: a batch of rounds needs a copy each."""
     scratch.clock[2] = at
@@ -259,7 +318,7 @@ def _round(view: View, row: int, at: int, slot: int, protocol: Protocol, scratch
         features = view.features[first:last]
     else:
         SERVICE.asked(desk.box, COMPOSE, row, at, slot)
-        features = features.copy() if protocol.batch > 1 else features
+        features = features.copy() if protocol.batch > 1 or protocol.delayed else features
     return Round(
         int(scratch.clock[0]),
         int(view.user[row]),

@@ -9,7 +9,7 @@ import numpy as np
 
 from lersbench.kernels.jit import kernel
 from lersbench.kernels.sorting import ascending
-from lersbench.metrics import NAMES, TOPS
+from lersbench.metrics import AGES, NAMES, TOPS
 from lersbench.offpolicy import weights
 
 # Running sums.
@@ -17,7 +17,10 @@ ROUNDS, REVEALED, CLICKS, SETS, REGRET, FALSE, LIKES, TOP20, TOP20_PUBLISHED, DI
 EXPECTED, EXPECTED_SET, REGRET_SET, SIMILARITY = range(11, 15)
 RECOMMENDED, TOP_LIKED = 15, 16  # rounds with a recommendation; with a liked first item
 PBM, UBM, IIPS = (17 + i * weights.SUMS for i in range(3))  # the first of the sums of `weights` of each estimator
-SUMS = 17 + 3 * weights.SUMS
+AWAITED = 17 + 3 * weights.SUMS  # outcomes of delayed feedback; and those that reached the policy
+DELIVERED = AWAITED + 1
+YOUNG = AWAITED + 2  # for each of `AGES`: shown items that were offered less often before; then what they earned
+SUMS = YOUNG + 2 * len(AGES)
 
 # Columns of the curve: where each metric of the table stands.
 _AT = {name: place for place, name in enumerate(NAMES)}
@@ -29,6 +32,8 @@ EXPECTED_SUM_AT, EXPECTED_SET_AT, SIMILARITY_AT = (
     _AT[name] for name in ("expected_ctr_sum", "expected_ctr_set", "similarity")
 )
 PBM_AT, UBM_AT, IIPS_AT = (_AT[name] for name in ("pbm_ips", "ubm_ips", "iips"))  # and the three that follow each
+UNDELIVERED = _AT["undelivered"]
+YOUNG_AT = _AT[f"exposure_first{AGES[0]}"]  # for each of AGES; then the rewards
 RECOMMEND_AT = _AT["recommend_ratio"]  # ratio, accuracy, precision, recall
 HR, HR_PUB = _AT[f"hr@{TOPS[0]}"], _AT[f"hr_published@{TOPS[0]}"]  # the families follow
 
@@ -78,19 +83,19 @@ def with_room(meter: Meter, likes: int) -> Meter:
 
 
 @kernel
-def read_until(meter: Meter, row: int, ranked: bool, regret: bool, replayed: bool, silent: bool) -> None:
+def read_until(meter: Meter, row: int, ranked: bool, regret: bool, replayed: bool, silent: bool, aged: bool) -> None:
     """Copy the sums to every checkpoint at or before `row` that has not been read yet.
 
-    The flags say what was measured: ranks of likes, regret, matches, and recommendations, which mean something only of
-    a policy that may stay `silent`.
+    The flags say what was measured: ranks of likes, regret, matches, recommendations, which mean something only of a
+    policy that may stay `silent`, and what items earn that have not been offered often (`aged`).
     """
     while meter.done[0] < meter.checkpoints.shape[0] and meter.checkpoints[meter.done[0]] <= row:
-        _read(meter, meter.curve[meter.done[0]], ranked, regret, replayed, silent)
+        _read(meter, meter.curve[meter.done[0]], ranked, regret, replayed, silent, aged)
         meter.done[0] += 1
 
 
 @kernel
-def _read(meter: Meter, out: np.ndarray, ranked: bool, regret: bool, replayed: bool, silent: bool) -> None:
+def _read(meter: Meter, out: np.ndarray, ranked: bool, regret: bool, replayed: bool, silent: bool, aged: bool) -> None:
     sums = meter.sums
     rounds = sums[ROUNDS]
     if replayed:
@@ -116,6 +121,14 @@ def _read(meter: Meter, out: np.ndarray, ranked: bool, regret: bool, replayed: b
     weights.summarise(sums[PBM : PBM + weights.SUMS], sums[REVEALED], out[PBM_AT : PBM_AT + 4])
     weights.summarise(sums[UBM : UBM + weights.SUMS], sums[REVEALED], out[UBM_AT : UBM_AT + 4])
     weights.summarise(sums[IIPS : IIPS + weights.SUMS], sums[REVEALED], out[IIPS_AT : IIPS_AT + 4])
+    if sums[AWAITED] > 0:
+        out[UNDELIVERED] = 1.0 - sums[DELIVERED] / sums[AWAITED]
+    if aged:
+        for i in range(len(AGES)):
+            shown, earned = sums[YOUNG + i], sums[YOUNG + len(AGES) + i]
+            out[YOUNG_AT + i] = shown / sums[REVEALED]
+            if shown > 0:
+                out[YOUNG_AT + len(AGES) + i] = earned / shown
     if silent:
         _read_recommendations(sums, out[RECOMMEND_AT : RECOMMEND_AT + 4])
     out[DIVERSITY] = sums[DISTINCT] / meter.shown.shape[0]

@@ -30,6 +30,8 @@ class Protocol(NamedTuple):
     shows_the_log: bool = False  # the policy's slate is the logged one: it finds it in front, and has weight 1
     similar: bool = False  # count intra-list similarity
     draws: int = 0  # seed of the drawn clicks, common to all policies
+    delayed: bool = False  # feedback comes when it is known by the clock of the log, position by position
+    delay: int = 0  # microseconds after its round, where the log does not say when what is known
     lazy: bool = False  # rejection replay of one position asks the policy's `wins` kernel instead of `select`
 
 
@@ -46,11 +48,28 @@ class Visit(NamedTuple):
     ones: np.ndarray  # (C,)
 
 
+class Queue(NamedTuple):
+    """What is not known yet of the rounds that wait: a heap of outcomes, the next one to be known on top.
+
+    An outcome is that of a position of the slate, or of a candidate where all are revealed. Arrays are empty where
+    feedback comes at once or in batches.
+    """
+
+    size: np.ndarray  # (3,) int64: outcomes in the heap; free places; rounds just delivered that `clock` does not count
+    due: np.ndarray  # (outcomes,) int64 microseconds
+    order: np.ndarray  # (outcomes,) int64: of two that are known at once, the one of the earlier round comes first
+    of: np.ndarray  # (outcomes,) int64: place * width + index
+    left: np.ndarray  # (places,) int64 outcomes of each waiting round that are not delivered
+    free: np.ndarray  # (places,) int64 a stack
+    mask: np.ndarray  # (C,) bool: candidates whose reward is delivered now, where all are revealed
+    paid: np.ndarray  # (K,) rewards of a delivery: NaN where not yet known, or delivered before
+
+
 class Scratch(NamedTuple):
     """Working memory of one contender. C and K are the most of any round; one with fewer has the beginning."""
 
-    clock: np.ndarray  # (4,) int64: rounds learned from; rounds waiting for their feedback; place of the round at work;
-    # place from which on a checkpoint is due
+    clock: np.ndarray  # (5,) int64: rounds learned from; rounds waiting for their feedback; place of the round at work;
+    # place from which on a checkpoint is due; place of the round that comes next in this memory
     rows: np.ndarray  # (batch,) int64 rows of the waiting rounds
     at: np.ndarray  # (batch,) int64 their places in the log
     slates: np.ndarray  # (batch, K) int64
@@ -64,6 +83,7 @@ class Scratch(NamedTuple):
     all_rewards: np.ndarray  # (C,)
     all_seen: np.ndarray  # (C,) bool
     all_propensities: np.ndarray  # (C,) ones: a reward that is revealed whatever is shown has no propensity
+    queue: Queue
 
 
 @kernel
@@ -89,7 +109,7 @@ def positions_of(top: np.ndarray, row: int, wide: int, protocol: Protocol) -> in
 
 
 @kernel
-def reveal_all(rows: Rows, row: int, slot: int, scratch: Scratch) -> None:
+def reveal_all(rows: Rows, row: int, slot: int, protocol: Protocol, scratch: Scratch) -> None:
     """Fill the `all_` arrays: the shown slate first, then the other candidates in their order."""
     slate = scratch.slates[slot]
     wide = rows.first[row + 1] - rows.first[row]
@@ -105,14 +125,29 @@ def reveal_all(rows: Rows, row: int, slot: int, scratch: Scratch) -> None:
             n += 1
     for k in range(n):
         scratch.all_rewards[k] = rows.rewards[rows.first[row] + scratch.all_slate[k]]
-        scratch.all_seen[k] = True
+        scratch.all_seen[k] = not protocol.delayed or scratch.queue.mask[scratch.all_slate[k]]
+        if not scratch.all_seen[k]:
+            scratch.all_rewards[k] = np.nan
 
 
-def scratch_of(spec: Spec, protocol: Protocol) -> Scratch:
-    """Scratch memory for a policy of this spec."""
-    batch, wide, slate = protocol.batch, spec.n_candidates, protocol.slate
+def scratch_of(spec: Spec, protocol: Protocol, waiting: int = 0) -> Scratch:
+    """Scratch memory for a policy of this spec; `waiting` rounds can be under way at once where feedback is delayed."""
+    wide, slate = spec.n_candidates, protocol.slate
+    batch = waiting + 1 if protocol.delayed else protocol.batch
+    outcomes = batch * (wide if protocol.full else slate) if protocol.delayed else 0
+    places = batch if protocol.delayed else 0
+    queue = Queue(
+        np.array([0, places, 0]),
+        np.zeros(outcomes, np.int64),
+        np.zeros(outcomes, np.int64),
+        np.zeros(outcomes, np.int64),
+        np.zeros(places, np.int64),
+        np.arange(places)[::-1].copy(),
+        np.zeros(wide, np.bool_),
+        np.zeros(slate),
+    )
     return Scratch(
-        np.zeros(4, np.int64),
+        np.array([0, 0, 0, 0, places - 1]),
         np.zeros(batch, np.int64),
         np.zeros(batch, np.int64),
         np.zeros((batch, slate), np.int64),
@@ -126,6 +161,7 @@ def scratch_of(spec: Spec, protocol: Protocol) -> Scratch:
         np.zeros(wide),
         np.ones(wide, np.bool_),
         np.ones(wide),
+        queue,
     )
 
 

@@ -61,6 +61,9 @@ class Rows(NamedTuple):
     liked_from: np.ndarray  # (n + 1,) int64; row i likes the candidates liked[liked_from[i]:liked_from[i + 1]]
     liked: np.ndarray  # (likes,) int64
     number: np.ndarray  # (likes,) int32, of each like among the distinct ones of the log; (0,) where not counted
+    age: np.ndarray  # (N,) int32 how often each candidate was on offer before in the log; (0,) where not counted
+    time: np.ndarray  # (n,) int64 microseconds, for delayed feedback; or (0,)
+    known: np.ndarray  # like `rewards`, int64, when each is known; or (0,)
     users: Users
     logger: Logger
 
@@ -130,13 +133,17 @@ def rows_of(
     )
     value, attraction, scores = (_chosen(flat[a], source, order, edges) for a in ("expected", "attraction", "scores"))
     own = int(order is not None or not shared)
-    rewards = flat["clicks"] if regime.listed or regime.replayed else _chosen(flat["rewards"], source, order, edges)
+    of_slate = regime.listed or regime.replayed
+    rewards = flat["clicks"] if of_slate else _chosen(flat["rewards"], source, order, edges)
     if regime.listed and mix is not None:
         rewards = _chosen(rewards, top[:-1], places, top)
     if regime.replayed:
         value = value[:0]
     elif not value.shape[0]:
         value = rewards
+    known = _flat(chunk.clicks_known) if of_slate else _chosen(_flat(chunk.known), source, order, edges)
+    if regime.listed and mix is not None:
+        known = _chosen(known, top[:-1], places, top)
     likes = likes and regime.ranked
     rows = Rows(
         chunk.user,
@@ -153,6 +160,9 @@ def rows_of(
         _best(value, edges, slate),
         *_liked(rewards if likes else rewards[:0], edges),
         np.empty(0, np.int32),
+        np.empty(0, np.int32),
+        chunk.time,
+        known,
         _users(background, attraction, candidates, own, edges, slate),
         Logger(*background.logger),
     )
@@ -208,6 +218,8 @@ def as_logged(rows: Rows) -> Rows:
         rewards=rewards,
         slate=shown,
         value=chosen(rows.value),
+        known=chosen(rows.known),
+        age=chosen(rows.age),
         users=rows.users._replace(attraction=chosen(rows.users.attraction)),
         liked_from=liked_from,
         liked=liked,
@@ -235,6 +247,17 @@ def random_places(key: int, start: int, edges: np.ndarray, out: np.ndarray) -> N
         for c in range(size - 1, 0, -1):
             i, j = first + c, first + scramble(stream, c) % (c + 1)
             out[i], out[j] = out[j], out[i]
+
+
+@kernel
+def count_offers(candidates: np.ndarray, offers: np.ndarray, out: np.ndarray) -> None:
+    """Fill `out` (N,) with how often each of the candidates (N,), round after round, was on offer before.
+
+    `offers` (n_items,) int64 has those of the rounds before, and those of these rounds in the end.
+    """
+    for i in range(candidates.shape[0]):
+        out[i] = offers[candidates[i]]
+        offers[candidates[i]] += 1
 
 
 @kernel

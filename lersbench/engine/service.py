@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lersbench.engine.counting import count
+from lersbench.engine.delays import admit, deliver_next
 from lersbench.engine.meter import Meter, new_meter, read_until
 from lersbench.engine.rounds import Protocol, Scratch, Visit, compose, positions_of, reveal_all, scratch_of, visit_of
 from lersbench.engine.rows import Rows, background_of, rows_of
@@ -17,7 +18,7 @@ from lersbench.kernels.uncounted import part
 from lersbench.log.chunk import Chunk
 from lersbench.policy import Spec
 
-COMPOSE, READ, COUNT, REVEAL = range(4)  # what a loop asks for
+COMPOSE, READ, COUNT, REVEAL, ADMIT, DELIVER = range(6)  # what a loop asks for
 DUE = 3  # place in `Scratch.clock` of the place in the log from which on a checkpoint is due
 NEVER = 1 << 62
 
@@ -62,8 +63,10 @@ def fault_of(slate: np.ndarray, scores: np.ndarray, scored: bool) -> int:
 def serve(desk: Desk, task: int, row: int, at: int, slot: int) -> int:
     """Do one of the tasks for the round of this row, which stands at place `at` of the log and waits in place `slot`.
 
-    COUNT returns the fault of the slate, 0 where it is valid, and notes it with its place; the others return 0. READ
-    reads the checkpoints that are due before the round, and notes when the next one is.
+    COUNT returns the fault of the slate, 0 where it is valid, and notes it with its place. READ reads the checkpoints
+    that are due before the round, and notes when the next one is. ADMIT puts the outcomes of a round under way that
+    come later; DELIVER returns the place of the next round of which something is known by now, or -1. The others
+    return 0.
     """
     rows, protocol, scratch, meter = desk.rows, desk.protocol, desk.scratch, desk.meter
     if task == COUNT:
@@ -75,15 +78,20 @@ def serve(desk: Desk, task: int, row: int, at: int, slot: int) -> int:
             return fault
         count(meter, rows, row, at, slot, protocol, scratch, desk.visit)
     elif task == READ:
-        read_until(meter, at, protocol.ranked, protocol.regret, protocol.replay, protocol.silence > -np.inf)
+        silent, aged = protocol.silence > -np.inf, rows.age.shape[0] > 0
+        read_until(meter, at, protocol.ranked, protocol.regret, protocol.replay, silent, aged)
         done = meter.done[0]
         scratch.clock[DUE] = meter.checkpoints[done] if done < meter.checkpoints.shape[0] else NEVER
     elif task == COMPOSE:
         at = rows.own * rows.first[row]
         candidates = rows.candidates[at : at + rows.first[row + 1] - rows.first[row]]
         compose(rows.context[row], rows.items, candidates, protocol.users, protocol.items, scratch.features)
+    elif task == DELIVER:
+        return deliver_next(meter, rows.time[row], protocol, scratch)
+    elif task == ADMIT:
+        admit(meter, rows, row, at, protocol, scratch)
     else:
-        reveal_all(rows, row, slot, scratch)
+        reveal_all(rows, row, slot, protocol, scratch)
     return 0
 
 

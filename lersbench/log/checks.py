@@ -204,6 +204,12 @@ class Checks:
                     self._cells(file, start, name, "unknown user", wrong, values, fix)
             elif name == "time":
                 self._time(file, start, values)
+            elif name in ("known", "clicks_known") and "time" in columns:
+                began: Any = columns["time"]
+                began = np.repeat(began, self._lengths) if self._lengths is not None else began[:, None]
+                if (values < began).any():
+                    fix = "write the time at which it became known, at or after that of the round"
+                    self._cells(file, start, name, "known before its round", values < began, values, fix)
         if "slate" in columns or "candidates" in columns:
             self._items(file, start, columns)
 

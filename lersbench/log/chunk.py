@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+NONE = np.empty(0, np.int64)
+
 
 class Chunk(NamedTuple):
     """n consecutive rounds: C-contiguous writable arrays of one dtype each, whatever the log holds.
@@ -27,5 +29,8 @@ class Chunk(NamedTuple):
     examined: np.ndarray  # (n, L) float64 0 or 1, whether the user saw the position, or (0, 0)
     attraction: np.ndarray  # (n, C) float64 true P(click | examined), or (0, C)
     scores: np.ndarray  # (n, C) float64 log-weights of a Plackett-Luce logging policy, or (0, C)
+    time: np.ndarray = NONE  # (n,) int64 microseconds since 1970, or (0,)
+    known: np.ndarray = NONE  # (n, C) int64 when the reward of each candidate is known, or (0,)
+    clicks_known: np.ndarray = NONE  # (n, L) int64 when what came of each position is known, or (0,)
     first: np.ndarray | None = None  # (n + 1,) int64 edges of the candidates of each round; None: C in every round
     top: np.ndarray | None = None  # (n + 1,) int64 edges of the slate of each round; None: L in every round

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from lersbench.errors import ConfigError, DataError
 from lersbench.log.checks import Checks, Report
 from lersbench.log.checksums import checksum
-from lersbench.log.chunk import Chunk
+from lersbench.log.chunk import NONE, Chunk
 from lersbench.log.ragged import Ragged, cut, edges_of, joined
 from lersbench.log.schema import (
     BATCH_BYTES,
@@ -127,8 +127,7 @@ class Log:
 
     def row_bytes(self, columns: Collection[str] | None = None) -> int:
         """Decoded bytes of one round in a Chunk; of the longest one where rounds differ."""
-        wanted = [name for name in self._wanted(columns) if name != "time"]
-        return 8 + sum(8 * self._width(name) for name in wanted if name != "user")
+        return 8 + sum(8 * self._width(name) for name in self._wanted(columns) if name != "user")
 
     def _compare_whole(self) -> None:
         """Compare a log without checksums with its digest, if it has one; once."""
@@ -379,6 +378,9 @@ class Log:
             examined=arrays.get("examined", absent("slate")),
             attraction=arrays.get("attraction", absent("candidates")),
             scores=arrays.get("scores", absent("candidates")),
+            time=arrays.get("time", NONE),
+            known=arrays.get("known", NONE),
+            clicks_known=arrays.get("clicks_known", NONE),
             first=edges["candidates"],
             top=edges["slate"],
         )
@@ -477,9 +479,14 @@ def _values(array: pa.Array, width: int) -> np.ndarray | None:
         flat = array.values.slice(offsets[0], len(array) * width)
     if flat.null_count:
         return None
+    return _numbers(flat).reshape(len(array), width)
+
+
+def _numbers(flat: pa.Array) -> np.ndarray:
+    """The values of an array without nulls; times as microseconds since 1970."""
     if pa.types.is_timestamp(flat.type):
         flat = flat.cast(pa.timestamp("us", tz=flat.type.tz), safe=False).view(pa.int64())
-    return flat.to_numpy(zero_copy_only=False).reshape(len(array), width)
+    return flat.to_numpy(zero_copy_only=False)
 
 
 def _lists(array: pa.Array, m: int | None, most: int) -> Ragged | None:
@@ -494,7 +501,7 @@ def _lists(array: pa.Array, m: int | None, most: int) -> Ragged | None:
     flat = array.values.slice(offsets[0], offsets[-1] - offsets[0])
     if flat.null_count or (lengths % (m or 1)).any() or lengths.max(initial=0) > most:
         return None
-    values = flat.to_numpy(zero_copy_only=False)
+    values = _numbers(flat)
     return Ragged(values, lengths) if m is None else Ragged(values.reshape(-1, m), lengths // m)
 
 

@@ -70,12 +70,13 @@ class Column(NamedTuple):
     along: str = ""  # of RAGGED: what it has a value for
 
 
+_TIME = (pa.types.is_timestamp,)
 _INTEGER = (pa.types.is_integer,)
 _NUMBER = (pa.types.is_integer, pa.types.is_floating)
 
 COLUMNS = {
     "user": Column(pa.int64(), np.int64, None, _INTEGER),
-    "time": Column(pa.timestamp("us"), np.int64, None, (pa.types.is_timestamp,)),
+    "time": Column(pa.timestamp("us"), np.int64, None, _TIME),
     "context": Column(pa.float64(), np.float64, lambda i: i.d, _NUMBER),
     "candidates": Column(pa.int32(), np.int64, lambda i: i.C, _INTEGER, "candidates"),
     "features": Column(pa.float64(), np.float64, lambda i: i.C * i.m, _NUMBER, "candidates"),
@@ -87,6 +88,8 @@ COLUMNS = {
     "examined": Column(pa.int8(), np.float64, lambda i: i.L, (*_NUMBER, pa.types.is_boolean), "slate"),
     "attraction": Column(pa.float64(), np.float64, lambda i: i.C, _NUMBER, "candidates"),
     "scores": Column(pa.float64(), np.float64, lambda i: i.C, _NUMBER, "candidates"),
+    "known": Column(pa.timestamp("us"), np.int64, lambda i: i.C, _TIME, "candidates"),
+    "clicks_known": Column(pa.timestamp("us"), np.int64, lambda i: i.L, _TIME, "slate"),
 }
 
 
@@ -177,7 +180,11 @@ def _check_sizes(file: str, info: LogInfo) -> None:
         raise DataError(f"{file}: {fault}. Fix: set it to 'none', or write the log again with the column")
     if info.sums and not info.block:
         raise DataError(f"{file}: sums of blocks of 0 rows. Fix: write the log again")
-    lists = has & {"slate", "clicks", "propensities", "examined"}
+    lists = {name for name in has if COLUMNS[name].along == "slate"}
+    for name, needed in (("known", {"rewards", "time"}), ("clicks_known", {"slate", "time"})):
+        if name in has and not needed <= has:
+            fault = f"a column {name} without {' and '.join(sorted(needed - has))}"
+            raise DataError(f"{file}: {fault}. Fix: write the log again")
     if has & {"examined", "scores"} and "slate" not in has:
         raise DataError(f"{file}: {min(has & {'examined', 'scores'})} without a slate. Fix: write the log again")
     for size, columns in (("d", has & {"context"}), ("m", has & {"features"}), ("L", lists)):

@@ -66,9 +66,11 @@ def write(
 
     Each chunk (or `chunks` itself, where it is one) maps columns to arrays with the rounds as first axis: user (n,),
     time (n,) datetime64, context (n, d), candidates (n, C) items, features (n, C, m), rewards and expected (n, C),
-    slate (n, L) ITEMS (not indices), clicks and propensities (n, L). The first chunk fixes the columns and widths.
-    Where the candidates, or the slate, differ in number from round to round, that column and those beside it are lists
-    of lists, or `Ragged` (values end to end, and the length of each round); in several chunks from the first one on.
+    slate (n, L) ITEMS (not indices), clicks and propensities (n, L). known (n, C) and clicks_known (n, L) are the times
+    at which a reward, or what came of a position, is known, for delayed feedback. The first chunk fixes the columns and
+    widths. Where the candidates, or the slate, differ in number from round to round, that column and those beside it
+    are lists of lists, or `Ragged` (values end to end, and the length of each round); in several chunks from the first
+    one on.
     `items` is a table with a row an item in order (`id`, `features` as lists, anything for display) or just their
     number, by default as many as a round has rewards; `users` likewise, with any columns. `name` is by default that of
     the folder. `order` is "time" or "exchangeable"; `propensities` is how they were made: "uniform" (then each must be
@@ -255,7 +257,7 @@ class _Rounds:
             lists = ragged(values)
         except (ValueError, TypeError) as error:
             raise DataError(f"{where}: no lists of numbers ({error}). Fix: give Ragged(values, lengths)") from error
-        self._check_kind(name, lists.values, where)
+        lists = lists._replace(values=self._as_numbers(name, lists.values, where))
         m = self.info.m if name == "features" else None
         if lists.values.shape[1:] != (() if m is None else (m,)):
             due = "(values,)" if m is None else f"(candidates, {m})"
@@ -265,28 +267,29 @@ class _Rounds:
             raise DataError(f"{where}: {fault}. Fix: give a length for each of the {n} rounds")
         return Ragged(np.array(lists.values, COLUMNS[name].dtype, order="C"), lists.lengths.copy())
 
-    def _check_kind(self, name: str, array: np.ndarray, where: str) -> None:
+    def _as_numbers(self, name: str, array: np.ndarray, where: str) -> np.ndarray:
+        """The values of a column, which must be of its kind; times as microseconds since 1970."""
         column = COLUMNS[name]
+        if pa.types.is_timestamp(column.stored):
+            if array.dtype.kind != "M":
+                raise DataError(f"{where}: type {array.dtype}. Fix: give datetime64 values")
+            if np.isnat(array).any():
+                row = f" in row {self.rows + int(np.isnat(array).argmax())}" if array.ndim == 1 else ""
+                raise DataError(f"{where}: null{row}. Fix: every round has a time")
+            return array.astype("datetime64[us]").view(np.int64)
         kinds = "iu" if column.dtype is np.int64 else "biuf" if name == "clicks" else "iuf"
         if array.dtype.kind not in kinds:
             fault = "ragged lists or objects" if array.dtype.kind == "O" else f"type {array.dtype}"
             fix = f"give numbers that fit {column.stored}"
             raise DataError(f"{where}: {fault}. Fix: {fix}, one width in every row, or Ragged from the first chunk on")
+        return array
 
     def _array(self, name: str, values: Any, n: int) -> np.ndarray:
         """A column as (n,) or (n, width), C-contiguous, in the dtype of a Chunk; always a copy."""
         where = f"{self.file}, column {name}, chunk at row {self.rows}"
         array = _as_array(values, where)
         column, width = COLUMNS[name], self._widths[name]
-        if name == "time":
-            if array.dtype.kind != "M":
-                raise DataError(f"{where}: type {array.dtype}. Fix: give datetime64 values")
-            if np.isnat(array).any():
-                row = self.rows + int(np.isnat(array).argmax())
-                raise DataError(f"{where}: null in row {row}. Fix: every round has a time")
-            array = array.astype("datetime64[us]").view(np.int64)
-        else:
-            self._check_kind(name, array, where)
+        array = self._as_numbers(name, array, where)
         shape: tuple[int, ...] = (n,) if width is None else (n, width)
         if name == "features":
             fits = array.shape == (n, self.info.C, self.info.m)
@@ -361,9 +364,10 @@ def _copied(column: Any) -> Any:
 def _to_arrow(values: Any, kind: pa.DataType) -> pa.Array:
     if isinstance(values, Ragged):
         flat, per = values.values.reshape(-1), int(np.prod(values.values.shape[1:], dtype=int))
-        return pa.ListArray.from_arrays(pa.array(edges_of(values.lengths * per).astype(np.int32)), flat, type=kind)
+        edges = pa.array(edges_of(values.lengths * per).astype(np.int32))
+        return pa.ListArray.from_arrays(edges, pa.array(flat).view(kind.value_type), type=kind)
     if pa.types.is_fixed_size_list(kind):
-        return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), type=kind)
+        return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)).view(kind.value_type), type=kind)
     return pa.array(values).view(kind)
 
 

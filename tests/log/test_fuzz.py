@@ -55,6 +55,8 @@ def logs(draw: st.DrawFn) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             data["propensities"] = 1.0 - rng.random((n, L))
     if not L or draw(st.booleans()):
         data["rewards"] = rng.random((n, C)).astype(np.float32)
+        if "time" in data and draw(st.booleans()):
+            data["known"] = data["time"][:, None] + rng.integers(9, size=(n, C)).astype("m8[us]")
     if draw(st.booleans()):
         data["expected"] = rng.random((n, C))
     table = pd.DataFrame({"id": np.arange(items).astype(str)})
@@ -84,9 +86,10 @@ def test_random_schemas_round_trip(
         pieces = [{k: v[at : at + step] for k, v in data.items()} for at in range(0, n, step)]
         found = decoded(write(Path(folder) / "log", pieces, **options), chunk_bytes, multiple)
         assert validate(Path(folder) / "log").ok
-    assert set(found) == set(data) - {"time"}
+    assert set(found) == set(data)
     for name, values in found.items():
-        np.testing.assert_array_equal(values, data[name], err_msg=name)
+        given = data[name].view(np.int64) if data[name].dtype.kind == "M" else data[name]
+        np.testing.assert_array_equal(values, given, err_msg=name)
 
 
 @pytest.fixture(scope="module")
