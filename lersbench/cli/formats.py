@@ -27,7 +27,7 @@ def _command(name: str) -> click.Command:
     def run(path: Path, out: str, **options: Any) -> None:
         source = importlib.import_module(row.module)
         log = source.build(out, path=str(path), **options)
-        say(f"licence of the data: {source.LICENCE}")
+        say(f"licence of the data: {log.info.licence or 'not given'}")
         say(source.TRIED)
         say(f"{log}")
         say(f'replay it with [data] log = "{log.path}" in a scenario')

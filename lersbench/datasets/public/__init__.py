@@ -27,6 +27,12 @@ FORMATS: dict[str, Format] = {
     name: Format(f"lersbench.datasets.{module}", kind, help)
     for name, module, kind, help in (
         (
+            "dsjson",
+            "public.dsjson",
+            options.DsJson,
+            "Decision service JSON (Vowpal Wabbit): PATH is a file of JSON lines, or a folder of them.",
+        ),
+        (
             "kuairand",
             "public.kuairand",
             options.KuaiRand,

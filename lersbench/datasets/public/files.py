@@ -8,9 +8,10 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +23,7 @@ from lersbench.errors import DataError
 PACKED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 LONGEST = 64 << 20  # characters of a line
 BLOCK_BYTES = 8 << 20  # of a table, decoded at a time
+Row = TypeVar("Row")
 DAMAGE = (OSError, EOFError, lzma.LZMAError)
 
 
@@ -65,6 +67,13 @@ def lines(paths: Sequence[Path]) -> Iterator[tuple[Place, str]]:
             Place(path, number + 1).refuse(f"is not UTF-8 ({error})", "convert the file to UTF-8")
         except DAMAGE as error:
             raise DataError(f"{path}: cannot be read after line {number} ({error}). Fix: get the file again") from error
+
+
+def blocks(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
+    """Rows in lists of `size`; the last one may be shorter."""
+    rest = iter(rows)
+    while block := list(islice(rest, size)):
+        yield block
 
 
 class Part(NamedTuple):

@@ -21,7 +21,7 @@ import pandas as pd
 
 from lersbench.datasets.public import NOT_TRIED
 from lersbench.datasets.public import options as known
-from lersbench.datasets.public.files import Place, find, lines
+from lersbench.datasets.public.files import Place, blocks, find, lines
 from lersbench.datasets.public.rounds import Ids, Sides, Tally, listed, write_rounds
 from lersbench.datasets.public.sides import check_met
 from lersbench.datasets.reduce import frequent_levels
@@ -105,17 +105,16 @@ def _parts(
 ) -> Iterator[dict[str, Any]]:
     at = {level: j for j, level in enumerate(news.levels)}
     column = {item: at[level] for item, level in news.category.items() if level in at}
-    rows: list[tuple[Place, list[str]]] = []
+    for rows in blocks(_behaviors(path), LINES):
+        yield _part(rows, first_of_doubled, column, len(at), users, items, tally)
+
+
+def _behaviors(path: Path) -> Iterator[tuple[Place, list[str]]]:
     for place, line in lines([path]):
         cells = line.split("\t")
         if len(cells) != 5:
             place.refuse(f"{len(cells)} columns, where 5 are due", "give behaviors.tsv as it was published")
-        rows.append((place, cells))
-        if len(rows) == LINES:
-            yield _part(rows, first_of_doubled, column, len(at), users, items, tally)
-            rows = []
-    if rows:
-        yield _part(rows, first_of_doubled, column, len(at), users, items, tally)
+        yield place, cells
 
 
 def _part(

@@ -57,6 +57,8 @@ class DsJson(Path):
     click_above: float | None = option(
         None, help="A reward above this is a click; needed where rewards (minus the cost) are not all 0 or 1."
     )
+    licence: str = option("", help="Licence of the data, kept with the log.")
+    attribution: str = option("", help="Who has to be named with the data.")
 
 
 @dataclass(frozen=True, kw_only=True)
