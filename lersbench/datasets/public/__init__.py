@@ -50,5 +50,11 @@ FORMATS: dict[str, Format] = {
             OpenBanditOptions,
             "Open Bandit (ZOZOTOWN): PATH is the folder with random/ and bts/, of the full or the small version.",
         ),
+        (
+            "yahoo-r6",
+            "public.yahoo",
+            options.Path,
+            "Yahoo! R6A or R6B: PATH is a file ydata-fp-td-clicks-*.gz, or the folder of one of the two.",
+        ),
     )
 }
