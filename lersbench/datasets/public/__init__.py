@@ -27,6 +27,12 @@ FORMATS: dict[str, Format] = {
     name: Format(f"lersbench.datasets.{module}", kind, help)
     for name, module, kind, help in (
         (
+            "criteo-counterfactual",
+            "public.criteo",
+            options.Criteo,
+            "Criteo counterfactual test-bed: PATH is the unpacked file, or the folder of its parts.",
+        ),
+        (
             "dsjson",
             "public.dsjson",
             options.DsJson,
@@ -49,6 +55,12 @@ FORMATS: dict[str, Format] = {
             "openbandit",
             OpenBanditOptions,
             "Open Bandit (ZOZOTOWN): PATH is the folder with random/ and bts/, of the full or the small version.",
+        ),
+        (
+            "ranklens",
+            "public.ranklens",
+            options.Path,
+            "RankLens: PATH is the folder dataset of its repository, with ranking.jsonl.gz and metadata.jsonl.gz.",
         ),
         (
             "yahoo-r6",

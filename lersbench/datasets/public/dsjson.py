@@ -24,7 +24,7 @@ import pandas as pd
 
 from lersbench.datasets.public import NOT_TRIED
 from lersbench.datasets.public import options as known
-from lersbench.datasets.public.files import Place, blocks, find, lines
+from lersbench.datasets.public.files import Place, blocks, find, objects
 from lersbench.datasets.public.hashing import hashed, named
 from lersbench.datasets.public.rounds import Ids, Sides, Tally, listed, write_rounds
 from lersbench.log import Log, Ragged
@@ -88,13 +88,7 @@ def build(out: str | Path, *, name: str | None = None, overwrite: bool = False, 
 
 def _decisions(files: list[Path], above: float | None, tally: Tally) -> Iterator[Decision]:
     timed: bool | None = None
-    for place, line in lines(files):
-        try:
-            content = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            place.refuse(f"is no JSON ({error})", "give one JSON object a line")
-        if not isinstance(content, dict):
-            place.refuse(f"holds a {type(content).__name__}", "give one JSON object a line")
+    for place, content in objects(files):
         tally.read(1, 0)
         shared = content.get("c")
         if "_outcomes" in content or (isinstance(shared, dict) and "_slots" in shared):

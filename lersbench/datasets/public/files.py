@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import json
 import lzma
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -67,6 +68,18 @@ def lines(paths: Sequence[Path]) -> Iterator[tuple[Place, str]]:
             Place(path, number + 1).refuse(f"is not UTF-8 ({error})", "convert the file to UTF-8")
         except DAMAGE as error:
             raise DataError(f"{path}: cannot be read after line {number} ({error}). Fix: get the file again") from error
+
+
+def objects(paths: Sequence[Path]) -> Iterator[tuple[Place, dict[str, Any]]]:
+    """The lines of text files, each a JSON object."""
+    for place, line in lines(paths):
+        try:
+            content = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            place.refuse(f"is no JSON ({error})", "give one JSON object a line")
+        if not isinstance(content, dict):
+            place.refuse(f"holds a {type(content).__name__}", "give one JSON object a line")
+        yield place, content
 
 
 def blocks(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
