@@ -51,6 +51,12 @@ FORMATS: dict[str, Format] = {
             "MIND news: PATH is the folder with behaviors.tsv and news.tsv.",
         ),
         (
+            "movielens",
+            "public.movielens",
+            options.MovieLens,
+            "MovieLens 100K, 1M, 10M, 25M or latest: PATH is the folder with u.data, ratings.dat or ratings.csv.",
+        ),
+        (
             "open-bandit",
             "openbandit",
             OpenBanditOptions,

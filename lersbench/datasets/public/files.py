@@ -52,12 +52,12 @@ def find(path: str | Path, patterns: Sequence[str], what: str) -> list[Path]:
     raise DataError(f"{place}: holds no file {' or '.join(patterns)}. Fix: give {what}")
 
 
-def lines(paths: Sequence[Path]) -> Iterator[tuple[Place, str]]:
+def lines(paths: Sequence[Path], encoding: str = "utf-8") -> Iterator[tuple[Place, str]]:
     """The lines of text files one after the other, packed or not, without their ends; blank lines are passed over."""
     for path in paths:
         number = 0
         try:
-            with PACKED.get(path.suffix, open)(path, "rt", encoding="utf-8") as file:
+            with PACKED.get(path.suffix, open)(path, "rt", encoding=encoding) as file:
                 while line := file.readline(LONGEST):
                     number += 1
                     if len(line) == LONGEST:
@@ -65,7 +65,7 @@ def lines(paths: Sequence[Path]) -> Iterator[tuple[Place, str]]:
                     if line := line.rstrip("\r\n"):
                         yield Place(path, number), line
         except UnicodeDecodeError as error:
-            Place(path, number + 1).refuse(f"is not UTF-8 ({error})", "convert the file to UTF-8")
+            Place(path, number + 1).refuse(f"is not {encoding} ({error})", f"convert the file to {encoding}")
         except DAMAGE as error:
             raise DataError(f"{path}: cannot be read after line {number} ({error}). Fix: get the file again") from error
 
