@@ -39,6 +39,12 @@ FORMATS: dict[str, Format] = {
             "Decision service JSON (Vowpal Wabbit): PATH is a file of JSON lines, or a folder of them.",
         ),
         (
+            "kuailive",
+            "public.kuailive",
+            options.KuaiLive,
+            "KuaiLive: PATH is the folder with room.csv, click.csv and negative.csv.",
+        ),
+        (
             "kuairand",
             "public.kuairand",
             options.KuaiRand,
@@ -67,6 +73,12 @@ FORMATS: dict[str, Format] = {
             "public.ranklens",
             options.Path,
             "RankLens: PATH is the folder dataset of its repository, with ranking.jsonl.gz and metadata.jsonl.gz.",
+        ),
+        (
+            "twitch",
+            "public.twitch",
+            options.OnAir,
+            "Twitch (LiveRec): PATH is 100k.csv, or the folder with it.",
         ),
         (
             "yahoo-r6",

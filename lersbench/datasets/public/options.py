@@ -104,3 +104,4 @@ class KuaiLive(OnAir):
     feedback: Literal["choice", "shown"] = option(
         "choice", help="A round a click among those on air, or a round an impression (click.csv and negative.csv)."
     )
+    context: int = option(20, least=0, help="Width of what user.csv says of a user after PCA; 0 keeps all.")

@@ -116,7 +116,7 @@ class Sides(NamedTuple):
 
     items: Mapping[str, Any] = MappingProxyType({})
     users: Mapping[str, Any] = MappingProxyType({})
-    context: np.ndarray | None = None  # (user codes, d); None: the parts have one, or there is none
+    context: np.ndarray | None = None  # (user codes, d), which follows the context that the parts have, if any
     propensities: str = "none"  # how they were made, see `lersbench.log.write`
     provenance: Mapping[str, Any] = MappingProxyType({})
 
@@ -271,7 +271,8 @@ class Numbers(NamedTuple):
         """Codes become numbers, and the candidates of a round come in the order of theirs."""
         chunk = dict(part)
         if self.context is not None:
-            chunk["context"] = self.context[chunk["user"]]
+            own = self.context[chunk["user"]]
+            chunk["context"] = np.hstack([chunk["context"], own]) if "context" in chunk else own
         if self.users is not None and "user" in chunk:
             chunk["user"] = self.users[chunk["user"]]
         if "slate" in chunk:
