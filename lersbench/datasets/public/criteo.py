@@ -124,13 +124,17 @@ class Reader:
                 np.array([product for row in rows for product in row.products]),
                 np.array([len(row.products) for row in rows], np.int64),
             ),
-            "slate": listed([offer[: row.slots] for row, offer in zip(rows, offers, strict=True)], np.int64),
-            "clicks": listed([row.clicked[: row.slots] for row in rows], np.int8),
+            "slate": self._shown([offer[: row.slots] for row, offer in zip(rows, offers, strict=True)], np.int64),
+            "clicks": self._shown([row.clicked[: row.slots] for row in rows], np.int8),
         }
         if self.options.slots == 1:
-            written = np.array([row.written for row in rows])
-            part["propensities"] = Ragged(1 / written if self.inverse else written, part["slate"].lengths)
+            written = np.array([[row.written] for row in rows])
+            part["propensities"] = 1 / written if self.inverse else written
         return part
+
+    def _shown(self, lists: list[list[int]], dtype: Any) -> Any:
+        """(n, slots), or lists of different lengths where banners of all lengths are kept."""
+        return np.array(lists, dtype) if self.options.slots else listed(lists, dtype)
 
     def _impression(self, place: Place, line: str, rows: Iterator[tuple[Place, str]]) -> Impression:
         words = line.split()

@@ -194,8 +194,9 @@ class Spool:
         if self._writer is None:
             self._shapes = {name: _shape(values) for name, values in part.items()}
             self.has_time = "time" in part
+            schema = table.schema.append(pa.field("spool_row", pa.int64()))
             self._writer = pq.ParquetWriter(
-                self._file, table.schema.append(pa.field("spool_row", pa.int64())), compression="lz4"
+                self._file, schema, compression="lz4", use_dictionary=False, write_statistics=False
             )
         if self.has_time:
             time = part["time"]
@@ -211,7 +212,7 @@ class Spool:
             return
         self._writer.close()
         if not keys or (keys == ("time",) and self._in_order):
-            with pq.ParquetFile(self._file) as file:
+            with pq.ParquetFile(self._file, pre_buffer=False) as file:
                 for batch in file.iter_batches(ROWS):
                     yield self._part(batch)
             return
@@ -281,7 +282,7 @@ class Numbers(NamedTuple):
             return chunk
         codes: Ragged = chunk["candidates"]
         numbers = self.items[codes.values]
-        order = np.lexsort((numbers, np.repeat(np.arange(len(codes.lengths)), codes.lengths)))
+        order = np.argsort(np.repeat(np.arange(len(codes.lengths)), codes.lengths) * len(self.items) + numbers)
         chunk["candidates"] = Ragged(numbers[order].astype(np.int32), codes.lengths)
         for name in ("features", "rewards"):
             if name in chunk:
