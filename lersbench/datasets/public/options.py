@@ -17,14 +17,14 @@ class Written(OptionSet):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Path(OptionSet):
+class Files(OptionSet):
     """A format without options of its own: `path` is the user's file or folder."""
 
     path: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mind(Path):
+class Mind(Files):
     """MIND."""
 
     first_of_doubled: bool = option(
@@ -33,7 +33,7 @@ class Mind(Path):
 
 
 @dataclass(frozen=True, kw_only=True)
-class KuaiRand(Path):
+class KuaiRand(Files):
     """KuaiRand. `context`, `item_features`: widths after PCA, 0 keeps every standardised feature."""
 
     log: Literal["random", "standard"] = option("random", help="The videos put in at random, or the usual ones.")
@@ -46,7 +46,7 @@ class KuaiRand(Path):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DsJson(Path):
+class DsJson(Files):
     """Decision service JSON."""
 
     item: Literal["tag", "features", "place"] = option(
@@ -62,7 +62,7 @@ class DsJson(Path):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Criteo(Path):
+class Criteo(Files):
     """Criteo counterfactual."""
 
     slots: int = option(
@@ -73,7 +73,7 @@ class Criteo(Path):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MovieLens(Path):
+class MovieLens(Files):
     """MovieLens."""
 
     like: float = option(4.0, least=0.5, most=5.0, help="A rating of at least this is a like (reward 1).")
@@ -81,7 +81,7 @@ class MovieLens(Path):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OnAir(Path):
+class OnAir(Files):
     """Live streams.
 
     Attributes:

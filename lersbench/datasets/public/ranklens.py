@@ -34,8 +34,8 @@ LINES = 1024  # tasks parsed at a time
 
 
 def build(out: str | Path, *, name: str | None = None, overwrite: bool = False, **values: Any) -> Log:
-    """Write the log; `values` are those of `options.Path`. Raises DataError for a file that is missing or wrong."""
-    (ranking,) = find(known.Path(**values).path, ["ranking.jsonl", "ranking.jsonl.gz"], WHAT)
+    """Write the log; `values` are those of `options.Files`. Raises DataError for a file that is missing or wrong."""
+    (ranking,) = find(known.Files(**values).path, ["ranking.jsonl", "ranking.jsonl.gz"], WHAT)
     (metadata,) = find(ranking.parent, ["metadata.jsonl", "metadata.jsonl.gz"], WHAT)
     users, items, tally = Ids("user"), Ids("item"), Tally("tasks")
 

@@ -23,7 +23,9 @@ import pyarrow.parquet as pq
 
 from lersbench.datasets.hashed import hashed_numbers, hashed_order
 from lersbench.errors import DataError
+from lersbench.files import naming
 from lersbench.log import Log, Ragged, write
+from lersbench.log.writer import vacant
 from lersbench.system import leftovers
 from lersbench.system.progress import say
 
@@ -128,12 +130,14 @@ def write_rounds(
     users: Ids | None,
     tally: Tally,
     finish: Callable[[], Sides] | None = None,
+    overwrite: bool = False,
     **words: Any,
 ) -> Log:
     """Write the rounds of `parts`, by time where they have one; `words` are those of `lersbench.log.write`.
 
     `finish` says what can be said only when all parts have been read, as all ids have been met then.
     """
+    vacant(out, overwrite)
     with spool(out) as kept:
         for part in parts:
             kept.add(part)
@@ -150,6 +154,7 @@ def write_rounds(
             order="time" if kept.has_time else "exchangeable",
             propensities=sides.propensities,
             provenance={**sides.provenance, **tally.facts()},
+            overwrite=overwrite,
             **words,
         )
 
@@ -170,8 +175,8 @@ def spool(out: str | Path) -> Iterator[Spool]:
     leftovers.sweep(folder)
     place = Path(tempfile.mkdtemp(prefix=leftovers.prefix(Path(out).name if local else "lersbench"), dir=folder))
     try:
-        kept = Spool(place)
-        yield kept
+        with naming(place):
+            yield Spool(place)
     finally:
         shutil.rmtree(place)
 

@@ -37,8 +37,8 @@ UNKNOWN = -1  # an article without all of its features
 
 
 def build(out: str | Path, *, name: str | None = None, overwrite: bool = False, **values: Any) -> Log:
-    """Write the log; `values` are those of `options.Path`. Raises DataError for a file that is missing or wrong."""
-    files = find(known.Path(**values).path, ["ydata-fp-td-clicks-*"], WHAT)
+    """Write the log; `values` are those of `options.Files`. Raises DataError for a file that is missing or wrong."""
+    files = find(known.Files(**values).path, ["ydata-fp-td-clicks-*"], WHAT)
     reader = Reader()
 
     def finish() -> Sides:

@@ -13,7 +13,7 @@ import pytest
 from lersbench.datasets.public import rounds
 from lersbench.datasets.public.files import find, lines, table
 from lersbench.datasets.public.rounds import Ids, Spool, Tally, spool, write_rounds
-from lersbench.errors import DataError
+from lersbench.errors import ConfigError, DataError
 from lersbench.log import Ragged
 
 
@@ -81,6 +81,18 @@ def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_log_in_the_way_is_met_before_anything_is_read(tmp_path: Path) -> None:
+    def parts() -> Any:
+        raise AssertionError("read")
+        yield
+
+    (tmp_path / "log").mkdir()
+    with pytest.raises(ConfigError, match="exists already"):
+        write_rounds(tmp_path / "log", parts(), Ids("item"), None, Tally())
+    with pytest.raises(ConfigError, match="is no log, so it is not overwritten"):
+        write_rounds(tmp_path / "log", parts(), Ids("item"), None, Tally(), overwrite=True)
+
+
 def test_ids_are_texts_numbered_by_their_hash() -> None:
     ids = Ids("item")
     assert ids.codes(pa.array(["7", "007", "7", "x"])).tolist() == [0, 1, 0, 2]
@@ -109,6 +121,12 @@ def test_a_table_without_rows_or_content_and_a_pattern_without_files(tmp_path: P
     path = tmp_path / "a.csv"
     path.write_text("x,y\n")
     assert sum(len(one) for one in table(path, ("x",))) == 0
+    path.write_text('x,y\n1,"a"\n\n\n2x,b\n')
+    with pytest.raises(DataError, match=r"a\.csv, line 5: column x is '2x'"):
+        [one.integers("x") for one in table(path, ("x",))]
+    path.write_text("1\t2\n\nx\t3\n")
+    with pytest.raises(DataError, match=r"a\.csv, line 3: column u is 'x'"):
+        [one.integers("u") for one in table(path, ("u",), delimiter="\t", names=("u", "v"))]
     path.write_text("")
     with pytest.raises(DataError, match=r"a\.csv: is empty"):
         list(table(path, ("x",)))
