@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from lersbench.cli import formats
 from lersbench.cli.arguments import LOCAL
 from lersbench.cli.flags import flags
 from lersbench.datasets.options import ListOptions, LogOptions, ShopOptions
@@ -138,3 +139,7 @@ def impressions(
         advice = "bring them near [0, 1] and give a column of ones"
         say(f"note: linear policies take the features as they are: {advice}")
     _say_use(log)
+
+
+for command in formats.commands():
+    group.add_command(command)

