@@ -306,7 +306,7 @@ def test_a_wrong_frame_is_refused_by_column_and_row(change: Any, complaint: str)
 
 
 def test_what_is_no_table_makes_no_log() -> None:
-    with pytest.raises(ConfigError, match="a pandas frame or a file, not a list"):
+    with pytest.raises(ConfigError, match=r"a table is a pandas frame or a file, .*not a list"):
         lb.from_impressions([[1, 2]])  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="impressions have no column 'requests' to map"):
         lb.from_impressions(impressions(), columns={"requests": "request"})

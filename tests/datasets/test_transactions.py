@@ -11,8 +11,9 @@ import pytest
 
 from lersbench.datasets import transactions
 from lersbench.datasets.purchases.history import History
+from lersbench.datasets.purchases.read import read_tables
 from lersbench.datasets.purchases.streamers import streamer_features
-from lersbench.datasets.purchases.tables import COLUMNS, Tables, read_tables
+from lersbench.datasets.purchases.tables import COLUMNS, Tables
 from lersbench.datasets.purchases.text import text_vectors
 from lersbench.datasets.reduce import Features, reduce, standardised
 from lersbench.datasets.transactions import describe
@@ -430,9 +431,13 @@ def test_columns_that_may_be_missing_have_a_stated_meaning(tmp_path: Path) -> No
     ("text", "columns", "said"),
     [
         ("customer,product\nA,1\n", {}, "no column 'time'.*customer, product"),
-        ("customer,product,time\nA,1,2021-01-01\nB,1,soon\n", {}, "1 bad value in column 'time', 'soon' in line 3"),
-        ("customer,product,time,amount\nA,1,2021-01-01,ten\n", {}, "1 bad value in column 'amount', 'ten' in line 2"),
-        ("customer,product,time\n,1,2021-01-01\n", {}, "1 empty value in column 'customer', in line 2"),
+        ("customer,product,time\nA,1,2021-01-01\nB,1,soon\n", {}, r"column time: not a time in 1 row: line 3 \(soon\)"),
+        (
+            "customer,product,time,amount\nA,1,2021-01-01,ten\n",
+            {},
+            r"column amount: not a number in 1 row: line 2 \(ten\)",
+        ),
+        ("customer,product,time\n,1,2021-01-01\n", {}, "column customer: no value in 1 row: line 2"),
         ("customer,product,time\nA,1,2021-01-01\n", {"seller": "shop"}, "no column 'shop', which should be the seller"),
         ("customer,product,time\n", {}, "no rows"),
         ("", {}, "cannot be read as CSV"),
@@ -464,20 +469,20 @@ def test_times_of_several_zones_need_the_shops_own(tmp_path: Path) -> None:
 def test_a_bad_cell_is_told_by_the_line_an_editor_shows_or_the_row_of_parquet(tmp_path: Path) -> None:
     text = 'customer,product,time,note\nA,1,2021-01-01,"two\nlines"\n\nB,1,soon,\nC,1,later,\n'
     (tmp_path / "t.csv").write_text(text)
-    with pytest.raises(DataError, match="2 bad values in column 'time', first 'soon' in line 5: "):
+    with pytest.raises(DataError, match=r"column time: not a time in 2 rows; first: line 5 \(soon\), line 6 \(later\)"):
         read_tables(tmp_path / "t.csv")
     pd.read_csv(tmp_path / "t.csv").to_parquet(tmp_path / "t.parquet")
-    with pytest.raises(DataError, match="first 'soon' in row 1: "):
+    with pytest.raises(DataError, match=r"first: row 1 \(soon\)"):
         read_tables(tmp_path / "t.parquet")
 
 
 def test_further_refusals_of_tables(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="did you mean 'customer'"):
         read_tables(tmp_path / "t.csv", columns={"custommer": "x"})
-    with pytest.raises(DataError, match="There is no file"):
+    with pytest.raises(DataError, match="no such file"):
         read_tables(tmp_path / "t.csv")
     (tmp_path / "t.parquet").write_bytes(b"PAR1 not really")
-    with pytest.raises(DataError, match="cannot be read as Parquet"):
+    with pytest.raises(DataError, match=r"cannot be read .*magic bytes"):
         read_tables(tmp_path / "t.parquet")
     with pytest.raises(DataError, match="product 'x' more than once"):
         Tables(shop(lines=50).transactions, products=pd.DataFrame({"product": ["x", "x"]}))
@@ -499,7 +504,7 @@ def test_the_like_window_goes_by_the_shops_own_days_not_by_those_of_utc(tmp_path
     table = pd.DataFrame(lines, columns=["customer", "product", "time"])
     table.to_csv(tmp_path / "t.csv", index=False)
 
-    def liked(zone: str) -> set[tuple[str, int]]:
+    def liked(zone: str) -> set[tuple[str, str]]:
         tables = read_tables(tmp_path / "t.csv", timezone=zone)
         folder = tmp_path / zone.replace("/", "-")
         log = transactions.build(tables, folder, scenario="normal", cut=CUT, like_days=2)
@@ -507,5 +512,5 @@ def test_the_like_window_goes_by_the_shops_own_days_not_by_those_of_utc(tmp_path
         visitors = np.concatenate([chunk.user for chunk in log.read()])
         return {(customers[visitors[i]], products[j]) for i, j in np.argwhere(rewards(log))}
 
-    assert liked("Asia/Taipei") == {("A", 1), ("B", 1)}
-    assert liked("UTC") == {("D", 2)}
+    assert liked("Asia/Taipei") == {("A", "1"), ("B", "1")}
+    assert liked("UTC") == {("D", "2")}
