@@ -11,6 +11,7 @@ from typing import Any
 from lersbench.datasets.options import ListOptions
 from lersbench.datasets.places import FRAME
 from lersbench.datasets.shown import Roles, Shown
+from lersbench.datasets.shown_rounds import Rounds
 from lersbench.datasets.tables import reading
 from lersbench.datasets.tables.times import check_format
 from lersbench.errors import ConfigError, DataError, did_you_mean
@@ -94,7 +95,7 @@ def build(
             }
             return write(
                 out,
-                shown.chunks(),
+                Rounds(shown).chunks(),
                 name=options.name or (kind.name if table.name == FRAME else Path(source).stem.partition(".")[0]),
                 items=shown.ids("items"),
                 users=shown.ids("users") if "visitor" in ours else None,

@@ -1,15 +1,13 @@
-"""Items shown, one a row, as rounds: checked, put in order by DuckDB, and streamed out a bounded number at a time."""
+"""Items shown, one a row: every cell and every request checked, repaired where asked, and put in order, in DuckDB."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
-from lersbench.datasets.categories import levels_of, one_hot
+from lersbench.datasets.categories import levels_of
 from lersbench.datasets.hashed import hashed_key
 from lersbench.datasets.options import ListOptions
 from lersbench.datasets.selections import Selections, Tally
@@ -18,17 +16,13 @@ from lersbench.datasets.tables.cells import Cell, Fault
 from lersbench.datasets.tables.reading import EXAMPLES, Table
 from lersbench.datasets.tables.times import times
 from lersbench.errors import DataError
-from lersbench.log import Ragged
-from lersbench.log.schema import UNIFORM_TOLERANCE
 
-CHUNK_ROWS = 200_000  # rows of the table at a time
 UNKNOWN = "unknown"  # the user of requests without one, where that is asked for
 HALF_STEP = (  # half of the last digit that is written of a number, as SQL of its text
     "0.5 * power(10.0, coalesce(try_cast(regexp_extract({0}, '[eE]([+-]?\\d+)$', 1) AS INTEGER), 0) "
     "- length(regexp_extract({0}, '\\.(\\d*)', 1)))"
 )
 IDS = ("request", "item", "visitor")
-HINT = "; --where has left rows of these requests out: let it keep whole requests, or say --renumber"
 
 
 @dataclass(frozen=True)
@@ -59,7 +53,7 @@ class Roles:
 
 
 class Shown:
-    """A table of items shown on its way into rounds: `prepare`, then `chunks`.
+    """A table of items shown on its way into rounds, see `shown_rounds.Rounds`: first `prepare`.
 
     In DuckDB: `shown`, the rows taken with their number `row`; `typed`, the same in the types they go by; `requests`,
     one row a request; `ordered`, these in the order of the rounds; `placed`, the rows with their place in the request,
@@ -68,6 +62,7 @@ class Shown:
     Attributes:
         only_shown: are the candidates of a round those it showed? impressions: rows that go into the log.
         levels: the values of each category, in the order of their columns. selections: what was left out or repaired.
+        same_length: do all rounds show equally many items? below: the place from which rows are cut, None: nowhere.
     """
 
     def __init__(self, table: Table, roles: Roles, options: ListOptions, made: str, listed: bool) -> None:
@@ -79,10 +74,8 @@ class Shown:
         self.selections = Selections()
         self.levels: dict[str, list[str]] = {}
         self.impressions = 0
-        self._same_length = True
-        self._below: int | None = None  # rows from this place on are cut
-        self._offered = 0  # candidates of the first row whose propensity is not uniform
-        self._wrong = {kind: _Wrong() for kind in _IN_ROUNDS}
+        self.same_length = True
+        self.below: int | None = None  # rows from this place on are cut
 
     # Before the rounds ------------------------------------------------------------------------------------------------
     def prepare(self) -> None:
@@ -172,11 +165,10 @@ class Shown:
 
     def _leave_doubled_out(self) -> None:
         """Of an item shown twice in a request the upper row stays."""
-        self._do(
-            "CREATE TABLE single AS SELECT *, count(*) OVER (PARTITION BY request) < together AS gaps FROM (SELECT *, "
-            "count(*) OVER (PARTITION BY request) AS together FROM typed) "
-            "QUALIFY row_number() OVER (PARTITION BY request, item ORDER BY position, row) = 1"
-        )
+        first = "QUALIFY row_number() OVER (PARTITION BY request, item ORDER BY position, row) = 1"
+        marked = f"SELECT *, count(*) OVER (PARTITION BY request) AS together FROM typed {first}"
+        gaps = "count(*) OVER (PARTITION BY request) < together AS gaps"  # of those that stay
+        self._do(f"CREATE TABLE single AS SELECT *, {gaps} FROM ({marked})")
         before, after = self._tally("typed"), self._tally("single")
         self.selections.left_out("--first-of-doubled", before, after, "items shown before in their request: ")
 
@@ -298,14 +290,14 @@ class Shown:
         )
         self.impressions = total
         sound = not odd or self.options.renumber or self.options.first_of_doubled
-        self._below = None if length is None or most <= length or not sound else length
-        if self._below is not None:
+        self.below = None if length is None or most <= length or not sound else length
+        if self.below is not None:
             before, after = self._tally("placed"), self._tally("placed", f"place < {length}")
             cut = self.work.row(f"SELECT count(*) FILTER (WHERE n > {length}) FROM requests")[0]
             what = f"{cut:,} of {before.requests:,} requests cut to their top {length}: "
             self.selections.left_out(f"--length {length}", before, after, what)
             self.impressions, most = after.rows, length
-        self._same_length = min(least, most) == most
+        self.same_length = min(least, most) == most
 
     def _number(self) -> None:
         """Items and users in the order of their hash."""
@@ -323,178 +315,17 @@ class Shown:
         """The ids of `items` or `users` by number, column id."""
         return self.work.frame(f"SELECT id FROM {table} ORDER BY rowid")
 
-    # Rounds -----------------------------------------------------------------------------------------------------------
-    def chunks(self) -> Iterator[dict[str, Any]]:
-        """The rounds as `log.write` takes them. Raises a DataError at the end where requests are wrong inside."""
-        cursor = self.work.db.cursor()
-        try:
-            n_items = self.work.row("SELECT count(*) FROM items")[0]
-            reader = cursor.sql(self._query()).to_arrow_reader(CHUNK_ROWS)
-            for part in _whole_rounds(reader):
-                rounds = _Rounds.of(part)
-                self._look(rounds, n_items)
-                if not any(wrong.count for wrong in self._wrong.values()):
-                    yield self._chunk(rounds)
-        finally:
-            cursor.close()
-        for kind, wrong in self._wrong.items():
-            if wrong.count:
-                raise self._error(kind, wrong)
-
-    def _query(self) -> str:
-        """Every row with its round, in order; what belongs to the round stands in all of its rows."""
-        names, roles = self.roles.names, self.roles
-        columns = ["r.rowid AS round", "p.place", "i.rowid AS item", "p.click", "p.row"]
-        columns += [f"p.{alias}" for alias in ["propensity"] * ("propensity" in names) + roles.aliases("f")]
-        columns += ["p.half_step"] * (self.made == "uniform")
-        columns += [f"r.{alias}" for alias in ["moment"] * ("moment" in names) + roles.aliases("x")]
-        joins = "JOIN items i ON i.id = p.item"
-        rounds = "ordered"
-        if "visitor" in names:
-            columns.append("u.rowid AS visitor")
-            joins += " JOIN users u ON u.id = r.visitor"
-        for alias in [*roles.aliases("c"), *roles.aliases("g")]:
-            side = "r" if alias[0] == "c" else "p"
-            columns.append(f"coalesce(l_{alias}.code, other_{alias}.code) AS {alias}")
-            joins += f" LEFT JOIN levels_{alias} l_{alias} ON l_{alias}.value = {side}.{alias}"
-            joins += f" CROSS JOIN (SELECT max(code) AS code FROM levels_{alias} WHERE value = 'other') other_{alias}"
-        below = f"WHERE p.place < {self._below}" if self._below is not None else ""
-        return (
-            f"SELECT {', '.join(columns)} FROM placed p JOIN {rounds} r ON r.request = p.request {joins} {below} "
-            "ORDER BY round, p.place, p.row"
-        )
-
-    def _look(self, rounds: _Rounds, n_items: int) -> None:
-        """Note the rows that are wrong beside others of their request."""
-        part = rounds.columns
-        self._wrong["place"].add(part["row"][part["place"] != rounds.rank])
-        by_item = rounds.by_item
-        item, number = part["item"][by_item], rounds.number[by_item]
-        again = (item[1:] == item[:-1]) & (number[1:] == number[:-1])
-        self._wrong["twice"].add(part["row"][by_item[1:][again]])
-        if self.made == "uniform":
-            offered = np.repeat(rounds.lengths, rounds.lengths) if self.only_shown else np.full(len(number), n_items)
-            share = 1.0 / offered
-            room = np.maximum(UNIFORM_TOLERANCE * share, part["half_step"] * (1 + 1e-9))
-            odd = np.flatnonzero(np.abs(part["propensity"] - share) > room)
-            wrong = self._wrong["uniform"]
-            wrong.add(part["row"][odd])
-            first = odd[part["row"][odd] == wrong.first[0]] if len(odd) else odd
-            self._offered = int(offered[first[0]]) if len(first) else self._offered
-            part["propensity"] = share
-
-    def _error(self, kind: str, wrong: _Wrong) -> DataError:
-        column, what, fix = _IN_ROUNDS[kind]
-        if kind == "uniform":
-            offered = self._offered
-            what = f"propensity not 1/{offered}, though said to be uniform, at the digits written"
-            fix = f"say logged or estimated; a uniform choice from {offered} candidates has {1 / offered:.6g}"
-        elif self.options.where is not None and kind == "place":
-            fix += HINT
-        rows = ", ".join(map(str, wrong.first))
-        values = dict(self.work.rows(f"SELECT row, {column} FROM shown WHERE row IN ({rows})"))
-        return self.table.error(Fault(column, "", what, fix), wrong.count, [(row, values[row]) for row in wrong.first])
-
-    def _chunk(self, rounds: _Rounds) -> dict[str, Any]:
-        part, names, roles = rounds.columns, self.roles.names, self.roles
-        chunk = {"slate": part["item"], "clicks": part["click"]}
-        if "propensity" in names:
-            chunk["propensities"] = part["propensity"]
-        if self.only_shown:
-            chunk["candidates"] = part["item"][rounds.by_item]
-        joint = [part[alias][:, None] for alias in roles.aliases("f")]
-        joint += [
-            one_hot(part[a], len(self.levels[c]))
-            for a, c in zip(roles.aliases("g"), roles.item_categories, strict=True)
-        ]
-        if joint:
-            chunk["features"] = np.hstack(joint)[rounds.by_item]
-        shaped: dict[str, Any] = {name: self._shaped(values, rounds) for name, values in chunk.items()}
-        top = rounds.starts
-        shared = [part[alias][top, None] for alias in roles.aliases("x")]
-        shared += [
-            one_hot(part[a][top], len(self.levels[c]))
-            for a, c in zip(roles.aliases("c"), roles.categories, strict=True)
-        ]
-        if shared:
-            shaped["context"] = np.hstack(shared)
-        if "visitor" in names:
-            shaped["user"] = part["visitor"][top]
-        if "moment" in names:
-            shaped["time"] = part["moment"][top]
-        return shaped
-
-    def _shaped(self, values: np.ndarray, rounds: _Rounds) -> np.ndarray | Ragged:
-        """Values of rows as lists, one a round: an array where all requests of the table have one length."""
-        if self._same_length:
-            return values.reshape(len(rounds.lengths), -1, *values.shape[1:])
-        return Ragged(values, rounds.lengths)
-
 
 CLICK = ("{0} NOT IN (0.0, 1.0)", "click not in {0, 1}", "write 1 for a click, else 0")
 LIMITS = {
-    "position": ("{0} <> floor({0})", "not a whole number", "number from 0 or 1"),
+    "position": ("NOT ({0} = floor({0}) AND abs({0}) < 1e15)", "not a whole number", "number from 0 or 1"),
     "propensity": (
         "NOT ({0} > 0 AND {0} <= 1)",
         "propensity outside (0, 1]",
         "store the probability with which the logging policy chose the item",
     ),
 }
-_IN_ROUNDS = {  # what can be wrong in a request: column, words, fix
-    "place": (
-        "position",
-        "position out of sequence",
-        "number the positions of each request 0, 1, ... or 1, 2, ... without a gap or a repetition, or say --renumber",
-    ),
-    "twice": ("item", "item shown twice in a request", "keep one of them and close the gap, or say --first-of-doubled"),
-    "uniform": ("propensity", "", ""),
-}
 
 
 def _limited(rule: Cell, alias: str, wrong: str, what: str, fix: str) -> Cell:
     return Cell(rule.value, [*rule.faults, Fault(alias, wrong.format(f"({rule.value})"), what, fix)])
-
-
-class _Wrong:
-    """Rows with one fault: how many, and the first of them."""
-
-    def __init__(self) -> None:
-        self.count, self.first = 0, list[int]()
-
-    def add(self, rows: np.ndarray) -> None:
-        self.count += len(rows)
-        self.first = sorted([*self.first, *np.sort(rows)[:EXAMPLES].tolist()])[:EXAMPLES]
-
-
-class _Rounds(NamedTuple):
-    """Rows of whole rounds, in order."""
-
-    columns: dict[str, np.ndarray]
-    number: np.ndarray  # (N,) of the round of each row
-    starts: np.ndarray  # (n,) the top row of each round
-    lengths: np.ndarray  # (n,)
-    rank: np.ndarray  # (N,) place in the round by order
-    by_item: np.ndarray  # (N,) the rows with the items of each round in order
-
-    @classmethod
-    def of(cls, columns: dict[str, np.ndarray]) -> _Rounds:
-        number = columns["round"]
-        starts = np.flatnonzero(np.diff(number, prepend=-1))
-        lengths = np.diff(starts, append=len(number))
-        rank = np.arange(len(number)) - np.repeat(starts, lengths)
-        return cls(columns, number, starts, lengths, rank, np.lexsort((columns["item"], number)))
-
-
-def _whole_rounds(reader: Any) -> Iterator[dict[str, np.ndarray]]:
-    """The columns of batches, parted between rounds."""
-    left: dict[str, np.ndarray] = {}
-    for batch in reader:
-        columns = {name: batch.column(name).to_numpy(zero_copy_only=False) for name in batch.schema.names}
-        if left:
-            columns = {name: np.concatenate([left[name], values]) for name, values in columns.items()}
-        end = int(np.searchsorted(columns["round"], columns["round"][-1])) if len(batch) else 0
-        if end:
-            yield {name: values[:end] for name, values in columns.items()}
-        left = {name: values[end:].copy() for name, values in columns.items()}
-    if left and len(left["round"]):
-        yield left

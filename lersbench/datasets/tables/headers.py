@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from lersbench.errors import ConfigError, DataError
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 WRITTEN = {"\\t": "\t", "tab": "\t"}
 LONGEST = 1 << 20  # characters of a header
+HALF = re.compile("[\ud800-\udfff]")  # what stands for a byte that is not UTF-8
 
 
 class Header(NamedTuple):
@@ -27,7 +29,7 @@ def of_csv(given: Path, plain: Path, separator: str | None) -> Header:
     """The header of a CSV file; without a `separator` it is the one that parts the header into most names."""
     separator = _separator(separator)
     try:
-        with plain.open(encoding="utf-8-sig", newline="") as text:
+        with plain.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
             line, blank = text.readline(LONGEST), 0
             while line and not line.strip():
                 line, blank = text.readline(LONGEST), blank + 1
@@ -37,10 +39,10 @@ def of_csv(given: Path, plain: Path, separator: str | None) -> Header:
             text.seek(0)
             reader = csv.reader(text, delimiter=separator)
             names = next(record for record in reader if any(map(str.strip, record)))
-    except UnicodeDecodeError as error:
-        raise not_utf8(given) from error
     except csv.Error as error:
         raise DataError(f"{given}: the header cannot be read ({error}). Fix: one line of names") from error
+    if any(HALF.search(name) for name in names):
+        raise not_utf8(f"{given}, line {reader.line_num}")
     return Header([name.strip() for name in names], separator, reader.line_num)
 
 

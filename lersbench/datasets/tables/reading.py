@@ -242,7 +242,7 @@ def _of_csv(work: Workshop, name: str, found: parts.Parts, separator: str | None
         types = ", ".join(f"c{at}: 'VARCHAR'" for at in range(len(header.names)))
         scans.append(
             f"read_csv({literal(part.plain)}, delim = {literal(header.separator)}, quote = '\"', escape = '\"', "
-            f"header = false, skip = {header.lines}, auto_detect = false, columns = {{{types}}})"
+            f"header = false, skip = {header.lines}, auto_detect = false, compression = 'none', columns = {{{types}}})"
         )
     names = each[0].names
     headers.unlike(names, name)
@@ -252,7 +252,7 @@ def _of_csv(work: Workshop, name: str, found: parts.Parts, separator: str | None
 
 
 def _of_json(work: Workshop, name: str, found: parts.Parts) -> Table:
-    scans = [f"read_ndjson_objects({literal(part.plain)})" for part in found.files]
+    scans = [f"read_ndjson_objects({literal(part.plain)}, compression = 'none')" for part in found.files]
     lines = _together([f"SELECT json FROM {scan}" for scan in scans])
     query = (
         "SELECT list(DISTINCT key), max(twice), max(other) FROM (SELECT unnest(json_keys(json)) AS key, "
