@@ -126,7 +126,7 @@ class Shown:
             faults = [fault for fault in faults if (fault.column, fault.what) != ("visitor", "no value")]
             taken = f"{rules['visitor'].value} = '{UNKNOWN}'"
             faults.append(Fault("visitor", taken, f"a user called {UNKNOWN}", "give that user another name"))
-        table.check(faults)
+        table.check(faults, values)
         if self.made == "uniform":
             text = cells.stripped("propensity")
             values["half_step"] = HALF_STEP.format(text)
@@ -135,11 +135,11 @@ class Shown:
         return values
 
     def _filled(self, alias: str, value: str, filling: str, step: str) -> str:
-        empty = cells.stripped(alias)
-        count = self.work.row(f"SELECT count(*) FILTER (WHERE {empty} IS NULL) FROM shown")[0]
+        empty = cells.missing(alias, self.table.type_of(alias))
+        count = self.work.row(f"SELECT count(*) FILTER (WHERE {empty}) FROM shown")[0]
         text = filling.strip("'").removesuffix("::DOUBLE")
         self.selections.repaired(step, f"{count:,} empty cells of {self.table.aliases[alias]} are {text}")
-        return f"CASE WHEN {empty} IS NULL THEN {filling} ELSE {value} END"
+        return f"CASE WHEN {empty} THEN {filling} ELSE {value} END"
 
     def _is_id(self, alias: str) -> bool:
         return alias in (*IDS, *self.roles.aliases("c"), *self.roles.aliases("g"))
@@ -328,4 +328,4 @@ LIMITS = {
 
 
 def _limited(rule: Cell, alias: str, wrong: str, what: str, fix: str) -> Cell:
-    return Cell(rule.value, [*rule.faults, Fault(alias, wrong.format(f"({rule.value})"), what, fix)])
+    return Cell(rule.value, [*rule.faults, Fault(alias, wrong.format(cells.value_of(alias)), what, fix)])

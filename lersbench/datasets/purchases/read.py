@@ -158,14 +158,15 @@ class _Reader:
         for alias, count in padded.items():
             if count:
                 self.selections.repaired(f"column {table.aliases[alias]}", f"blanks round {count:,} cells taken off")
-        values, faults = [], []
+        values, faults = dict[str, str](), list[cells.Fault]()
         for name, alias in aliases.items():
             due = name in needed or (lines and name in COLUMNS)
             value, wrong = self._cell(table, name, alias, due, padded.get(alias, 0) > 0)
-            values.append(f"{value} AS {quoted(name)}")
+            values[alias] = value
             faults += wrong
-        table.check(faults)
-        return table.work.frame(f"SELECT {', '.join(values)} FROM shown ORDER BY row")
+        table.check(faults, values)
+        named = ", ".join(f"{values[alias]} AS {quoted(name)}" for name, alias in aliases.items())
+        return table.work.frame(f"SELECT {named} FROM shown ORDER BY row")
 
     def _cell(self, table: Table, name: str, alias: str, due: bool, padded: bool) -> tuple[str, list[cells.Fault]]:
         """The SQL of a cell, and what may be wrong with it."""

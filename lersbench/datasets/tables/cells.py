@@ -27,7 +27,10 @@ ONE_A_ROW = 'write one row an item shown, without lists in cells (in pandas: fra
 
 
 class Fault(NamedTuple):
-    """Cells that are wrong: `column` of the table in DuckDB, a condition in SQL, what to say, and the fix."""
+    """Cells that are wrong: `column` of the table in DuckDB, a condition in SQL, what to say, and the fix.
+
+    In the condition the column stands for the cell as it came, `value_of(column)` for what it becomes.
+    """
 
     column: str
     wrong: str
@@ -40,6 +43,17 @@ class Cell(NamedTuple):
 
     value: str
     faults: list[Fault]
+
+
+def value_of(column: str) -> str:
+    return f"value_of_{column}"
+
+
+def missing(column: str, kind: str) -> str:
+    """The condition that a cell is missing."""
+    if kind in FLOATING:
+        return f"({column} IS NULL OR isnan({column}))"
+    return f"{stripped(column)} IS NULL" if is_text(kind) else f"{column} IS NULL"
 
 
 def is_text(kind: str) -> bool:
@@ -67,7 +81,7 @@ def identity(column: str, kind: str, padded: bool = True, empty: str = EMPTY) ->
     return Cell(
         value,
         [
-            Fault(column, f"{value} IS NULL", "no value", empty),
+            Fault(column, f"{value_of(column)} IS NULL", "no value", empty),
             Fault(column, f"{column} LIKE '[%]'", "a list in one cell", ONE_A_ROW),
         ],
     )
@@ -79,20 +93,19 @@ def number(column: str, kind: str, empty: str = EMPTY, flag: bool = False) -> Ce
     if is_text(kind):
         text = stripped(column, padded=False)  # a cast takes no notice of blanks
         value = f"try_cast({text} AS DOUBLE)"
+        none = f"{text} IS NULL"
         if flag:
             value = f"CASE lower({text}) WHEN 'true' THEN 1.0 WHEN 'false' THEN 0.0 ELSE {value} END"
-        none, odd = f"{text} IS NULL", f"({text} IS NOT NULL AND {value} IS NULL)"
     elif is_number(kind) or kind == '"NULL"':
-        value = f"{column}::DOUBLE"
-        none, odd = f"({column} IS NULL OR isnan({value}))", "false"
+        value, none = f"{column}::DOUBLE", missing(column, kind)
     else:
         raise DataError(f"column {column}: not a number, but of the type {kind}. Fix: write numbers")
     return Cell(
         value,
         [
             Fault(column, none, "no value", empty),
-            Fault(column, odd, "not a number", number_fix),
-            Fault(column, f"NOT isfinite({value})", "not a finite number", "fill it in"),
+            Fault(column, f"{value_of(column)} IS NULL", "not a number", number_fix),
+            Fault(column, f"NOT isfinite({value_of(column)})", "not a finite number", "fill it in"),
         ],
     )
 

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from lersbench.datasets.places import FRAME, places
 from lersbench.datasets.tables import headers, parts
-from lersbench.datasets.tables.cells import PADDED, Fault, is_text
+from lersbench.datasets.tables.cells import PADDED, Fault, is_text, value_of
 from lersbench.errors import ConfigError, DataError
 from lersbench.system import leftovers
 
@@ -157,14 +157,16 @@ class Table:
     def type_of(self, alias: str) -> str:
         return self.types[self.aliases[alias]]
 
-    def check(self, faults: Sequence[Fault]) -> None:
-        """Raise a DataError for the first of the faults that any row of `shown` has."""
-        counts = self.work.row(
-            f"SELECT {', '.join(f'count(*) FILTER (WHERE {fault.wrong})' for fault in faults)} FROM shown"
-        )
+    def check(self, faults: Sequence[Fault], values: Mapping[str, str]) -> None:
+        """Raise a DataError for the first of the faults that any row of `shown` has; `values` is what the cell of a
+        column becomes, in SQL."""
+        become = ", ".join(f"{value} AS {value_of(column)}" for column, value in values.items())
+        relation = f"(SELECT *, {become} FROM shown)"
+        counted = ", ".join(f"count(*) FILTER (WHERE {fault.wrong})" for fault in faults)
+        counts = self.work.row(f"SELECT {counted} FROM {relation}")
         for count, fault in zip(counts, faults, strict=True):
             if count:
-                query = f"SELECT row, {fault.column} FROM shown WHERE {fault.wrong} ORDER BY row LIMIT {EXAMPLES}"
+                query = f"SELECT row, {fault.column} FROM {relation} WHERE {fault.wrong} ORDER BY row LIMIT {EXAMPLES}"
                 raise self.error(fault, count, self.work.rows(query))
 
     def error(self, fault: Fault, count: int, examples: Sequence[tuple[int, Any]]) -> DataError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from lersbench.datasets.tables.cells import Fault, is_number, is_text, refuse_lists, stripped
+from lersbench.datasets.tables.cells import EMPTY, Fault, is_number, is_text, missing, refuse_lists, stripped, value_of
 from lersbench.datasets.tables.reading import Table, literal
 from lersbench.errors import ConfigError, DataError
 
@@ -47,7 +47,7 @@ def times(table: Table, column: str, form: str | None = None) -> Times:
     if not is_text(kind) and not is_number(kind):
         raise DataError(f"column {column}: no times, but the type {kind}. Fix: {ISO}")
     text = stripped(column)
-    none = Fault(column, f"{text} IS NULL", "no value", "fill it in, or drop the whole request")
+    none = Fault(column, missing(column, kind), "no value", EMPTY)
     if form in UNITS:
         return _epoch(table, column, text, str(form), none)
     if form is not None and "%" in form:
@@ -65,7 +65,7 @@ def _iso(table: Table, column: str, text: str, none: Fault) -> Times:
     plain, cells = table.work.row(f"SELECT count(*) FILTER (WHERE {fits}), count(*) FROM shown")
     if plain == cells:
         value = f"try_cast({bare} AS TIMESTAMP)"
-        return Times(value, False, [none, Fault(column, f"{value} IS NULL", "not a time", ISO)])
+        return Times(value, False, [Fault(column, f"{value_of(column)} IS NULL", "not a time", ISO)])
     plain, with_zone = table.work.row(
         f"SELECT count(*) FILTER (WHERE {naive}), count(*) FILTER (WHERE {zoned}) FROM shown"
     )
@@ -80,7 +80,7 @@ def _iso(table: Table, column: str, text: str, none: Fault) -> Times:
     faults = [
         none,
         Fault(column, f"{number} IS NOT NULL", "numbers, where times are due,", _number_fix),
-        Fault(column, f"NOT ({zoned} OR {naive}) OR {value} IS NULL", "not a time", ISO),
+        Fault(column, f"NOT ({zoned} OR {naive}) OR {value_of(column)} IS NULL", "not a time", ISO),
     ]
     return Times(value, bool(with_zone), faults)
 
