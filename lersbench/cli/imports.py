@@ -96,6 +96,7 @@ def transactions(
     """
     from lersbench.datasets import transactions as source
     from lersbench.datasets.purchases.read import read_tables
+    from lersbench.datasets.tables.parts import name_of
 
     read = read_tables(
         table,
@@ -107,7 +108,7 @@ def transactions(
         timezone=timezone,
         **{name: options.pop(name) for name in READING},
     )
-    log = source.build(read, out, name=name or table.stem, **options)
+    log = source.build(read, out, name=name or name_of(table), **options)
     click.echo(source.describe(log))
     _say_use(log)
 

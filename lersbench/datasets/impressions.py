@@ -13,6 +13,7 @@ from lersbench.datasets.places import FRAME
 from lersbench.datasets.shown import Roles, Shown
 from lersbench.datasets.shown_rounds import Rounds
 from lersbench.datasets.tables import reading
+from lersbench.datasets.tables.parts import name_of
 from lersbench.datasets.tables.times import check_format
 from lersbench.errors import ConfigError, DataError, did_you_mean
 from lersbench.log import Log, write
@@ -96,7 +97,7 @@ def build(
             return write(
                 out,
                 Rounds(shown).chunks(),
-                name=options.name or (kind.name if table.name == FRAME else Path(source).stem.partition(".")[0]),
+                name=options.name or (kind.name if table.name == FRAME else name_of(source)),
                 items=shown.ids("items"),
                 users=shown.ids("users") if "visitor" in ours else None,
                 order="time" if "moment" in ours else "exchangeable",

@@ -44,7 +44,7 @@ class Selections:
     def left_out(self, step: str, before: Tally, after: Tally, what: str = "") -> None:
         """Rows went; `what` says which, where that does not follow from the step."""
         parts = [f"{before.rows - after.rows:,} of {before.rows:,} rows left out"]
-        if before.requests != after.requests:
+        if before.requests != after.requests and before.requests != before.rows:
             parts.append(f"{before.requests - after.requests:,} of {before.requests:,} requests")
         parts.append(f"{before.clicks - after.clicks:,} of {before.clicks:,} clicks lost")
         said = f"{step}: {what}{', '.join(parts)}; clicks a row {before.ctr:.2%} before, {after.ctr:.2%} after"

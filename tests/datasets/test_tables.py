@@ -5,6 +5,8 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -126,6 +128,8 @@ def test_parts_are_one_table_in_the_order_of_their_names(tmp_path: Path) -> None
         (folder / f"part-{at}.csv").write_text("\n".join([head, *two, ""]))
     (folder / "_SUCCESS").touch()
     assert imported(folder, tmp_path) == imported(folder / "part-*.csv", tmp_path) == LISTS
+    names = [build(source, tmp_path / "log", overwrite=True).info.name for source in (folder, folder / "*.csv")]
+    assert names == ["parts", "parts"]
     (folder / "part-2.csv").write_text(f"{head}\nr2,2,007,maybe,\n")
     with pytest.raises(DataError, match=r"column click: not a number in 1 row: part-2.csv line 2 \(maybe\)"):
         imported(folder, tmp_path)
@@ -209,6 +213,28 @@ def test_the_separator_may_be_said(tmp_path: Path) -> None:
     assert imported(tmp_path / "t.csv", tmp_path, separator=" ") == [["a", "b"]]
     with pytest.raises(ConfigError, match="no single character"):
         imported(tmp_path / "t.csv", tmp_path, separator="::")
+
+
+@pytest.mark.slow
+def test_five_million_rows_in_eight_parts_take_less_than_a_gigabyte(tmp_path: Path) -> None:
+    (tmp_path / "parts").mkdir()
+    columns = (
+        "'q' || (i // 5) AS request, i % 5 + 1 AS position, 'i' || ((i * 7919 + (i // 5) * 31) % 2000) AS item, "
+        "(hash(i) % 10 = 0)::INT AS click, TIMESTAMP '2024-01-01' + to_seconds(i // 5) AS time, "
+        "'u' || (hash(i // 5) % 50000) AS user, (hash(i * 3) % 1000) / 1000 AS price"
+    )
+    with reading.workshop(tmp_path / "log") as work:
+        for part in range(8):
+            rows = f"range({part * 625_000}, {(part + 1) * 625_000}) AS r(i)"
+            work.db.execute(f"COPY (SELECT {columns} FROM {rows}) TO '{tmp_path}/parts/{part}.parquet'")
+    code = (
+        "import resource; from lersbench.datasets.impressions import build; "
+        f"log = build('{tmp_path}/parts', '{tmp_path}/log', {{}}, ['price']); "
+        "print(log.info.rounds, log.info.C, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    rounds, width, kilobytes = map(int, done.stdout.split())
+    assert (rounds, width) == (1_000_000, 5) and kilobytes < 1_000_000
 
 
 # Ids ------------------------------------------------------------------------------------------------------------------

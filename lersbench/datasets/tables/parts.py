@@ -11,6 +11,7 @@ from lersbench.errors import ConfigError, DataError
 from lersbench.system.unpack import is_packed, unpack_text
 
 CSV, JSON, PARQUET = "CSV", "JSON lines", "Parquet"
+PATTERN = "*?["  # signs that make a path stand for many
 HEAD = 4096  # bytes that tell what a file is
 WIDE = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}  # how texts of two bytes a character begin
 
@@ -46,6 +47,13 @@ def find(path: Path, folder: Path, encoding: str | None) -> Parts:
     return Parts(kinds[0], tuple(plain))
 
 
+def name_of(source: str | Path) -> str:
+    """What a table at a path may be called: its name without endings, for a pattern that of its folder."""
+    path = Path(source)
+    name = path.name.partition(".")[0]
+    return path.absolute().parent.name if any(sign in name for sign in PATTERN) else name
+
+
 def _codec(encoding: str) -> str:
     try:
         return codecs.lookup(encoding).name
@@ -63,7 +71,7 @@ def _files(path: Path) -> list[Path]:
             fix = f"give the files as '{path}/*/*.parquet', say (what the names of folders tell is not read)"
             raise DataError(f"{path}: the folder holds further folders ({folders[0]}). Fix: {fix}")
         files = [file for file in inside if file.suffix != ".crc"]
-    elif any(sign in str(path) for sign in "*?["):
+    elif any(sign in str(path) for sign in PATTERN):
         base = Path(path.anchor) if path.is_absolute() else Path()
         files = sorted(file for file in base.glob(str(path.relative_to(base))) if file.is_file())
     else:
