@@ -82,31 +82,31 @@ def build(
         shown = Shown(table, roles, options, made, listed=kind is IMPRESSIONS)
         with reading.damage_as_errors(table.name), table.named():
             shown.prepare()
-            used = {*names.values(), *roles.others}
-            provenance = {
-                "source": table.name,
-                "columns": dict(names),
-                "columns ignored": [column for column in table.columns if column not in used],
-                "features": list(features),
-                "context": list(context),
-                "categories": shown.levels,
-                "candidates": "shown" if shown.only_shown else "all",
-                "impressions": shown.impressions,
-                **shown.selections.facts,
-            }
-            return write(
-                out,
-                Rounds(shown).chunks(),
-                name=options.name or (kind.name if table.name == FRAME else name_of(source)),
-                items=shown.ids("items"),
-                users=shown.ids("users") if "visitor" in ours else None,
-                order="time" if "moment" in ours else "exchangeable",
-                propensities=made,
-                licence=options.licence,
-                attribution=options.attribution,
-                provenance=provenance,
-                overwrite=options.overwrite,
-            )
+        used = {*names.values(), *roles.others}
+        provenance = {
+            "source": table.name,
+            "columns": dict(names),
+            "columns ignored": [column for column in table.columns if column not in used],
+            "features": list(features),
+            "context": list(context),
+            "categories": shown.levels,
+            "candidates": "shown" if shown.only_shown else "all",
+            "impressions": shown.impressions,
+            **shown.selections.facts,
+        }
+        return write(
+            out,
+            Rounds(shown).chunks(),
+            name=options.name or (kind.name if table.name == FRAME else name_of(source)),
+            items=shown.ids("items"),
+            users=shown.ids("users") if "visitor" in ours else None,
+            order="time" if "moment" in ours else "exchangeable",
+            propensities=made,
+            licence=options.licence,
+            attribution=options.attribution,
+            provenance=provenance,
+            overwrite=options.overwrite,
+        )
 
 
 def describe(log: Log) -> list[str]:

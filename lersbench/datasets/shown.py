@@ -153,7 +153,11 @@ class Shown:
             found = times(self.table, alias, self.options.time_format)
             return Cell(found.value, found.faults)
         if alias == "click":
-            return _limited(cells.number(alias, kind, self._empty_click(kind), flag=True), alias, *CLICK)
+            return _limited(
+                cells.number(alias, kind, self._empty_click(kind), flag=True),
+                alias,
+                *(CLICK if self.listed else REWARD),
+            )
         rule = cells.number(alias, kind)
         return _limited(rule, alias, *LIMITS[alias]) if alias in LIMITS else rule
 
@@ -316,7 +320,8 @@ class Shown:
         return self.work.frame(f"SELECT id FROM {table} ORDER BY rowid")
 
 
-CLICK = ("{0} NOT IN (0.0, 1.0)", "click not in {0, 1}", "write 1 for a click, else 0")
+CLICK = ("{0} NOT IN (0.0, 1.0)", "click not in {0, 1}", "write 1 for a click, else 0")  # the one outcome that is read
+REWARD = (CLICK[0], "reward not in {0, 1}", "write 1 for what was hoped for, else 0")
 LIMITS = {
     "position": ("NOT ({0} = floor({0}) AND abs({0}) < 1e15)", "not a whole number", "number from 0 or 1"),
     "propensity": (

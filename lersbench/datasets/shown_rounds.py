@@ -10,7 +10,7 @@ import numpy as np
 from lersbench.datasets.categories import one_hot
 from lersbench.datasets.shown import Shown
 from lersbench.datasets.tables.cells import Fault
-from lersbench.datasets.tables.reading import EXAMPLES
+from lersbench.datasets.tables.reading import EXAMPLES, damage_as_errors
 from lersbench.errors import DataError
 from lersbench.log import Ragged
 from lersbench.log.schema import UNIFORM_TOLERANCE
@@ -38,8 +38,7 @@ class Rounds:
 
     def chunks(self) -> Iterator[dict[str, Any]]:
         """The rounds as `log.write` takes them. Raises a DataError at the end where requests are wrong inside."""
-        cursor = self.work.db.cursor()
-        try:
+        with damage_as_errors(self.table.name), self.work.db.cursor() as cursor:
             n_items = self.work.row("SELECT count(*) FROM items")[0]
             reader = cursor.sql(self._query()).to_arrow_reader(CHUNK_ROWS)
             for part in _whole_rounds(reader):
@@ -47,8 +46,6 @@ class Rounds:
                 self._look(rounds, n_items)
                 if not any(wrong.count for wrong in self._wrong.values()):
                     yield self._chunk(rounds)
-        finally:
-            cursor.close()
         for kind, wrong in self._wrong.items():
             if wrong.count:
                 raise self._error(kind, wrong)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ import pytest
 from click.testing import CliRunner
 
 from lersbench.cli import imports as import_commands
-from lersbench.datasets import shown_rounds
+from lersbench.datasets import impressions, shown_rounds
 from lersbench.datasets.impressions import DECISIONS, build, describe
+from lersbench.datasets.tables import reading
 from lersbench.errors import ConfigError, DataError
 from lersbench.log import Log, validate
 from lersbench.log.chunk import Chunk
@@ -308,6 +310,10 @@ def test_renumbering_needs_an_order(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=said):
         build(table, tmp_path / "log", renumber=True)
     assert lists(build(table[:2], tmp_path / "log", renumber=True)) == [["x", "y"]]
+    log = build(table.assign(position=[4, 9, 2, 1]), tmp_path / "top", renumber=True, length=1)
+    assert lists(log) == [["x"], ["y"]] and [one["step"] for one in log.info.provenance["selections"]] == [
+        "--renumber", "--length 1",
+    ]  # fmt: skip
 
 
 def test_the_first_of_doubled_items_stays_where_that_is_asked_for(tmp_path: Path) -> None:
@@ -436,7 +442,7 @@ def test_decisions_are_rounds_of_one_position(tmp_path: Path, kind: str) -> None
 def test_decisions_say_what_is_wrong_by_names_of_their_own(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"the column action is missing; .*--column action=query_id"):
         build(DECIDED.rename(columns={"action": "arm"}), tmp_path / "log", kind=DECISIONS)
-    with pytest.raises(DataError, match=r"column reward: click not in .* row 1 \(2\)"):
+    with pytest.raises(DataError, match=r"column reward: reward not in .* row 1 \(2\)"):
         build(DECIDED.assign(reward=[0, 2, 0, 0]), tmp_path / "log", kind=DECISIONS)
     with pytest.raises(ConfigError, match="decisions have no column 'item' to map"):
         build(DECIDED, tmp_path / "log", {"item": "action"}, kind=DECISIONS)
@@ -464,3 +470,22 @@ def test_the_commands_take_what_they_say(tmp_path: Path) -> None:
     )
     assert done.exit_code == 0, done.output
     assert "requests cut to their top 3" in done.stderr
+
+
+def test_a_disk_that_is_full_is_not_blamed_on_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(out: Path, chunks: object, **_: object) -> None:
+        next(iter(chunks))  # type: ignore[call-overload]
+        raise OSError(errno.ENOSPC, "No space left on device", str(out))
+
+    monkeypatch.setattr(impressions, "write", full)
+    with pytest.raises(OSError, match="No space left"):
+        build(TABLE, tmp_path / "log", NAMES)
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_what_the_memory_does_not_hold_is_spilled_and_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = ragged_table(30_000)
+    due = build(table, tmp_path / "log")
+    monkeypatch.setattr(reading, "MEMORY", "16MB")
+    assert build(table, tmp_path / "small").identity == due.identity
+    assert not list(tmp_path.glob(".*"))

@@ -5,6 +5,7 @@ What does not fit into the memory lies in a folder of the run's own, beside the 
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import tempfile
@@ -72,12 +73,16 @@ def damage_as_errors(name: str) -> Iterator[None]:
     """What DuckDB and pyarrow say of a file, as a DataError that names it and the fix."""
     try:
         yield
-    except duckdb.OutOfMemoryException as error:
+    except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
+        if isinstance(error, duckdb.IOException) and "No space left" not in str(error):
+            raise _as_data_error(name, str(error)) from error
         fix = "free disk space where the log is to lie"
         raise DataError(f"{name}: neither the memory nor the disk is enough ({_first(error)}). Fix: {fix}") from error
     except (duckdb.OperationalError, duckdb.InvalidInputException, duckdb.ConversionException) as error:
         raise _as_data_error(name, str(error)) from error
     except (pa.ArrowException, OSError, EOFError) as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
         reason = " ".join(str(error).split())
         fix = "give CSV, JSON lines or Parquet, whole"
         raise DataError(f"{name}: cannot be read ({reason}). Fix: {fix}") from error
