@@ -111,7 +111,7 @@ def run(
 
 
 def from_impressions(
-    table: Any,
+    frame: Any,
     folder: str | Path | None = None,
     columns: Mapping[str, str] | None = None,
     *,
@@ -121,9 +121,9 @@ def from_impressions(
     item_categories: Sequence[str] = (),
     **options: Any,
 ) -> Log:
-    """A log of ranked lists from impressions, one row an item shown: a pandas, polars or Arrow frame, or files.
+    """A log of ranked lists from impressions, one row an item shown: a pandas, polars or Arrow `frame`, or files.
 
-    Files are CSV, JSON lines or Parquet, packed or not, one, a folder or a pattern. The columns are request, position
+    Files, named in place of a frame, are CSV, JSON lines or Parquet, packed or not, one, a folder or a pattern. The columns are request, position
     (from 0 or 1), item, click (0 or 1) and, where there are any, propensity, time and user; `columns` maps each of
     these to what it is called in the table. `features` and `context` name numeric columns, `item_categories` and
     `categories` columns of text. `options` are the fields of `datasets.options.ListOptions`, such as `length`,
@@ -136,11 +136,11 @@ def from_impressions(
     from lersbench.datasets import impressions
 
     options |= {"context": context, "categories": categories, "item_categories": item_categories}
-    return impressions.build(table, _log_folder(folder), columns or {}, features, **options)
+    return impressions.build(frame, _log_folder(folder), columns or {}, features, **options)
 
 
 def from_decisions(
-    table: Any,
+    frame: Any,
     folder: str | Path | None = None,
     columns: Mapping[str, str] | None = None,
     *,
@@ -155,7 +155,7 @@ def from_decisions(
     from lersbench.datasets import impressions
 
     options |= {"context": context, "categories": categories, "kind": impressions.DECISIONS}
-    return impressions.build(table, _log_folder(folder), columns or {}, **options)
+    return impressions.build(frame, _log_folder(folder), columns or {}, **options)
 
 
 def _log_folder(folder: str | Path | None) -> str | Path:

@@ -13,6 +13,7 @@ from lersbench.datasets.places import FRAME
 from lersbench.datasets.shown import Roles, Shown
 from lersbench.datasets.shown_rounds import Rounds
 from lersbench.datasets.tables import reading
+from lersbench.datasets.tables.cells import ONE_A_ROW
 from lersbench.datasets.tables.parts import name_of
 from lersbench.datasets.tables.times import check_format
 from lersbench.errors import ConfigError, DataError, did_you_mean
@@ -151,9 +152,8 @@ def _require(wanted: Sequence[str], kind: Kind, table: reading.Table) -> None:
     if missing is None:
         return
     problem = f"the column {missing} is missing; there are {', '.join(table.columns)}"
-    lists = [column for column, kind_ in table.types.items() if kind_.endswith("]")]
-    if lists:
-        problem += f" ({lists[0]} with lists for cells: write one row an item shown)"
+    if lists := table.lists():
+        problem += f" ({lists[0]} has lists for cells: {ONE_A_ROW})"
     key = kind.needed[0]
     raise DataError(
         f"{table.name}: {problem}. Fix: say which column it is: --column {key}=query_id, or --columns FILE (in "

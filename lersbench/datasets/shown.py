@@ -98,12 +98,8 @@ class Shown:
     def _tell_where(self) -> None:
         click = cells.number("click", self.table.type_of("click"), flag=True).value
         request = "request" if self.listed else "rowid"
-        before, after = (
-            Tally(
-                *self.work.row(f"SELECT count(DISTINCT {request}), count(*), coalesce(sum({click}), 0)::BIGINT {rest}")
-            )
-            for rest in ("FROM given", "FROM given WHERE kept")
-        )
+        counts = f"SELECT count(DISTINCT {request}), count(*), coalesce(sum({click}), 0)::BIGINT FROM given"
+        before, after = (Tally(*self.work.row(f"{counts} {condition}")) for condition in ("", "WHERE kept"))
         self.selections.left_out(f"--where {self.options.where!r}", before, after)
         if not after.rows:
             raise DataError(f"{self.table.name}: --where leaves no row. Fix: a condition that holds for some rows")
@@ -153,11 +149,8 @@ class Shown:
             found = times(self.table, alias, self.options.time_format)
             return Cell(found.value, found.faults)
         if alias == "click":
-            return _limited(
-                cells.number(alias, kind, self._empty_click(kind), flag=True),
-                alias,
-                *(CLICK if self.listed else REWARD),
-            )
+            rule = cells.number(alias, kind, self._empty_click(kind), flag=True)
+            return _limited(rule, alias, *(CLICK if self.listed else REWARD))
         rule = cells.number(alias, kind)
         return _limited(rule, alias, *LIMITS[alias]) if alias in LIMITS else rule
 
@@ -187,12 +180,8 @@ class Shown:
     # Requests ---------------------------------------------------------------------------------------------------------
     def _group(self) -> None:
         """One row a request, in the order of the rounds; what must be the same in all of its rows is."""
-        same = [
-            *(["visitor"] if "visitor" in self.roles.names else []),
-            *self.roles.aliases("x"),
-            *self.roles.aliases("c"),
-        ]
-        moment = ["moment"] if "moment" in self.roles.names else []
+        visitor, moment = (["visitor"] * ("visitor" in self.roles.names), ["moment"] * ("moment" in self.roles.names))
+        same = [*visitor, *self.roles.aliases("x"), *self.roles.aliases("c")]
         if self.listed:
             columns = ["request", "count(*) AS n", "min(row) AS first", "min(position) AS lowest"]
             columns += ["max(position) AS highest", *(f"min({alias}) AS {alias}" for alias in [*moment, *same])]
@@ -202,21 +191,16 @@ class Shown:
         else:
             columns = ["request", "1 AS n", "row AS first", *moment, *same]
             self._do(f"CREATE VIEW requests AS SELECT {', '.join(columns)} FROM typed")
-        for alias, column in zip(self.roles.aliases("c"), self.roles.categories, strict=True):
-            self.levels[column] = levels_of(
-                self.work, "requests", alias, column, self.options.category_cap, self.selections
-            )
-        for alias, column in zip(self.roles.aliases("g"), self.roles.item_categories, strict=True):
-            self.levels[column] = levels_of(
-                self.work, self._rows, alias, column, self.options.category_cap, self.selections
-            )
+        for lead, relation in (("c", "requests"), ("g", self._rows)):
+            for alias in self.roles.aliases(lead):
+                column, cap = self.table.aliases[alias], self.options.category_cap
+                self.levels[column] = levels_of(self.work, relation, alias, column, cap, self.selections)
 
     def _check_same(self, columns: Sequence[str]) -> None:
         if not columns:
             return
-        found = self.work.row(
-            f"SELECT {', '.join(f'count(*) FILTER (WHERE {c} <> most_{c})' for c in columns)} FROM requests"
-        )
+        differ = ", ".join(f"count(*) FILTER (WHERE {column} <> most_{column})" for column in columns)
+        found = self.work.row(f"SELECT {differ} FROM requests")
         for column, count in zip(columns, found, strict=True):
             if count:
                 query = (
@@ -263,15 +247,14 @@ class Shown:
             fault = Fault("position", "", "the lowest position", "number positions from 0 or 1, or say --renumber")
             examples = self.work.rows(f"SELECT row, position::BIGINT {query} ORDER BY row LIMIT {EXAMPLES}")
             raise self.table.error(fault, self.work.row(f"SELECT count(*) {query}")[0], examples)
-        base, other = (0, 1) if zero > one else (1, 0)
-        odd = one if base == 0 else zero
-        if odd and base == 1:  # one that begins with 1 where others begin with 0 has a gap at the top
-            odd_rows = f"FROM {self._rows} JOIN requests USING (request) WHERE lowest = 0"
+        base, other, many, odd = (0, 1, zero, one) if zero > one else (1, 0, one, zero)
+        if odd:
+            odd_rows = f"FROM {self._rows} JOIN requests USING (request) WHERE lowest = {other}"
             request, row = self.work.rows(f"SELECT request, row {odd_rows} ORDER BY position, row LIMIT 1")[0]
             (at,) = self.table.places([row])
             which = f"request {request} counts its positions" if odd == 1 else f"{odd} requests count their positions"
             first = "" if odd == 1 else f", first request {request}"
-            said = f"{which} from {other}, the other {one} from {base}{first}: {at} (0)"
+            said = f"{which} from {other}, the other {many} from {base}{first}: {at} ({other})"
             raise DataError(f"column position: {said}. Fix: number every request from {base}, or say --renumber")
         return base
 

@@ -304,6 +304,13 @@ def test_one_request_that_counts_otherwise_is_named(tmp_path: Path) -> None:
         build(save(tmp_path, table), tmp_path / "other")
 
 
+def test_one_request_that_begins_with_one_is_named_where_others_begin_with_zero(tmp_path: Path) -> None:
+    table = flat({f"r{t}": [("a", 1), ("b", 0)] for t in range(4)}, first=0)
+    table.loc[table["request"] == "r2", "position"] += 1
+    with pytest.raises(DataError, match=r"request r2 counts its positions from 1, the other 3 from 0: row 4 \(1\)"):
+        build(table, tmp_path / "log")
+
+
 def test_renumbering_needs_an_order(tmp_path: Path) -> None:
     table = flat({"a": [("x", 1), ("y", 0)], "b": [("x", 0), ("y", 0)]}).assign(position=[4, 9, 2, 2])
     said = r"column position: a position that its request has already in 1 row: row 3 \(2\)"

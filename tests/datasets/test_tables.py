@@ -160,6 +160,7 @@ def test_parts_of_parquet_must_agree_in_their_types(tmp_path: Path) -> None:
     ("name", "data", "said"),
     [
         ("empty.csv", b"", r"empty.csv: the file is empty"),
+        ("names.csv", b"request,position,click\n", "the column item is missing"),
         ("header.csv", b"request,position,item,click\n", "the table is empty"),
         ("short.csv", b"request,position,item,click\nr,1,a,0\nr,2,b\n", r"short.csv, line 3: 3 cells, where .* has 4"),
         ("long.csv", b"request,position,item,click\nr,1,a,0,5\n", r"line 2: 5 cells, where the header has 4"),
@@ -176,6 +177,11 @@ def test_parts_of_parquet_must_agree_in_their_types(tmp_path: Path) -> None:
             r"column click: not a number .*\(0,5\).*decimal point",
         ),
         ("lists.csv", b'request,position,item,click\nr,1,"[a, b]","[0, 1]"\n', r"a list in one cell .*one row an item"),
+        (
+            "wide.csv",
+            b'request,items,clicks\nr,"[a, b]","[0, 1]"\n',
+            r"missing.*\(items has lists for cells: write",
+        ),
         ("array.json", b'[{"request": 1}]', r"one array of JSON.*jq -c"),
         ("broken.jsonl", b'{"request": 1}\n{"request":\n', "one object a line"),
         ("twice.jsonl", b'{"request": 1, "request": 2}\n', "one name twice"),

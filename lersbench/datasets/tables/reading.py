@@ -28,6 +28,7 @@ from lersbench.system import leftovers
 MEMORY = "320MB"  # of DuckDB; what needs more goes to the folder
 THREADS = 4  # at most: each has buffers of its own
 EXAMPLES = 3  # rows quoted
+LIST = re.compile(r"\s*\[.*\]\s*")  # a list, as text
 
 
 @contextmanager
@@ -158,6 +159,13 @@ class Table:
         counts = ", ".join(f"count(*) FILTER (WHERE {PADDED.format(f'{alias}::VARCHAR')})" for alias in texts)
         found = self.work.row(f"SELECT {counts} FROM shown") if texts else ()
         return dict.fromkeys(aliases, 0) | dict(zip(texts, found, strict=True))
+
+    def lists(self) -> list[str]:
+        """The columns that have lists for cells: by their type, or by the text in the first row of a file."""
+        by_type = [column for column, kind in self.types.items() if kind.endswith("]")]
+        first = [] if self._files is None else self.work.rows(f"SELECT * FROM {self.relation} LIMIT 1")
+        texts = [(column, cell) for row in first for column, cell in zip(self.columns, row, strict=True)]
+        return by_type + [column for column, cell in texts if isinstance(cell, str) and LIST.fullmatch(cell)]
 
     def type_of(self, alias: str) -> str:
         return self.types[self.aliases[alias]]
