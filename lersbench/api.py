@@ -123,11 +123,11 @@ def from_impressions(
 ) -> Log:
     """A log of ranked lists from impressions, one row an item shown: a pandas, polars or Arrow `frame`, or files.
 
-    Files, named in place of a frame, are CSV, JSON lines or Parquet, packed or not, one, a folder or a pattern. The columns are request, position
-    (from 0 or 1), item, click (0 or 1) and, where there are any, propensity, time and user; `columns` maps each of
-    these to what it is called in the table. `features` and `context` name numeric columns, `item_categories` and
-    `categories` columns of text. `options` are the fields of `datasets.options.ListOptions`, such as `length`,
-    `candidates`, `propensities`, `where`, `time_format`, `name`, `overwrite`; what they mean:
+    Files, named in place of a frame, are CSV, JSON lines or Parquet, packed or not, one, a folder or a pattern. The
+    columns are request, position (from 0 or 1), item, click (0 or 1) and, where there are any, propensity, time and
+    user; `columns` maps each of these to what it is called in the table. `features` and `context` name numeric columns,
+    `item_categories` and `categories` columns of text. `options` are the fields of `datasets.options.ListOptions`, such
+    as `length`, `candidates`, `propensities`, `where`, `time_format`, `name`, `overwrite`; what they mean:
     `datasets.impressions.build`. The log is written to `folder`, or to a temporary one that lasts as long as this
     process.
 
