@@ -19,6 +19,7 @@ _NAMES = {  # name: where it stands, "module" or "module:name there"
     "Spec": "lersbench.policy",
     "check_policy": "lersbench.testing.checks:check",
     "draw": "lersbench.api",
+    "from_decisions": "lersbench.api",
     "from_impressions": "lersbench.api",
     "kernel": "lersbench.kernels.jit",
     "load_policy": "lersbench.policy:load",

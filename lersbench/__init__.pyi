@@ -1,4 +1,5 @@
 from lersbench.api import draw as draw
+from lersbench.api import from_decisions as from_decisions
 from lersbench.api import from_impressions as from_impressions
 from lersbench.api import load_results as load_results
 from lersbench.api import replay as replay
@@ -27,6 +28,7 @@ __all__ = [
     "Spec",
     "check_policy",
     "draw",
+    "from_decisions",
     "from_impressions",
     "kernel",
     "load_policy",

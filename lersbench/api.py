@@ -16,8 +16,6 @@ from lersbench.feedback import USUAL
 from lersbench.system.progress import say
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from lersbench.figures.notebook import Figures
     from lersbench.log import Log
     from lersbench.policy import Policy
@@ -113,48 +111,58 @@ def run(
 
 
 def from_impressions(
-    frame: pd.DataFrame | str | Path,
+    frame: Any,
     folder: str | Path | None = None,
     columns: Mapping[str, str] | None = None,
     *,
     features: Sequence[str] = (),
     context: Sequence[str] = (),
-    length: int | None = None,
-    candidates: str | None = None,
-    propensities: str | None = None,
-    name: str | None = None,
-    licence: str = "",
-    attribution: str = "",
-    overwrite: bool = False,
+    categories: Sequence[str] = (),
+    item_categories: Sequence[str] = (),
+    **options: Any,
 ) -> Log:
-    """A log of ranked lists from impressions, one row an item shown: a pandas frame, or a CSV or Parquet file.
+    """A log of ranked lists from impressions, one row an item shown: a pandas, polars or Arrow `frame`, or files.
 
-    The columns are request, position (from 0 or 1), item, click (0 or 1) and, where there are any, propensity, time and
-    user; `columns` maps each of these to what it is called in the frame. `features` and `context` name numeric columns.
-    What they mean, `length`, `candidates` and `propensities`: `datasets.impressions.build`. The log is written to
-    `folder`, or to a temporary one that lasts as long as this process.
+    Files, named in place of a frame, are CSV, JSON lines or Parquet, packed or not, one, a folder or a pattern. The
+    columns are request, position (from 0 or 1), item, click (0 or 1) and, where there are any, propensity, time and
+    user; `columns` maps each of these to what it is called in the table. `features` and `context` name numeric columns,
+    `item_categories` and `categories` columns of text. `options` are the fields of `datasets.options.ListOptions`, such
+    as `length`, `candidates`, `propensities`, `where`, `time_format`, `name`, `overwrite`; what they mean:
+    `datasets.impressions.build`. The log is written to `folder`, or to a temporary one that lasts as long as this
+    process.
 
     Raises ConfigError for wrong arguments, DataError for wrong data: it names the row of the frame, from 0.
     """
     from lersbench.datasets import impressions
 
-    if folder is None:
-        _folders.append(tempfile.TemporaryDirectory(prefix="lersbench-log-"))
-        folder = Path(_folders[-1].name) / "log"
-    return impressions.build(
-        frame,
-        folder,
-        columns or {},
-        features,
-        context=context,
-        length=length,
-        candidates=candidates,
-        propensities=propensities,
-        name=name,
-        licence=licence,
-        attribution=attribution,
-        overwrite=overwrite,
-    )
+    options |= {"context": context, "categories": categories, "item_categories": item_categories}
+    return impressions.build(frame, _log_folder(folder), columns or {}, features, **options)
+
+
+def from_decisions(
+    frame: Any,
+    folder: str | Path | None = None,
+    columns: Mapping[str, str] | None = None,
+    *,
+    context: Sequence[str] = (),
+    categories: Sequence[str] = (),
+    **options: Any,
+) -> Log:
+    """A log from decisions, one row each: action, reward (0 or 1) and, where there are any, propensity, time and user.
+
+    Every action of the table is on offer in every round. All else is as in `from_impressions`.
+    """
+    from lersbench.datasets import impressions
+
+    options |= {"context": context, "categories": categories, "kind": impressions.DECISIONS}
+    return impressions.build(frame, _log_folder(folder), columns or {}, **options)
+
+
+def _log_folder(folder: str | Path | None) -> str | Path:
+    if folder is not None:
+        return folder
+    _folders.append(tempfile.TemporaryDirectory(prefix="lersbench-log-"))
+    return Path(_folders[-1].name) / "log"
 
 
 def load_results(folder: str | Path) -> Results:

@@ -22,7 +22,7 @@ from lersbench.results import ranking, tables, words
 
 ROOT = Path(lb.__file__).parent
 NAMES = {
-    *("replay", "run", "Results", "Log", "write_log", "validate", "from_impressions"),
+    *("replay", "run", "Results", "Log", "write_log", "validate", "from_impressions", "from_decisions"),
     *("policy_names", "load_policy", "check_policy", "Policy", "KernelPolicy", "Spec", "Round", "kernel"),
     *("load_results", "draw", "write_report"),
 }
@@ -306,7 +306,7 @@ def test_a_wrong_frame_is_refused_by_column_and_row(change: Any, complaint: str)
 
 
 def test_what_is_no_table_makes_no_log() -> None:
-    with pytest.raises(ConfigError, match="a pandas frame or a file, not a list"):
+    with pytest.raises(ConfigError, match=r"a table is a pandas frame or a file, .*not a list"):
         lb.from_impressions([[1, 2]])  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="impressions have no column 'requests' to map"):
         lb.from_impressions(impressions(), columns={"requests": "request"})

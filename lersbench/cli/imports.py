@@ -10,15 +10,17 @@ import click
 from lersbench.cli import formats
 from lersbench.cli.arguments import LOCAL
 from lersbench.cli.flags import flags
-from lersbench.datasets.options import ListOptions, LogOptions, ShopOptions
+from lersbench.datasets.options import ListOptions, LogOptions, ShopOptions, TableOptions
 from lersbench.errors import ConfigError
 from lersbench.files import read_toml
 from lersbench.system.progress import say
 
+READING = ("where", "time_format", "separator", "encoding")  # of TableOptions
+
 
 @click.group(name="import")
 def group() -> None:
-    """Turn tables of your own (CSV or Parquet) into a log."""
+    """Turn tables of your own into a log: CSV, JSON lines, Parquet, packed or in parts (a folder, or '*.parquet')."""
 
 
 def _shared(command: Any) -> Any:
@@ -73,6 +75,7 @@ def _say_use(log: Any) -> None:
 @click.option("--streamer-table", type=LOCAL, help="A table of streamers (streamer and numbers known beforehand).")
 @flags(ShopOptions, ("text", "text_model", "text_path"))
 @click.option("--timezone", help="Time zone of the shop, as Asia/Taipei; times are local already by default.")
+@flags(TableOptions, READING)
 @_shared
 def transactions(
     table: Path,
@@ -93,9 +96,10 @@ def transactions(
     seller, order, amount, quantity. Only what happened before the cut reaches a context.
     """
     from lersbench.datasets import transactions as source
-    from lersbench.datasets.purchases import tables
+    from lersbench.datasets.purchases.read import read_tables
+    from lersbench.datasets.tables.parts import name_of
 
-    read = tables.read_tables(
+    read = read_tables(
         table,
         columns=_names(columns_file, columns),
         products=product_table,
@@ -103,10 +107,30 @@ def transactions(
         comments=comment_table,
         streamers=streamer_table,
         timezone=timezone,
+        **{name: options.pop(name) for name in READING},
     )
-    log = source.build(read, out, name=name or table.stem, **options)
+    log = source.build(read, out, name=name or name_of(table), **options)
     click.echo(source.describe(log))
     _say_use(log)
+
+
+def _read_as(command: Any) -> Any:
+    """The options of the imports of one table of rounds."""
+    for option in (
+        click.option("--context", multiple=True, help="Numeric column that is the same in a whole round; repeat."),
+        click.option(
+            "--category",
+            "categories",
+            multiple=True,
+            help="Column of text that is the same in a whole round; each value becomes a context column; repeat.",
+        ),
+        flags(ListOptions, ("propensities", "category_cap")),
+        flags(TableOptions, READING),
+        flags(ListOptions, ("empty_click", "unknown_user")),
+        _shared,
+    ):
+        command = option(command)
+    return command
 
 
 @group.command()
@@ -115,9 +139,9 @@ def transactions(
 @click.option(
     "--feature", "features", multiple=True, help="Numeric column that describes the item in the request; repeat."
 )
-@click.option("--context", multiple=True, help="Numeric column that is the same in a whole request; repeat.")
-@flags(ListOptions, ("length", "candidates", "propensities"))
-@_shared
+@click.option("--item-category", "item_categories", multiple=True, help="The same of a column of text; repeat.")
+@flags(ListOptions, ("length", "candidates", "renumber", "first_of_doubled"))
+@_read_as
 def impressions(
     table: Path,
     out: str,
@@ -128,7 +152,8 @@ def impressions(
 ) -> None:
     """Impressions in TABLE (one row an item shown) become the ranked-list log OUT.
 
-    TABLE has the columns request, position, item, click and, where there are any, propensity, time, user.
+    TABLE has the columns request, position, item, click and, where there are any, propensity, time, user. Requests may
+    differ in length.
     """
     from lersbench.datasets import impressions as source
 
@@ -138,6 +163,24 @@ def impressions(
     if features:
         advice = "bring them near [0, 1] and give a column of ones"
         say(f"note: linear policies take the features as they are: {advice}")
+    _say_use(log)
+
+
+@group.command()
+@click.argument("table", type=LOCAL)
+@click.argument("out")
+@_read_as
+def decisions(table: Path, out: str, columns: tuple[str, ...], columns_file: Path | None, **options: Any) -> None:
+    """Decisions in TABLE (one row a decision) become the log OUT, whose rounds show one item.
+
+    TABLE has the columns action, reward (0 or 1) and, where there are any, propensity, time, user. Every action of the
+    table is on offer in every round.
+    """
+    from lersbench.datasets import impressions as source
+
+    log = source.build(table, out, _names(columns_file, columns), kind=source.DECISIONS, **options)
+    for line in source.describe(log):
+        say(line)
     _say_use(log)
 
 

@@ -23,3 +23,8 @@ def hashed_order(ids: Iterable[Any], what: str) -> np.ndarray:
 def hashed_numbers(ids: Iterable[Any], what: str) -> np.ndarray:
     """(n,) the number 0..n-1 that each of the distinct `ids` gets in that order: the inverse of `hashed_order`."""
     return np.argsort(hashed_order(ids, what))
+
+
+def hashed_key(column: str, what: str) -> str:
+    """The SQL that DuckDB has to order a column of ids by for that order."""
+    return f"sha256('{what}' || chr(0) || {column})"

@@ -62,14 +62,36 @@ class ShopOptions(OptionSet):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ListOptions(LogOptions):
+class TableOptions(OptionSet):
+    """How a user's own table is read, see `datasets.tables`."""
+
+    where: str | None = option(
+        None, help="Take only the rows for which this holds, such as \"country = 'DE'\" (SQL of DuckDB).", metavar="SQL"
+    )
+    time_format: str | None = option(
+        None, help="How times are written: iso, s, ms, us, ns (since 1970), or a pattern such as %d.%m.%Y.",
+        metavar="FORMAT",
+    )  # fmt: skip
+    separator: str | None = option(
+        None, help="What separates the cells of a CSV file; seen by default.", metavar="SIGN"
+    )
+    encoding: str | None = option(None, help="Encoding of a text file; UTF-8 by default.", metavar="NAME")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListOptions(LogOptions, TableOptions):
     """How a table of impressions becomes a log of ranked lists, see `impressions.build`."""
 
-    length: int | None = option(None, least=1, help="Cut requests to this many positions, and leave out shorter ones.")
+    length: int | None = option(None, least=1, help="Cut requests to this many positions; shorter ones stay.")
     candidates: Literal["shown", "all"] | None = option(None, help="Items on offer; 'shown' where there are features.")
     propensities: Literal["logged", "uniform", "estimated"] | None = option(
         None, help="How they were made; 'logged' where there is the column."
     )
+    category_cap: int = option(50, least=1, help="Values of a category with a column of their own; others share one.")
+    renumber: bool = option(False, help="Repair: number the positions of each request anew, in their order.")
+    first_of_doubled: bool = option(False, help="Repair: of an item shown twice in a request keep the upper one.")
+    empty_click: int | None = option(None, least=0, most=1, help="Repair: what an empty click means.")
+    unknown_user: bool = option(False, help="Repair: requests without a user are of one user called unknown.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Parquet and packed CSV of anybody's making: the size a file unpacks to is computed before it is unpacked.
+"""Parquet and packed text of anybody's making: what a file unpacks to is counted before, or while, it is unpacked.
 
 99 KB can hold 7 GB: run lengths say "this value ten million times", a dictionary has a long text once, compressed
 zeros are hardly there. Sizes of pages and numbers of values stand in the file's footer; texts are read as dictionaries
@@ -8,10 +8,13 @@ and written out only once their length is known.
 from __future__ import annotations
 
 import bz2
+import codecs
 import gzip
 import lzma
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +28,6 @@ from lersbench.errors import DataError
 MOST = 512 << 20  # decoded bytes that a table may have whatever the size of its file
 RATIO = 1000  # times its file's size that a larger one may have
 TEXT_RATIO = 100  # the same of packed text
-PACKED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 EXCESS = 64 << 20  # decoded bytes of a column above what log.json makes one expect, in a row group
 BYTES = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "INT64": 8, "DOUBLE": 8, "INT96": 12, "BYTE_ARRAY": 4}
 
@@ -46,22 +48,58 @@ def read_table(source: str | Path | pa.NativeFile, path: str, columns: Sequence[
     return table.cast(pa.schema([schema.field(name) for name in table.column_names], schema.metadata))
 
 
-def check_text(path: Path) -> None:
-    """Raise a DataError where a packed text file unpacks to too much; it is unpacked once for that, and not kept."""
-    size, unpacked = path.stat().st_size, 0
+def is_packed(path: Path) -> bool:
+    """Is it a packed text, by the first bytes of the file?"""
+    return _packing(path) is not None
+
+
+def unpack_text(path: Path, target: Path, codec: str | None = None) -> None:
+    """Write a text file, packed or not, to `target`; from the encoding `codec` to UTF-8 where one is given.
+
+    Raises a DataError where it unpacks to more than `MOST` bytes and `TEXT_RATIO` times its file, before all of that is
+    written, or where it holds several files; UnicodeDecodeError where the encoding is another.
+    """
+    packing, size, unpacked = _packing(path), path.stat().st_size, 0
     most = max(MOST, TEXT_RATIO * size)
-    if path.suffix == ".zip":
-        with zipfile.ZipFile(path) as archive:
-            unpacked = sum(member.file_size for member in archive.infolist())
-    elif path.suffix in PACKED:
-        with PACKED[path.suffix](path) as file:
-            while unpacked <= most and (block := file.read(1 << 20)):
+    decoder = None if codec is None else codecs.getincrementaldecoder(codec)()
+    try:
+        with path.open("rb") if packing is None else PACKED[packing](path) as data, target.open("wb") as out:
+            while block := data.read(1 << 20):
                 unpacked += len(block)
-    elif path.suffix == ".zst":
-        with pa.input_stream(str(path)) as stream:
-            while unpacked <= most and (block := stream.read(1 << 20)):
-                unpacked += len(block)
-    _refuse(unpacked, size, most, str(path))
+                _refuse(0 if packing is None else unpacked, size, most, str(path))
+                out.write(block if decoder is None else decoder.decode(block).encode())
+            if decoder is not None:
+                out.write(decoder.decode(b"", True).encode())
+    except (EOFError, ValueError, lzma.LZMAError, zipfile.BadZipFile, zlib.error, OSError) as error:
+        if isinstance(error, UnicodeDecodeError) or getattr(error, "errno", None):  # a full disk, say
+            raise
+        raise DataError(f"{path}: cannot be unpacked ({error}). Fix: get or write it again") from error
+
+
+def _packing(path: Path) -> bytes | None:
+    with path.open("rb") as data:
+        head = data.read(6)
+    return next((magic for magic in PACKED if head.startswith(magic)), None)
+
+
+@contextmanager
+def _zipped(path: Path) -> Iterator[Any]:
+    with zipfile.ZipFile(path) as archive:
+        inside = [member.filename for member in archive.infolist() if not member.is_dir()]
+        if len(inside) != 1:
+            fix = "unpack it, or, where it is a sheet, save it as CSV"
+            raise DataError(f"{path}: an archive of {len(inside)} files ({', '.join(inside[:3])}). Fix: {fix}")
+        with archive.open(inside[0]) as member:
+            yield member
+
+
+PACKED: dict[bytes, Callable[[Path], Any]] = {  # by the first bytes of the file
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\0": lzma.open,
+    b"\x28\xb5\x2f\xfd": lambda path: pa.CompressedInputStream(pa.OSFile(str(path)), "zstd"),
+    b"PK\x03\x04": _zipped,
+}
 
 
 def check_rounds(metadata: pq.FileMetaData, widths: Mapping[str, int], path: str) -> None:

@@ -274,12 +274,15 @@ def test_ordinary_tables_come_out_as_pyarrow_reads_them(tmp_path: Path) -> None:
 def test_packed_csv_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("a.csv.gz", "a.csv.xz", "a.csv.bz2", "a.csv.zip"):
         pd.DataFrame({"request": np.zeros(200_000, int)}).to_csv(tmp_path / name)
-        unpack.check_text(tmp_path / name)
+        assert unpack.is_packed(tmp_path / name)
+        unpack.unpack_text(tmp_path / name, tmp_path / "plain")
+        assert (tmp_path / "plain").read_text().count("\n") == 200_001
         with monkeypatch.context() as patch:
             patch.setattr(unpack, "MOST", 100_000)
             patch.setattr(unpack, "TEXT_RATIO", 2)
             with pytest.raises(DataError, match=rf"{name}: .* bytes unpack to"):
-                unpack.check_text(tmp_path / name)
+                unpack.unpack_text(tmp_path / name, tmp_path / "plain")
+            assert (tmp_path / "plain").stat().st_size <= 100_000
 
 
 # Streams, disks, backends ---------------------------------------------------------------------------------------------

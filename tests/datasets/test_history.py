@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,9 @@ import pandas as pd
 import pytest
 
 from lersbench.datasets.purchases.history import SEQUENCE, History
+from lersbench.datasets.purchases.read import read_tables
 from lersbench.datasets.purchases.streamers import _customers, _trade, streamer_features
-from lersbench.datasets.purchases.tables import Tables, read_tables
+from lersbench.datasets.purchases.tables import Tables
 from lersbench.errors import DataError
 
 
@@ -177,9 +179,11 @@ def test_a_streamer_table_is_read_and_must_name_the_streamers(tmp_path: Path) ->
     fans = features.values[:, features.names.index("fans")]
     np.testing.assert_allclose(fans, np.sqrt(3) * np.array([1, 0, -1, 0, 0, 0]), atol=1e-12)
     pd.DataFrame({"streamer": ["x1"], "fans": [10]}).to_csv(tmp_path / "hosts.csv", index=False)
-    tables = read_tables(tmp_path / "lines.csv", streamers=tmp_path / "hosts.csv")
+    with pytest.raises(DataError, match=r"none of 8 rows met.*'x1', say, the order lines 's0'"):
+        read_tables(tmp_path / "lines.csv", streamers=tmp_path / "hosts.csv")
+    strangers = pd.DataFrame({"streamer": ["x1"], "fans": [10]})
     with pytest.raises(DataError, match=r"'x1'.*are called s5, s0, s1"):
-        streamer_features(History(tables, pd.Timestamp("2021-02-01")))
+        streamer_features(History(dataclasses.replace(tables, streamer_table=strangers), pd.Timestamp("2021-02-01")))
     pd.DataFrame({"streamer": ["s1", "s1"], "fans": [10, 11]}).to_csv(tmp_path / "hosts.csv", index=False)
     with pytest.raises(DataError, match="streamer 's1' more than once"):
         read_tables(tmp_path / "lines.csv", streamers=tmp_path / "hosts.csv")

@@ -1,0 +1,319 @@
+"""Items shown, one a row: every cell and every request checked, repaired where asked, and put in order, in DuckDB."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from lersbench.datasets.categories import levels_of
+from lersbench.datasets.hashed import hashed_key
+from lersbench.datasets.options import ListOptions
+from lersbench.datasets.selections import Selections, Tally
+from lersbench.datasets.tables import cells
+from lersbench.datasets.tables.cells import Cell, Fault
+from lersbench.datasets.tables.reading import EXAMPLES, Table
+from lersbench.datasets.tables.times import times
+from lersbench.errors import DataError
+
+UNKNOWN = "unknown"  # the user of requests without one, where that is asked for
+HALF_STEP = (  # half of the last digit that is written of a number, as SQL of its text
+    "0.5 * power(10.0, coalesce(try_cast(regexp_extract({0}, '[eE]([+-]?\\d+)$', 1) AS INTEGER), 0) "
+    "- length(regexp_extract({0}, '\\.(\\d*)', 1)))"
+)
+IDS = ("request", "item", "visitor")
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Which columns of the table serve as what: request, position, item, click, propensity, moment, visitor by name,
+    the others in lists. A table without request and position has one row a round."""
+
+    names: dict[str, str]
+    features: tuple[str, ...]
+    context: tuple[str, ...]
+    categories: tuple[str, ...]
+    item_categories: tuple[str, ...]
+
+    @property
+    def others(self) -> list[str]:
+        return [*self.features, *self.context, *self.categories, *self.item_categories]
+
+    def aliases(self, lead: str) -> list[str]:
+        """The columns in DuckDB of features (f), context (x), and categories of requests (c) or items (g)."""
+        lists = {"f": self.features, "x": self.context, "c": self.categories, "g": self.item_categories}
+        return [f"{lead}{at}" for at in range(len(lists[lead]))]
+
+    @property
+    def wanted(self) -> dict[str, str]:
+        """Every column in DuckDB with its name in the table."""
+        others = (alias for lead in "fxcg" for alias in self.aliases(lead))
+        return self.names | dict(zip(others, self.others, strict=True))
+
+
+class Shown:
+    """A table of items shown on its way into rounds, see `shown_rounds.Rounds`: first `prepare`.
+
+    In DuckDB: `shown`, the rows taken with their number `row`; `typed`, the same in the types they go by; `requests`,
+    one row a request; `ordered`, these in the order of the rounds; `placed`, the rows with their place in the request,
+    0 at the top; `items` and `users`, the ids in the order of their hash.
+
+    Attributes:
+        only_shown: are the candidates of a round those it showed? impressions: rows that go into the log.
+        levels: the values of each category, in the order of their columns. selections: what was left out or repaired.
+        same_length: do all rounds show equally many items? below: the place from which rows are cut, None: nowhere.
+    """
+
+    def __init__(self, table: Table, roles: Roles, options: ListOptions, made: str, listed: bool) -> None:
+        self.table, self.roles, self.options, self.made, self.listed = table, roles, options, made, listed
+        self.work = table.work
+        self.only_shown = options.candidates == "shown" or (
+            options.candidates is None and bool(roles.features or roles.item_categories)
+        )
+        self.selections = Selections()
+        self.levels: dict[str, list[str]] = {}
+        self.impressions = 0
+        self.same_length = True
+        self.below: int | None = None  # rows from this place on are cut
+
+    # Before the rounds ------------------------------------------------------------------------------------------------
+    def prepare(self) -> None:
+        """Take the table in, check every cell and every request, and put the rounds in order."""
+        self.table.take(self.roles.wanted, self.options.where)
+        if self.options.where:
+            self._tell_where()
+        typed = self._cells()
+        selected = ", ".join(f"{value} AS {alias}" for alias, value in typed.items())
+        self._do(f"CREATE VIEW typed AS SELECT row, {selected} FROM shown")
+        if self.options.first_of_doubled:
+            self._leave_doubled_out()
+        self._group()
+        self._place()
+        self._number()
+
+    def _do(self, query: str) -> None:
+        self.work.db.execute(query)
+
+    def _tell_where(self) -> None:
+        click = cells.number("click", self.table.type_of("click"), flag=True).value
+        request = "request" if self.listed else "rowid"
+        counts = f"SELECT count(DISTINCT {request}), count(*), coalesce(sum({click}), 0)::BIGINT FROM given"
+        before, after = (Tally(*self.work.row(f"{counts} {condition}")) for condition in ("", "WHERE kept"))
+        self.selections.left_out(f"--where {self.options.where!r}", before, after)
+        if not after.rows:
+            raise DataError(f"{self.table.name}: --where leaves no row. Fix: a condition that holds for some rows")
+
+    def _cells(self) -> dict[str, str]:
+        """The SQL of every column in its type, after all cells are checked."""
+        table, options = self.table, self.options
+        padded = table.padded([alias for alias in self.roles.wanted if self._is_id(alias)])
+        rules = {alias: self._rule(alias, padded.get(alias, 0) > 0) for alias in self.roles.wanted}
+        for alias, count in padded.items():
+            if count:
+                self.selections.repaired(f"column {table.aliases[alias]}", f"blanks round {count:,} cells taken off")
+        faults = [fault for alias in rules for fault in rules[alias].faults]
+        values = {alias: rule.value for alias, rule in rules.items()}
+        if options.empty_click is not None:
+            values["click"] = self._filled("click", values["click"], f"{options.empty_click}::DOUBLE", "--empty-click")
+            faults = [fault for fault in faults if (fault.column, fault.what) != ("click", "no value")]
+        if options.unknown_user and "visitor" in rules:
+            values["visitor"] = self._filled("visitor", values["visitor"], f"'{UNKNOWN}'", "--unknown-user")
+            faults = [fault for fault in faults if (fault.column, fault.what) != ("visitor", "no value")]
+            taken = f"{rules['visitor'].value} = '{UNKNOWN}'"
+            faults.append(Fault("visitor", taken, f"a user called {UNKNOWN}", "give that user another name"))
+        table.check(faults, values)
+        if self.made == "uniform":
+            text = cells.stripped("propensity")
+            values["half_step"] = HALF_STEP.format(text)
+        if not self.listed:
+            values |= {"request": "row", "position": "0"}
+        return values
+
+    def _filled(self, alias: str, value: str, filling: str, step: str) -> str:
+        empty = cells.missing(alias, self.table.type_of(alias))
+        count = self.work.row(f"SELECT count(*) FILTER (WHERE {empty}) FROM shown")[0]
+        text = filling.strip("'").removesuffix("::DOUBLE")
+        self.selections.repaired(step, f"{count:,} empty cells of {self.table.aliases[alias]} are {text}")
+        return f"CASE WHEN {empty} THEN {filling} ELSE {value} END"
+
+    def _is_id(self, alias: str) -> bool:
+        return alias in (*IDS, *self.roles.aliases("c"), *self.roles.aliases("g"))
+
+    def _rule(self, alias: str, padded: bool) -> Cell:
+        kind = self.table.type_of(alias)
+        if self._is_id(alias):
+            fix = "fill it in, drop the request, or say --unknown-user" if alias == "visitor" else cells.EMPTY
+            return cells.identity(alias, kind, padded, fix)
+        if alias == "moment":
+            found = times(self.table, alias, self.options.time_format)
+            return Cell(found.value, found.faults)
+        if alias == "click":
+            rule = cells.number(alias, kind, self._empty_click(kind), flag=True)
+            return _limited(rule, alias, *(CLICK if self.listed else REWARD))
+        rule = cells.number(alias, kind)
+        return _limited(rule, alias, *LIMITS[alias]) if alias in LIMITS else rule
+
+    def _empty_click(self, kind: str) -> str:
+        """The fix for an empty click: where only ones are written, empty means none."""
+        value = cells.number("click", kind, flag=True).value
+        least = self.work.row(f"SELECT min({value}) FROM shown")[0]
+        return "say --empty-click 0 (empty_click=0 in Python) where empty means none" if least == 1.0 else cells.EMPTY
+
+    def _leave_doubled_out(self) -> None:
+        """Of an item shown twice in a request the upper row stays."""
+        first = "QUALIFY row_number() OVER (PARTITION BY request, item ORDER BY position, row) = 1"
+        marked = f"SELECT *, count(*) OVER (PARTITION BY request) AS together FROM typed {first}"
+        gaps = "count(*) OVER (PARTITION BY request) < together AS gaps"  # of those that stay
+        self._do(f"CREATE TABLE single AS SELECT *, {gaps} FROM ({marked})")
+        before, after = self._tally("typed"), self._tally("single")
+        self.selections.left_out("--first-of-doubled", before, after, "items shown before in their request: ")
+
+    def _tally(self, relation: str, condition: str = "true") -> Tally:
+        counts = f"count(DISTINCT request), count(*), coalesce(sum(click), 0)::BIGINT FROM {relation} WHERE {condition}"
+        return Tally(*self.work.row(f"SELECT {counts}"))
+
+    @property
+    def _rows(self) -> str:
+        return "single" if self.options.first_of_doubled else "typed"
+
+    # Requests ---------------------------------------------------------------------------------------------------------
+    def _group(self) -> None:
+        """One row a request, in the order of the rounds; what must be the same in all of its rows is."""
+        visitor, moment = (["visitor"] * ("visitor" in self.roles.names), ["moment"] * ("moment" in self.roles.names))
+        same = [*visitor, *self.roles.aliases("x"), *self.roles.aliases("c")]
+        if self.listed:
+            columns = ["request", "count(*) AS n", "min(row) AS first", "min(position) AS lowest"]
+            columns += ["max(position) AS highest", *(f"min({alias}) AS {alias}" for alias in [*moment, *same])]
+            columns += [f"max({alias}) AS most_{alias}" for alias in same]
+            self._do(f"CREATE TABLE requests AS SELECT {', '.join(columns)} FROM {self._rows} GROUP BY request")
+            self._check_same(same)
+        else:
+            columns = ["request", "1 AS n", "row AS first", *moment, *same]
+            self._do(f"CREATE VIEW requests AS SELECT {', '.join(columns)} FROM typed")
+        for lead, relation in (("c", "requests"), ("g", self._rows)):
+            for alias in self.roles.aliases(lead):
+                column, cap = self.table.aliases[alias], self.options.category_cap
+                self.levels[column] = levels_of(self.work, relation, alias, column, cap, self.selections)
+
+    def _check_same(self, columns: Sequence[str]) -> None:
+        if not columns:
+            return
+        differ = ", ".join(f"count(*) FILTER (WHERE {column} <> most_{column})" for column in columns)
+        found = self.work.row(f"SELECT {differ} FROM requests")
+        for column, count in zip(columns, found, strict=True):
+            if count:
+                query = (
+                    f"FROM (SELECT row, {column} AS value, first_value({column}) OVER (PARTITION BY request ORDER BY "
+                    f"position, row) AS top FROM {self._rows}) WHERE value <> top"
+                )
+                fault = Fault(column, "", "differs from the top row of its request", "one value a request")
+                examples = self.work.rows(f"SELECT row, value {query} ORDER BY row LIMIT {EXAMPLES}")
+                raise self.table.error(fault, self.work.row(f"SELECT count(*) {query}")[0], examples)
+
+    def _place(self) -> None:
+        """The rows with their places, cut to the length, and the requests in the order of the rounds."""
+        order = "moment, first" if "moment" in self.roles.names else "first"
+        self._do(f"CREATE TABLE ordered AS SELECT * FROM requests ORDER BY {order}")
+        if not self.listed:
+            self._do("CREATE VIEW placed AS SELECT *, 0 AS place FROM typed")
+            self.impressions = self.work.row("SELECT count(*) FROM ordered")[0]
+            return
+        base = self._base()
+        place = f"(position - {base})::BIGINT"
+        anew = "row_number() OVER (PARTITION BY request ORDER BY position, row) - 1"
+        if self.options.renumber:
+            self._refuse_equal_positions()
+            place = anew
+            changed = f"count(*) FILTER (WHERE position - {base} <> place)"
+        elif self.options.first_of_doubled:
+            place = f"CASE WHEN gaps THEN {anew} ELSE {place} END"
+        kind = "VIEW" if place.startswith("(") else "TABLE"
+        self._do(f"CREATE {kind} placed AS SELECT *, {place} AS place FROM {self._rows}")
+        if self.options.renumber:
+            count = self.work.row(f"SELECT {changed} FROM placed")[0]
+            self.selections.repaired("--renumber", f"{count:,} rows have another position than the table says")
+        self._cut()
+
+    def _base(self) -> int:
+        """The number of the top position: 0 or 1, that of most requests; a DataError for those that have the other."""
+        zero, one, lowest = self.work.row(
+            "SELECT count(*) FILTER (WHERE lowest = 0), count(*) FILTER (WHERE lowest = 1), min(lowest) FROM requests"
+        )
+        if self.options.renumber:
+            return 0 if zero > one else 1
+        if (not zero and not one) or lowest < 0:
+            query = f"FROM {self._rows} WHERE position = {lowest}"
+            fault = Fault("position", "", "the lowest position", "number positions from 0 or 1, or say --renumber")
+            examples = self.work.rows(f"SELECT row, position::BIGINT {query} ORDER BY row LIMIT {EXAMPLES}")
+            raise self.table.error(fault, self.work.row(f"SELECT count(*) {query}")[0], examples)
+        base, other, many, odd = (0, 1, zero, one) if zero > one else (1, 0, one, zero)
+        if odd:
+            odd_rows = f"FROM {self._rows} JOIN requests USING (request) WHERE lowest = {other}"
+            request, row = self.work.rows(f"SELECT request, row {odd_rows} ORDER BY position, row LIMIT 1")[0]
+            (at,) = self.table.places([row])
+            which = f"request {request} counts its positions" if odd == 1 else f"{odd} requests count their positions"
+            first = "" if odd == 1 else f", first request {request}"
+            said = f"{which} from {other}, the other {many} from {base}{first}: {at} ({other})"
+            raise DataError(f"column position: {said}. Fix: number every request from {base}, or say --renumber")
+        return base
+
+    def _refuse_equal_positions(self) -> None:
+        query = (
+            f"FROM (SELECT row, position, row_number() OVER (PARTITION BY request, position ORDER BY row) AS nth "
+            f"FROM {self._rows}) WHERE nth > 1"
+        )
+        count = self.work.row(f"SELECT count(*) {query}")[0]
+        if count:
+            examples = self.work.rows(f"SELECT row, position::BIGINT {query} ORDER BY row LIMIT {EXAMPLES}")
+            fault = Fault("position", "", "a position that its request has already", "tell which of them stood higher")
+            raise self.table.error(fault, count, examples)
+
+    def _cut(self) -> None:
+        """Cut what lies below the length, and note whether all requests have one length then."""
+        length = self.options.length
+        least, most, odd, total = self.work.row(
+            "SELECT min(n), max(n), count(*) FILTER (WHERE highest - lowest + 1 <> n), sum(n)::BIGINT FROM requests"
+        )
+        self.impressions = total
+        sound = not odd or self.options.renumber or self.options.first_of_doubled
+        self.below = None if length is None or most <= length or not sound else length
+        if self.below is not None:
+            before, after = self._tally("placed"), self._tally("placed", f"place < {length}")
+            cut = self.work.row(f"SELECT count(*) FILTER (WHERE n > {length}) FROM requests")[0]
+            what = f"{cut:,} of {before.requests:,} requests cut to their top {length}: "
+            self.selections.left_out(f"--length {length}", before, after, what)
+            self.impressions, most = after.rows, length
+        self.same_length = min(least, most) == most
+
+    def _number(self) -> None:
+        """Items and users in the order of their hash."""
+        self._do(
+            f"CREATE TABLE items AS SELECT id FROM (SELECT DISTINCT item AS id FROM {self._rows}) "
+            f"ORDER BY {hashed_key('id', 'item')}"
+        )
+        if "visitor" in self.roles.names:
+            self._do(
+                "CREATE TABLE users AS SELECT id FROM (SELECT DISTINCT visitor AS id FROM requests) "
+                f"ORDER BY {hashed_key('id', 'user')}"
+            )
+
+    def ids(self, table: str) -> pd.DataFrame:
+        """The ids of `items` or `users` by number, column id."""
+        return self.work.frame(f"SELECT id FROM {table} ORDER BY rowid")
+
+
+CLICK = ("{0} NOT IN (0.0, 1.0)", "click not in {0, 1}", "write 1 for a click, else 0")  # the one outcome that is read
+REWARD = (CLICK[0], "reward not in {0, 1}", "write 1 for what was hoped for, else 0")
+LIMITS = {
+    "position": ("NOT ({0} = floor({0}) AND abs({0}) < 1e15)", "not a whole number", "number from 0 or 1"),
+    "propensity": (
+        "NOT ({0} > 0 AND {0} <= 1)",
+        "propensity outside (0, 1]",
+        "store the probability with which the logging policy chose the item",
+    ),
+}
+
+
+def _limited(rule: Cell, alias: str, wrong: str, what: str, fix: str) -> Cell:
+    return Cell(rule.value, [*rule.faults, Fault(alias, wrong.format(cells.value_of(alias)), what, fix)])
