@@ -174,7 +174,7 @@ def test_policies_in_torch_have_seeds_of_their_own_and_come_after_the_compiled_o
     run = bench(
         told,
         folder / "results",
-        threads=2,
+        threads=1,
         say=lambda message: None,
         halfway=lambda path: first.append(set(load(path).summary["policy"])),
         progress=shares.append,
