@@ -357,7 +357,7 @@ def test_a_crowd_is_grouped_by_family_and_swept_policies_are_drawn_once(swept: R
     assert families["c2ucb alpha=0.1"] == "shared linear"
     assert families["popular"] == "context-free"
     assert len({str(look) for look in style.looks(swept).values()}) == len(families) + 1
-    curve_figures.draw_all(swept, tmp_path)
+    curve_figures.draw_all(swept, tmp_path, metrics=["ctr_sum"])
     text = (tmp_path / "curve-ctr-sum.svg").read_text()
     assert "linucb-k alpha=0.1" in text
     assert "linucb-k alpha=0.6" not in text
