@@ -20,6 +20,7 @@ from lersbench.errors import ConfigError
 from lersbench.policy import KernelPolicy, find, load, names
 from lersbench.sources import closure
 from lersbench.testing import checks
+from tests.support.siblings import SIBLINGS
 
 NAMES = names()
 KERNELS = [name for name in NAMES if issubclass(find(name), KernelPolicy)]
@@ -39,8 +40,9 @@ LONG = {  # `test_lers` has what the LERS policies learn; neural-ts chooses and 
     checks.check_learns: ("lers", "lers-both", "neural-ts"),
     checks.check_order: ("lers-both", "neural-ts", "neural-linear"),
 }
-"""What takes seconds a policy, and is slow for those."""
-BRIEF = (checks.check_wins, checks.check_hyper_parameters, checks.check_source, checks.check_one_signature)
+"""What takes seconds a policy, and is no part of the fast tests for those."""
+UNPLAYED = (checks.check_hyper_parameters, checks.check_source)
+BRIEF = (*UNPLAYED, checks.check_wins, checks.check_one_signature)
 
 
 @functools.cache
@@ -57,7 +59,8 @@ def cases() -> list[Any]:
         if small:
             found.append(pytest.param(contract, name, False, id=f"{called}-as-it-stands", marks=pytest.mark.slow))
         if not small or name not in REPEATS:
-            marks = pytest.mark.slow if name in LONG.get(contract, ()) else ()
+            long = name in LONG.get(contract, ()) or (name in SIBLINGS and contract not in UNPLAYED)
+            marks = pytest.mark.sibling if long else ()
             found.append(pytest.param(contract, name, small, id=called, marks=marks))
     return found
 
@@ -142,7 +145,13 @@ def without_the_compiler(*command: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("names", [KERNELS, pytest.param(NETWORKS, marks=pytest.mark.slow)], ids=["kernels", "torch"])
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param([name for name in KERNELS if name not in SIBLINGS], id="kernels"),
+        pytest.param([*SIBLINGS, *NETWORKS], id="siblings and torch", marks=pytest.mark.sibling),
+    ],
+)
 def test_whole_runs_are_the_same_without_the_compiler(names: list[str]) -> None:
     """Of a policy in PyTorch it is only the engine that is compiled, and that is the engine of all."""
     found = json.loads(

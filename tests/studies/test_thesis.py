@@ -41,7 +41,7 @@ OPTIONS = ["lers-contexts", "lers-options"]  # LERS policies beside simple ones;
 LABS = ["lers-cells", "lers-lengths", "lers-codes"]
 ALL = COMPARED + OPTIONS[:1]  # that are played
 SHORT = ["repeat", "lers-contexts"]  # of them in the fast tests: every policy, with published values and without
-PLAYED = [pytest.param(name, marks=[] if name in SHORT else pytest.mark.slow) for name in ALL]
+PLAYED = [pytest.param(name, marks=[] if name in SHORT else pytest.mark.sibling) for name in ALL]
 
 
 @dataclass
@@ -264,7 +264,7 @@ def test_another_past_of_the_users_makes_those_play_again_who_learn_from_it(tmp_
     assert again.halfway == []  # no compiled policy was played anew
 
 
-@pytest.mark.parametrize("names", [SHORT + LABS[:1], pytest.param(ALL + LABS, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("names", [SHORT + LABS[:1], pytest.param(ALL + LABS, marks=pytest.mark.sibling)])
 def test_the_page_of_the_study_has_all_its_parts(
     names: list[str],
     thesis: tuple[studies.Study, list[studies.Part]],
