@@ -44,8 +44,8 @@ report: $(READY) ## write the report of SCENARIO=... again, or of every run ther
 test: $(READY) ## the test suite (minutes)
 	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
-test-slow: $(READY) ## the proofs that take long: memory of a 2 GB stream, 200 kills, networks as they stand, the wheel in an empty environment
-	@$(BIN)/python -m pytest -m slow $(ARGS)
+test-slow: $(READY) ## the proofs that take long: memory of a 2 GB stream, 200 kills, networks as they stand, siblings of what test has, the wheel in an empty environment
+	@$(BIN)/python -m pytest -m "slow or sibling" $(ARGS)
 
 test-cpus: $(READY) ## the test suite as on other processors, five times
 	@$(BIN)/python -m tests.support.cpus $(ARGS)

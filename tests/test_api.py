@@ -142,7 +142,7 @@ def test_the_leaderboard_is_that_of_the_command_line(
             tmp_path, log, f'[[policies]]\nname = "random"\n[[policies]]\nname = "{tmp_path}/greedy_of_api.py"\n'
         )
     )
-    run = tables.load(replays.bench(chosen, tmp_path / "results", say=lambda line: None).folder)
+    run = tables.load(replays.bench(chosen, tmp_path / "results", threads=1, say=lambda line: None).folder)
     wanted = ranking.table(run).replace({"policy": {"greedy-of-api": "mine"}})
     pd.testing.assert_frame_equal(results.leaderboard(), wanted)
 
@@ -150,7 +150,7 @@ def test_the_leaderboard_is_that_of_the_command_line(
     module = __import__("greedy_of_api")
     (entry,) = objects.entries_of({"mine": module.Greedy()}, ("bandit",))
     assert executors.plays_apart(entry)
-    sent = lb.replay({"random": "random", "mine": module.Greedy()}, log, slate=2, seeds=3)
+    sent = lb.replay({"random": "random", "mine": module.Greedy()}, log, slate=2, seeds=3, threads=1)
     pd.testing.assert_frame_equal(sent.leaderboard(), wanted)
 
     for metric in ("misses", "coverage"):

@@ -107,7 +107,12 @@ def simulated() -> Rows:
 
 @pytest.mark.parametrize(
     ("name", "low", "high"),
-    [("random", 0.95, 1.05), ("iba-linucb", 0.0, 0.6), ("iba-linucb-sw", 0.0, 0.6), ("ubm-linucb", 0.0, 0.6)],
+    [
+        ("random", 0.95, 1.05),
+        ("iba-linucb", 0.0, 0.6),
+        pytest.param("iba-linucb-sw", 0.0, 0.6, marks=pytest.mark.sibling),
+        pytest.param("ubm-linucb", 0.0, 0.6, marks=pytest.mark.sibling),
+    ],
 )
 def test_regret_grows_slower_than_the_rounds_where_attraction_is_linear(
     simulated: Rows, name: str, low: float, high: float

@@ -43,10 +43,8 @@ class Odd(Policy):
 '''
 ODD = {
     "os.kill(os.getpid(), signal.SIGKILL)": "its process was killed, most likely for want of memory. Run again with",
-    "os._exit(5)": "it ended its process with exit code 5, as os._exit does",
-    "os.abort()": "its process died of SIGABRT",
     "sys.exit('enough')": "called sys.exit(enough) (",
-    "time.sleep(1000)": "not finished after 5 seconds, the limit that --timeout sets",
+    "time.sleep(1000)": "not finished after 3 seconds, the limit that --timeout sets",
     "raise KeyboardInterrupt": "KeyboardInterrupt",
     "slate[:] = 10**9; return": "not in 0..C-1",
     "slate[:] = 'junk'": "ValueError",
@@ -81,6 +79,18 @@ def test_only_the_task_of_a_killed_process_fails(tmp_path: Path) -> None:
             assert came == {"b": (None, KILLED), **{key: (f"result of {key}", "") for key in "acd"}}
 
 
+@pytest.mark.parametrize(
+    ("call", "problem"),
+    [
+        (errands.exit_at_once, "not finished: it ended its process with exit code 5, as os._exit does."),
+        (errands.abort, "not finished: its process died of SIGABRT."),
+    ],
+)
+def test_how_a_process_died_is_told(call: Callable[..., None], problem: str) -> None:
+    with Pool(1) as pool:
+        assert outcomes(pool, {"a": Task(call, ())}) == {"a": (None, problem)}
+
+
 def test_an_error_of_a_task_is_its_problem() -> None:
     with Pool(1) as pool:
         ((result, problem),) = outcomes(pool, {"a": Task(errands.come_to, ("a", "", "more"))}).values()
@@ -105,7 +115,7 @@ def test_policies_that_misbehave_fail_by_themselves(tmp_path: Path) -> None:
     paths = [tmp_path / f"odd{i}.py" for i in range(len(ODD))]
     for path, what in zip(paths, ODD, strict=True):
         path.write_text(POLICY.replace("DO", what).replace("MARK", f"__import__('pathlib').Path({str(mark)!r})"))
-    run = bench(paths, tmp_path, timeout=5)
+    run = bench(paths, tmp_path, timeout=3)
     head, *told = run.failures.split("\n  odd")
     assert head == f"{len(ODD)} of {len(ODD) + 1} contenders failed."
     for i, (what, problem) in enumerate(ODD.items()):

@@ -21,6 +21,7 @@ import pytest
 
 from lersbench import datasets, sources
 from lersbench.bench import inputs, replays, scenario, store
+from lersbench.cli.main import main
 from lersbench.errors import ConfigError, DataError
 from lersbench.figures.curves import draw_all
 from lersbench.files import replacing
@@ -256,7 +257,7 @@ def test_a_log_that_is_exchanged_while_it_is_open_is_told(tmp_path: Path) -> Non
 
 
 # Checksums ------------------------------------------------------------------------------------------------------------
-def test_exchanged_sectors_stop_the_run(tmp_path: Path) -> None:
+def test_exchanged_sectors_stop_the_run(tmp_path: Path, monkeypatch: Any, capfd: Any) -> None:
     rng = np.random.default_rng(0)
     context = rng.standard_normal((6000, 8))
     rewards = (rng.random((6000, 10)) < 0.1).astype(float)
@@ -270,9 +271,10 @@ def test_exchanged_sectors_stop_the_run(tmp_path: Path) -> None:
     (tmp_path / "x.toml").write_text(
         'title = "X"\n[data]\nlog = "log"\n[replay]\nseeds = 1\n[[policies]]\nname = "linucb"\n'
     )
-    command = [sys.executable, "-m", "lersbench", "bench", "x.toml", "--no-plots"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 3 and "the checksum does not match" in done.stderr, done.stderr
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as end:
+        main(["bench", "x.toml", "--no-plots"])
+    assert end.value.code == 3 and "the checksum does not match" in capfd.readouterr().err
     assert not list(tmp_path.glob("results/*/*/run.json"))
 
 
@@ -398,7 +400,9 @@ SLOW = FROZEN.replace("learns = False", "").replace(
 )
 
 
-def test_a_run_that_was_killed_says_what_it_lacks_until_it_is_finished(tmp_path: Path) -> None:
+def test_a_run_that_was_killed_says_what_it_lacks_until_it_is_finished(
+    tmp_path: Path, monkeypatch: Any, capfd: Any
+) -> None:
     (tmp_path / "frozen.py").write_text(SLOW)
     np.savetxt(tmp_path / "scores.txt", np.arange(6))
     (tmp_path / "small.toml").write_text(
@@ -421,12 +425,13 @@ def test_a_run_that_was_killed_says_what_it_lacks_until_it_is_finished(tmp_path:
     assert result_words.to_markdown(board).startswith(f"> **{alarm}")
     assert json.loads(result_words.to_json(board))["unfinished"] == ["frozen (2 seeds)"]
     assert alarm in result_words.to_csv(board)
-    figures = draw_all(results, tmp_path / "figures")
+    figures = draw_all(results, tmp_path / "figures", metrics=["misses", "hr@20"])
     assert all("UNFINISHED: without frozen" in path.read_text() for path in (record.svg for record in figures))
     for page in run_report.write(results, tmp_path / "report", figures):
         assert alarm in page.read_text()[:6000]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0 and "UNFINISHED" not in done.stdout.split("Small")[-1], done.stderr
+    monkeypatch.chdir(tmp_path)
+    main(command[3:])
+    assert "UNFINISHED" not in capfd.readouterr().out.split("Small")[-1]
     assert not halfway.exists()
     assert not alarms.missing(result_tables.load(result_tables.latest(tmp_path / "results", "small")))
 

@@ -77,7 +77,9 @@ def test_spreadsheets_calculate_no_text_and_all_numbers() -> None:
 @pytest.fixture(scope="module")
 def nasty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run whose policies are called what nobody should call them, with its report."""
-    run = fake_results.make(tmp_path_factory.mktemp("nasty") / "results" / "x" / "run", POLICIES, 3, 10, 100)
+    folder = tmp_path_factory.mktemp("nasty") / "results" / "x" / "run"
+    metrics = {"misses", "regret", "coverage", "diversity", *(f"hr@{top}" for top in fake_results.TOPS)}
+    run = fake_results.make(folder, POLICIES, 3, 10, 100, metrics=metrics)
     meta = json.loads((run / "run.json").read_text())
     meta["scenario"] |= {"title": f"Title {NASTY}", "description": f"{LINK}\n\n# {NASTY}"}
     meta["logs"][0] |= {"attribution": f"Who {NASTY} {LINK}", "licence": f"Lic {ESCAPE}", "name": f"log{ESCAPE} $x$"}

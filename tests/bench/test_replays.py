@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from lersbench.cli import new_policy
 from lersbench.errors import ConfigError, DataError, RunError
 from lersbench.log import write
 from lersbench.sources import PACKAGE, closure, is_ours
+from lersbench.system.workers import Pool
 
 POLICY = '''
 from dataclasses import dataclass
@@ -80,10 +82,22 @@ def curves(run: replays.Run) -> pd.DataFrame:
 
 
 @pytest.fixture
-def policy_file(tmp_path: Path) -> Iterator[Path]:
+def policy_file(tmp_path: Path) -> Path:
     path = tmp_path / "mean.py"
     path.write_text(POLICY)
-    yield path
+    return path
+
+
+@pytest.fixture(scope="module")
+def kept_pools() -> Iterator[dict[int, Pool]]:
+    with ExitStack() as stack:
+        yield {at_once: stack.enter_context(Pool(at_once)) for at_once in (1, 2)}
+
+
+@pytest.fixture
+def pools(kept_pools: dict[int, Pool], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes that runs share, for policies in one file: such a file is known by its content, and read anew."""
+    monkeypatch.setattr(replays, "Pool", lambda at_once, timeout: nullcontext(kept_pools[at_once]))
 
 
 def test_a_run_is_tidy_and_says_where_it_comes_from(tmp_path: Path) -> None:
@@ -115,6 +129,7 @@ def test_a_run_is_tidy_and_says_where_it_comes_from(tmp_path: Path) -> None:
     assert about["rounds_per_second"] > 0 and len(about["contenders"]) == 6
 
 
+@pytest.mark.usefixtures("pools")
 def test_the_second_run_plays_nothing_and_a_new_policy_only_itself(tmp_path: Path, policy_file: Path) -> None:
     first = bench(scenario_of(), tmp_path)
     again = bench(scenario_of(), tmp_path)
@@ -128,6 +143,7 @@ def test_the_second_run_plays_nothing_and_a_new_policy_only_itself(tmp_path: Pat
     assert (more_seeds.played, more_seeds.reused) == (3, 9)
 
 
+@pytest.mark.usefixtures("pools")
 def test_an_edited_formula_is_played_again(tmp_path: Path, policy_file: Path) -> None:
     policies = [{"name": "random"}, {"name": str(policy_file)}]
     first = bench(scenario_of(policies), tmp_path)
@@ -181,7 +197,9 @@ def test_an_edited_helper_file_is_noticed(tmp_path: Path, monkeypatch: pytest.Mo
     assert bench(scenario_of(policies), tmp_path).played == 3
 
 
-def test_an_installed_plugin_is_found_and_its_sources_are_part_of_the_key(tmp_path: Path) -> None:
+def test_an_installed_plugin_is_found_and_its_sources_are_part_of_the_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A package with an entry point: by its name, and played again when its helper module is another."""
     site = tmp_path / "site"
     (site / "plug").mkdir(parents=True)
@@ -192,22 +210,11 @@ def test_an_installed_plugin_is_found_and_its_sources_are_part_of_the_key(tmp_pa
     (site / "plug-1.dist-info").mkdir()
     (site / "plug-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: plug\nVersion: 1\n")
     (site / "plug-1.dist-info" / "entry_points.txt").write_text("[lersbench.policies]\nplugged = plug.mean\n")
-    (tmp_path / "p.toml").write_text(
-        toml_of(Path("plugged")).replace("rounds = 300", "rounds = 50").replace("seeds = 6", "seeds = 1")
-    )
-
-    def told() -> str:
-        command = [sys.executable, "-m", "lersbench", "bench", "p.toml", "--no-plots"]
-        path = filter(None, (str(site), os.environ.get("PYTHONPATH")))  # this package stays the one that is tested
-        env = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
-        done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        return done.stderr
-
-    assert "2 contenders played" in told()
-    assert "0 contenders played" in told()
+    monkeypatch.syspath_prepend(site)
+    chosen = scenario_of([{"name": "random"}, {"name": "plugged"}], replay={"seeds": 1})
+    assert [bench(chosen, tmp_path).played for _ in range(2)] == [2, 0]
     (site / "plug" / "helper.py").write_text("SIGN = -1\n")
-    assert "1 contenders played" in told()
+    assert bench(chosen, tmp_path).played == 1
 
 
 def mean_of(run: replays.Run, policy: str, metric: str = "ctr_sum") -> float:
@@ -275,7 +282,7 @@ def toml_of(policy: Path) -> str:
 title = "Killed"
 [data]
 dataset = "synthetic"
-rounds = 300
+rounds = 150
 items = 8
 d = 3
 users = 40
@@ -313,6 +320,7 @@ def wait_for(finished: Path, count: int, process: subprocess.Popen[bytes]) -> No
     assert process.poll() is None, "it was to be stopped in the middle"
 
 
+@pytest.mark.usefixtures("pools")
 def test_killed_in_the_middle_and_resumed_is_the_same_run(tmp_path: Path, policy_file: Path) -> None:
     """kill -9 with contenders in flight: finished ones are whole, the resumed run equals an undisturbed one."""
     policy_file.write_text(slow())
@@ -331,6 +339,7 @@ def test_killed_in_the_middle_and_resumed_is_the_same_run(tmp_path: Path, policy
     pd.testing.assert_frame_equal(curves(resumed), curves(undisturbed))
 
 
+@pytest.mark.usefixtures("pools")
 def test_a_broken_contender_is_named_and_the_others_are_kept(tmp_path: Path, policy_file: Path) -> None:
     policy_file.write_text(POLICY.replace("slate[:] = np", "slate[:] = 99 + np"))
     run = bench(scenario_of([{"name": "random"}, {"name": str(policy_file)}]), tmp_path)
@@ -341,12 +350,14 @@ def test_a_broken_contender_is_named_and_the_others_are_kept(tmp_path: Path, pol
         bench(scenario_of([{"name": str(policy_file)}]), tmp_path)
 
 
+@pytest.mark.usefixtures("pools")
 def test_an_error_of_a_policy_names_its_line(tmp_path: Path, policy_file: Path) -> None:
     policy_file.write_text(POLICY.replace("count[item] += 1", "count[item] += 1 / 0"))
     run = bench(scenario_of([{"name": "random"}, {"name": str(policy_file)}]), tmp_path)
     assert "ZeroDivisionError" in run.failures and "mean.py, line 26: count[item] += 1 / 0" in run.failures
 
 
+@pytest.mark.usefixtures("pools")
 @pytest.mark.parametrize("field", ["context", "candidates"])
 def test_a_policy_cannot_change_the_log_of_the_others(tmp_path: Path, policy_file: Path, field: str) -> None:
     policies = [{"name": "random"}, {"name": "ucb1"}]
@@ -372,6 +383,7 @@ def test_a_kernel_that_writes_to_the_log_is_found_out(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(curves(spoilt), clean)
 
 
+@pytest.mark.usefixtures("pools")
 def test_scores_that_are_no_numbers_are_refused_where_they_are_ranked(tmp_path: Path, policy_file: Path) -> None:
     policy_file.write_text(
         POLICY.replace("        slate[:] =", "        round.scores[1:] = np.nan\n        slate[:] =")

@@ -244,6 +244,7 @@ def test_contexts_are_finite_and_of_the_scale_of_standardised_features(active: L
     assert len(np.unique(context, axis=0)) > 900
 
 
+@pytest.mark.sibling
 def test_normal_and_repeat_come_out_as_stated() -> None:
     tables = completejourney.tables("2017-07-01")
     store = tables.transactions.groupby("seller")["amount"].sum()

@@ -17,6 +17,7 @@ from lersbench.errors import ConfigError
 from lersbench.figures import curves as curve_figures
 from lersbench.figures import style
 from lersbench.figures.bands import Band, limits, narrow_bands
+from lersbench.figures.records import Record
 from lersbench.results.statistics import interval
 from lersbench.results.tables import Results, load
 from tests.support import fake_results
@@ -29,20 +30,27 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     return load(fake_results.make(tmp_path_factory.mktemp("run"), policies=FEW, points=40, seeds=4))
 
 
+@pytest.fixture(scope="module")
+def drawn(results: Results, tmp_path_factory: pytest.TempPathFactory) -> list[Record]:
+    """All that is drawn of the results; Matplotlib's settings stay as they were."""
+    before = dict(matplotlib.rcParams)
+    records = curve_figures.draw_all(results, tmp_path_factory.mktemp("figures"))
+    assert dict(matplotlib.rcParams) == before
+    return records
+
+
 def svg_text(path: Path) -> str:
     return " ".join(re.findall(r"<text[^>]*>([^<]*)</text>", path.read_text()))
 
 
-def test_every_measured_figure_is_drawn_as_png_and_svg(results: Results, tmp_path: Path) -> None:
-    before = dict(matplotlib.rcParams)
-    records = curve_figures.draw_all(results, tmp_path)
-    names = {path.name for record in records for path in (record.png, record.svg)}
+def test_every_measured_figure_is_drawn_as_png_and_svg(drawn: list[Record]) -> None:
+    names = {path.name for record in drawn for path in (record.png, record.svg)}
     curves = ["ctr-sum", "misses", "regret", "hr20-per-round", "coverage", "diversity", "entropy", "hr-20"]
     stems = [f"curve-{name}" for name in curves] + ["hit-ratio", "final-hr-20"]
     assert names == {f"{stem}.{kind}" for stem in stems for kind in ("png", "svg")}  # one-item slates: one click rate
-    assert {path.name for path in tmp_path.iterdir()} == names | {"figures.json"}  # nothing half-written stays
-    assert all(record.png.read_bytes()[:4] == b"\x89PNG" for record in records)
-    assert dict(matplotlib.rcParams) == before
+    folder = drawn[0].svg.parent
+    assert {path.name for path in folder.iterdir()} == names | {"figures.json"}  # nothing half-written stays
+    assert all(record.png.read_bytes()[:4] == b"\x89PNG" for record in drawn)
 
 
 def test_equal_results_give_equal_bytes(results: Results, tmp_path: Path) -> None:
@@ -140,7 +148,12 @@ def test_bands_are_drawn_of_the_best_four_and_the_baseline_unless_they_fill_the_
 
 def test_equal_pairs_are_one_panel_with_a_note(tmp_path: Path) -> None:
     run = fake_results.make(
-        tmp_path / "run", policies=FEW, points=5, seeds=2, metrics={"misses", "regret_published", "hr@20"}
+        tmp_path / "run",
+        policies=FEW,
+        points=5,
+        seeds=2,
+        metrics={"misses", "regret_published"},
+        leaderboard="misses",
     )
     note = "Equal to the published regret: no policy here stays silent."
     drawn = {record.svg.stem: record.svg for record in curve_figures.draw_all(load(run), tmp_path / "a")}
@@ -155,13 +168,13 @@ def test_equal_pairs_are_one_panel_with_a_note(tmp_path: Path) -> None:
     assert "as published" not in svg_text(drawn["curve-misses"])
 
 
-def test_regret_is_also_drawn_less_that_of_the_baseline_paired_by_seed(results: Results, tmp_path: Path) -> None:
+def test_regret_is_also_drawn_less_that_of_the_baseline_paired_by_seed(results: Results, drawn: list[Record]) -> None:
     bands = curve_figures.regret_less_baseline(results, list(FEW))["", "regret_less"]
     finals = results.final("", "regret")
     assert bands["popular"].mean[-1] == pytest.approx((finals.loc["popular"] - finals.loc["random"]).mean())
     assert not bands["random"].mean.any()
-    drawn = {record.svg.stem: record.svg for record in curve_figures.draw_all(results, tmp_path)}
-    assert "Cumulative regret less that of random" in svg_text(drawn["curve-regret"])
+    (regret,) = (record.svg for record in drawn if record.svg.stem == "curve-regret")
+    assert "Cumulative regret less that of random" in svg_text(regret)
 
 
 def test_only_the_first_clause_of_the_licence_stands_below_a_figure(results: Results, tmp_path: Path) -> None:
@@ -172,8 +185,8 @@ def test_only_the_first_clause_of_the_licence_stands_below_a_figure(results: Res
     assert "more of it" not in text
 
 
-def test_the_title_of_a_record_stands_above_its_figure(results: Results, tmp_path: Path) -> None:
-    for record in curve_figures.draw_all(results, tmp_path):
+def test_the_title_of_a_record_stands_above_its_figure(drawn: list[Record]) -> None:
+    for record in drawn:
         assert record.title in svg_text(record.svg)
         assert record.kind == record.svg.name.removesuffix(".svg").partition("-")[0] or record.kind == "hit-ratio"
         assert record.cases == ("",)

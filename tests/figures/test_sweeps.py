@@ -280,7 +280,9 @@ def test_other_runs_get_none_of_them(tmp_path: Path) -> None:
     )
 
 
-def test_every_figure_of_a_study_says_what_it_shows(both: Results, sizes: Results, tmp_path: Path) -> None:
+def test_every_figure_of_a_study_says_what_it_shows(sizes: Results, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"slates": (3,), "without": ("ctr_set", "expected_ctr_set", "regret_set")}
+    both = load(fake_results.make_lists(tmp_path / "run", fake_results.FEW_LISTS, seeds=5, points=30, **options))
     figures = [curve_figures.draw_all(results, tmp_path / results.scenario["name"]) for results in (both, sizes)]
     for record in (record for records in figures for record in records):
         text = " ".join(re.findall(r"<text[^>]*>([^<]*)</text>", record.svg.read_text()))
@@ -295,7 +297,7 @@ def test_every_figure_of_a_study_says_what_it_shows(both: Results, sizes: Result
     assert text.count("### Leaderboard") == 2
     assert "| ubm-linucb | +" in text
     links = re.findall(r"\]\(([^)]*)\)", text)
-    assert len(links) == 8 + 5
+    assert len(links) == 6 + 5
     assert all((tmp_path / "study" / link).is_file() for link in links)
     assert pages[1].read_text().count("<img ") == len(links)
 
@@ -355,7 +357,7 @@ def test_a_crowd_is_grouped_by_family_and_swept_policies_are_drawn_once(swept: R
     assert families["c2ucb alpha=0.1"] == "shared linear"
     assert families["popular"] == "context-free"
     assert len({str(look) for look in style.looks(swept).values()}) == len(families) + 1
-    curve_figures.draw_all(swept, tmp_path)
+    curve_figures.draw_all(swept, tmp_path, metrics=["ctr_sum"])
     text = (tmp_path / "curve-ctr-sum.svg").read_text()
     assert "linucb-k alpha=0.1" in text
     assert "linucb-k alpha=0.6" not in text

@@ -39,29 +39,27 @@ print(slate[0], sum(select.stats.cache_hits.values()))
 """
 
 
-def test_an_edit_in_another_file_is_noticed(tmp_path: Path) -> None:
-    """A policy calls `ties.top_k`: once that is edited, the policy's compiled kernel must not be used again."""
+def test_an_edit_compiles_what_draws_on_it_and_nothing_else(tmp_path: Path) -> None:
+    """A figure's edit, or another policy's, compiles nothing anew; one policy's edit that policy.
+
+    The policy calls `ties.top_k`: once that is edited, the policy's compiled kernel must not be used again.
+    """
     package = tmp_path / "copy" / "lersbench"
     shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+
+    def edit(name: str) -> None:
+        with (package / name).open("a") as file:
+            file.write("\nCOLOUR = 1\n")
+
     assert run(SELECT, tmp_path, package) == "1 0"
+    edit("figures/style.py")
+    edit("policies/linucb.py")
     assert run(SELECT, tmp_path, package) == "1 1"  # from disk
+    edit("policies/random.py")
+    assert run(SELECT, tmp_path, package) == "1 0"
     ties = package / "kernels/ties.py"
     ties.write_text(ties.read_text().replace("slate[0] = best(scores, ties)", "slate[0] = 0"))
     assert run(SELECT, tmp_path, package) == "0 0"
-
-
-def test_an_edit_compiles_what_draws_on_it_and_nothing_else(tmp_path: Path) -> None:
-    """A figure's edit compiles nothing anew; one policy's edit that policy."""
-    package = tmp_path / "copy" / "lersbench"
-    shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
-    assert run(SELECT, tmp_path, package) == "1 0"
-    for untouched in ("figures/style.py", "policies/linucb.py"):
-        with (package / untouched).open("a") as file:
-            file.write("\nCOLOUR = 1\n")
-        assert run(SELECT, tmp_path, package) == "1 1", untouched
-    with (package / "policies/random.py").open("a") as file:
-        file.write("\nCOLOUR = 1\n")
-    assert run(SELECT, tmp_path, package) == "1 0"
 
 
 def test_compiled_code_that_nobody_uses_is_removed_after_two_weeks(tmp_path: Path) -> None:

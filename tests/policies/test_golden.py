@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 
 from tests.support import golden
+from tests.support.siblings import SIBLINGS
 
 EXPECTED = json.loads(golden.FILE.read_text())
 ROWS = golden.world()
 
 
-@pytest.mark.parametrize("name", golden.NAMES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.sibling if name in SIBLINGS else ()) for name in golden.NAMES]
+)
 def test_golden_curve(name: str) -> None:
     assert name in EXPECTED, "a new policy: run python -m tests.support.golden"
     got = golden.curve(name, ROWS)

@@ -20,8 +20,11 @@ from lersbench.errors import ConfigError
 from lersbench.policy import KernelPolicy, find, load, names
 from lersbench.sources import closure
 from lersbench.testing import checks
+from tests.support.siblings import SIBLINGS
 
 NAMES = names()
+KERNELS = [name for name in NAMES if issubclass(find(name), KernelPolicy)]
+NETWORKS = [name for name in NAMES if name not in KERNELS]
 _CONTEXT = {"streamer_state": 6, "basket_state": 7, "code": 4, "orders": 2, "baskets": 3}
 SMALL: dict[str, dict[str, Any]] = {  # networks that are quick to play, with every part of those as they stand
     "bayes-by-backprop": {"hidden": 8, "first_steps": 20, "steps": 20},
@@ -33,7 +36,13 @@ SMALL: dict[str, dict[str, Any]] = {  # networks that are quick to play, with ev
 REPEATS = ("lers-context", "lers-recommendation")
 """Their parts are those of `lers` (a plain code, a plain recommender) and `lers-both` (a sampled code, a Bayesian
 recommender). So what plays them whole is slow (`make test-slow`), but for what `test_lers` does to all four."""
-BRIEF = (checks.check_wins, checks.check_hyper_parameters, checks.check_source, checks.check_one_signature)
+LONG = {  # `test_lers` has what the LERS policies learn; neural-ts chooses and learns as neural-ucb does
+    checks.check_learns: ("lers", "lers-both", "neural-ts"),
+    checks.check_order: ("lers-both", "neural-ts", "neural-linear"),
+}
+"""What takes seconds a policy, and is no part of the fast tests for those."""
+UNPLAYED = (checks.check_hyper_parameters, checks.check_source)
+BRIEF = (*UNPLAYED, checks.check_wins, checks.check_one_signature)
 
 
 @functools.cache
@@ -50,7 +59,9 @@ def cases() -> list[Any]:
         if small:
             found.append(pytest.param(contract, name, False, id=f"{called}-as-it-stands", marks=pytest.mark.slow))
         if not small or name not in REPEATS:
-            found.append(pytest.param(contract, name, small, id=called))
+            long = name in LONG.get(contract, ()) or (name in SIBLINGS and contract not in UNPLAYED)
+            marks = pytest.mark.sibling if long else ()
+            found.append(pytest.param(contract, name, small, id=called, marks=marks))
     return found
 
 
@@ -64,7 +75,7 @@ def test_every_file_of_the_directory_is_a_policy_with_a_name() -> None:
     assert len({find(name) for name in NAMES}) == len(NAMES)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if issubclass(find(name), KernelPolicy)])
+@pytest.mark.parametrize("name", KERNELS)
 def test_a_kernel_is_kept_by_the_file_that_lays_out_its_state(name: str) -> None:
     """Compiled code is named by what the kernel's file draws on: a state from elsewhere could change it unnoticed."""
     policy = load(name)
@@ -134,12 +145,20 @@ def without_the_compiler(*command: str) -> str:
     return done.stdout
 
 
-def test_whole_runs_are_the_same_without_the_compiler() -> None:
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param([name for name in KERNELS if name not in SIBLINGS], id="kernels"),
+        pytest.param([*SIBLINGS, *NETWORKS], id="siblings and torch", marks=pytest.mark.sibling),
+    ],
+)
+def test_whole_runs_are_the_same_without_the_compiler(names: list[str]) -> None:
+    """Of a policy in PyTorch it is only the engine that is compiled, and that is the engine of all."""
     found = json.loads(
-        without_the_compiler("-c", INTERPRETED, json.dumps({name: SMALL.get(name, {}) for name in NAMES}))
+        without_the_compiler("-c", INTERPRETED, json.dumps({name: SMALL.get(name, {}) for name in names}))
     )
     world = checks.make_world(40, 5, 2, 7)
-    for name in NAMES:
+    for name in names:
         run = bench(name).play(world)
         assert run.slates.tolist() == found[name][0], name
         assert np.allclose(run.scores, found[name][1], rtol=1e-9, atol=1e-9), name

@@ -6,6 +6,7 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,9 @@ def caveats(folder: Path, **options: object) -> str:
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    run = fake_results.make(tmp_path_factory.mktemp("run"), policies=FEW, points=10, notes=("A note <of> the run.",))
+    metrics = {"ctr", "ctr_sum", "ctr_set", "misses", "regret", *(f"hr@{top}" for top in fake_results.TOPS)}
+    told: dict[str, Any] = {"policies": FEW, "points": 10, "notes": ("A note <of> the run.",), "metrics": metrics}
+    run = fake_results.make(tmp_path_factory.mktemp("run"), **told)
     assert run_report.write(load(run)) == [run / "report.md", run / "report.html"]
     return run
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lersbench.bench import scenario
+from lersbench.bench import replays, scenario
 from lersbench.bench.replays import bench
 from lersbench.datasets import DATASETS
 from lersbench.errors import ConfigError
 from lersbench.results.tables import load
 from lersbench.studies import study
 from lersbench.system import progress
+from lersbench.system.workers import Pool
 
 TINY = """
 title = "Tiny"
@@ -167,6 +170,15 @@ def test_another_data_set_may_bring_words_of_its_own(folder: Path) -> None:
         scenario.read("tiny", dataset="kuairec")
 
 
+@pytest.fixture
+def one_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """One process for the policies in PyTorch of two runs: it takes seconds to load torch."""
+    with Pool(1) as pool:
+        monkeypatch.setattr(replays, "Pool", lambda at_once, timeout: nullcontext(pool))
+        yield
+
+
+@pytest.mark.usefixtures("one_process")
 def test_policies_in_torch_have_seeds_of_their_own_and_come_after_the_compiled_ones(folder: Path) -> None:
     first: list[set[str]] = []
     shares: list[float] = []
@@ -174,7 +186,7 @@ def test_policies_in_torch_have_seeds_of_their_own_and_come_after_the_compiled_o
     run = bench(
         told,
         folder / "results",
-        threads=2,
+        threads=1,
         say=lambda message: None,
         halfway=lambda path: first.append(set(load(path).summary["policy"])),
         progress=shares.append,
@@ -183,7 +195,8 @@ def test_policies_in_torch_have_seeds_of_their_own_and_come_after_the_compiled_o
     seeds = table.groupby("policy")["seed"].unique().map(sorted)
     assert dict(seeds) == {"random": [0, 1, 2], "bayes-by-backprop": [0]}
     assert first == [{"random"}]
-    more = bench(scenario.read("tiny", {"replay.neural_seeds": 2}), folder / "results", say=lambda message: None)
+    told = scenario.read("tiny", {"replay.neural_seeds": 2})
+    more = bench(told, folder / "results", threads=1, say=lambda message: None)
     assert (more.played, more.reused) == (1, 4)
 
 

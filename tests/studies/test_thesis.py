@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import shutil
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +39,9 @@ COMPARED = ["active", "normal", "repeat"]  # all policies, beside what was publi
 WORLD = ["lers-world"]  # active in a world whose popularity nothing tells; read, not played
 OPTIONS = ["lers-contexts", "lers-options"]  # LERS policies beside simple ones; the second is read, not played
 LABS = ["lers-cells", "lers-lengths", "lers-codes"]
+ALL = COMPARED + OPTIONS[:1]  # that are played
+SHORT = ["repeat", "lers-contexts"]  # of them in the fast tests: every policy, with published values and without
+PLAYED = [pytest.param(name, marks=[] if name in SHORT else pytest.mark.sibling) for name in ALL]
 
 
 @dataclass
@@ -74,16 +79,19 @@ def small(policy: dict[str, Any]) -> dict[str, Any]:
     return {"label": policy["name"], **sizes, **draws, **policy, **epochs}
 
 
-def play(chosen: scenario.Scenario, results: Path, threads: int = 1) -> Played:
-    """Those in PyTorch play in other processes: one after another, or with more threads side by side."""
+def play(chosen: scenario.Scenario, results: Path, threads: int = 1, process: Pool | None = None) -> Played:
+    """Those in PyTorch play in other processes, in `process` or new ones: with more threads side by side."""
     halfway: list[set[str]] = []
-    run = bench(
-        chosen,
-        results,
-        threads=threads,
-        say=lambda message: None,
-        halfway=lambda folder: halfway.append(set(summary_of(folder)["policy"])),
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        if process is not None:
+            patch.setattr(replays, "Pool", lambda at_once, timeout: nullcontext(process))
+        run = bench(
+            chosen,
+            results,
+            threads=threads,
+            say=lambda message: None,
+            halfway=lambda folder: halfway.append(set(summary_of(folder)["policy"])),
+        )
     return Played(chosen, run, halfway)
 
 
@@ -108,19 +116,25 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def played(thesis: tuple[studies.Study, list[studies.Part]], results: Path) -> dict[str, Played]:
-    """Every scenario of the study, played with one seed, by its name in the study; by one process, for all in PyTorch.
+def process() -> Iterator[Pool]:
+    """One process for all in PyTorch: each run would start one of its own, which takes seconds to load torch."""
+    with Pool(1) as pool:
+        yield pool
 
-    Each would start one of its own, which takes seconds to load torch.
-    """
-    found = {}
-    with pytest.MonkeyPatch.context() as patch, Pool(1) as pool:
-        patch.setattr(replays, "Pool", lambda at_once, timeout: nullcontext(pool))
-        for name, part in zip(thesis[0].scenarios, thesis[1], strict=True):
-            if isinstance(part, scenario.Scenario) and name not in ("lers-options", *WORLD):
-                tiny = part.model_copy(update={"policies": [small(policy) for policy in part.policies]})
-                found[name] = play(tiny, results)
-    return found
+
+@pytest.fixture(scope="module")
+def played(thesis: tuple[studies.Study, list[studies.Part]], results: Path, process: Pool) -> Callable[[str], Played]:
+    """A scenario of the study, played with one seed, by its name in the study."""
+    parts = dict(zip(thesis[0].scenarios, thesis[1], strict=True))
+
+    @functools.cache
+    def of(name: str) -> Played:
+        part = parts[name]
+        assert isinstance(part, scenario.Scenario)
+        policies = [small(policy) for policy in part.policies]
+        return play(part.model_copy(update={"policies": policies}), results, process=process)
+
+    return of
 
 
 def test_the_study_has_these_parts_and_its_short_version_one_seed(
@@ -132,9 +146,9 @@ def test_the_study_has_these_parts_and_its_short_version_one_seed(
     assert {part.replay.seeds for part in parts if isinstance(part, scenario.Scenario)} == {1}
 
 
-@pytest.mark.parametrize("name", COMPARED + OPTIONS[:1])
-def test_every_policy_has_results_under_each_of_its_regimes(name: str, played: dict[str, Played]) -> None:
-    here = played[name]
+@pytest.mark.parametrize("name", PLAYED)
+def test_every_policy_has_results_under_each_of_its_regimes(name: str, played: Callable[[str], Played]) -> None:
+    here = played(name)
     table = here.summary[here.summary["metric"] == "misses"]
     assert here.run.failures == "" and here.run.reused == 0 and here.run.played == len(table)
     expected = sorted((entry.label, feedback) for entry in here.entries for feedback in entry.feedback)
@@ -144,40 +158,40 @@ def test_every_policy_has_results_under_each_of_its_regimes(name: str, played: d
         assert set(entry.feedback) == {"bandit", "full"}
 
 
-@pytest.mark.parametrize("name", COMPARED + OPTIONS[:1])
-def test_compiled_policies_are_done_first_and_shown_halfway(name: str, played: dict[str, Played]) -> None:
-    compiled = {entry.label for entry in played[name].entries if isinstance(entry.policy, KernelPolicy)}
-    assert played[name].halfway == [compiled]
+@pytest.mark.parametrize("name", PLAYED)
+def test_compiled_policies_are_done_first_and_shown_halfway(name: str, played: Callable[[str], Played]) -> None:
+    compiled = {entry.label for entry in played(name).entries if isinstance(entry.policy, KernelPolicy)}
+    assert played(name).halfway == [compiled]
     assert len(compiled) == {"lers-contexts": 2}.get(name, 20)
 
 
-@pytest.mark.parametrize("name", COMPARED + OPTIONS[:1])
-def test_only_lers_policies_may_stay_silent(name: str, played: dict[str, Played]) -> None:
+@pytest.mark.parametrize("name", PLAYED)
+def test_only_lers_policies_may_stay_silent(name: str, played: Callable[[str], Played]) -> None:
     """Of them alone there is a share of rounds with a recommendation; all others recommend in every round."""
-    table, silent_ones = played[name].summary, {entry.label for entry in played[name].entries if is_lers(entry)}
+    table, silent_ones = played(name).summary, {entry.label for entry in played(name).entries if is_lers(entry)}
     for metric in ("recommend_ratio", "recommend_accuracy"):
         rows = table[table["metric"] == metric]
         assert set(rows["policy"]) == silent_ones
         assert rows["value"].between(0, 1).all()
-    assert set(table.loc[table["metric"] == "hr@20", "policy"]) == {entry.label for entry in played[name].entries}
+    assert set(table.loc[table["metric"] == "hr@20", "policy"]) == {entry.label for entry in played(name).entries}
 
 
-@pytest.mark.parametrize("name", COMPARED + OPTIONS[:1])
-def test_lers_learns_otherwise_from_the_whole_row(name: str, played: dict[str, Played]) -> None:
-    curves = pd.read_parquet(played[name].run.folder / "curves.parquet")
+@pytest.mark.parametrize("name", PLAYED)
+def test_lers_learns_otherwise_from_the_whole_row(name: str, played: Callable[[str], Played]) -> None:
+    curves = pd.read_parquet(played(name).run.folder / "curves.parquet")
     curves = curves[curves["metric"] == "hr@20"]
-    for entry in filter(is_lers, played[name].entries):
+    for entry in filter(is_lers, played(name).entries):
         of = curves[curves["policy"] == entry.label]
         bandit, full = (of.loc[of["feedback"] == told, "value"].to_numpy() for told in ("bandit", "full"))
         assert len(bandit) == len(full) == 10
         assert not np.allclose(bandit, full, equal_nan=True), entry.label
 
 
-@pytest.mark.parametrize("name", COMPARED + OPTIONS[:1])
+@pytest.mark.parametrize("name", PLAYED)
 def test_the_report_ranks_regimes_apart_and_sets_the_published_values_beside(
-    name: str, played: dict[str, Played], tmp_path: Path
+    name: str, played: Callable[[str], Played], tmp_path: Path
 ) -> None:
-    run = result_tables.load(played[name].run.folder)
+    run = result_tables.load(played(name).run.folder)
     few = ("misses", "recommend_ratio")
     figures = curve_figures.draw_all(run, tmp_path / "figures", few) if name == "repeat" else []
     written = run_report.write(run, tmp_path, figures)
@@ -187,15 +201,17 @@ def test_the_report_ranks_regimes_apart_and_sets_the_published_values_beside(
     assert "bandit feedback: learns only from the items it showed" in text
     assert ("\n## Published and ours\n" in text) == (name in COMPARED)
     assert "There is one seed" in text
-    assert all(entry.label in text for entry in played[name].entries)
+    assert all(entry.label in text for entry in played(name).entries)
     if name == "repeat":
         assert figures and all(record.png.stat().st_size > 1000 for record in figures)
         assert "lersbench, after figures of doi 10.6814/NCCU202201098" in text  # whose data
 
 
-@pytest.mark.parametrize("name", COMPARED + OPTIONS[:1])
-def test_a_second_run_plays_nothing_and_says_the_same(name: str, played: dict[str, Played], results: Path) -> None:
-    first = played[name]
+@pytest.mark.parametrize("name", PLAYED)
+def test_a_second_run_plays_nothing_and_says_the_same(
+    name: str, played: Callable[[str], Played], results: Path
+) -> None:
+    first = played(name)
     again = play(first.chosen, results)
     assert (again.run.played, again.run.reused) == (0, first.run.played)
     assert again.halfway == []
@@ -203,9 +219,9 @@ def test_a_second_run_plays_nothing_and_says_the_same(name: str, played: dict[st
 
 
 def test_the_same_seed_gives_the_same_curves_elsewhere_and_in_processes_of_their_own(
-    played: dict[str, Played], tmp_path: Path
+    played: Callable[[str], Played], tmp_path: Path
 ) -> None:
-    first = played["repeat"]
+    first = played("repeat")
     chosen = first.chosen.model_copy(
         update={"policies": [policy for policy in first.chosen.policies if policy["name"] in ("ucb1", "lers-both")]}
     )
@@ -221,7 +237,7 @@ def test_the_same_seed_gives_the_same_curves_elsewhere_and_in_processes_of_their
     )
 
 
-def test_another_past_of_the_users_makes_those_play_again_who_learn_from_it(tmp_path: Path) -> None:
+def test_another_past_of_the_users_makes_those_play_again_who_learn_from_it(tmp_path: Path, process: Pool) -> None:
     made = build("livestream", scenario="repeat", scale=SCALE)
     log = tmp_path / "log"
     shutil.copytree(made.path, log)
@@ -230,8 +246,8 @@ def test_another_past_of_the_users_makes_those_play_again_who_learn_from_it(tmp_
     policies = [small(policy) for policy in told["policies"] if policy["name"] in names]
     changes = {"data": {"log": str(log)}, "policies": policies, "replay.seeds": 1, "replay.checkpoints": 5}
     chosen = scenario.read("repeat", {**changes, "published.policies": told["published"]["policies"][:2]})
-    assert play(chosen, tmp_path / "results").run.played == 2 + 2 * 2
-    assert play(chosen, tmp_path / "results").run.played == 0
+    assert play(chosen, tmp_path / "results", process=process).run.played == 2 + 2 * 2
+    assert play(chosen, tmp_path / "results", process=process).run.played == 0
 
     users = log / "users.parquet"
     table = pq.read_table(users)
@@ -243,19 +259,23 @@ def test_another_past_of_the_users_makes_those_play_again_who_learn_from_it(tmp_
     info["files"]["users.parquet"] = hashlib.sha256(users.read_bytes()).hexdigest()
     (log / "log.json").write_text(json.dumps(info))
     assert Log(log).info.digest == made.info.digest
-    again = play(chosen, tmp_path / "results")
+    again = play(chosen, tmp_path / "results", process=process)
     assert (again.run.played, again.run.reused) == (2 * 2, 2)
     assert again.halfway == []  # no compiled policy was played anew
 
 
+@pytest.mark.parametrize("names", [SHORT + LABS[:1], pytest.param(ALL + LABS, marks=pytest.mark.sibling)])
 def test_the_page_of_the_study_has_all_its_parts(
-    thesis: tuple[studies.Study, list[studies.Part]], played: dict[str, Played], results: Path, tmp_path: Path
+    names: list[str],
+    thesis: tuple[studies.Study, list[studies.Part]],
+    played: Callable[[str], Played],
+    results: Path,
+    tmp_path: Path,
 ) -> None:
     runs: list[result_tables.Results | lab_results.LabResults] = []
-    for name, part in zip(thesis[0].scenarios, thesis[1], strict=True):
-        if isinstance(part, scenario.Scenario):
-            if name in played:
-                runs.append(result_tables.load(played[name].run.folder))
+    for name in names:
+        if name not in LABS:
+            runs.append(result_tables.load(played(name).run.folder))
             continue
         run = lab_run.bench(tiny_lab(name), results, threads=1, say=lambda message: None, progress=silent)
         assert run.failures == "" and run.played > 0
@@ -266,4 +286,4 @@ def test_the_page_of_the_study_has_all_its_parts(
     assert text.startswith(f"# {thesis[0].title}\n")
     titles = [run.title for run in runs]
     places = [text.index(f"\n## {title}\n") for title in titles]
-    assert places == sorted(places) and len(set(places)) == len(COMPARED + OPTIONS[:1] + LABS)
+    assert places == sorted(places) and len(set(places)) == len(names)

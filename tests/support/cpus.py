@@ -56,7 +56,12 @@ def main(arguments: list[str]) -> int:
             continue
         print(f"\n== {name}: {' '.join(f'{k}={v}' for k, v in settings.items()) or 'nothing set'}", flush=True)
         clean = {key: value for key, value in os.environ.items() if key not in CHOICES}
-        command = [sys.executable, "-m", "pytest", *(arguments or ["-n", "auto", "--dist", "loadfile"])]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            *(arguments or ["-n", "auto", "--dist", "loadfile", "-m", "not slow"]),
+        ]
         with tempfile.TemporaryDirectory() as basetemp:  # of its own: runs must not see each other's folders
             code = subprocess.run([*command, "--basetemp", f"{basetemp}/t"], env={**clean, **settings}).returncode
         failed += code != 0
