@@ -36,6 +36,11 @@ class Regime:
         return f"{self.title}: {self.learns}" if self.title else self.learns
 
     @property
+    def known(self) -> str:
+        """The column of a log that says when what the policy is told is known."""
+        return "clicks_known" if self.listed or self.replayed else "known"
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The columns of a log that are read."""
         return (*ALWAYS, *self.needs, *self.uses)

@@ -28,7 +28,7 @@ MISSING_COLUMN = {  # by column: what a regime says that needs it, of a log with
 
 def check(chosen: scenario.Scenario, log: Log, case: scenario.Case, spec: Spec, entries: list[scenario.Entry]) -> None:
     """Raise ConfigError where the protocol or a policy asks for what the log does not have; the first such thing."""
-    for demand in (_feedback, _fit, _lists, _rejection, _interactions):
+    for demand in (_feedback, _fit, _lists, _rejection, _interactions, _delay):
         for fault in demand(chosen.replay, log.info, case):
             raise ConfigError(f"{chosen.name}: {fault}")
     if case.slate > spec.n_candidates:
@@ -96,6 +96,23 @@ def _rejection(replay: scenario.Replay, info: LogInfo, case: scenario.Case) -> I
         yield (
             f"rejection replay is unbiased only on a uniformly random log, but the propensities of '{info.name}' are "
             f"'{info.propensities}'. Set allow_biased = true to see the biased value all the same."
+        )
+
+
+def _delay(replay: scenario.Replay, info: LogInfo, case: scenario.Case) -> Iterator[str]:
+    if replay.delay is None:
+        return
+    regime, setting = REGIMES[case.feedback], f"delay = '{replay.delay}'"
+    if "time" not in info.columns:
+        yield f"{setting} needs the time of each round, but log '{info.name}' has no 'time' column; leave it out."
+    if replay.delay != "logged":
+        return
+    if regime.simulated:
+        yield f"{setting}: clicks that are drawn are in no log; give a time instead, such as delay = '30 min'."
+    elif regime.known not in info.columns:
+        yield (
+            f"{setting} needs the time at which each reward is known, but log '{info.name}' has no '{regime.known}' "
+            "column; give a time instead, such as delay = '30 min'."
         )
 
 

@@ -250,6 +250,13 @@ def _notes(chosen: scenario.Scenario, logs: list[Log]) -> list[str]:
         notes.append(f"The first {replay.fit:,} rounds were used to fit the click models, and not replayed.")
     if replay.batch > 1:
         notes.append(f"Feedback is delivered every {replay.batch} rounds.")
+    if replay.delay is not None:
+        when = (
+            "at the time that the log gives for it" if replay.delay == "logged" else f"{replay.delay} after its round"
+        )
+        notes.append(
+            f"Feedback is delayed: a policy learns an outcome {when}, and never what comes after the last round."
+        )
     if replay.interactions:
         notes.append(
             f"Joint features: products of (1, first {replay.interactions[0]} values of the context) and "

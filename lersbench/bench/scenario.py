@@ -29,6 +29,21 @@ else:
     Feedback = Literal[NAMES]  # the names of the table, which a type checker cannot read
 
 
+UNITS = {"ms": 1e3, "s": 1e6, "min": 6e7, "h": 3.6e9, "d": 8.64e10}  # in microseconds
+
+
+def microseconds(delay: str) -> int:
+    """A time such as "30 min" in microseconds. Raises a ValueError that says what is taken."""
+    number, _, unit = delay.strip().partition(" ")
+    try:
+        value = float(number) * UNITS[unit.strip()]
+    except (ValueError, KeyError):
+        value = -1.0
+    if not 0.0 <= value < 2.0**62:
+        raise ValueError(f"delay is {delay!r}; it takes 'logged', or a time such as '30 min' ({', '.join(UNITS)})")
+    return round(value)
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -55,6 +70,7 @@ class Replay(_Strict):
     feedback: Feedback | list[Feedback] = USUAL
     slate: int | list[int] = 1
     batch: int = Field(1, ge=1)
+    delay: str | None = None  # "logged", or a time such as "30 min": feedback comes by the clock of the log
     seeds: int = Field(10, ge=1)
     neural_seeds: int | None = Field(None, ge=1)  # of policies that play apart, at most `seeds`; None: as many
     replicates: Replicates = "shuffle"
@@ -89,6 +105,20 @@ class Replay(_Strict):
                 "scale = 'standard' takes means and deviations from the first rounds, which are not replayed, but "
                 f"fit = {self.fit}; set [replay] fit to a number of rounds, such as a tenth of the log's"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _delay_in_words(self) -> Replay:
+        if self.delay is not None:
+            if self.delay != "logged":
+                microseconds(self.delay)
+            if self.batch > 1:
+                raise ValueError("feedback comes in batches or by the clock of the log: leave out 'batch' or 'delay'")
+            if self.replicates == "shuffle":
+                raise ValueError(
+                    "with a delay rounds keep their order: set replicates = 'subsample' (each seed keeps half of the "
+                    "rounds) or 'none'"
+                )
         return self
 
     @property

@@ -24,12 +24,13 @@ from lersbench.bench import scenario
 from lersbench.bench.store import Curve
 from lersbench.engine import ahead
 from lersbench.engine.contender import Contender, is_lazy
+from lersbench.engine.delays import waiting_at_most
 from lersbench.engine.likes import Likes
 from lersbench.engine.loop import compiled
 from lersbench.engine.meter import COVERAGE, with_room
 from lersbench.engine.play import play, protocol_of
 from lersbench.engine.rounds import Protocol
-from lersbench.engine.rows import Background, Rows, rows_of
+from lersbench.engine.rows import Background, Rows, count_offers, rows_of
 from lersbench.errors import LersbenchError, RunError
 from lersbench.feedback import REGIMES
 from lersbench.log import Log, read_all
@@ -154,12 +155,21 @@ class Session:
 
     def _is_held(self, many: bool) -> bool:
         """Is the log held in memory as a whole, where contenders are `many` or few?"""
-        decoded = self.log.row_bytes(self.regime.columns) * self.log.info.rounds
+        if self.chosen.replay.delay is not None:
+            return True  # a round that waits is read again when its feedback comes
+        decoded = self.log.row_bytes(self._columns) * self.log.info.rounds
         return self.chosen.replay.replicates == "shuffle" or (many and decoded <= KEEP_BYTES)
 
     @cached_property
+    def _columns(self) -> tuple[str, ...]:
+        """The columns of the log that are read."""
+        delay = self.chosen.replay.delay
+        clock = ("time", *([self.regime.known] if delay == "logged" else [])) if delay is not None else ()
+        return (*self.regime.columns, *clock)
+
+    @cached_property
     def _all(self) -> Rows:
-        return self._rows(read_all(self.log, SHUFFLE_BYTES, self.regime.columns))
+        return self._rows(read_all(self.log, SHUFFLE_BYTES, self._columns))
 
     def _played(self, job: Job, rows: Rows) -> Curve:
         """What a job comes to on all rows; the time for compiling its loop, where that is not done yet, is no part."""
@@ -194,7 +204,7 @@ class Session:
         failures: list[Failure] = []
         seconds = dict.fromkeys(jobs, 0.0)
         with ThreadPoolExecutor(self.threads) as pool, ThreadPoolExecutor(1) as reader:
-            chunks = self.log.read(CHUNK_BYTES, multiple=self.chosen.replay.batch, columns=self.regime.columns)
+            chunks = self.log.read(CHUNK_BYTES, multiple=self.chosen.replay.batch, columns=self._columns)
             ahead = reader.submit(next, chunks, None)
             while True:
                 with self.clock("read"):
@@ -257,7 +267,37 @@ class Session:
         likes = self.chosen.replay.ranking or self._counts_likes
         chunk = scaled(chunk, self.background.scales)
         rows = rows_of(chunk, self.background, self.regime.name, self.case.slate, likes, self._mix)
+        if self._counts_ages:
+            rows = self._aged(rows, chunk.start)
         return self._numbered(rows, max(0, self.first - chunk.start)) if self._counts_likes else rows
+
+    def _aged(self, rows: Rows, start: int) -> Rows:
+        """The rows with the number of rounds that each candidate was on offer in before."""
+        if start == 0:
+            self._offers = np.zeros(self.log.info.items, np.int64)
+        age = np.empty(rows.candidates.shape[0], np.int32)
+        count_offers(rows.candidates, self._offers, age)
+        return rows._replace(age=age)
+
+    @property
+    def _counts_ages(self) -> bool:
+        """Do items come and go, in an order that means something?"""
+        return self.log.info.order == "time" and "candidates" in self.log.info.columns
+
+    @cached_property
+    def _waiting(self) -> int:
+        """How many rounds can be under way at once where feedback is delayed."""
+        rows = self._all
+        last = rows.time + self._delay
+        if rows.known.size:
+            last = np.maximum.reduceat(rows.known, (rows.top if self.regime.replayed else rows.first)[:-1])
+        return waiting_at_most(rows.time, last)
+
+    @property
+    def _delay(self) -> int:
+        """Microseconds after its round, where the log does not say when what is known."""
+        delay = self.chosen.replay.delay
+        return 0 if delay in (None, "logged") else scenario.microseconds(delay)
 
     def _numbered(self, rows: Rows, skipped: int) -> Rows:
         """The rows with the numbers of their likes, but for the first `skipped`, which are not replayed."""
@@ -309,6 +349,8 @@ class Session:
             shows_the_log=policy.shows_the_log and self.regime.listed,
             similar=self.case.slate > 1 and self.spec.m > 0 and (composed or not replay.interactions),
             draws=self._number("clicks", seed),
+            delayed=replay.delay is not None,
+            delay=self._delay,
         )
 
     def _number(self, purpose: str, seed: int) -> int:
@@ -352,7 +394,9 @@ class Session:
         rng = np.random.default_rng(random_numbers(self.chosen, "policy", job.seed, name))
         likes = max(1, self.likes.total) if self._counts_likes else 0
         protocol = self._protocol(job.seed, policy)
-        return Contender(policy, self._spec(policy), protocol, rng, self.checkpoints, likes, self._published)
+        waiting = self._waiting if protocol.delayed else 0
+        spec = self._spec(policy)
+        return Contender(policy, spec, protocol, rng, self.checkpoints, likes, self._published, waiting)
 
     def _spec(self, policy: Policy) -> Spec:
         """What this policy knows before the first round."""

@@ -58,6 +58,9 @@ PAIRS = (  # curves over rounds; two names stand side by side, as published and 
     ("diversity",),
     ("entropy",),
     ("matches",),
+    ("undelivered",),
+    ("exposure_first100",),
+    ("reward_first100",),
 )
 LISTS = (("ctr_sum",), ("ctr_set",), ("expected_ctr_sum",), ("expected_ctr_set",))  # the same of ranked lists
 SAME = {  # why the two of a pair may be equal, by the first; then one is drawn

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from lersbench.feedback import REGIMES, TITLES, USUAL
 from lersbench.results.tables import Results
 
-PROTOCOL = {"slate": 1, "batch": 1}  # what goes without saying in a heading; so does bandit feedback
+PROTOCOL = {"slate": 1, "batch": 1, "delay": None}  # what goes without saying in a heading; so does bandit feedback
 
 
 def regime_in_words(kind: str) -> str:
@@ -40,6 +40,7 @@ def settings(results: Results, variant: str | None = None) -> list[str]:
     replay = results.scenario.get("replay", {})
     sizes = sorted({case.slate for case in cases})
     values = {"slate": sizes[0] if len(sizes) == 1 else _several(sizes), "batch": replay.get("batch", 1)}
+    values["delay"] = replay.get("delay")
     rows = results.summary if variant is None else results.summary[results.summary["variant"] == variant]
     kinds = sorted(set(rows["feedback"]))
     known = frozenset[str]() if variant is None else cases[0].differs  # what the name of the case says already

@@ -17,7 +17,15 @@ from lersbench.results.numbers import MISSING
 from lersbench.results.statistics import Interval, compare_pairs, interval, paired, ranges_of, separated
 from lersbench.results.tables import Results, known_metric
 
-FURTHER = ("ctr_sum", "misses", "hr@20", "coverage", "diversity", "matches")  # beside the metric ranked by
+FURTHER = (
+    "ctr_sum",
+    "misses",
+    "hr@20",
+    "coverage",
+    "diversity",
+    "matches",
+    "undelivered",
+)  # beside the metric ranked by
 FURTHER_LISTS = ("ctr_sum", "ctr_set", "expected_ctr_sum", "expected_ctr_set", *ESTIMATES, "similarity")
 RATES = ("ctr", "ctr_sum", "ctr_set", "expected_ctr_sum", "expected_ctr_set", *ESTIMATES)  # lifts make sense
 

@@ -105,7 +105,7 @@ class Part(NamedTuple):
         rows = np.flatnonzero(np.asarray(wrong))
         if len(rows):
             value = self.columns[column][int(rows[0])].as_py()
-            (place,) = places(self.path, [self.line + int(rows[0]) - 2])  # counts blank lines, which are no rows
+            (place,) = places(self.path, [self.line + int(rows[0]) - 2], "CSV")  # counts blank lines, which are no rows
             raise DataError(f"{self.path}, {place}: column {column} is {value!r}; it must {rule}. Fix: {fix}")
 
     def texts(self, column: str) -> pa.Array:
