@@ -35,6 +35,7 @@ from lersbench.feedback import REGIMES
 from lersbench.log import Log, read_all
 from lersbench.log.chunk import Chunk
 from lersbench.log.history import NEEDS, arrays_for
+from lersbench.log.reward import reward_of
 from lersbench.log.scaling import scaled
 from lersbench.policy import KernelPolicy, Policy, Spec
 from lersbench.system.workers import OVERTIME
@@ -115,6 +116,8 @@ class Session:
     ):
         self.chosen, self.log, self.case, self.background = chosen, log, case, background
         self.regime = REGIMES[case.feedback]
+        self.reward = reward_of(log.info, chosen.replay.reward)
+        self.columns = (*self.regime.columns, *self.reward.columns)
         self.threads, self.bar, self.clock = threads, bar, clock
         self.spec = spec_of(chosen, log, case, background)
         self.first = chosen.replay.fit  # the rounds before it were for the click model
@@ -154,12 +157,12 @@ class Session:
 
     def _is_held(self, many: bool) -> bool:
         """Is the log held in memory as a whole, where contenders are `many` or few?"""
-        decoded = self.log.row_bytes(self.regime.columns) * self.log.info.rounds
+        decoded = self.log.row_bytes(self.columns) * self.log.info.rounds
         return self.chosen.replay.replicates == "shuffle" or (many and decoded <= KEEP_BYTES)
 
     @cached_property
     def _all(self) -> Rows:
-        return self._rows(read_all(self.log, SHUFFLE_BYTES, self.regime.columns))
+        return self._rows(read_all(self.log, SHUFFLE_BYTES, self.columns))
 
     def _played(self, job: Job, rows: Rows) -> Curve:
         """What a job comes to on all rows; the time for compiling its loop, where that is not done yet, is no part."""
@@ -194,7 +197,7 @@ class Session:
         failures: list[Failure] = []
         seconds = dict.fromkeys(jobs, 0.0)
         with ThreadPoolExecutor(self.threads) as pool, ThreadPoolExecutor(1) as reader:
-            chunks = self.log.read(CHUNK_BYTES, multiple=self.chosen.replay.batch, columns=self.regime.columns)
+            chunks = self.log.read(CHUNK_BYTES, multiple=self.chosen.replay.batch, columns=self.columns)
             ahead = reader.submit(next, chunks, None)
             while True:
                 with self.clock("read"):
@@ -256,7 +259,7 @@ class Session:
         """The chunk as the regime shows it. Reading has checked that a log that calls itself uniform is so."""
         likes = self.chosen.replay.ranking or self._counts_likes
         chunk = scaled(chunk, self.background.scales)
-        rows = rows_of(chunk, self.background, self.regime.name, self.case.slate, likes, self._mix)
+        rows = rows_of(chunk, self.background, self.regime.name, self.case.slate, likes, self._mix, self.reward)
         return self._numbered(rows, max(0, self.first - chunk.start)) if self._counts_likes else rows
 
     def _numbered(self, rows: Rows, skipped: int) -> Rows:
@@ -296,6 +299,8 @@ class Session:
     def _protocol(self, seed: int, policy: Policy) -> Protocol:
         replay, composed = self.chosen.replay, "features" in policy.needs
         scored = self.background.scored and "scores" in self.log.info.columns
+        reward = self.reward
+        scaled = not reward.is_click and policy.unit_rewards
         return protocol_of(
             self.regime,
             self.case.slate,
@@ -304,11 +309,14 @@ class Session:
             ranking=replay.ranking,
             interactions=replay.interactions if composed else None,
             silence=policy.silence,
-            truth=self.regime.listed and self.background.model.weights.shape[0] > 0,
+            truth=self.regime.listed and self.background.model.weights.shape[0] > 0 and reward.is_click,
             weighed=self.regime.weighed and (self.background.uniform or scored),
             shows_the_log=policy.shows_the_log and self.regime.listed,
             similar=self.case.slate > 1 and self.spec.m > 0 and (composed or not replay.interactions),
             draws=self._number("clicks", seed),
+            clicked=reward.is_click,
+            low=reward.low if scaled else 0.0,
+            span=reward.high - reward.low if scaled else 0.0,
         )
 
     def _number(self, purpose: str, seed: int) -> int:

@@ -10,9 +10,9 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from lersbench.errors import did_you_mean
+from lersbench.feedback import CLICK
 
 PREFIX = "outcome_"  # of their columns
-CLICK = "click"  # the outcome that every log of lists may have: its column is `clicks`
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 KEYS = ("low", "high", "unit")
 DECLARE = 'outcomes = {{"{}": {{"low": 0, "high": 500, "unit": "EUR"}}}}'

@@ -9,8 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from lersbench.errors import ConfigError, did_you_mean
+from lersbench.feedback import CLICK
 from lersbench.log.chunk import Chunk
-from lersbench.log.outcomes import CLICK, column_of_outcome, outcome_in, range_of
+from lersbench.log.outcomes import column_of_outcome, outcome_in, range_of
 from lersbench.log.schema import LogInfo
 
 CLICK_RANGE = {"low": 0, "high": 1, "unit": "clicks"}
@@ -60,7 +61,9 @@ CLICKS = Reward(((CLICK, 1.0),), 0.0, 1.0, "clicks")
 
 def reward_of(info: LogInfo, setting: str | Mapping[str, float]) -> Reward:
     """The reward of `[replay] reward`, an outcome or weights by outcome, on a log. Raises ConfigError for an outcome
-    that the log does not have."""
+    that the log does not have; whether it has clicks is not asked where they are all that counts."""
+    if setting == CLICK:
+        return CLICKS
     weights = {setting: 1.0} if isinstance(setting, str) else setting
     there = {outcome: info.outcomes[outcome] for column in info.columns if (outcome := outcome_in(column))}
     if "clicks" in info.columns:

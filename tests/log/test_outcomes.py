@@ -64,7 +64,7 @@ def test_a_log_may_have_outcomes_and_no_clicks(tmp_path: Path) -> None:
     assert "clicks" not in log.info.columns and validate(log).ok
     assert reward_of(log.info, "revenue").columns == ("outcome_revenue",)
     with pytest.raises(ConfigError, match="reward names 'click', which log 'log' has no outcome of"):
-        reward_of(log.info, "click")
+        reward_of(log.info, {"click": 1, "cost": -1})
 
 
 @pytest.mark.parametrize(
@@ -178,6 +178,7 @@ def test_a_reward_is_the_weighted_sum_and_has_the_range_and_unit_of_its_parts(tm
     log = written(tmp_path / "log", ragged=ragged)
     chunk = read_all(log, 1 << 20)
     assert reward_of(log.info, "click") == reward_of(log.info, {"click": 1}) == CLICKS
+    assert CLICKS.is_click and not reward_of(log.info, {"click": 2}).is_click
     assert CLICKS.of(chunk) is chunk.clicks
 
     margin = reward_of(log.info, {"revenue": 1, "cost": -1})
