@@ -133,6 +133,7 @@ def _policies(replay: scenario.Replay, info: LogInfo, spec: Spec, entries: list[
     """What users and items did before, "history" and "past", is not checked here: reading it from a log that lacks it
     raises the error."""
     reward = reward_of(info, replay.reward)
+    span = reward.high - reward.low
     missing = {"context": spec.d == 0, "features": spec.m == 0, "weights": not (replay.fit > 0 and _has_lists(info))}
     for entry in entries:
         if replay.scale != "none" and {"past", "context"} <= set(entry.policy.needs):
@@ -150,6 +151,12 @@ def _policies(replay: scenario.Replay, info: LogInfo, spec: Spec, entries: list[
                 f"policy '{entry.label}' needs rewards in [0, 1]. It is given them scaled by the range that a log "
                 f"declares, and log '{info.name}' declares none for {reward.words}. Write the log with \"low\" and "
                 '"high" of these outcomes (log.write(..., outcomes=...), import --outcome), or leave the policy out.'
+            )
+        elif entry.policy.unit_rewards and entry.policy.zero_is_nothing and reward.low != 0:
+            yield (
+                f"policy '{entry.label}' needs rewards in [0, 1] of which 0 is nothing, and {reward.words} of log "
+                f"'{info.name}' lies in [{reward.low:g}, {reward.high:g}]: scaled, 0 would be {-reward.low / span:g}. "
+                "Choose a reward that begins at 0, or leave the policy out."
             )
         for need in entry.policy.needs:
             if missing.get(need):

@@ -140,7 +140,7 @@ def conclusion(board: Board, variants: Sequence[str] | None = None) -> list[str]
 
 
 def _lead(board: Board, rows: pd.DataFrame) -> str:
-    """ "linucb leads with 78.7 % misses, 18.2 percentage points below random [-21.9, -13.5].", "... 1.32 EUR a round" """
+    """ "linucb leads with 78.7 % misses, 18.2 percentage points below random [-21.9, -13.5].", "1.32 EUR a round" """
     leader, metric, times = rows.iloc[0], board.metric, scale(board.metric)
     digits = decimals((leader["high"] - leader["low"]) / 2 * times, metric)
     unit, points = (" %", " percentage points") if metric.unit == "%" else (f" {metric.named}".rstrip(),) * 2
