@@ -32,7 +32,7 @@ def replay(
     seeds: int = 10,
     batch: int = 1,
     *,
-    metric: str = "misses",
+    metric: str | None = None,
     baseline: str | None = None,
     seed: int = 0,
     name: str = "replay",
@@ -48,11 +48,12 @@ def replay(
     of either compares each by itself. `seeds` is how often each policy plays, `batch` how many rounds pass before
     their feedback is delivered.
 
-    `metric` is what the leaderboard ranks by, `baseline` the policy that others are compared with ("random" where it
-    plays). `name` and `seed` are the root of all random numbers: a scenario of the same name, seed, log and protocol
-    comes to the same numbers. `threads` policies play at once, all cores by default; one that takes longer than
-    `timeout` seconds fails. `settings` are the other keys of `[replay]` in a scenario, such as replicates = "subsample"
-    for a log in order of time, fit = 1000 or interactions = (3, 2).
+    `metric` is what the leaderboard ranks by: by default misses, or reward_sum where `reward` is not clicks. `baseline`
+    is the policy that others are compared with ("random" where it plays). `name` and `seed` are the root of all random
+    numbers: a scenario of the same name, seed, log and protocol comes to the same numbers. `threads` policies play at
+    once, all cores by default; one that takes longer than `timeout` seconds fails. `settings` are the other keys of
+    `[replay]` in a scenario, such as replicates = "subsample" for a log in order of time, fit = 1000, interactions =
+    (3, 2), or reward = "revenue" for an outcome of the log.
 
     A policy that fails is named on stderr and in `Results.meta["failed"]`, and left out. Raises ConfigError for what
     the log or a policy cannot do, DataError for a broken log, RunError where all policies failed.
@@ -61,7 +62,7 @@ def replay(
     from lersbench.results import tables
 
     protocol = {"feedback": feedback, "slate": slate, "seeds": seeds, "batch": batch, **settings}
-    about = {"name": name, "title": name, "seed": seed, "leaderboard": metric}
+    about = {"name": name, "title": name, "seed": seed, **({"leaderboard": metric} if metric else {})}
     chosen, entries = objects.scenario_of(policies, _folder_of(log), protocol, about, baseline)
     with tempfile.TemporaryDirectory(prefix="lersbench-") as folder:
         run = replays.bench(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+CLICK = "click"  # the outcome that is learned from and counted, unless a scenario names another
 ALWAYS = ("user", "context", "candidates", "features")  # columns read under every regime, where the log has them
 
 
@@ -28,6 +29,7 @@ class Regime:
     simulated: bool = False  # clicks are drawn from the click model of the log's world, which must be known
     replayed: bool = False  # only rounds in which the policy chooses the logged slate count
     ranked: bool = False  # what is liked in a round is known beforehand: likes are counted and their ranks taken
+    outcomes: bool = False  # an item may be paid by any outcome of the logged slate, not only by its click
     weighed: bool = False  # a logged click counts wherever its item is placed, and propensities can weigh it
 
     @property
@@ -77,6 +79,7 @@ REGIMES = {
             uses=("expected", "attraction", "scores"),
             listed=True,
             ranked=True,
+            outcomes=True,
             weighed=True,
         ),
         Regime(
@@ -96,6 +99,7 @@ REGIMES = {
             needs=("slate", "clicks"),
             uses=("propensities",),
             replayed=True,
+            outcomes=True,
         ),
     )
 }

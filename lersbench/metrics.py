@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 AGES = (10, 100, 1000)  # an item that was offered less often before counts as one of the first so many offers
+REWARD = "reward"  # the unit of what is paid; a run says which that is (EUR, s, points): see `in_reward`
+OF_CLICKS = ("ctr", "ctr_sum", "ctr_set", "misses", "expected_ctr_sum", "expected_ctr_set", "regret_set")
+OF_REWARDS = ("reward_sum", "reward")  # measured where [replay] reward is not clicks, in the place of those
 TOPS = tuple(range(10, 101, 10))  # the shares of a ranking, in percent, at which HR is read
 
 
@@ -14,9 +17,10 @@ class Metric:
 
     name: str
     title: str
-    unit: str  # "%" (stored as a share, shown as percent), "share" (shown as it is) or "count"
+    unit: str  # "%" (stored as a share, shown as percent), "share" (shown as it is), "count" or "reward"
     better: str  # "higher", "lower" or "neither"
     source: str  # what it is, in one sentence
+    named: str = ""  # the unit of the reward that it is in: EUR, s, points; "" where it is in none, or in clicks
 
 
 def _registry() -> dict[str, Metric]:
@@ -28,6 +32,8 @@ def _registry() -> dict[str, Metric]:
         ),
         Metric("ctr_set", "Set-CTR (CTR_set)", "%", "higher", "Share of rounds with at least one click."),
         Metric("misses", "Misses", "%", "lower", "1 - mean reward of the shown items."),
+        Metric("reward_sum", "Reward per round", REWARD, "higher", "What the items shown in a round paid, together."),
+        Metric("reward", "Reward per item", REWARD, "higher", "What an item shown paid."),
         Metric(
             "regret",
             "Cumulative regret",
@@ -233,3 +239,18 @@ def _registry() -> dict[str, Metric]:
 
 METRICS = _registry()
 NAMES = tuple(METRICS)
+
+
+def in_reward(metric: Metric, words: str, named: str) -> Metric:
+    """The metric as a run has it that pays `words` ("revenue", "click + 10 purchase"), in the unit `named`."""
+    paid = words if words.isidentifier() else f"reward ({words})"
+    titles = {"reward_sum": f"{paid[0].upper()}{paid[1:]} per round", "reward": f"{paid[0].upper()}{paid[1:]} per item"}
+    if metric.name not in (*titles, "regret", *ESTIMATED):
+        return metric
+    title = titles.get(metric.name, metric.title.replace("CTR_sum", f"{paid} per round"))
+    source = metric.source.replace("Clicks per round of the slates, by logged clicks", f"{WORTH}, by what was logged")
+    return replace(metric, title=title, source=source, unit=REWARD, named=named)
+
+
+WORTH = "What the slates are worth a round"
+ESTIMATED = [f"{name}{end}" for name in ("pbm_ips", "ubm_ips", "iips") for end in ("", "_se")]

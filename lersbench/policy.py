@@ -104,6 +104,15 @@ class Policy:
     """A round whose top score is below this counts as "nothing recommended" in `regret_published` and the
     recommend metrics."""
 
+    unit_rewards: ClassVar[bool] = False
+    """Rewards must lie in [0, 1]. Where a replay pays something else (revenue, watch time), the policy learns
+    (reward - low) / (high - low), the range being the one that the log declares; without such a range it is refused.
+    What it is scored by stays unscaled."""
+
+    zero_is_nothing: ClassVar[bool] = False
+    """It tells what paid from what did not by rewards above 0, or counts what was not looked at as 0. So its rewards
+    may not be moved: with `unit_rewards` only a range from 0 on is scaled, and another is refused."""
+
     files: ClassVar[tuple[str, ...]] = ()
     """Files (or folders) that the policy reads, by the names it opens them with or as they lie beside its module. Their
     content is part of what its result is known by, so a changed file is played anew. Files that a hyper-parameter

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from lersbench.bench import scenario
 from lersbench.errors import ConfigError
-from lersbench.feedback import REGIMES
+from lersbench.feedback import CLICK, REGIMES
 from lersbench.log import Log, LogInfo
+from lersbench.log.reward import reward_of
 from lersbench.policy import Spec
 
 FIX = {
@@ -28,7 +29,7 @@ MISSING_COLUMN = {  # by column: what a regime says that needs it, of a log with
 
 def check(chosen: scenario.Scenario, log: Log, case: scenario.Case, spec: Spec, entries: list[scenario.Entry]) -> None:
     """Raise ConfigError where the protocol or a policy asks for what the log does not have; the first such thing."""
-    for demand in (_feedback, _fit, _lists, _rejection, _interactions, _delay):
+    for demand in (_reward, _feedback, _fit, _lists, _rejection, _interactions, _delay):
         for fault in demand(chosen.replay, log.info, case):
             raise ConfigError(f"{chosen.name}: {fault}")
     if case.slate > spec.n_candidates:
@@ -43,12 +44,29 @@ def _has_lists(info: LogInfo) -> bool:
     return {"slate", "clicks"} <= set(info.columns)
 
 
+def _reward(replay: scenario.Replay, info: LogInfo, case: scenario.Case) -> Iterator[str]:
+    regime = REGIMES[case.feedback]
+    if replay.reward != CLICK and not regime.outcomes:
+        why = "draws its clicks from the click model of the world, which has no other outcomes"
+        if not regime.simulated:
+            why = "takes the reward of every candidate from the column 'rewards', and outcomes are known of shown items"
+        able = " or ".join(f"'{row.name}'" for row in REGIMES.values() if row.outcomes)
+        fix = f"Leave 'reward' out, or use feedback = {able}."
+        yield f"reward = {replay.reward!r}, but feedback = '{case.feedback}' {why}. {fix}"
+        return
+    try:
+        reward_of(info, replay.reward)
+    except ConfigError as error:
+        yield str(error)
+
+
 def _feedback(replay: scenario.Replay, info: LogInfo, case: scenario.Case) -> Iterator[str]:
     regime, setting = REGIMES[case.feedback], f"feedback = '{case.feedback}'"
     if regime.simulated and not info.click_model:
         yield f"{setting} {MISSING_COLUMN['attraction'].format(info.name)}"
+    paid = reward_of(info, replay.reward).columns if regime.outcomes else ("clicks",)
     for column in regime.needs:
-        if column not in info.columns:
+        if column not in info.columns and (column != "clicks" or column in paid):
             yield f"{setting} {MISSING_COLUMN[column].format(info.name)}"
     if replay.replicates == "shuffle" and info.order == "time":
         yield (
@@ -131,12 +149,31 @@ def _interactions(replay: scenario.Replay, info: LogInfo, case: scenario.Case) -
 def _policies(replay: scenario.Replay, info: LogInfo, spec: Spec, entries: list[scenario.Entry]) -> Iterator[str]:
     """What users and items did before, "history" and "past", is not checked here: reading it from a log that lacks it
     raises the error."""
+    reward = reward_of(info, replay.reward)
+    span = reward.high - reward.low
     missing = {"context": spec.d == 0, "features": spec.m == 0, "weights": not (replay.fit > 0 and _has_lists(info))}
     for entry in entries:
         if replay.scale != "none" and {"past", "context"} <= set(entry.policy.needs):
             yield (
                 f"policy '{entry.label}' starts from contexts of the past, which scale = '{replay.scale}' does not "
                 "reach; set warm = 0, or leave 'scale' out."
+            )
+        if not reward.is_click and getattr(entry.policy, "warm", 0) > 0:
+            yield (
+                f"policy '{entry.label}' starts from how often items were bought before, and the reward is "
+                f"{reward.words}; set warm = 0, or leave 'reward' out."
+            )
+        if entry.policy.unit_rewards and not reward.is_bounded:
+            yield (
+                f"policy '{entry.label}' needs rewards in [0, 1]. It is given them scaled by the range that a log "
+                f"declares, and log '{info.name}' declares none for {reward.words}. Write the log with \"low\" and "
+                '"high" of these outcomes (log.write(..., outcomes=...), import --outcome), or leave the policy out.'
+            )
+        elif entry.policy.unit_rewards and entry.policy.zero_is_nothing and reward.low != 0:
+            yield (
+                f"policy '{entry.label}' needs rewards in [0, 1] of which 0 is nothing, and {reward.words} of log "
+                f"'{info.name}' lies in [{reward.low:g}, {reward.high:g}]: scaled, 0 would be {-reward.low / span:g}. "
+                "Choose a reward that begins at 0, or leave the policy out."
             )
         for need in entry.policy.needs:
             if missing.get(need):

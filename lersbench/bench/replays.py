@@ -26,10 +26,11 @@ from lersbench.bench.store import Store
 from lersbench.datasets import build, size_of
 from lersbench.datasets.transactions import describe
 from lersbench.engine.rows import Background
-from lersbench.errors import RunError
+from lersbench.errors import ConfigError, RunError
 from lersbench.feedback import REGIMES
 from lersbench.log import Log, scales
 from lersbench.log.history import NEEDS, arrays_for
+from lersbench.log.reward import reward_of
 from lersbench.policy import KernelPolicy
 from lersbench.system.progress import Bar, Progress, silent
 from lersbench.system.workers import Pool
@@ -94,6 +95,7 @@ def bench(
     cases = scenario.cases(chosen)
     with clock("verify"):
         _identify(list(logs.values()), say)
+    _check_units(chosen, list(logs.values()))
     past = {label: _past(log, entries) for label, log in logs.items()}
     for case in cases:
         demands.check(chosen, logs[case.log], case, spec_of(chosen, logs[case.log], case), entries)
@@ -294,6 +296,14 @@ def _log(data: scenario.Data) -> Log:
         return Log(data.log)
     assert data.dataset is not None
     return build(data.dataset, **(data.model_extra or {}))
+
+
+def _check_units(chosen: scenario.Scenario, logs: list[Log]) -> None:
+    """Raise ConfigError where the reward is of one unit in one log and of another in another: a table names one."""
+    units = {reward_of(log.info, chosen.replay.reward).unit: log.path for log in logs}
+    if len(units) > 1:
+        there = ", ".join(f"{unit} in {path}" for unit, path in units.items())
+        raise ConfigError(f"{chosen.name}: reward = {chosen.replay.reward!r} has several units: {there}. Declare one.")
 
 
 def _past(log: Log, entries: list[scenario.Entry]) -> dict[str, str]:

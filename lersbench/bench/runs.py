@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import shutil
@@ -20,8 +21,9 @@ from lersbench import columns, sources
 from lersbench.bench import run_folder, scenario
 from lersbench.bench.session import Job
 from lersbench.bench.store import Store
-from lersbench.feedback import REGIMES
+from lersbench.feedback import CLICK, REGIMES
 from lersbench.log import Log
+from lersbench.log.reward import Reward, reward_of
 from lersbench.results import last_run
 
 ROWS = 1 << 18  # of a row group of the tables: as many are in memory at a time
@@ -181,9 +183,15 @@ def _about(
         torch = {"torch": in_words()}
     modules = {job.entry.label: type(job.entry.policy).__module__ for job in jobs if not job.entry.local}
     digests = {module: sources.digest(module) for module in set(modules.values())}
+    rewards = {label: reward_of(log.info, chosen.replay.reward) for label, (log, _) in logs.items()}
+    paid = next(reward for reward in rewards.values())  # all in one unit
     return {
         "scenario": {**content, "replicates": content["replay"]["replicates"]},
-        "logs": [{"variant": label, **_describe(log), **facts} for label, (log, facts) in logs.items()],
+        **({} if paid.is_click else {"reward": {"words": paid.words, "unit": paid.unit}}),
+        "logs": [
+            {"variant": label, **_describe(log), **_range(rewards[label]), **facts}
+            for label, (log, facts) in logs.items()
+        ],
         "seeds": list(range(chosen.replay.seeds)),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}, **torch},
         "machine": {
@@ -223,6 +231,12 @@ def _describe(log: Log) -> dict[str, Any]:
     return {**facts, "provenance": dict(info.provenance)}
 
 
+def _range(reward: Reward) -> dict[str, Any]:
+    """The declared range of what an item can pay, None for an end that is not known; nothing where that is clicks."""
+    ends = [end if math.isfinite(end) else None for end in (reward.low, reward.high)]
+    return {} if reward.is_click else {"reward_range": ends}
+
+
 def _blas() -> str:
     """Name and version of NumPy's BLAS: datasets reduce features with it."""
     library = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
@@ -257,6 +271,10 @@ def _notes(chosen: scenario.Scenario, logs: list[Log]) -> list[str]:
         notes.append(
             f"Feedback is delayed: a policy learns an outcome {when}, and never what comes after the last round."
         )
+    if replay.reward != CLICK and logs:
+        reward = reward_of(logs[0].info, replay.reward)
+        scaled = " Policies that need rewards in [0, 1] learn them scaled by the range that the log declares."
+        notes.append(f"Reward: {reward.words}, in {reward.unit}.{scaled if reward.is_bounded else ''}")
     if replay.interactions:
         notes.append(
             f"Joint features: products of (1, first {replay.interactions[0]} values of the context) and "

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from lersbench import bounds
 from lersbench.errors import ConfigError, MissingPackage, did_you_mean
-from lersbench.feedback import NAMES, REGIMES, USUAL
+from lersbench.feedback import CLICK, NAMES, REGIMES, USUAL
 from lersbench.files import read_toml
-from lersbench.metrics import METRICS
+from lersbench.metrics import METRICS, OF_CLICKS, OF_REWARDS
 from lersbench.policy import Policy, find, make
 from lersbench.sources import PACKAGE
 
@@ -81,6 +82,7 @@ class Replay(_Strict):
     fit: int = Field(0, ge=0)
     clip: float = Field(10.0, gt=0)
     scale: Scale = "none"  # "standard": columns are standardised by the first `fit` rounds
+    reward: str | dict[str, float] = CLICK  # an outcome of the log, or weights by outcome; what is learned and counted
 
     @model_validator(mode="before")
     @classmethod
@@ -88,6 +90,16 @@ class Replay(_Strict):
         if isinstance(values, dict) and isinstance(values.get("interactions"), list):
             return {**values, "interactions": tuple(values["interactions"])}
         return values
+
+    @field_validator("reward")
+    @classmethod
+    def _shortest(cls, reward: str | dict[str, float]) -> str | dict[str, float]:
+        """One outcome of weight 1 by its name alone. Raises ValueError for weights that weigh nothing."""
+        if isinstance(reward, str):
+            return reward
+        if not reward or not all(math.isfinite(weight) and weight for weight in reward.values()):
+            raise ValueError(f"reward takes weights that are finite and not 0, for one outcome or more, not {reward}")
+        return next(iter(reward)) if list(reward.values()) == [1.0] else reward
 
     @model_validator(mode="after")
     def _each_regime_once(self) -> Replay:
@@ -173,12 +185,26 @@ class Scenario(_Strict):
     left_out: list[str] = []
     """Policies whose package is not installed; `parse` moves them here from `policies`."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _ranked_by_the_reward(cls, values: Any) -> Any:
+        """Where rewards are not clicks there are no misses to rank by."""
+        replay = values.get("replay") if isinstance(values, dict) else None
+        reward = replay.get("reward", CLICK) if isinstance(replay, dict) else CLICK
+        return values if reward in (CLICK, {CLICK: 1}) else {"leaderboard": OF_REWARDS[0], **values}
+
     @model_validator(mode="after")
     def _known_metrics(self) -> Scenario:
         published = [name for row in (self.published.policies if self.published else ()) for name in row.values]
         for name in (self.leaderboard, *(e.metric for e in self.expected), *published):
             if name not in METRICS:
                 raise ValueError(f"there is no metric '{name}'{did_you_mean(name, METRICS)}")
+            if name in (OF_REWARDS if self.replay.reward == CLICK else OF_CLICKS):
+                of, other = ("what is paid", OF_CLICKS[1]) if self.replay.reward == CLICK else ("clicks", OF_REWARDS[0])
+                raise ValueError(
+                    f"the metric '{name}' is one of {of}, and is not measured with [replay] reward = "
+                    f"{self.replay.reward!r}; take '{other}', or leave 'leaderboard' out"
+                )
         return self
 
 
@@ -395,6 +421,9 @@ def _explain(where: str, problem: Any) -> str:
     if key == "replay.scale":
         hint = did_you_mean(str(problem["input"]), get_args(Scale))
         return f"{where}: there is no scale {problem['input']!r}, only {', '.join(get_args(Scale))}{hint}"
+    if key.startswith("replay.reward"):
+        takes = "an outcome, such as 'revenue', or weights, such as { click = 1, purchase = 10 }"
+        return f"{where}: reward takes {takes}, not {problem['input']!r}."
     if key.startswith("replay.slate"):
         return f"{where}: slate takes a size of 1 or more, or a list of them, not {problem['input']!r}."
     if key == "name":

@@ -36,6 +36,7 @@ from lersbench.feedback import REGIMES
 from lersbench.log import Log, read_all
 from lersbench.log.chunk import Chunk
 from lersbench.log.history import NEEDS, arrays_for
+from lersbench.log.reward import reward_of
 from lersbench.log.scaling import scaled
 from lersbench.policy import KernelPolicy, Policy, Spec
 from lersbench.system.workers import OVERTIME
@@ -116,6 +117,10 @@ class Session:
     ):
         self.chosen, self.log, self.case, self.background = chosen, log, case, background
         self.regime = REGIMES[case.feedback]
+        self.reward = reward_of(log.info, chosen.replay.reward)
+        delay = chosen.replay.delay
+        times = ("time", *([self.regime.known] if delay == "logged" else [])) if delay is not None else ()
+        self.columns = (*self.regime.columns, *self.reward.columns, *times)
         self.threads, self.bar, self.clock = threads, bar, clock
         self.spec = spec_of(chosen, log, case, background)
         self.first = chosen.replay.fit  # the rounds before it were for the click model
@@ -157,19 +162,12 @@ class Session:
         """Is the log held in memory as a whole, where contenders are `many` or few?"""
         if self.chosen.replay.delay is not None:
             return True  # a round that waits is read again when its feedback comes
-        decoded = self.log.row_bytes(self._columns) * self.log.info.rounds
+        decoded = self.log.row_bytes(self.columns) * self.log.info.rounds
         return self.chosen.replay.replicates == "shuffle" or (many and decoded <= KEEP_BYTES)
 
     @cached_property
-    def _columns(self) -> tuple[str, ...]:
-        """The columns of the log that are read."""
-        delay = self.chosen.replay.delay
-        clock = ("time", *([self.regime.known] if delay == "logged" else [])) if delay is not None else ()
-        return (*self.regime.columns, *clock)
-
-    @cached_property
     def _all(self) -> Rows:
-        return self._rows(read_all(self.log, SHUFFLE_BYTES, self._columns))
+        return self._rows(read_all(self.log, SHUFFLE_BYTES, self.columns))
 
     def _played(self, job: Job, rows: Rows) -> Curve:
         """What a job comes to on all rows; the time for compiling its loop, where that is not done yet, is no part."""
@@ -204,7 +202,7 @@ class Session:
         failures: list[Failure] = []
         seconds = dict.fromkeys(jobs, 0.0)
         with ThreadPoolExecutor(self.threads) as pool, ThreadPoolExecutor(1) as reader:
-            chunks = self.log.read(CHUNK_BYTES, multiple=self.chosen.replay.batch, columns=self._columns)
+            chunks = self.log.read(CHUNK_BYTES, multiple=self.chosen.replay.batch, columns=self.columns)
             ahead = reader.submit(next, chunks, None)
             while True:
                 with self.clock("read"):
@@ -266,7 +264,7 @@ class Session:
         """The chunk as the regime shows it. Reading has checked that a log that calls itself uniform is so."""
         likes = self.chosen.replay.ranking or self._counts_likes
         chunk = scaled(chunk, self.background.scales)
-        rows = rows_of(chunk, self.background, self.regime.name, self.case.slate, likes, self._mix)
+        rows = rows_of(chunk, self.background, self.regime.name, self.case.slate, likes, self._mix, self.reward)
         if self._counts_ages:
             rows = self._aged(rows, chunk.start)
         return self._numbered(rows, max(0, self.first - chunk.start)) if self._counts_likes else rows
@@ -336,6 +334,8 @@ class Session:
     def _protocol(self, seed: int, policy: Policy) -> Protocol:
         replay, composed = self.chosen.replay, "features" in policy.needs
         scored = self.background.scored and "scores" in self.log.info.columns
+        reward = self.reward
+        scaled = not reward.is_click and policy.unit_rewards
         return protocol_of(
             self.regime,
             self.case.slate,
@@ -344,13 +344,16 @@ class Session:
             ranking=replay.ranking,
             interactions=replay.interactions if composed else None,
             silence=policy.silence,
-            truth=self.regime.listed and self.background.model.weights.shape[0] > 0,
+            truth=self.regime.listed and self.background.model.weights.shape[0] > 0 and reward.is_click,
             weighed=self.regime.weighed and (self.background.uniform or scored),
             shows_the_log=policy.shows_the_log and self.regime.listed,
             similar=self.case.slate > 1 and self.spec.m > 0 and (composed or not replay.interactions),
             draws=self._number("clicks", seed),
             delayed=replay.delay is not None,
             delay=self._delay,
+            clicked=reward.is_click,
+            low=reward.low if scaled else 0.0,
+            span=reward.high - reward.low if scaled else 0.0,
         )
 
     def _number(self, purpose: str, seed: int) -> int:

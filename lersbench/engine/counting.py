@@ -8,7 +8,6 @@ import numpy as np
 
 from lersbench.clicks.model import draw_clicks, expected, shown_attraction
 from lersbench.engine.meter import (
-    CLICKS,
     DISTINCT,
     EXPECTED,
     EXPECTED_SET,
@@ -16,6 +15,7 @@ from lersbench.engine.meter import (
     HITS,
     IIPS,
     LIKES,
+    PAID,
     PBM,
     RECOMMENDED,
     REGRET,
@@ -81,7 +81,7 @@ def count_slate(
             meter.sums[HITS] += 1
     meter.sums[ROUNDS] += 1
     meter.sums[REVEALED] += slate.shape[0]
-    meter.sums[CLICKS] += total
+    meter.sums[PAID] += total
     meter.sums[SETS] += total > 0
 
 
@@ -406,3 +406,6 @@ def count(
         count_regret(meter, rows.best[row], part(rows.value, start, stop), slate)
     if protocol.ranked:
         count_ranking(meter, candidates, scores, slate, part(rows.liked, first, last))
+    if protocol.span > 0.0:
+        for k in range(size):  # after all that is counted: what the policy will learn
+            rewards[k] = min(1.0, max(0.0, (rewards[k] - protocol.low) / protocol.span))

@@ -13,7 +13,7 @@ from lersbench.metrics import AGES, NAMES, TOPS
 from lersbench.offpolicy import weights
 
 # Running sums.
-ROUNDS, REVEALED, CLICKS, SETS, REGRET, FALSE, LIKES, TOP20, TOP20_PUBLISHED, DISTINCT, HITS = range(11)
+ROUNDS, REVEALED, PAID, SETS, REGRET, FALSE, LIKES, TOP20, TOP20_PUBLISHED, DISTINCT, HITS = range(11)
 EXPECTED, EXPECTED_SET, REGRET_SET, SIMILARITY = range(11, 15)
 RECOMMENDED, TOP_LIKED = 15, 16  # rounds with a recommendation; with a liked first item
 PBM, UBM, IIPS = (17 + i * weights.SUMS for i in range(3))  # the first of the sums of `weights` of each estimator
@@ -25,6 +25,7 @@ SUMS = YOUNG + 2 * len(AGES)
 # Columns of the curve: where each metric of the table stands.
 _AT = {name: place for place, name in enumerate(NAMES)}
 CTR, CTR_SUM, CTR_SET, MISSES = (_AT[name] for name in ("ctr", "ctr_sum", "ctr_set", "misses"))
+REWARD, REWARD_SUM = _AT["reward"], _AT["reward_sum"]
 REGRET_AT, REGRET_PUB, REGRET_SET_AT = (_AT[name] for name in ("regret", "regret_published", "regret_set"))
 COVERAGE, DIVERSITY, ENTROPY, GINI = (_AT[name] for name in ("coverage", "diversity", "entropy", "gini"))
 HR20, HR20_PUB, MATCHES = (_AT[name] for name in ("hr20_per_round", "hr20_per_round_published", "matches"))
@@ -83,29 +84,38 @@ def with_room(meter: Meter, likes: int) -> Meter:
 
 
 @kernel
-def read_until(meter: Meter, row: int, ranked: bool, regret: bool, replayed: bool, silent: bool, aged: bool) -> None:
+def read_until(
+    meter: Meter, row: int, ranked: bool, regret: bool, replayed: bool, silent: bool, aged: bool, clicked: bool
+) -> None:
     """Copy the sums to every checkpoint at or before `row` that has not been read yet.
 
     The flags say what was measured: ranks of likes, regret, matches, recommendations, which mean something only of a
-    policy that may stay `silent`, and what items earn that have not been offered often (`aged`).
+    policy that may stay `silent`, what items earn that have not been offered often (`aged`), and click rates, only
+    where rewards are clicks.
     """
     while meter.done[0] < meter.checkpoints.shape[0] and meter.checkpoints[meter.done[0]] <= row:
-        _read(meter, meter.curve[meter.done[0]], ranked, regret, replayed, silent, aged)
+        _read(meter, meter.curve[meter.done[0]], ranked, regret, replayed, silent, aged, clicked)
         meter.done[0] += 1
 
 
 @kernel
-def _read(meter: Meter, out: np.ndarray, ranked: bool, regret: bool, replayed: bool, silent: bool, aged: bool) -> None:
+def _read(
+    meter: Meter, out: np.ndarray, ranked: bool, regret: bool, replayed: bool, silent: bool, aged: bool, clicked: bool
+) -> None:
     sums = meter.sums
     rounds = sums[ROUNDS]
     if replayed:
         out[MATCHES] = rounds
     if rounds == 0:
         return
-    out[CTR] = sums[CLICKS] / sums[REVEALED]
-    out[CTR_SUM] = sums[CLICKS] / rounds
-    out[CTR_SET] = sums[SETS] / rounds
-    out[MISSES] = 1.0 - out[CTR]
+    if clicked:
+        out[CTR] = sums[PAID] / sums[REVEALED]
+        out[CTR_SUM] = sums[PAID] / rounds
+        out[CTR_SET] = sums[SETS] / rounds
+        out[MISSES] = 1.0 - out[CTR]
+    else:
+        out[REWARD] = sums[PAID] / sums[REVEALED]
+        out[REWARD_SUM] = sums[PAID] / rounds
     out[REGRET_PUB] = sums[FALSE] / rounds
     if regret:
         out[REGRET_AT] = sums[REGRET]

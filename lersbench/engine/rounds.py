@@ -33,6 +33,9 @@ class Protocol(NamedTuple):
     delayed: bool = False  # feedback comes when it is known by the clock of the log, position by position
     delay: int = 0  # microseconds after its round, where the log does not say when what is known
     lazy: bool = False  # rejection replay of one position asks the policy's `wins` kernel instead of `select`
+    clicked: bool = True  # rewards are clicks: count click rates; else what is paid
+    low: float = 0.0  # the policy learns (reward - low) / span, what is counted stays as it is
+    span: float = 0.0  # 0: it learns the reward itself
 
 
 class Visit(NamedTuple):

@@ -17,6 +17,7 @@ from lersbench.feedback import REGIMES
 from lersbench.kernels.jit import kernel
 from lersbench.kernels.ties import scramble
 from lersbench.log.chunk import Chunk
+from lersbench.log.reward import CLICKS, Reward
 from lersbench.log.scaling import PLAIN, Scales
 from lersbench.offpolicy import propensity
 
@@ -97,7 +98,13 @@ def background_of(items: np.ndarray, n_items: int, family: np.ndarray | None = N
 
 
 def rows_of(
-    chunk: Chunk, items: np.ndarray | Background, feedback: str, slate: int, likes: bool = True, mix: int | None = None
+    chunk: Chunk,
+    items: np.ndarray | Background,
+    feedback: str,
+    slate: int,
+    likes: bool = True,
+    mix: int | None = None,
+    reward: Reward = CLICKS,
 ) -> Rows:
     """A chunk as this feedback shows it, with what all contenders need computed once.
 
@@ -107,6 +114,9 @@ def rows_of(
 
     `mix` is the key of the order in which the candidates of a round stand: a hash of it and of the place of the round
     in the log, so that no policy can profit from the order of the file or of a ranker. None leaves them as logged.
+
+    `reward` is what the items of logged slates are paid by, where the regime looks that up. What the world knows of
+    expected clicks is left out where it is something else.
     """
     background = (
         items if isinstance(items, Background) else background_of(items, int(chunk.candidates.max(initial=0)) + 1)
@@ -134,9 +144,11 @@ def rows_of(
     value, attraction, scores = (_chosen(flat[a], source, order, edges) for a in ("expected", "attraction", "scores"))
     own = int(order is not None or not shared)
     of_slate = regime.listed or regime.replayed
-    rewards = flat["clicks"] if of_slate else _chosen(flat["rewards"], source, order, edges)
+    rewards = _flat(reward.of(chunk)) if of_slate else _chosen(flat["rewards"], source, order, edges)
     if regime.listed and mix is not None:
         rewards = _chosen(rewards, top[:-1], places, top)
+    if not reward.is_click:
+        value, attraction = value[:0], attraction[:0]
     if regime.replayed:
         value = value[:0]
     elif not value.shape[0]:
@@ -169,7 +181,7 @@ def rows_of(
     return _contiguous(rows._replace(logger=_logger(background, regime.weighed, scores, rows)))
 
 
-FLAT = ("candidates", "rewards", "expected", "slate", "clicks", "attraction", "scores")
+FLAT = ("candidates", "rewards", "expected", "slate", "attraction", "scores")
 
 
 def _edges(edges: np.ndarray | None, values: np.ndarray, n: int) -> np.ndarray:
@@ -228,8 +240,11 @@ def as_logged(rows: Rows) -> Rows:
 
 
 def _liked(rewards: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where the likes of each round begin among all likes (n + 1,), and their candidates, by `rewards` (N,) or (0,)."""
-    liked = np.flatnonzero(rewards)
+    """Where the likes of each round begin among all likes (n + 1,), and their candidates, by `rewards` (N,) or (0,).
+
+    What is paid for is liked: a reward above 0.
+    """
+    liked = np.flatnonzero(rewards > 0)
     liked_from = np.searchsorted(liked, edges)
     return liked_from, liked - np.repeat(edges[:-1], np.diff(liked_from))
 

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from lersbench.metrics import METRICS, Metric
+from lersbench.results.tables import Results
 
 LESS = replace(METRICS["regret"], name="regret_less")  # the regret less the baseline's
 TITLES = {  # axis titles that say more than the metric's
@@ -22,14 +23,21 @@ TITLES = {  # axis titles that say more than the metric's
 }
 
 
-def metric_of(name: str) -> Metric:
-    """The metric called `name`, or LESS."""
-    return LESS if name == LESS.name else METRICS[name]
+def metric_of(results: Results, name: str) -> Metric:
+    """The metric called `name`, or LESS, as this run has it."""
+    return replace(results.metric("regret"), name=LESS.name) if name == LESS.name else results.metric(name)
+
+
+def full_title(metric: Metric) -> str:
+    """The title of a figure of `metric`, with the unit of what is paid."""
+    return f"{metric.title} ({metric.named})" if metric.named else metric.title
 
 
 def axis_title(metric: Metric) -> str:
     """What stands at the axis of `metric`, with its unit."""
     title = TITLES.get(metric.name, metric.title).removesuffix(", as published")
+    if metric.named:
+        return f"{title.removesuffix(' (clicks)')} ({metric.named})"
     return f"{title} (%)" if metric.unit == "%" else title
 
 

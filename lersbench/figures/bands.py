@@ -91,7 +91,7 @@ def limits(bands: Bands, metric: Metric, banded: Collection[str]) -> tuple[float
     late = [(band, band.x >= 0.25 * end) for policy, band in bands.items() if policy in banded]
     low, high = _stretched(low, high, [edge[part] for b, part in late for edge in (b.low, b.high)], 0.5)
     low, high = _stretched(low, high, [band.mean for band in bands.values()], 0.35)
-    floor = -math.inf if metric is LESS else 0.0
+    floor = -math.inf if metric.name == LESS.name or low < 0 else 0.0
     low = 0.0 if floor == 0 and low < 0.3 * high else low  # near enough to zero to show it
     margin = 0.04 * (high - low) or 0.05 * abs(high) or 1.0
     low, high = max(low - margin, floor), high + margin

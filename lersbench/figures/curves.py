@@ -23,7 +23,7 @@ from lersbench.figures import families as family_figures
 from lersbench.figures import lers as lers_figures
 from lersbench.figures import logs as log_figures
 from lersbench.figures import sweeps as sweep_figures
-from lersbench.figures.axes import LESS, axis_title, metric_of, set_round_ticks
+from lersbench.figures.axes import LESS, axis_title, full_title, metric_of, set_round_ticks
 from lersbench.figures.bands import (
     Band,
     Bands,
@@ -48,6 +48,8 @@ from lersbench.results.tables import CURVE_RESAMPLES, Results, known_metric
 
 POINTS = 200  # points of a curve that are drawn; more cannot be seen
 PAIRS = (  # curves over rounds; two names stand side by side, as published and sound
+    ("reward_sum",),
+    ("reward",),
     ("ctr_sum",),
     ("ctr_set",),
     ("ctr",),
@@ -62,15 +64,21 @@ PAIRS = (  # curves over rounds; two names stand side by side, as published and 
     ("exposure_first100",),
     ("reward_first100",),
 )
-LISTS = (("ctr_sum",), ("ctr_set",), ("expected_ctr_sum",), ("expected_ctr_set",))  # the same of ranked lists
+LISTS = (  # the same of ranked lists
+    ("reward_sum",),
+    ("ctr_sum",),
+    ("ctr_set",),
+    ("expected_ctr_sum",),
+    ("expected_ctr_set",),
+)
 SAME = {  # why the two of a pair may be equal, by the first; then one is drawn
     "regret_published": "Equal to the published regret: no policy here stays silent.",
     "hr20_per_round_published": "Equal to the published values: no two scores that matter are tied here.",
 }
-ONE_RATE = "With one item shown per round, CTR, CTR_sum and set-CTR are the same number, so one of them is drawn."
+ONE_RATE = "With one item shown per round, {} are the same number, so one of them is drawn."
 HIT_RATIO = "Hit ratio HR@K"
 HIT_RATIOS = {"hit-ratio": HIT_RATIO, "hit-ratio-published": f"{HIT_RATIO}, as published: ties in file order"}
-RATES = ("ctr_sum", "ctr_set", "ctr")
+RATES = ("reward_sum", "reward", "ctr_sum", "ctr_set", "ctr")
 RANDOM: dict[str, Any] = {"color": "0.6", "lw": 0.9, "ls": (0, (2, 2)), "label": "random ranking"}
 
 
@@ -87,7 +95,7 @@ def curve_bands(results: Results, metrics: Iterable[str], policies: Sequence[str
                 continue
             values = _thinned(values)
             at = values.index.to_numpy()
-            band = results.interval(str(variant), str(policy), METRICS[metric], values.to_numpy().T, at)
+            band = results.interval(str(variant), str(policy), results.metric(metric), values.to_numpy().T, at)
             bands.setdefault((str(variant), metric), {})[str(policy)] = Band(at, *band)
     return dict(bands)
 
@@ -115,7 +123,7 @@ def regret_less_baseline(results: Results, policies: Sequence[str]) -> dict[tupl
             if difference.empty:
                 continue
             difference = _thinned(difference)
-            floor = results.floor(str(variant), [policy, str(base)], LESS)
+            floor = results.floor(str(variant), [policy, str(base)], metric_of(results, LESS.name))
             band = interval(difference.to_numpy().T, results.replicates, resamples=CURVE_RESAMPLES, floor=floor)
             bands[policy] = Band(difference.index.to_numpy(), *band)
         if bands:
@@ -156,12 +164,12 @@ def labels_to_draw(results: Results, policies: Sequence[str] | None) -> list[str
 # Curves over rounds ---------------------------------------------------------------------------------------------------
 def curves(results: Results, names: Sequence[str], bands: Mapping[tuple[str, str], Bands]) -> Figure:
     """The metrics `names` over rounds, side by side (the last is the sound one); with variants, a panel for each."""
-    title, cases = metric_of(names[-1]).title, drawn_cases(results)
+    title, cases = full_title(metric_of(results, names[-1])), drawn_cases(results)
     names, notes = _distinct_metrics(results, names, bands)
     panels = [(case.variant, name) for case in cases for name in names if bands.get((case.variant, name))]
     policies = list(dict.fromkeys(policy for panel in panels for policy in bands[panel]))
     look, many = looks(results), crowded(results)
-    choices = {panel: narrow_bands(bands[panel], metric_of(panel[1]), look) for panel in panels}
+    choices = {panel: narrow_bands(bands[panel], metric_of(results, panel[1]), look) for panel in panels}
     if any(narrow != candidates for narrow, candidates in choices.values()):
         notes.insert(0, "Bands that would fill their panel are left out; the final values have all intervals.")
     notes = [" ".join([*band_note(results, policies), *notes])] if notes or band_note(results, policies) else []
@@ -171,18 +179,18 @@ def curves(results: Results, names: Sequence[str], bands: Mapping[tuple[str, str
     beside = legend_width(results, policies)
     figure, axes = grid(len(panels), columns, size, title, results, [*notes, *footer(results)], beside)
     for i, (ax, panel) in enumerate(zip(axes, panels, strict=True)):
-        _draw_curves(ax, bands[panel], metric_of(panel[1]), look, choices[panel], many)
+        _draw_curves(ax, bands[panel], metric_of(results, panel[1]), look, choices[panel], many)
         set_round_ticks(ax, 6 if len(cases) == 1 else 4)
         if many:
             height = panel_height(ax, math.ceil(len(panels) / columns))
-            _draw_curve_labels(ax, results, bands[panel], metric_of(panel[1]), look, choices[panel][1], height)
+            _draw_curve_labels(ax, results, bands[panel], metric_of(results, panel[1]), look, choices[panel][1], height)
         if i + columns >= len(panels):
             ax.set_xlabel("Round")
         if i % columns == 0 or len(names) > 1:
-            ax.set_ylabel(axis_title(metric_of(panel[1])))
+            ax.set_ylabel(axis_title(metric_of(results, panel[1])))
         if head := _panel_title(results, names, *panel):
             ax.set_title(head, loc="left", fontsize=10 if len(cases) == 1 else 9)
-    _draw_curve_legend(axes[min(columns, len(axes)) - 1], results, metric_of(names[-1]), bands, panels)
+    _draw_curve_legend(axes[min(columns, len(axes)) - 1], results, metric_of(results, names[-1]), bands, panels)
     return figure
 
 
@@ -198,7 +206,7 @@ def _distinct_metrics(
     ):
         notes, names = [SAME[names[0]]], names[1:]
     if names[0] in RATES and one_item_slates(results):
-        notes = [ONE_RATE]
+        notes = one_rate_note(results)
     return names, notes
 
 
@@ -257,7 +265,7 @@ def _panel_title(results: Results, names: Sequence[str], variant: str, name: str
     if name == LESS.name and len(names) > 1:
         parts.append(f"Cumulative regret less that of {results.scenario['baseline']}")
     elif len(names) > 1:
-        parts.append(METRICS[name].title + (" (sound)" if name == names[-1] else ""))
+        parts.append(results.metric(name).title + (" (sound)" if name == names[-1] else ""))
     return ", ".join(filter(None, parts))
 
 
@@ -307,7 +315,7 @@ def forest(results: Results, name: str, policies: Sequence[str]) -> Figure:
     size = (4.6 if len(panels) == 1 else 3.4, 0.75 + 0.235 * max(map(len, panels.values())))
     notes = [*footer(results), *_rank_note(metric), *_same_note(frame)]
     columns = _columns(len(panels), [name])
-    figure, axes = grid(len(panels), columns, size, f"{metric.title}, final values", results, notes, 0.4)
+    figure, axes = grid(len(panels), columns, size, f"{full_title(metric)}, final values", results, notes, 0.4)
     for ax, ((variant, kind), rows) in zip(axes, panels.items(), strict=True):
         _draw_forest(ax, results, rows, metric, look)
         head = [cases[variant].in_words(), f"{kind} feedback" if results.mixed else ""]
@@ -410,7 +418,7 @@ def _plans(
     variants = tuple(case.variant for case in drawn_cases(results))
     plans = []
     for name in forests:
-        title = f"{known_metric(results, name).title}, final values"
+        title = f"{full_title(known_metric(results, name))}, final values"
         plans.append(Plan(_stem("final", name), title, "final", variants, partial(forest, results, name, policies)))
     if by_family(results):
         return plans + _family_plans(results, groups, bands, policies, metrics is None)
@@ -419,7 +427,7 @@ def _plans(
         if cases:
             name = _named_after(group)
             make = partial(curves, results, group, bands)
-            plans.append(Plan(_stem("curve", name), METRICS[name].title, "curve", cases, make))
+            plans.append(Plan(_stem("curve", name), full_title(results.metric(name)), "curve", cases, make))
     if metrics is None and "hr@20" in results.metrics and not results.lists:
         make = partial(hit_ratio, results, policies)
         plans.append(Plan("hit-ratio", HIT_RATIO, "hit-ratio", variants, make))
@@ -441,7 +449,7 @@ def _family_plans(
             names.remove(first)
     plans = []
     for name in names:
-        title = family_figures.LESS_TITLE if name == LESS.name else METRICS[name].title
+        title = family_figures.LESS_TITLE if name == LESS.name else full_title(results.metric(name))
         make = partial(family_figures.curves, results, name, bands[variant, name])
         plans.append(Plan(_stem("curve", name), title, "curve", (variant,), make))
     if whole:
@@ -470,14 +478,22 @@ def groups_of(results: Results) -> list[tuple[str, ...]]:
     if not any(results.scenario["leaderboard"] in group for group in groups):
         groups.insert(0, (known_metric(results, results.scenario["leaderboard"]).name,))
     if one_item_slates(results):  # then the three click rates are one
-        rate = results.scenario["leaderboard"] if results.scenario["leaderboard"] in RATES else "ctr_sum"
+        usual = "reward_sum" if results.reward else "ctr_sum"
+        rate = results.scenario["leaderboard"] if results.scenario["leaderboard"] in RATES else usual
         groups = [group for group in groups if group[0] not in RATES or group[0] == rate]
     return groups
 
 
 def one_item_slates(results: Results) -> bool:
-    """Whether clicks per round and clicks per position agree in every contender."""
-    if not {"ctr", "ctr_sum"} <= set(results.metrics):
+    """Whether what comes of a round and of a position agree in every contender."""
+    item, round_ = ("reward", "reward_sum") if results.reward else ("ctr", "ctr_sum")
+    if not {item, round_} <= set(results.metrics):
         return False
     wide = results.summary.pivot(index=["variant", "policy", "seed"], columns="metric", values="value")
-    return bool(np.allclose(wide["ctr"], wide["ctr_sum"], equal_nan=True))
+    return bool(np.allclose(wide[item], wide[round_], equal_nan=True))
+
+
+def one_rate_note(results: Results) -> list[str]:
+    """The note on rates that are one number, where slates have one item."""
+    same = "the rewards per round and per item" if results.reward else "CTR, CTR_sum and set-CTR"
+    return [ONE_RATE.format(same)] if one_item_slates(results) else []

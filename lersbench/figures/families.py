@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lersbench.feedback import REGIMES
-from lersbench.figures.axes import LESS, axis_title, metric_of, set_round_ticks
+from lersbench.figures.axes import LESS, axis_title, full_title, metric_of, set_round_ticks
 from lersbench.figures.bands import Bands, limits, narrow_bands, policies_by_value
 from lersbench.figures.frame import footer, grid, panel_height
 from lersbench.figures.legends import draw_end_labels, label
@@ -33,11 +33,13 @@ LESS_TITLE = "Cumulative regret less that of the baseline"
 
 def curves(results: Results, name: str, bands: Bands) -> Figure:
     """The metric `name` over rounds."""
-    metric, look = metric_of(name), looks(results)
+    metric, look = metric_of(results, name), looks(results)
     notes = [
         "Pale: the policies of the other panels. Band: the interval of the best of a panel, unless it would fill it."
     ]
-    figure, axes, groups = _panels(results, LESS_TITLE if metric is LESS else metric.title, list(bands), notes)
+    figure, axes, groups = _panels(
+        results, LESS_TITLE if metric.name == LESS.name else full_title(metric), list(bands), notes
+    )
     frame = limits(bands, metric, ())
     height = panel_height(axes[0], math.ceil(len(groups) / COLUMNS))
     for i, (ax, (family, members)) in enumerate(zip(axes, groups.items(), strict=True)):

@@ -65,7 +65,8 @@ def plans(results: Results, whole: Results, policies: Sequence[str]) -> list[Pla
     figures = _sweep_plans(whole, list(whole.contenders["policy"]) if whole is not results else policies)
 
     def add(stem: str, cases: Iterable[str], make: Callable[[], Figure]) -> None:
-        figures.append(Plan(stem, TITLES[stem], stem, tuple(dict.fromkeys(cases)), make))
+        title = _similarity_title(results) if stem == "clicks-and-similarity" else TITLES[stem]
+        figures.append(Plan(stem, title, stem, tuple(dict.fromkeys(cases)), make))
 
     slates = by_slate(results)
     if len(slates):
@@ -115,9 +116,9 @@ def parameter(results: Results, sweep: Sweep) -> Figure:
     title = _sweep_title(sweep.parameter)
     figure, axes = grid(len(panels), columns, size, title, results, notes, beside, outside=False)
     for i, (ax, (case, name)) in enumerate(zip(axes, panels, strict=True)):
-        _draw_sweep(ax, results, sweep, case, METRICS[name], line_looks, level_looks)
+        _draw_sweep(ax, results, sweep, case, results.metric(name), line_looks, level_looks)
         ax.set_title(case.in_words(), loc="left", fontsize=9)
-        ax.set_ylabel(axis_title(METRICS[name]))
+        ax.set_ylabel(axis_title(results.metric(name)))
         if i + columns >= len(panels):
             ax.set_xlabel(sweep.parameter)
     lines = [Line2D([], [], **look, marker="o", ms=3, label=line) for line, look in line_looks.items()]
@@ -153,7 +154,7 @@ def _level_policies(results: Results, sweep: Sweep, panels: Sequence[tuple[Case,
     case, name = panels[0]
     finals = {policy: x.mean() for policy, x in results.finals(case.variant, name).items() if policy in sweep.others}
     base = baseline_of(results, case.variant)
-    best = [policy for policy in policies_by_value(finals, METRICS[name]) if policy != base]
+    best = [policy for policy in policies_by_value(finals, results.metric(name)) if policy != base]
     return [*best[:BANDED], *([base] if base in finals else [])], len(best) > BANDED
 
 
@@ -185,7 +186,7 @@ def slate_sizes(results: Results, slates: pd.DataFrame, policies: Sequence[str])
         rows = slates[(slates["data"] == case.data) & (slates["protocol"] == case.protocol)]
         rows = rows[(rows["metric"] == name) & rows["policy"].isin(policies)]
         _draw_lifts(ax, results, _lift_bands(rows), look)
-        ax.set_title(_panel_title(case, name), loc="left", fontsize=9)
+        ax.set_title(_panel_title(results, case, name), loc="left", fontsize=9)
         ax.set_ylabel(f"Lift over {base} (%)")
         if i + columns >= len(panels):
             ax.set_xlabel("Slate size K")
@@ -217,9 +218,9 @@ def _draw_lifts(ax: Axes, results: Results, bands: dict[str, Band], look: Look) 
     ax.legend(handles=lines, loc="lower right", frameon=False, fontsize=7, handlelength=2.6, labelspacing=0.2)
 
 
-def _panel_title(case: Case, name: str) -> str:
+def _panel_title(results: Results, case: Case, name: str) -> str:
     """Data and protocol of a panel in words, with what is measured."""
-    return ", ".join(filter(None, [case.in_words(slate=False), METRICS[name].title]))
+    return ", ".join(filter(None, [case.in_words(slate=False), results.metric(name).title]))
 
 
 # Protocols ------------------------------------------------------------------------------------------------------------
@@ -353,18 +354,22 @@ def _draw_root(ax: Axes, bands: dict[str, Band]) -> None:
         ax.plot(best.x, start * np.sqrt(best.x / at), color=PALE, lw=1.2, ls=":", zorder=1.7)
 
 
+def _similarity_title(results: Results) -> str:
+    return TITLES["clicks-and-similarity"].replace("Clicks", "Rewards" if results.reward else "Clicks")
+
+
 # Diversity ------------------------------------------------------------------------------------------------------------
 def similarity(results: Results, policies: Sequence[str]) -> Figure:
     """Final click rate against the mean similarity of two items of a slate, a point a policy."""
     cases = [case for case in drawn_cases(results) if case.slate > 1]
-    panels = [(case, METRICS[rates(results, case)[0]]) for case in cases]
+    panels = [(case, results.metric(rates(results, case)[0])) for case in cases]
     columns = 2 if len(panels) in (2, 4) else min(3, len(panels))
     look, height = looks(results), 3.0
     figure, axes = grid(
         len(panels),
         columns,
         (4.0, height),
-        TITLES["clicks-and-similarity"],
+        _similarity_title(results),
         results,
         ["To the left the items of a slate differ, to the right they are alike. Bars are intervals.", *footer(results)],
         legend_width(results, policies),

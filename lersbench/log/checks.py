@@ -15,8 +15,9 @@ import numpy as np
 
 from lersbench.errors import DataError
 from lersbench.kernels.jit import kernel
+from lersbench.log.outcomes import outcome_in, range_of
 from lersbench.log.ragged import Ragged, edges_of
-from lersbench.log.schema import COLUMNS, UNIFORM_TOLERANCE, LogInfo
+from lersbench.log.schema import UNIFORM_TOLERANCE, LogInfo, column_of
 
 EXAMPLES = 3  # offending rows quoted for each kind of problem
 
@@ -160,6 +161,9 @@ class Checks:
         self.users, self.report, self._ragged = info.users, report, info.ragged
         self._uniform = info.propensities == "uniform"
         self._wide = info.C
+        self._outcomes = {
+            name: info.outcomes.get(outcome, {}) for name in info.columns if (outcome := outcome_in(name))
+        }
         self._place = np.full(info.items, -1, dtype=np.int64)
         self._latest = np.iinfo(np.int64).min
 
@@ -210,19 +214,42 @@ class Checks:
                 if (values < began).any():
                     fix = "write the time at which it became known, at or after that of the round"
                     self._cells(file, start, name, "known before its round", values < began, values, fix)
+            elif name in self._outcomes:
+                self._outcome(file, start, name, values)
         if "slate" in columns or "candidates" in columns:
             self._items(file, start, columns)
 
-    def _range(self, file: str, start: int, name: str, kind: str, values: np.ndarray, least: float, fix: str) -> None:
-        if not (values.min() >= least and values.max() <= 1.0):  # NaN fails both
-            self._cells(file, start, name, kind, ~((values >= least) & (values <= 1.0)), values, fix)
+    def _range(
+        self,
+        file: str,
+        start: int,
+        name: str,
+        kind: str,
+        values: np.ndarray,
+        least: float,
+        fix: str,
+        most: float = 1.0,
+    ) -> None:
+        if not (values.min() >= least and values.max() <= most):  # NaN fails both
+            self._cells(file, start, name, kind, ~((values >= least) & (values <= most)), values, fix)
+
+    def _outcome(self, file: str, start: int, name: str, values: np.ndarray) -> None:
+        """Every value must be a finite number in the declared range."""
+        if not np.isfinite(values).all():
+            wrong = ~np.isfinite(values)
+            self._cells(file, start, name, "not a finite number", wrong, values, "fill it in; nothing came of it is 0")
+            return
+        least, most = range_of(self._outcomes[name])
+        ends = f"[{least:g}, {most:g}]".replace("[-inf", "(-inf").replace("inf]", "inf)")
+        fix = "correct the value, or declare the range that the outcome has, where the log is made or in log.json"
+        self._range(file, start, name, f"value outside the declared range {ends}", values, least, fix, most)
 
     def _of_one_length(self, file: str, start: int, columns: dict[str, Any]) -> dict[str, Any]:
         """The columns whose lists have the lengths of those they stand beside, and one value or more."""
         good = dict(columns)
         for lead in self._ragged:
             if lead not in columns:  # its lists could not be read, and that is reported
-                good = {name: column for name, column in good.items() if COLUMNS[name].along != lead}
+                good = {name: column for name, column in good.items() if column_of(name).along != lead}
                 continue
             lengths = columns[lead].lengths
             empty = np.flatnonzero(lengths == 0)
@@ -230,7 +257,7 @@ class Checks:
                 fix = f"leave out a round without {'candidates' if lead == 'candidates' else 'a slate'}"
                 self.report.add(file, lead, "empty list", fix, start + empty, ["[]"] * len(empty))
             for name, column in columns.items():
-                if COLUMNS[name].along == lead and not np.array_equal(column.lengths, lengths):
+                if column_of(name).along == lead and not np.array_equal(column.lengths, lengths):
                     rows = np.flatnonzero(column.lengths != lengths)
                     shown = [f"{column.lengths[r]} where {lead} has {lengths[r]}" for r in rows[:EXAMPLES]]
                     fix = f"give a value for each of the {lead}" if lead == "candidates" else "give one a position"

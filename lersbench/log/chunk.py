@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -34,3 +36,4 @@ class Chunk(NamedTuple):
     clicks_known: np.ndarray = NONE  # (n, L) int64 when what came of each position is known, or (0,)
     first: np.ndarray | None = None  # (n + 1,) int64 edges of the candidates of each round; None: C in every round
     top: np.ndarray | None = None  # (n + 1,) int64 edges of the slate of each round; None: L in every round
+    outcomes: Mapping[str, np.ndarray] = MappingProxyType({})  # by name: (n, L) float64, what came of each position

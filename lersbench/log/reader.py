@@ -20,14 +20,17 @@ from lersbench.errors import ConfigError, DataError
 from lersbench.log.checks import Checks, Report
 from lersbench.log.checksums import checksum
 from lersbench.log.chunk import NONE, Chunk
+from lersbench.log.outcomes import outcome_in
 from lersbench.log.ragged import Ragged, cut, edges_of, joined
 from lersbench.log.schema import (
     BATCH_BYTES,
     CHECKSUMS,
-    COLUMNS,
+    NAMES,
     RAGGED,
     RoundsDigest,
     block_rows,
+    column_of,
+    is_column,
     locate,
     log_digest,
     read_info,
@@ -116,6 +119,7 @@ class Log:
         sizes = [i.rounds, i.items, i.users, i.d, i.m, i.p, i.C, i.L, i.order, i.propensities, i.click_model]
         rounds = i.sums or self._whole_digest()
         sizes += [sorted(i.ragged)] if i.ragged else []
+        sizes += [i.outcomes] if i.outcomes else []
         content = json.dumps([sizes, sorted(i.columns), self.sha256_of("items.parquet"), rounds], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
 
@@ -154,20 +158,20 @@ class Log:
             return hashlib.sha256(stream.read()).hexdigest()
 
     def _width(self, name: str) -> int:
-        width = COLUMNS[name].width
+        width = column_of(name).width
         return 1 if width is None else width(self.info)
 
     def _wanted(self, columns: Collection[str] | None) -> list[str]:
         if columns is None:
             return list(self.info.columns)
-        unknown = sorted(set(columns) - set(COLUMNS))
+        unknown = sorted(name for name in columns if not is_column(name))
         if unknown:
-            raise ConfigError(f"a log has no column {unknown[0]!r}; the columns are {', '.join(COLUMNS)}")
-        leads = {COLUMNS[name].along for name in columns} & set(self.info.ragged)  # others are measured by them
+            raise ConfigError(f"a log has no column {unknown[0]!r}; the columns are {NAMES}")
+        leads = {column_of(name).along for name in columns} & set(self.info.ragged)  # others are measured by them
         return [name for name in self.info.columns if name in columns or name == "candidates" or name in leads]
 
     def _is_ragged(self, name: str) -> bool:
-        return COLUMNS[name].along in self.info.ragged
+        return column_of(name).along in self.info.ragged
 
     def _find_parts(self) -> list[str]:
         """The files of the rounds, their schemas and numbers of rows checked against log.json."""
@@ -202,7 +206,7 @@ class Log:
                 raise DataError(
                     f"{part}: the column {name} is missing or there twice. Fix: log.json promises it; add it"
                 )
-            column, kind = COLUMNS[name], schema.field(name).type
+            column, kind = column_of(name), schema.field(name).type
             if column.width is not None:
                 if not (pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)):
                     raise DataError(f"{part}, column {name}: type {kind}. Fix: store lists of {column.stored}")
@@ -213,8 +217,8 @@ class Log:
                 kind = kind.value_type
             if not any(accepts(kind) for accepts in column.accepts):
                 raise DataError(f"{part}, column {name}: type {kind}. Fix: store {column.stored}")
-        for name in COLUMNS:
-            if name not in info.columns and schema.get_field_index(name) >= 0:
+        for name in filter(is_column, schema.names):
+            if name not in info.columns:
                 raise DataError(f"{part}: has a column {name} that log.json does not name. Fix: add it to 'columns'")
 
     @contextmanager
@@ -317,9 +321,9 @@ class Log:
             raise DataError(f"{self._parts[-1]}: {_DAMAGED.format(fault)}")
 
     def _allocate(self, wanted: list[str], rows: int) -> dict[str, np.ndarray]:
-        shape = {name: (rows,) if COLUMNS[name].width is None else (rows, self._width(name)) for name in wanted}
+        shape = {name: (rows,) if column_of(name).width is None else (rows, self._width(name)) for name in wanted}
         whole = [name for name in wanted if not self._is_ragged(name)]
-        return {name: np.empty(shape[name], dtype=COLUMNS[name].dtype) for name in whole}
+        return {name: np.empty(shape[name], dtype=column_of(name).dtype) for name in whole}
 
     def _block(
         self,
@@ -344,7 +348,7 @@ class Log:
                 _report_shape(column, width, most, batch.file, name, batch.start + at, report)
             elif isinstance(values, Ragged):
                 part = values.part(at, at + rows)
-                block[name] = Ragged(np.array(part.values, COLUMNS[name].dtype), part.lengths)
+                block[name] = Ragged(np.array(part.values, column_of(name).dtype), part.lengths)
                 lists[name].append(block[name])  # type: ignore[arg-type]
             else:
                 targets[name][...] = values[at : at + rows].reshape(targets[name].shape)
@@ -383,6 +387,7 @@ class Log:
             clicks_known=arrays.get("clicks_known", NONE),
             first=edges["candidates"],
             top=edges["slate"],
+            outcomes={outcome: values for name, values in arrays.items() if (outcome := outcome_in(name))},
         )
 
     def _table(self, name: str) -> pa.Table:
@@ -510,7 +515,7 @@ def _report_shape(
 ) -> None:
     """Say in which rows a column holds nulls or lists of the wrong length: not `width`, or where rounds differ (`most`)
     no multiple of it, or more than `most`."""
-    scalar = COLUMNS[name].width is None
+    scalar = column_of(name).width is None
     nulls, wrong, lengths = [], [], []
     for row, value in enumerate(column.to_pylist()):
         if value is None or (not scalar and any(v is None for v in value)):

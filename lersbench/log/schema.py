@@ -16,11 +16,13 @@ import pyarrow.fs as pafs
 
 from lersbench.errors import ConfigError, DataError
 from lersbench.log import facts as log_facts
+from lersbench.log import outcomes as log_outcomes
 from lersbench.log.ragged import Ragged
 
 SCHEMA = 2
 READABLE = (1, 2)  # schema 1 has one width in every row and no key `ragged`; `write` makes schema 2 of its chunks
 RAGGED = ("candidates", "slate")  # what may differ in length from round to round
+SINCE_2 = ("ragged", "outcomes")  # keys of log.json that schema 1 has not
 ORDERS = ("time", "exchangeable")
 PROPENSITIES = ("uniform", "logged", "estimated", "none")
 UNIFORM_TOLERANCE = 1e-6  # by which a propensity of a uniform log may miss 1/C, relative
@@ -58,6 +60,7 @@ class LogInfo:
     seal: str = ""  # sha256 of all the rest of log.json; "" likewise, and where a person has changed it on purpose
     click_model: dict[str, Any] = field(default_factory=dict)  # the world's own: weights, goes_on, fade; {} if unknown
     ragged: tuple[str, ...] = ()  # of RAGGED: what has a length of its own in each round, and the columns beside it
+    outcomes: dict[str, Any] = field(default_factory=dict)  # by name: "unit", and "low" and "high" where known
 
 
 class Column(NamedTuple):
@@ -92,6 +95,24 @@ COLUMNS = {
     "clicks_known": Column(pa.timestamp("us"), np.int64, lambda i: i.L, _TIME, "slate"),
 }
 
+OUTCOME = Column(pa.float64(), np.float64, lambda i: i.L, _NUMBER, "slate")
+NAMES = f"{', '.join(COLUMNS)}, {log_outcomes.PREFIX}NAME"  # of all columns, for messages
+
+
+def is_column(name: str) -> bool:
+    """Is there a column of this name: one of COLUMNS, or of an outcome?"""
+    return name in COLUMNS or bool(log_outcomes.outcome_in(name))
+
+
+def column_of(name: str) -> Column:
+    """The column of this name. Raises KeyError where there is none."""
+    return OUTCOME if log_outcomes.outcome_in(name) else COLUMNS[name]
+
+
+def in_order(names: Collection[str]) -> tuple[str, ...]:
+    """Columns in the order in which they are stored: as COLUMNS has them, then outcomes by name."""
+    return (*(name for name in COLUMNS if name in names), *sorted(filter(log_outcomes.outcome_in, names)))
+
 
 def locate(path: str | Path) -> tuple[pafs.FileSystem, str]:
     """The file system of a local path or a URL (file://, s3://, gs://), and the path inside it."""
@@ -123,13 +144,13 @@ def read_info(fs: pafs.FileSystem, root: str) -> LogInfo:
         schemas = " and ".join(map(str, READABLE))
         fault = f"schema {data.get('schema')!r}, but this version of lersbench reads schema {schemas}"
         raise DataError(f"{file}: {fault}. Fix: write the log again with this version")
-    known = {f.name: f for f in fields(LogInfo) if f.name != "ragged" or data["schema"] > 1}
+    known = {f.name: f for f in fields(LogInfo) if f.name not in SINCE_2 or data["schema"] > 1}
     for name, f in known.items():
         if name not in data and f.default is MISSING and f.default_factory is MISSING:
             raise DataError(f"{file}: the key {name!r} is missing. Fix: write the log again")
     for name, value in data.items():
         if name not in known:
-            fix = "write the log again" if name == "ragged" else "put what you want to remember into 'provenance'"
+            fix = "write the log again" if name in SINCE_2 else "put what you want to remember into 'provenance'"
             raise DataError(f"{file}: unknown key {name!r}. Fix: {fix}")
         _check_key(file, name, value, known[name].type)
     if data["rounds"] == 0:
@@ -173,20 +194,26 @@ def seal_of_sums(sums: list[bytes]) -> str:
 def _check_sizes(file: str, info: LogInfo) -> None:
     """The sizes must fit the columns: a wrong one would come out as arrays of another shape."""
     has = set(info.columns)
-    if "rewards" not in has and not {"slate", "clicks"} <= has:
-        raise DataError(f"{file}: columns are {sorted(has)}. Fix: a log needs rewards, or slate and clicks")
+    paid = [name for name in has if name == "clicks" or log_outcomes.outcome_in(name)]
+    if "rewards" not in has and not ("slate" in has and paid):
+        raise DataError(
+            f"{file}: columns are {sorted(has)}. Fix: a log needs rewards, or slate and clicks or an outcome"
+        )
     if info.propensities != "none" and "propensities" not in has:
         fault = f"propensities is '{info.propensities}', but there is no column propensities"
         raise DataError(f"{file}: {fault}. Fix: set it to 'none', or write the log again with the column")
     if info.sums and not info.block:
         raise DataError(f"{file}: sums of blocks of 0 rows. Fix: write the log again")
-    lists = {name for name in has if COLUMNS[name].along == "slate"}
+    lists = {name for name in has if column_of(name).along == "slate"}
     for name, needed in (("known", {"rewards", "time"}), ("clicks_known", {"slate", "time"})):
         if name in has and not needed <= has:
             fault = f"a column {name} without {' and '.join(sorted(needed - has))}"
             raise DataError(f"{file}: {fault}. Fix: write the log again")
-    if has & {"examined", "scores"} and "slate" not in has:
-        raise DataError(f"{file}: {min(has & {'examined', 'scores'})} without a slate. Fix: write the log again")
+    beside = sorted(name for name in lists | has & {"scores"} if name not in ("clicks", "propensities"))
+    if beside and "slate" not in has:
+        raise DataError(f"{file}: {beside[0]} without a slate. Fix: write the log again")
+    for fault in log_outcomes.faults(info.outcomes, has):
+        raise DataError(f"{file}: {fault}")
     for size, columns in (("d", has & {"context"}), ("m", has & {"features"}), ("L", lists)):
         if (getattr(info, size) > 0) != bool(columns):
             fault = f"{size} is {getattr(info, size)}, but the columns are {sorted(has)}"
@@ -215,8 +242,10 @@ def _check_key(file: str, name: str, value: Any, annotation: Any) -> None:
         raise DataError(f"{file}: {name} is {value!r}. Fix: one of {', '.join(_CHOICES[name])}")
     if name == "ragged" and not set(map(str, value)) <= set(RAGGED):
         raise DataError(f"{file}: ragged is {value}. Fix: only {', '.join(RAGGED)}")
-    if name == "columns" and (not set(map(str, value)) <= set(COLUMNS) or len(set(map(str, value))) < len(value)):
-        raise DataError(f"{file}: columns are {value}. Fix: only {', '.join(COLUMNS)}")
+    if name == "columns" and not (
+        all(is_column(str(one)) for one in value) and len(set(map(str, value))) == len(value)
+    ):
+        raise DataError(f"{file}: columns are {value}. Fix: only {NAMES}")
 
 
 class RoundsDigest:
@@ -226,7 +255,7 @@ class RoundsDigest:
     """
 
     def __init__(self, info: LogInfo) -> None:
-        lengths = [f"{name}: lengths" for name in info.columns if COLUMNS[name].along in info.ragged]
+        lengths = [f"{name}: lengths" for name in info.columns if column_of(name).along in info.ragged]
         self._hashes = {name: hashlib.sha256() for name in sorted([*info.columns, *lengths])}
 
     def update(self, block: Mapping[str, np.ndarray | Ragged]) -> None:
@@ -249,7 +278,7 @@ def log_digest(rounds: RoundsDigest, items: pd.DataFrame) -> str:
 
 def stored_dtype(name: str) -> np.dtype:
     """The little-endian NumPy type in which a column is stored."""
-    stored = COLUMNS[name].stored
+    stored = column_of(name).stored
     return np.dtype(np.int64 if pa.types.is_timestamp(stored) else stored.to_pandas_dtype()).newbyteorder("<")
 
 

@@ -23,11 +23,12 @@ from lersbench.errors import ConfigError, DataError
 from lersbench.files import naming, replacing
 from lersbench.log.checks import Checks, Report
 from lersbench.log.checksums import checksum
+from lersbench.log.outcomes import faults, outcome_in
 from lersbench.log.ragged import Ragged, cut, edges_of, is_ragged, joined, ragged
 from lersbench.log.reader import Log
 from lersbench.log.schema import (
     CHECKSUMS,
-    COLUMNS,
+    NAMES,
     ORDERS,
     PROPENSITIES,
     RAGGED,
@@ -35,6 +36,9 @@ from lersbench.log.schema import (
     LogInfo,
     RoundsDigest,
     block_rows,
+    column_of,
+    in_order,
+    is_column,
     locate,
     log_digest,
     seal_of_sums,
@@ -60,6 +64,7 @@ def write(
     attribution: str = "",
     provenance: Mapping[str, Any] | None = None,
     click_model: Mapping[str, Any] | None = None,
+    outcomes: Mapping[str, Mapping[str, Any]] | None = None,
     overwrite: bool = False,
 ) -> Log:
     """Write a log to the folder `path` (or a URL) from arrays, all rounds at once or in chunks, and open it.
@@ -68,9 +73,12 @@ def write(
     time (n,) datetime64, context (n, d), candidates (n, C) items, features (n, C, m), rewards and expected (n, C),
     slate (n, L) ITEMS (not indices), clicks and propensities (n, L). known (n, C) and clicks_known (n, L) are the times
     at which a reward, or what came of a position, is known, for delayed feedback. The first chunk fixes the columns and
-    widths. Where the candidates, or the slate, differ in number from round to round, that column and those beside it
-    are lists of lists, or `Ragged` (values end to end, and the length of each round); in several chunks from the first
-    one on.
+    widths.
+    What else came of the items shown is in outcome_NAME (n, L), NAME of small letters, digits and _, and is declared in
+    `outcomes`: {"revenue": {"low": 0, "high": 500, "unit": "EUR"}}. Values may be negative, but none lies outside the
+    range. An end that is not known is left out; then policies that need rewards in [0, 1] cannot learn from it.
+    Where the candidates, or the slate, differ in number from round to round, that column and those beside it are lists
+    of lists, or `Ragged` (values end to end, and the length of each round); in several chunks from the first one on.
     `items` is a table with a row an item in order (`id`, `features` as lists, anything for display) or just their
     number, by default as many as a round has rewards; `users` likewise, with any columns. `name` is by default that of
     the folder. `order` is "time" or "exchangeable"; `propensities` is how they were made: "uniform" (then each must be
@@ -100,6 +108,7 @@ def write(
         d=0, m=0, p=_list_width(item_table), C=0, L=0, order=order, propensities=propensities, licence=licence,
         attribution=attribution, provenance=dict(provenance or {}), digest="", columns=(),
         click_model=dict(click_model or {}),
+        outcomes=dict(outcomes or {}),
     )  # fmt: skip
     with _staged(fs, target) as stage:
         digest, info = _write_rounds(stage, f"{target}/rounds.parquet", chunks, info)
@@ -161,19 +170,23 @@ def _write_rounds(
 
 def _sizes(chunk: Mapping[str, Any], info: LogInfo, file: str) -> LogInfo:
     """The columns and widths of a log, from its first chunk."""
-    unknown = sorted(set(chunk) - set(COLUMNS))
+    unknown = sorted(name for name in chunk if not is_column(name))
     if unknown:
-        raise DataError(f"{file}: unknown column {unknown[0]!r}. Fix: the columns are {', '.join(COLUMNS)}")
-    if "rewards" not in chunk and not ("slate" in chunk and "clicks" in chunk):
-        raise DataError(f"{file}: no feedback. Fix: give the column rewards, or slate and clicks")
-    if "propensities" in chunk and "slate" not in chunk:
-        raise DataError(f"{file}: propensities without a slate. Fix: give the column slate")
+        raise DataError(f"{file}: unknown column {unknown[0]!r}. Fix: the columns are {NAMES}")
+    paid = sorted(filter(outcome_in, chunk))
+    if "rewards" not in chunk and not ("slate" in chunk and ("clicks" in chunk or paid)):
+        raise DataError(f"{file}: no feedback. Fix: give the column rewards, or slate and clicks (or an outcome)")
+    for name in ["propensities"] * ("propensities" in chunk) + paid:
+        if "slate" not in chunk:
+            raise DataError(f"{file}: {name} without a slate. Fix: give the column slate")
+    for fault in faults(info.outcomes, chunk):
+        raise ConfigError(f"{file}: {fault}")
     if "propensities" not in chunk and info.propensities != "none":
         fault = f"propensities is '{info.propensities}', but the rounds have no column propensities"
         raise ConfigError(f"{file}: {fault}. Give the column, or propensities = 'none'")
     if "user" in chunk and not info.users:
         raise DataError(f"{file}: a column user, but no users. Fix: give the user table, or the number of users")
-    differing = {COLUMNS[name].along for name, values in chunk.items() if is_ragged(values)} - {""}
+    differing = {column_of(name).along for name, values in chunk.items() if is_ragged(values)} - {""}
     for name in differing - set(chunk):
         raise DataError(f"{file}: lists of different lengths, but no column {name}. Fix: give the column {name}")
     shapes = {column: _shape(column, values, differing, file) for column, values in chunk.items()}
@@ -185,16 +198,16 @@ def _sizes(chunk: Mapping[str, Any], info: LogInfo, file: str) -> LogInfo:
     m = shapes["features"][2] if len(shapes.get("features", ())) == 3 else 0
     if "features" in chunk and not m:
         raise DataError(f"{file}, column features: shape {shapes['features']}. Fix: (rounds, candidates, width)")
-    columns = tuple(c for c in COLUMNS if c in chunk and (c != "context" or width("context")))
+    columns = in_order([c for c in chunk if c != "context" or width("context")])
     lists = tuple(name for name in RAGGED if name in differing)
     return dataclasses.replace(
-        info, d=width("context"), m=m, C=C, L=width("slate", "clicks"), columns=columns, ragged=lists
+        info, d=width("context"), m=m, C=C, L=width("slate", "clicks", *paid), columns=columns, ragged=lists
     )
 
 
 def _shape(name: str, values: Any, differing: Collection[str], file: str) -> tuple[int, ...]:
     """The shape of a column of the first chunk; of lists of different lengths that of the longest."""
-    if COLUMNS[name].along not in differing:
+    if column_of(name).along not in differing:
         return _as_array(values, f"{file}, column {name}").shape
     lists = ragged(values)
     return (len(lists.lengths), int(lists.lengths.max(initial=0)), *lists.values.shape[1:])
@@ -218,7 +231,7 @@ class _Rounds:
         self._waiting: list[dict[str, Any]] = []
         self._waiting_rows = self._waiting_bytes = 0
         schema = pa.schema([pa.field(c, t, nullable=False) for c, t in self._types.items()])
-        floats = [f"{c}.list.element" for c in info.columns if pa.types.is_float64(COLUMNS[c].stored)]
+        floats = [f"{c}.list.element" for c in info.columns if pa.types.is_float64(column_of(c).stored)]
         self._writer = pq.ParquetWriter(
             stage / "rounds.parquet",
             schema,
@@ -255,7 +268,7 @@ class _Rounds:
             self._flush(self._waiting_rows // self.block * self.block)
 
     def _is_ragged(self, name: str) -> bool:
-        return COLUMNS[name].along in self.info.ragged
+        return column_of(name).along in self.info.ragged
 
     def _lists(self, name: str, values: Any, n: int) -> Ragged:
         """A column of lists of different lengths, end to end, in the dtype of a Chunk; always a copy."""
@@ -272,11 +285,11 @@ class _Rounds:
         if len(lists.lengths) != n or lists.lengths.min() < 0 or lists.lengths.sum() != len(lists.values):
             fault = f"{len(lists.lengths)} lengths with a sum of {lists.lengths.sum()} for {len(lists.values)} values"
             raise DataError(f"{where}: {fault}. Fix: give a length for each of the {n} rounds")
-        return Ragged(np.array(lists.values, COLUMNS[name].dtype, order="C"), lists.lengths.copy())
+        return Ragged(np.array(lists.values, column_of(name).dtype, order="C"), lists.lengths.copy())
 
     def _as_numbers(self, name: str, array: np.ndarray, where: str) -> np.ndarray:
         """The values of a column, which must be of its kind; times as microseconds since 1970."""
-        column = COLUMNS[name]
+        column = column_of(name)
         if pa.types.is_timestamp(column.stored):
             if array.dtype.kind != "M":
                 raise DataError(f"{where}: type {array.dtype}. Fix: give datetime64 values")
@@ -284,7 +297,7 @@ class _Rounds:
                 row = f" in row {self.rows + int(np.isnat(array).argmax())}" if array.ndim == 1 else ""
                 raise DataError(f"{where}: null{row}. Fix: every round has a time")
             return array.astype("datetime64[us]").view(np.int64)
-        kinds = "iu" if column.dtype is np.int64 else "biuf" if name == "clicks" else "iuf"
+        kinds = "iu" if column.dtype is np.int64 else "biuf" if name == "clicks" or outcome_in(name) else "iuf"
         if array.dtype.kind not in kinds:
             fault = "ragged lists or objects" if array.dtype.kind == "O" else f"type {array.dtype}"
             fix = f"give numbers that fit {column.stored}"
@@ -295,7 +308,7 @@ class _Rounds:
         """A column as (n,) or (n, width), C-contiguous, in the dtype of a Chunk; always a copy."""
         where = f"{self.file}, column {name}, chunk at row {self.rows}"
         array = _as_array(values, where)
-        column, width = COLUMNS[name], self._widths[name]
+        column, width = column_of(name), self._widths[name]
         array = self._as_numbers(name, array, where)
         shape: tuple[int, ...] = (n,) if width is None else (n, width)
         if name == "features":
@@ -342,12 +355,12 @@ def _as_array(values: Any, where: str) -> np.ndarray:
 
 
 def _width(name: str, info: LogInfo) -> int | None:
-    width = COLUMNS[name].width
+    width = column_of(name).width
     return None if width is None else width(info)
 
 
 def _arrow_type(name: str, width: int | None, ragged: bool) -> pa.DataType:
-    stored = COLUMNS[name].stored
+    stored = column_of(name).stored
     if width is None:
         return stored
     return pa.list_(pa.field("element", stored, nullable=False), -1 if ragged else width)

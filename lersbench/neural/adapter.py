@@ -162,6 +162,7 @@ class TorchPolicy(Policy):
 
     learning_rate: float = 0.001  # of the optimizer, above 0
 
+    unit_rewards = True  # the cross-entropy takes no others, and learning rates are made for numbers near 1
     apart = True  # torch's threads and generators are of the process
 
     def __post_init__(self) -> None:

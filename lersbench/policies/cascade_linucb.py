@@ -71,6 +71,8 @@ class CascadeLinUCB(LinearBandit):
     capped: bool = True  # bounds above 1 count as 1, and so tie
     until: str = "first"  # "first" or "last" click
 
+    unit_rewards = True  # bounds are capped at 1
+    zero_is_nothing = True  # a click is what pays more than 0
     kernels = (select, update)
 
     def __post_init__(self) -> None:

@@ -65,6 +65,7 @@ class Exp3(KernelPolicy):
 
     gamma: float = 0.2  # share of uniform exploration and learning rate, in [0, 1]; 0 sets it by the horizon
 
+    unit_rewards = True  # or the weights have no bound
     kernels = (select, update)
 
     def __post_init__(self) -> None:

@@ -58,6 +58,7 @@ class IBAUCB1(KernelPolicy):
     alpha: float = 1.0  # scale of the confidence width, >= 0; 1 is the published index
 
     working = ("left",)
+    unit_rewards = True  # Hoeffding's bound is theirs
     kernels = (select, update)
 
     def __post_init__(self) -> None:

@@ -108,6 +108,8 @@ class PBMPIE(KernelPolicy):
 
     needs = ("weights",)
     working = ("ranked", "rivals", "leads")
+    unit_rewards = True  # they are the fractions of a click in the divergence
+    zero_is_nothing = True  # what was not looked at pays 0
     kernels = (select, update)
 
     def __post_init__(self) -> None:

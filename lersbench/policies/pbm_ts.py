@@ -164,6 +164,8 @@ class PBMTS(KernelPolicy):
 
     needs = ("weights",)
     working = ("ranked",)
+    unit_rewards = True  # they are the fractions of a click in the posterior
+    zero_is_nothing = True  # what was not looked at pays 0
     kernels = (select, update)
 
     def __post_init__(self) -> None:

@@ -65,6 +65,8 @@ class PBMUCB(KernelPolicy):
 
     needs = ("weights",)
     working = ("ranked",)
+    unit_rewards = True  # Hoeffding's bound is theirs
+    zero_is_nothing = True  # what was not looked at pays 0
     kernels = (select, update)
 
     def __post_init__(self) -> None:

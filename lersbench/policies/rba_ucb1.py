@@ -67,6 +67,8 @@ class RBAUCB1(KernelPolicy):
     first_click_only: bool = False  # as published: a position below the first click of its list gets 0
 
     working = ("taken", "credits")
+    unit_rewards = True  # Hoeffding's bound is theirs
+    zero_is_nothing = True  # a choice that is shown above earns 0
     kernels = (select, update)
 
     def __post_init__(self) -> None:

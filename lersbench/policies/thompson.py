@@ -51,6 +51,7 @@ class Thompson(KernelPolicy):
     prior_b: float = 1.0  # non-clicks the prior is worth, > 0
     warm: float = 0.0  # observations of before the stream that each item begins with, >= 0; see `warm`
 
+    unit_rewards = True  # they are the fractions of a Beta posterior
     kernels = (select, update)
 
     def __post_init__(self) -> None:

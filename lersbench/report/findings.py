@@ -13,7 +13,6 @@ import pandas as pd
 from lersbench.clicks.facts import columns, exposure, quality
 from lersbench.figures.frame import drawn_cases
 from lersbench.figures.logs import click_models
-from lersbench.metrics import METRICS
 from lersbench.report.blocks import Block, Heading, Items, Table, Text
 from lersbench.results.comparisons import (
     Comparison,
@@ -51,7 +50,7 @@ def tables(results: Results) -> dict[str, pd.DataFrame]:
 
 def verdicts(results: Results) -> list[str]:
     """One sentence for every comparison of protocols in the report, by clicks per round."""
-    return [verdict(one) for one in _drawn_comparisons(results) if one.rate == "ctr_sum"]
+    return [verdict(one) for one in _drawn_comparisons(results) if one.rate != "ctr_set"]
 
 
 def _drawn_comparisons(results: Results) -> list[Comparison]:
@@ -98,7 +97,7 @@ def _slates(results: Results) -> list[Block]:
                 (lifts["data"] == case.data) & (lifts["protocol"] == case.protocol) & (lifts["metric"] == name)
             ]
             if len(rows):
-                words = ", ".join(filter(None, [case.in_words(slate=False), METRICS[name].title]))
+                words = ", ".join(filter(None, [case.in_words(slate=False), results.metric(name).title]))
                 blocks += [Heading(3, words), _slate_table(rows, results.slates)]
     return blocks
 

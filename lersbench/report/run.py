@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from lersbench.feedback import row_of
-from lersbench.figures.curves import ONE_RATE, draw_all, one_item_slates
+from lersbench.figures.curves import draw_all, one_rate_note
 from lersbench.figures.frame import drawn_cases
 from lersbench.figures.records import Record, read_records
 from lersbench.report import findings, published
@@ -67,7 +67,7 @@ def document(results: Results, figures: Sequence[Record]) -> list[Block]:
         Heading(2, "What these numbers do not say"),
         Items(caveats(results) or ["Nothing was found to warn of."]),
     ]
-    blocks += [Heading(2, "Figures"), *([Text(ONE_RATE)] if one_item_slates(results) else []), *pictures(figures)]
+    blocks += [Heading(2, "Figures"), *map(Text, one_rate_note(results)), *pictures(figures)]
     blocks += [Heading(2, "How it was run"), _machine(results)]
     return blocks
 
@@ -215,7 +215,7 @@ def _wide_intervals(ranking: Board) -> list[str]:
         if not math.isfinite(half) or half <= WIDE * abs(best["mean"]):
             continue
         digits = decimals(half * scale(metric), metric)
-        unit = " points" if metric.unit == "%" else ""
+        unit = " points" if metric.unit == "%" else f" {metric.named}".rstrip()
         place = place_in_words(results, variant)
         lines.append(
             f"{place}{metric.title} of {best['policy']} is {number(best['mean'] * scale(metric), digits)} +- "

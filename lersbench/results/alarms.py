@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lersbench.feedback import row_of
-from lersbench.metrics import METRICS, Metric
+from lersbench.metrics import Metric
 from lersbench.results.numbers import number
 from lersbench.results.places import place_in_words
 from lersbench.results.statistics import paired
@@ -132,7 +132,7 @@ def alarms(results: Results) -> list[str]:
             difference = gap(random, logger, random_error, logger_error, results.replicates)
             if difference.sure:
                 lines.append(
-                    f"ALARM: {place_in_words(results, case.variant)}{METRICS[metric].title} of {labels[0]} is "
+                    f"ALARM: {place_in_words(results, case.variant)}{results.metric(metric).title} of {labels[0]} is "
                     f"{number(difference.mean, 4, sign=True)} +- {number(difference.half, 4)} from that of the logger "
                     f"({labels[1]}). On a uniformly random log random must equal the logger: {reason}, and the values "
                     "of other policies are off by as much or more."

@@ -13,14 +13,12 @@ import numpy as np
 import pandas as pd
 
 from lersbench.feedback import REGIMES
-from lersbench.metrics import METRICS
-from lersbench.results.extent import resolution
 from lersbench.results.ranking import lift
 from lersbench.results.statistics import LEVEL, Interval, compare_pairs, interval, separated
 from lersbench.results.tables import Case, Results
 from lersbench.results.words import lift_in_words
 
-LIFTED = ("ctr_sum", "ctr_set", "expected_ctr_sum", "expected_ctr_set")
+LIFTED = ("reward_sum", "ctr_sum", "ctr_set", "expected_ctr_sum", "expected_ctr_set")
 SIZES = 3  # slate sizes, or values of a parameter, from which on they are a sweep
 FIRST = 1 / 3  # share of the logarithm of time that is left out when a slope is fitted
 Z = 1.96  # half-width of an interval in standard errors, for the many records of a log
@@ -40,8 +38,10 @@ def lifts(results: Results, variant: str, metric: str) -> pd.DataFrame:
     Value / baseline - 1, paired seed by seed, and the interval of its mean over seeds. The estimates by inverse
     propensity have one more error, which all seeds share, that of the log's records: it is added from their standard
     errors as if policy and baseline were independent, which is wider than it need be. The baseline is that of the
-    policy's own regime. Empty where there is no baseline or it was never clicked.
+    policy's own regime. Empty where there is no baseline or it was never clicked, and where rewards may be negative.
     """
+    if not results.has_lifts:
+        return pd.DataFrame(columns=["policy", "lift", "low", "high"])
     values, regimes = results.final(variant, metric), results.feedback(variant)
     rows = []
     for policy in values.index:
@@ -51,7 +51,7 @@ def lifts(results: Results, variant: str, metric: str) -> pd.DataFrame:
         both = values.loc[[policy, baseline]].dropna(axis=1).to_numpy()
         if not both.shape[1]:
             continue
-        floor = results.floor(variant, [policy, str(baseline)], METRICS[metric])
+        floor = results.floor(variant, [policy, str(baseline)], results.metric(metric))
         span = lift(both[0], both[1], results.replicates, floor) if policy != baseline else Interval(*np.zeros((3, 1)))
         mean, low, high = (PERCENT * float(np.squeeze(end)) for end in span)
         if policy != baseline and results.replicates != "subsample" and f"{metric}_se" in results.metrics:
@@ -90,7 +90,8 @@ def rates(results: Results, case: Case) -> list[str]:
     if not case.protocol:
         return [results.scenario["leaderboard"]]
     prefix = "expected_" if REGIMES[case.protocol].simulated and "expected_ctr_sum" in results.metrics else ""
-    return [name for name in (f"{prefix}ctr_sum", f"{prefix}ctr_set") if name in results.metrics]
+    names = ("reward_sum",) if results.reward else (f"{prefix}ctr_sum", f"{prefix}ctr_set")
+    return [name for name in names if name in results.metrics]
 
 
 # Protocols ------------------------------------------------------------------------------------------------------------
@@ -111,14 +112,14 @@ class Comparison:
     results: Results = field(repr=False)
     data: str
     slate: int
-    rate: str  # "ctr_sum" or "ctr_set"
+    rate: str  # "ctr_sum" or "ctr_set"; "reward_sum" where rewards are not clicks
     measures: list[Measure]
     lifts: Mapping[str, pd.DataFrame]
 
     @property
     def place(self) -> str:
         """Where this is, in words: "logging=uniform, K = 3, CTR_sum"."""
-        name = {"ctr_sum": "CTR_sum", "ctr_set": "CTR_set"}[self.rate]
+        name = {"ctr_sum": "CTR_sum", "ctr_set": "CTR_set"}.get(self.rate, self.results.metric(self.rate).title)
         return ", ".join(filter(None, [self.data, f"K = {self.slate}", name]))
 
     @property
@@ -163,11 +164,11 @@ def comparisons(results: Results) -> list[Comparison]:
             variants = {
                 case.protocol: case.variant for case in results.cases if (case.data, case.slate) == (data, slate)
             }
-            for rate in ("ctr_sum", "ctr_set"):
+            for rate in ("reward_sum",) if results.reward else ("ctr_sum", "ctr_set"):
                 measures = [
                     Measure(short, variants[protocol], metric.format(rate), truth)
                     for protocol, metric, short, truth in MEASURES
-                    if protocol in variants and (rate == "ctr_sum" or "ips" not in metric)
+                    if protocol in variants and (rate != "ctr_set" or "ips" not in metric)
                 ]
                 tables = {m.short: lifts(results, m.variant, m.metric) for m in measures if m.metric in results.metrics}
                 measures = [m for m in measures if len(tables.get(m.short, ()))]
@@ -241,7 +242,7 @@ def _signs(comparison: Comparison) -> dict[str, np.ndarray]:
         m.short: orderings(
             results.final(m.variant, m.metric).reindex(comparison.policies).to_numpy(),
             results.replicates,
-            floor=resolution(METRICS[m.metric], results.rounds[m.variant]),
+            floor=results.resolution(m.variant, results.metric(m.metric)),
         )
         for m in comparison.measures
     }
@@ -337,7 +338,7 @@ def parameter_sweeps(results: Results, policies: Sequence[str]) -> list[Sweep]:
 
 def representatives(results: Results, policies: Sequence[str]) -> list[str]:
     """`policies` with only the best of each swept line, by the leaderboard's metric; for figures of many."""
-    metric = METRICS[results.scenario["leaderboard"]]
+    metric = results.metric(results.scenario["leaderboard"])
     sign = -1 if metric.better == "lower" else 1
     finals = results.summary[results.summary["metric"] == metric.name].groupby("policy")["value"].mean()
     left = set(policies)

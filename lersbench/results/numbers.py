@@ -17,13 +17,18 @@ def scale(metric: Metric) -> int:
     return 100 if metric.unit == "%" else 1
 
 
+def unit_of(metric: Metric) -> str:
+    """The unit as it is shown: "%", "EUR"; "" for shares and counts."""
+    return "%" if metric.unit == "%" else metric.named
+
+
 def heading(metric: Metric) -> str:
-    return f"{metric.name} %" if metric.unit == "%" else metric.name
+    return f"{metric.name} {unit_of(metric)}".rstrip()
 
 
 def decimals(spread: float, metric: Metric) -> int:
     """Decimals to show of a number that is uncertain by `spread` (in the unit shown): two digits of the uncertainty."""
-    most = {"%": 2, "share": 4, "count": 1}[metric.unit]
+    most = {"%": 2, "share": 4, "count": 1, "reward": 4}[metric.unit]
     if not (math.isfinite(spread) and spread > 0):
         return most
     return min(max(1 - math.floor(math.log10(spread)), 0), most)

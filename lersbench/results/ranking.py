@@ -10,24 +10,17 @@ import numpy as np
 import pandas as pd
 
 from lersbench.errors import ConfigError, did_you_mean
-from lersbench.metrics import Metric
+from lersbench.metrics import OF_REWARDS, Metric
 from lersbench.results.alarms import ESTIMATES, alarms, missing, undefined, unfinished, unmeasured, without_baseline
-from lersbench.results.extent import resolution
 from lersbench.results.numbers import MISSING
 from lersbench.results.statistics import Interval, compare_pairs, interval, paired, ranges_of, separated
 from lersbench.results.tables import Results, known_metric
 
-FURTHER = (
-    "ctr_sum",
-    "misses",
-    "hr@20",
-    "coverage",
-    "diversity",
-    "matches",
-    "undelivered",
-)  # beside the metric ranked by
-FURTHER_LISTS = ("ctr_sum", "ctr_set", "expected_ctr_sum", "expected_ctr_set", *ESTIMATES, "similarity")
-RATES = ("ctr", "ctr_sum", "ctr_set", "expected_ctr_sum", "expected_ctr_set", *ESTIMATES)  # lifts make sense
+USUAL = ("ctr_sum", "misses", "hr@20", "coverage", "diversity", "matches", "undelivered")
+FURTHER = (*OF_REWARDS, *USUAL)  # beside what is ranked by
+SUMS = ("ctr_sum", "ctr_set", "expected_ctr_sum", "expected_ctr_set")
+FURTHER_LISTS = (*OF_REWARDS, *SUMS, *ESTIMATES, "similarity")
+RATES = ("ctr", *SUMS, *OF_REWARDS, *ESTIMATES)  # lifts make sense
 
 
 @dataclass(frozen=True)
@@ -119,7 +112,7 @@ def _section(
     base = results.baseline_label(variant, kind, baseline) if baseline else None
     order = sorted(finals, key=_best_first(finals, by))
     values, higher = every.loc[order].to_numpy(), by.better == "higher"
-    floor = results.floor(variant, finals, by) or resolution(by, results.rounds[variant])
+    floor = results.floor(variant, finals, by) or results.resolution(variant, by)
     p, mean = compare_pairs(values, results.replicates, floor)
     ranges, all_at_once = (ranges_of(p, mean, higher, together=together) for together in (False, True))
     apart = separated(p, together=True)
@@ -137,7 +130,7 @@ def _section(
         }
         if baseline:
             row |= _compared("difference", results, variant, by, every, policy, base)
-            if results.lists and by.name in RATES:
+            if results.lists and by.name in RATES and results.has_lifts:
                 row |= _compared("lift", results, variant, by, every, policy, base)
         row |= {name: means.get(policy, math.nan) for name, means in others.items()}
         row["seeds"] = len(finals[policy])

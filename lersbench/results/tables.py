@@ -17,8 +17,8 @@ from lersbench import columns
 from lersbench.errors import ConfigError, DataError, did_you_mean
 from lersbench.feedback import REGIMES, TITLES, same_rounds
 from lersbench.files import file_digest, read_json
-from lersbench.metrics import METRICS, Metric
-from lersbench.results.extent import bounds, resolution
+from lersbench.metrics import METRICS, Metric, in_reward
+from lersbench.results.extent import CLICK, bounds, resolution
 from lersbench.results.last_run import last_of
 from lersbench.results.statistics import RESAMPLES, Interval, flat, interval
 from lersbench.system.unpack import read_table
@@ -252,10 +252,35 @@ class Results:
         others = [self.under(variant, wanted, kind) for kind in REGIMES if same_rounds(feedback, kind)]
         return next((label for label in others if label and names[label] in LEARN_NOTHING), None)
 
+    # What is paid
+    @property
+    def reward(self) -> dict[str, str]:
+        """What is learned and counted, in "words", and its "unit"; {} where it is clicks."""
+        return self.meta.get("reward", {})
+
+    def metric(self, name: str) -> Metric:
+        """The metric called `name`, in the unit of the run's rewards where it counts them."""
+        paid = self.reward
+        return in_reward(METRICS[name], paid["words"], paid["unit"]) if paid else METRICS[name]
+
+    def reward_range(self, variant: str) -> tuple[float, float]:
+        """The range of what an item can pay, as the log declares it."""
+        low, high = self.log(variant).get("reward_range", CLICK)
+        return -math.inf if low is None else low, math.inf if high is None else high
+
+    @cached_property
+    def has_lifts(self) -> bool:
+        """Is a value a share more than another? Not where rewards may be negative."""
+        return all(self.reward_range(variant)[0] >= 0 for variant in self.variants)
+
     # What an interval may claim
     def bounds(self, variant: str, metric: Metric) -> tuple[float, float]:
         """The least and the most that the final value of `metric` can be."""
-        return bounds(metric, self.rounds[variant], self.case(variant).slate)
+        return bounds(metric, self.rounds[variant], self.case(variant).slate, self.reward_range(variant))
+
+    def resolution(self, variant: str, metric: Metric, rounds: float | None = None) -> float:
+        """The step in which `metric` changes with one outcome, after `rounds` (by default at the end)."""
+        return resolution(metric, self.rounds[variant] if rounds is None else rounds, self.reward_range(variant))
 
     def floor(self, variant: str, policies: Iterable[str], metric: Metric, rounds: float | None = None) -> float:
         """The least standard deviation over seeds that is believed of `metric` (after `rounds`; by default at the end).
@@ -264,7 +289,7 @@ class Results:
         """
         if set(policies) <= self.steady[variant]:
             return 0.0
-        return resolution(metric, self.rounds[variant] if rounds is None else rounds)
+        return self.resolution(variant, metric, rounds)
 
     def interval(
         self, variant: str, policy: str, metric: Metric, values: np.ndarray, rounds: np.ndarray | None = None
@@ -405,4 +430,4 @@ def known_metric(results: Results, name: str) -> Metric:
             f"The run {results.path} did not measure {name!r}, only {', '.join(results.metrics)}."
             + did_you_mean(name, results.metrics)
         )
-    return METRICS[name]
+    return results.metric(name)

@@ -13,10 +13,10 @@ from html import escape
 import pandas as pd
 
 from lersbench.feedback import row_of
-from lersbench.metrics import METRICS
+from lersbench.metrics import METRICS, OF_REWARDS
 from lersbench.results import stability
 from lersbench.results.alarms import missing
-from lersbench.results.numbers import MISSING, decimals, heading, number, range_in_words, scale, spread
+from lersbench.results.numbers import MISSING, decimals, heading, number, range_in_words, scale, spread, unit_of
 from lersbench.results.places import data_in_words, place_in_words, regime_in_words, table_in_words
 from lersbench.results.ranking import Board
 from lersbench.results.statistics import LEVEL, half_width
@@ -53,7 +53,8 @@ def _in_a_clause(kind: str) -> str:
 def legend(board: Board) -> list[str]:
     """The lines below the table that say what its numbers are."""
     results, better = board.results, "higher" if board.metric.better == "higher" else "lower"
-    unit = {"%": ", in %", "share": ", as a share", "count": ", a count"}[board.metric.unit]
+    named = f" in {board.metric.named}" if board.metric.named else ""
+    unit = {"%": ", in %", "share": ", as a share", "count": ", a count", "reward": f",{named}"}[board.metric.unit]
     lines = [f"{board.metric.name}: {board.metric.title}{unit}; {better} is better. {board.metric.source}"]
     lines += [f"{metric.name}: {metric.title}. {metric.source}" for metric in board.further]
     lines.append(f"Interval: {interval_in_words(results)}")
@@ -63,7 +64,7 @@ def legend(board: Board) -> list[str]:
             "both), with the interval of its mean."
         )
     elif board.baseline:
-        points = " in percentage points" if board.metric.unit == "%" else ""
+        points = " in percentage points" if board.metric.unit == "%" else named
         lines.append(
             f"Difference: policy minus {board.baseline}{points}, paired by seed, with the interval of its mean."
         )
@@ -139,15 +140,18 @@ def conclusion(board: Board, variants: Sequence[str] | None = None) -> list[str]
 
 
 def _lead(board: Board, rows: pd.DataFrame) -> str:
-    """ "linucb leads with 78.7 % misses, 18.2 percentage points below random [-21.9, -13.5]." """
+    """ "linucb leads with 78.7 % misses, 18.2 percentage points below random [-21.9, -13.5].", "1.32 EUR a round" """
     leader, metric, times = rows.iloc[0], board.metric, scale(board.metric)
     digits = decimals((leader["high"] - leader["low"]) / 2 * times, metric)
-    unit, points = (" %", " percentage points") if metric.unit == "%" else ("", "")
+    unit, points = (" %", " percentage points") if metric.unit == "%" else (f" {metric.named}".rstrip(),) * 2
     together = leader["rank_together"]
     verb = "comes first" if together == MISSING or int(together.split("-")[-1]) == len(rows) else "leads"
     title = metric.title if metric.title[:2].isupper() else metric.title[:1].lower() + metric.title[1:]
     mean = number(leader["mean"] * times, digits)
-    sentence = f"{leader['policy']} {verb} with {f'{mean}{unit} {title}' if unit else f'{title} {mean}'}"
+    worth = f"{mean}{unit} {title}" if metric.unit == "%" else f"{title} {mean}{unit}"
+    if metric.name in OF_REWARDS:
+        worth = f"{mean}{unit} {'a round' if metric.name == 'reward_sum' else 'an item'}"
+    sentence = f"{leader['policy']} {verb} with {worth}"
     gain = leader.get("difference", math.nan) * times
     if math.isfinite(leader.get("lift", math.nan)):
         gain, low, high = (100 * leader[key] for key in ("lift", "lift_low", "lift_high"))
@@ -216,7 +220,8 @@ def cells(board: Board, variant: str, feedback: str) -> tuple[list[str], list[li
         columns[f"lift over {board.baseline} %"] = _gains(parts, decimals(spread(_half(parts)), METRICS["ctr"]))
     elif has_baseline:
         parts = rows[["difference", "difference_low", "difference_high"]] * times
-        columns[f"minus {board.baseline}{' (points)' if board.metric.unit == '%' else ''}"] = _gains(parts, digits)
+        unit = " (points)" if board.metric.unit == "%" else f" ({board.metric.named})" * bool(board.metric.named)
+        columns[f"minus {board.baseline}{unit}"] = _gains(parts, digits)
     for metric in board.further:
         finals = board.results.finals(variant, metric.name)
         spans = [board.results.interval(variant, p, metric, finals[p]) for p in rows["policy"] if p in finals]
@@ -322,6 +327,8 @@ def to_json(board: Board) -> str:
         "scenario": scenario,
         "run": board.results.path.name,
         "metric": board.metric.name,
+        "unit": unit_of(board.metric) or board.metric.unit,
+        "units": {metric.name: unit_of(metric) or metric.unit for metric in board.further},
         "better": board.metric.better,
         "baseline": board.baseline,
         "replicates": board.results.replicates,

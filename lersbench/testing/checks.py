@@ -5,6 +5,7 @@ sentence that says what went wrong. All of them play small made-up logs through 
 
 Class attributes of a policy speak to the checks. `learns = False`: it is not expected to find a good item.
 `working = ("cache", ...)`: these fields of its state are working memory, which may differ between equal runs.
+`unit_rewards = True`: its rewards lie in [0, 1], and others are scaled (see `policy.Policy`).
 `by_order = True` or `shows_the_log = True`: it goes by the order of the candidates, and says so.
 """
 
@@ -38,6 +39,7 @@ from lersbench.policy import KernelPolicy, Policy, Round, Spec, find, make
 TIES = 12345  # seed of the random order of equal scores in all checks
 UNLISTED = [row.name for row in REGIMES.values() if not row.listed]  # regimes that the worlds of the checks allow
 EVERY_ROUND = [kind for kind in UNLISTED if not REGIMES[kind].replayed]  # of them those that score every round
+OTHER_RANGE = (-3.0, 8.0)  # of rewards that are not clicks
 FAR = 5.0  # standard errors: chance comes so far once in 1.7 million times
 
 
@@ -577,7 +579,14 @@ def check_wins(bench: Bench) -> None:
     kernels: tuple[Any, ...] = getattr(bench.policy, "kernels", ())
     if len(kernels) < 3:
         return
+    for low, high in [(0.0, 1.0)] if bench.policy.unit_rewards else [(0.0, 1.0), OTHER_RANGE]:
+        _compare_wins(bench, kernels, low, high)
+
+
+def _compare_wins(bench: Bench, kernels: tuple[Any, ...], low: float, high: float) -> None:
+    """The same for rewards of one range."""
     world = make_world(60, 5, 1, 7)
+    paid = low + (high - low) * world.chunk.rewards
     state, rng = bench.policy.init(world.spec), np.random.default_rng(1)
     for row in range(world.spec.rounds):
         round, slate, answers, after = _round(world, row, row), np.zeros(1, np.int64), [], []
@@ -590,7 +599,7 @@ def check_wins(bench: Bench) -> None:
             f"In round {row} select puts candidate {slate[0]} on top, and wins says yes to {np.flatnonzero(answers)}."
         )
         assert all(s == rng.bit_generator.state for s in after), "wins draws other random numbers than select."
-        bench.policy.update(state, round, slate, world.chunk.rewards[row, slate], np.ones(1, np.bool_))
+        bench.policy.update(state, round, slate, paid[row, slate], np.ones(1, np.bool_))
 
 
 def check_learns(bench: Bench) -> None:
@@ -604,6 +613,27 @@ def check_learns(bench: Bench) -> None:
         assert share > 0.5, (
             f"The item that pays is on top in {share:.0%} of the last 100 of 400 rounds (feedback '{feedback}')."
         )
+
+
+def check_other_rewards(bench: Bench) -> None:
+    """Takes rewards of another range, -3 to 8, or says `unit_rewards`: then it is given them scaled into [0, 1]."""
+    if bench.policy.unit_rewards:
+        return
+    low, high = OTHER_RANGE
+    world = make_world(60, 5, 2, 7)
+    paid = low + (high - low) * world.chunk.rewards
+    runs = {name: bench.play(world, name, rewards=paid) for name in bench.engines}  # a score that is no number ends it
+    for name, run in runs.items():
+        _same_run(runs[bench.main], run, f"{bench.main} and {name} runs with rewards of {low:g} to {high:g}")
+    if not getattr(bench.policy, "learns", True):
+        return
+    world = make_world(400, 5, 1, good=3)
+    run = bench.play(world, rewards=low + (high - low) * world.chunk.rewards)
+    share = (run.slates[300:, 0] == 3).mean()
+    assert share > 0.5, (
+        f"The item that pays {high:g} where others cost {-low:g} is on top in {share:.0%} of the last 100 of 400 "
+        "rounds. Learn from rewards of any size, or set unit_rewards = True."
+    )
 
 
 def check_hyper_parameters(bench: Bench) -> None:
@@ -658,6 +688,7 @@ CHECKS: list[Callable[[Bench], None]] = [
     check_unseen,
     check_wins,
     check_learns,
+    check_other_rewards,
     check_hyper_parameters,
     check_source,
     check_one_signature,

@@ -26,7 +26,7 @@ def show(made: Meter, user: int, slate: list[int], rewards: list[float]) -> None
 
 
 def read(made: Meter, ranked: bool = True) -> dict[str, float]:
-    read_until(made, 10**9, ranked, True, False, False, False)
+    read_until(made, 10**9, ranked, True, False, False, False, True)
     return dict(zip(metrics.NAMES, made.curve[0], strict=True))
 
 
@@ -156,7 +156,7 @@ def test_no_sum_overflows_a_small_integer() -> None:
 
 def test_every_metric_is_registered_with_unit_and_direction() -> None:
     for metric in metrics.METRICS.values():
-        assert metric.unit in ("%", "share", "count") and metric.better in ("higher", "lower", "neither")
+        assert metric.unit in ("%", "share", "count", "reward") and metric.better in ("higher", "lower", "neither")
         assert metric.source.endswith(".")
     assert len(metrics.NAMES) == HR_PUB + len(metrics.TOPS)
     assert metrics.NAMES[HR] == "hr@10" and metrics.NAMES[HR_PUB] == "hr_published@10"

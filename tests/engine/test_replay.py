@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from lersbench.engine.meter import CLICKS, ROUNDS
+from lersbench.engine.meter import PAID, ROUNDS
 from lersbench.engine.rounds import compose
 from lersbench.engine.rows import Rows, rows_of
 from lersbench.errors import RunError
@@ -73,7 +73,7 @@ def test_compiled_batched_and_textbook_runs_are_one_run(feedback: str, slate: in
         for mine, theirs in zip(ours.state, state, strict=True):
             np.testing.assert_array_equal(mine, theirs)
         assert ours.meter.sums[ROUNDS] == len(slates) > 0
-        assert ours.meter.sums[CLICKS] == total
+        assert ours.meter.sums[PAID] == total
     np.testing.assert_array_equal(compiled.meter.curve, batched.meter.curve)
     np.testing.assert_array_equal(compiled.meter.shown, batched.meter.shown)
 
