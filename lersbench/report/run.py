@@ -186,8 +186,8 @@ def _position_bias(results: Results) -> list[str]:
     if not any(row_of(case.protocol).weighed for case in results.cases):
         return []
     return [
-        f"A logged {'reward' if results.reward else 'click'} counts wherever a policy places the item, and what stood on "
-        "top of the log was seen more often: values lean toward the logged order."
+        f"A logged {'reward' if results.reward else 'click'} counts wherever a policy places the item, and what stood "
+        "on top of the log was seen more often: values lean toward the logged order."
     ]
 
 
