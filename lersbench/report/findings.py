@@ -128,8 +128,9 @@ def protocols(results: Results, level: int = 2) -> list[Block]:
         Items([verdict(one) for one in pairs]),
         Text(
             f"Lift over {base} in % by each measure, with half the width of its interval. Logged-click re-ranking "
-            f"counts a logged {paid} wherever the item is placed, so it knows neither that lower positions are seen less "
-            f"nor that other items stand beside; IPS weighs the logged {paid}s by how likely the item was to be seen."
+            f"counts a logged {paid} wherever the item is placed, so it knows neither that lower positions are seen "
+            f"less nor that other items stand beside; IPS weighs the logged {paid}s by how likely the item was to be "
+            "seen."
         ),
     ]
     for one in pairs:
