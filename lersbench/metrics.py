@@ -245,7 +245,7 @@ def in_reward(metric: Metric, words: str, named: str) -> Metric:
     """The metric as a run has it that pays `words` ("revenue", "click + 10 purchase"), in the unit `named`."""
     paid = words if words.isidentifier() else f"reward ({words})"
     titles = {"reward_sum": f"{paid[0].upper()}{paid[1:]} per round", "reward": f"{paid[0].upper()}{paid[1:]} per item"}
-    if metric.name not in (*titles, "regret", *ESTIMATED):
+    if metric.name not in (*titles, "regret", *ESTIMATED, *(f"reward_first{age}" for age in AGES)):
         return metric
     title = titles.get(metric.name, metric.title.replace("CTR_sum", f"{paid} per round"))
     source = metric.source.replace("Clicks per round of the slates, by logged clicks", f"{WORTH}, by what was logged")

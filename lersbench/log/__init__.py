@@ -5,10 +5,12 @@ round, `items.parquet` one row an item, the optional `users.parquet` one row a u
 the provenance and the licence. rounds.parquet carries a checksum of each block and column, log.json the sha256 of all
 of them, of the tables, and of itself (`seal`): reading compares what it reads. A log without them, as other tools
 write, may leave `sums`, `seal` and `files` out. List columns have one fixed width in every row, or, where `ragged` of
-log.json names the candidates or the slate, a length of their own in each. Without a column `candidates` all items are
-on offer, in the order of their numbers: number them by nothing that knows the rewards. `published_rank` of
-items.parquet, where there is one, orders equal scores in the published hit ratios, and nothing else. `write` makes a
-log, `Log.read` streams it, `validate` looks at all of it and reports everything that is wrong.
+log.json names the candidates or the slate, a length of their own in each. Columns `outcome_NAME` hold what else
+came of each position of the slate, in the unit and range that `outcomes` of log.json declares. Without a column
+`candidates` all items are on offer, in the order of their numbers: number them by nothing that knows the rewards.
+`published_rank` of items.parquet, where there is one, orders equal scores in the published hit ratios, and nothing
+else. `write` makes a log, `Log.read` streams it, `validate` looks at all of it and reports everything that is
+wrong.
 """
 
 from __future__ import annotations

@@ -122,13 +122,15 @@ def protocols(results: Results, level: int = 2) -> list[Block]:
     if not pairs:
         return []
     base = baseline_of(results, pairs[0].measures[0].variant)
+    paid = "reward" if results.reward else "click"
     blocks: list[Block] = [
         Heading(level, "Which protocol tells the truth"),
         Items([verdict(one) for one in pairs]),
         Text(
             f"Lift over {base} in % by each measure, with half the width of its interval. Logged-click re-ranking "
-            "counts a logged click wherever the item is placed, so it knows neither that lower positions are seen less "
-            "nor that other items stand beside; IPS weighs the logged clicks by how likely the item was to be seen."
+            f"counts a logged {paid} wherever the item is placed, so it knows neither that lower positions are seen "
+            f"less nor that other items stand beside; IPS weighs the logged {paid}s by how likely the item was to be "
+            "seen."
         ),
     ]
     for one in pairs:

@@ -101,7 +101,7 @@ def _protocol(results: Results) -> list[Block]:
     )
     contenders = results.summary[["policy", "feedback"]].drop_duplicates()
     regimes = [
-        f"{kind}: {row_of(kind).learns or 'see the scenario'} "
+        f"{kind}: {results.learns(kind) or 'see the scenario'} "
         f"({', '.join(contenders.loc[contenders['feedback'] == kind, 'policy'])})."
         for kind in sorted(set(contenders["feedback"]))
     ]
@@ -186,8 +186,8 @@ def _position_bias(results: Results) -> list[str]:
     if not any(row_of(case.protocol).weighed for case in results.cases):
         return []
     return [
-        "A logged click counts wherever a policy places the item, and what stood on top of the log was seen more "
-        "often: values lean toward the logged order."
+        f"A logged {'reward' if results.reward else 'click'} counts wherever a policy places the item, and what stood "
+        "on top of the log was seen more often: values lean toward the logged order."
     ]
 
 

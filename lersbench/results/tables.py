@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from lersbench import columns
 from lersbench.errors import ConfigError, DataError, did_you_mean
-from lersbench.feedback import REGIMES, TITLES, same_rounds
+from lersbench.feedback import REGIMES, TITLES, row_of, same_rounds
 from lersbench.files import file_digest, read_json
 from lersbench.metrics import METRICS, Metric, in_reward
 from lersbench.results.extent import CLICK, bounds, resolution
@@ -262,6 +262,11 @@ class Results:
         """The metric called `name`, in the unit of the run's rewards where it counts them."""
         paid = self.reward
         return in_reward(METRICS[name], paid["words"], paid["unit"]) if paid else METRICS[name]
+
+    def learns(self, kind: str) -> str:
+        """What a policy learns from under a regime, in words."""
+        words = row_of(kind).learns
+        return words.replace("logged click", "logged reward") if self.reward else words
 
     def reward_range(self, variant: str) -> tuple[float, float]:
         """The range of what an item can pay, as the log declares it."""

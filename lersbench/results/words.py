@@ -44,10 +44,10 @@ def interval_in_words(results: Results) -> str:
     }[results.replicates]
 
 
-def _in_a_clause(kind: str) -> str:
+def _in_a_clause(results: Results, kind: str) -> str:
     """ "bandit learns only from ...", "simulated: its slate is shown ..."."""
-    regime = row_of(kind)
-    return f"{kind}: {regime.learns}" if regime.title else f"{kind} {regime.learns}".rstrip()
+    learns = results.learns(kind)
+    return f"{kind}: {learns}" if row_of(kind).title else f"{kind} {learns}".rstrip()
 
 
 def legend(board: Board) -> list[str]:
@@ -78,7 +78,7 @@ def legend(board: Board) -> list[str]:
         "10 seeds."
     )
     kinds = list(dict.fromkeys(kind for _, kind in results.boards))
-    lines.append(f"Feedback: {'; '.join(_in_a_clause(kind) for kind in kinds)}.")
+    lines.append(f"Feedback: {'; '.join(_in_a_clause(results, kind) for kind in kinds)}.")
     if results.mixed:
         lines.append(
             "Regimes are ranked apart: a policy that is told more per round is ahead for that reason alone, so compare "

@@ -70,6 +70,8 @@ def decoded(log: Log, chunk_bytes: int, multiple: int = 1) -> dict[str, np.ndarr
     chunks = list(log.read(chunk_bytes, multiple))
     has = set(log.info.columns)
     whole = {name: np.concatenate([getattr(c, name) for c in chunks]) for name in Chunk._fields[1:] if name in has}
+    for name in log.info.outcomes:
+        whole[f"outcome_{name}"] = np.concatenate([c.outcomes[name] for c in chunks])
     if "slate" in has and "candidates" in has:
         whole["slate"] = np.take_along_axis(whole["candidates"], whole["slate"], axis=1)
     return whole
@@ -108,12 +110,15 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, np.
         "clicks": rng.integers(2, size=(n, 2)),
         "propensities": rng.uniform(0.1, 1.0, (n, 2)),
         "rewards": rng.random((n, 5)),
+        "outcome_cost": rng.uniform(-2.0, 0.0, (n, 2)),
     }
+    declared = {"cost": {"low": -2, "high": 0, "unit": "EUR"}}
     items = pd.DataFrame({"features": list(rng.standard_normal((8, 2)))})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("lersbench.log.schema.BATCH_BYTES", 4000)
         patch.setattr("lersbench.log.writer.GROUP_BYTES", 10_000)
-        log = write(path, [data], name="sound", items=items, users=pd.DataFrame({"id": list("abcd")}))
+        users = pd.DataFrame({"id": list("abcd")})
+        log = write(path, [data], name="sound", items=items, users=users, outcomes=declared)
     assert log.info.block < 50
     return path, decoded(log, 1 << 20), log.items
 
