@@ -55,8 +55,8 @@ class Spec:
     """What a policy knows before the first round."""
 
     n_items: int  # items that can ever be on offer
-    n_candidates: int  # items on offer in a round (C)
-    slate: int  # positions to fill (K)
+    n_candidates: int  # items on offer in a round (C); where rounds differ, the most
+    slate: int  # positions to fill (K); a round with fewer candidates has as many
     d: int = 0  # length of the context
     m: int = 0  # joint features of a candidate
     rounds: int = 0  # length of the log, the horizon of policies that want one
@@ -73,7 +73,10 @@ class Spec:
 
 
 class Round(NamedTuple):
-    """What a policy is given of one round. It may write `scores`, `propensities` and `notes`, nothing else."""
+    """What a policy is given of one round. It may write `scores`, `propensities` and `notes`, nothing else.
+
+    Rounds may differ in length: C is that of the round, and K, which is also the length of the slate, is at most C.
+    """
 
     t: int  # rounds whose feedback was delivered before this one
     user: int  # index of the user, -1 where unknown
@@ -141,7 +144,11 @@ class Policy:
         raise NotImplementedError
 
     def update(self, state: Any, round: Round, slate: np.ndarray, rewards: np.ndarray, seen: np.ndarray) -> None:
-        """Learn, in place, from `rewards` (K,) of the positions k of `slate` with `seen[k]`."""
+        """Learn, in place, from `rewards` (K,) of the positions k of `slate` with `seen[k]`.
+
+        Where feedback is delayed this is called whenever something of a round becomes known, with its own notes, and
+        `seen` tells what: a reward that is not seen is not a number.
+        """
         raise NotImplementedError
 
     def select_batch(
