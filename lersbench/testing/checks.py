@@ -229,6 +229,10 @@ class Bench:
                 "batched": self.engines["batched"],
                 "interpreted": batched(_Interpreted(policy)),
             }
+        self.delayed = {
+            "batched": batched(policy, True),
+            **({"interpreted": batched(_Interpreted(policy), True)} if isinstance(policy, KernelPolicy) else {}),
+        }
         self.main = next(iter(self.engines))
         self.driven: set[Callable[..., None]] = set()  # every loop that was used
 
@@ -248,7 +252,8 @@ class Bench:
     ) -> Run:
         """Play a world, a batch a call. `rewards` (n, C) stand in for those of the log. `seed` is the policy's own.
 
-        Where only matching rounds count, only `shown` and `learned` are filled in. Where rounds have fewer candidates,
+        Where only matching rounds count, or the world says when its rewards are known, only `shown` and `learned` are
+        filled in. Where rounds have fewer candidates,
         slates are -1 beyond them, scores and propensities 0.
         """
         spec, chunk = world.spec, world.chunk
@@ -256,10 +261,11 @@ class Bench:
         if rewards is not None:
             chunk = chunk._replace(rewards=rewards)
         rows = rows_of(chunk, spec.items, feedback, spec.slate)
-        protocol = protocol_of(feedback, spec.slate, batch, ties=TIES)
-        contender = Contender(self.policy, spec, protocol, np.random.default_rng(seed), np.arange(n + 1))
+        delayed = rows.known.size > 0
+        protocol = protocol_of(feedback, spec.slate, batch, ties=TIES, delayed=delayed)
+        contender = Contender(self.policy, spec, protocol, np.random.default_rng(seed), np.arange(n + 1), waiting=n)
         if (engine or self.main) != "compiled":  # a contender is compiled, and asks `wins` or `select`, by itself
-            contender.drive = self.engines[engine or self.main]
+            contender.drive = (self.delayed if delayed else self.engines)[engine or self.main]
         self.driven.add(contender.drive)
         slates, scores, chances = (np.zeros((n, width)) for width in (spec.slate, spec.n_candidates, spec.slate))
 
@@ -267,11 +273,12 @@ class Bench:
         inside, shown_there = np.arange(spec.n_candidates) < offered, np.arange(spec.slate) < offered
 
         def after(played: Contender, at: np.ndarray) -> None:
-            if not regime.replayed:
+            if not regime.replayed and not delayed:
                 slates[at] = np.where(shown_there[at], played.scratch.slates[: at.size], -1)
                 scores[at] = np.where(inside[at], played.scratch.scores[: at.size], 0.0)
                 chances[at] = np.where(shown_there[at], played.scratch.propensities[: at.size], 0.0)
-            for padding in (played.scratch.scores, played.scratch.rewards, played.scratch.features):
+            memory = (played.scratch.scores, played.scratch.features)
+            for padding in memory if delayed else (*memory, played.scratch.rewards):
                 padding[:] = np.nan  # what a round without so many candidates must not see
 
         play(contender, rows, step=batch, after=after)
@@ -469,6 +476,24 @@ def check_any_length(bench: Bench) -> None:
                 ordered = np.sort(np.where(due, run.slates, -1 - np.arange(3)), axis=1)
                 assert (run.slates < offered).all(), f"{what}: an index is not among the candidates."
                 assert (np.diff(ordered, axis=1) > 0).all(), f"{what}: a candidate is shown twice."
+
+
+def check_clock(bench: Bench) -> None:
+    """Feedback that comes when it is known, position by position: what is not known yet is not a number.
+
+    Compiled, batched and interpreted runs agree.
+    """
+    rng = np.random.default_rng(7)
+    for feedback in EVERY_ROUND:
+        world = cut_short(make_world(60, 7, 3, 9))
+        chunk, time = world.chunk, np.cumsum(rng.integers(0, 4, 60))
+        assert chunk.first is not None
+        known = np.repeat(time, np.diff(chunk.first)) + rng.integers(0, 25, chunk.first[-1])
+        world = world._replace(chunk=chunk._replace(time=time, known=known))
+        runs = {name: bench.play(world, name, feedback=feedback) for name in bench.engines}
+        for name, run in runs.items():
+            what = f"Delayed feedback ('{feedback}'): {bench.main} and {name} runs"
+            _same_run(runs[bench.main], run, what)
 
 
 def check_delay(bench: Bench) -> None:
@@ -683,6 +708,7 @@ CHECKS: list[Callable[[Bench], None]] = [
     check_engines,
     check_any_length,
     check_delay,
+    check_clock,
     check_no_peeking,
     check_order,
     check_unseen,
