@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lersbench.clicks.model import ClickModel, best_slate, expected, pbm, shown_attraction, ubm
+from lersbench.engine.layout import Layout, chosen, in_place, layout_of
 from lersbench.feedback import REGIMES
 from lersbench.kernels.jit import kernel
-from lersbench.kernels.ties import scramble
 from lersbench.log.chunk import Chunk
 from lersbench.log.reward import CLICKS, Reward
 from lersbench.log.scaling import PLAIN, Scales
@@ -121,82 +121,48 @@ def rows_of(
     background = (
         items if isinstance(items, Background) else background_of(items, int(chunk.candidates.max(initial=0)) + 1)
     )
-    n, regime = chunk.user.shape[0], REGIMES[feedback]
-    first, top = _edges(chunk.first, chunk.candidates, n), _edges(chunk.top, chunk.slate, n)
-    shared = chunk.first is None and chunk.candidates.shape[0] == 1 and n != 1
-    flat = {name: _flat(getattr(chunk, name)) for name in FLAT}
-    features = _flat_features(chunk, int(first[-1]))
-    source, edges, shown, order = first[:-1], first, flat["slate"], None
-    offered = np.zeros(n, np.int64) if shared else first[:-1]
-    if regime.listed:
-        edges, order, shown = top, flat["slate"], np.empty_like(flat["slate"])
-        in_place(top, shown)
-    if mix is not None:
-        places = np.empty(edges[-1], np.int64)
-        random_places(mix, chunk.start, edges, places)
-        order = _chosen(flat["slate"], top[:-1], places, top) if regime.listed else places
-        where = np.empty_like(places)
-        invert(places, edges, where)
-        shown = where if regime.listed else _chosen(where, first[:-1], flat["slate"], top) if shown.size else shown
-    candidates, features = (
-        _chosen(a, at, order, edges) for a, at in ((flat["candidates"], offered), (features, source))
-    )
-    value, attraction, scores = (_chosen(flat[a], source, order, edges) for a in ("expected", "attraction", "scores"))
-    own = int(order is not None or not shared)
-    of_slate = regime.listed or regime.replayed
-    rewards = _flat(reward.of(chunk)) if of_slate else _chosen(flat["rewards"], source, order, edges)
-    if regime.listed and mix is not None:
-        rewards = _chosen(rewards, top[:-1], places, top)
+    regime = REGIMES[feedback]
+    layout, of_slate = layout_of(chunk, regime, mix), regime.listed or regime.replayed
+    candidates = chosen(chunk.candidates.reshape(-1), layout.offered, layout.order, layout.edges)
+    columns = (chunk.expected, chunk.attraction, chunk.scores, chunk.rewards, chunk.known)
+    value, attraction, scores, rewards, known = (layout.of_candidates(values.reshape(-1)) for values in columns)
+    if of_slate:
+        rewards, known = (layout.of_slate(values.reshape(-1)) for values in (reward.of(chunk), chunk.clicks_known))
     if not reward.is_click:
         value, attraction = value[:0], attraction[:0]
     if regime.replayed:
         value = value[:0]
     elif not value.shape[0]:
         value = rewards
-    known = _flat(chunk.clicks_known) if of_slate else _chosen(_flat(chunk.known), source, order, edges)
-    if regime.listed and mix is not None:
-        known = _chosen(known, top[:-1], places, top)
     likes = likes and regime.ranked
     rows = Rows(
         chunk.user,
         chunk.context,
-        edges,
-        own,
+        layout.edges,
+        layout.own,
         candidates,
-        features,
+        layout.of_candidates(_features(chunk, layout)),
         background.items,
         rewards,
-        top,
-        shown,
+        layout.top,
+        layout.shown,
         value,
-        _best(value, edges, slate),
-        *_liked(rewards if likes else rewards[:0], edges),
+        _best(value, layout.edges, slate),
+        *_liked(rewards if likes else rewards[:0], layout.edges),
         np.empty(0, np.int32),
         np.empty(0, np.int32),
         chunk.time,
         known,
-        _users(background, attraction, candidates, own, edges, slate),
+        _users(background, attraction, candidates, layout.own, layout.edges, slate),
         Logger(*background.logger),
     )
     return _contiguous(rows._replace(logger=_logger(background, regime.weighed, scores, rows)))
 
 
-FLAT = ("candidates", "rewards", "expected", "slate", "attraction", "scores")
-
-
-def _edges(edges: np.ndarray | None, values: np.ndarray, n: int) -> np.ndarray:
-    """Where each of n rounds begins, (n + 1,); without `edges` all are as wide as `values`."""
-    return np.arange(n + 1) * values.shape[-1] if edges is None else edges
-
-
-def _flat(values: np.ndarray) -> np.ndarray:
-    return values.reshape(-1)
-
-
-def _flat_features(chunk: Chunk, total: int) -> np.ndarray:
-    """The joint features as (N, m); N rows of nothing where there are none."""
+def _features(chunk: Chunk, layout: Layout) -> np.ndarray:
+    """The joint features of a chunk end to end; where there are none, as many rows of nothing as candidates."""
     m = chunk.features.shape[-1]
-    return chunk.features.reshape(-1, m) if chunk.features.size else np.empty((total, 0))
+    return chunk.features.reshape(-1, m) if chunk.features.size else np.empty((layout.edges[-1], 0))
 
 
 def _contiguous(fields: Any) -> Any:
@@ -216,26 +182,26 @@ def _contiguous(fields: Any) -> Any:
 def as_logged(rows: Rows) -> Rows:
     """Rows of a ranked list with the candidates of each round as they were shown, from the top down."""
 
-    def chosen(values: np.ndarray) -> np.ndarray:
-        return _chosen(values, rows.first[:-1], rows.slate, rows.top)
+    def shown_by(values: np.ndarray) -> np.ndarray:
+        return chosen(values, rows.first[:-1], rows.slate, rows.top)
 
-    rewards, exposure, shown = chosen(rows.rewards), rows.logger.exposure, np.empty_like(rows.slate)
+    rewards, exposure, shown = shown_by(rows.rewards), rows.logger.exposure, np.empty_like(rows.slate)
     in_place(rows.top, shown)
     if exposure.shape[1]:
-        exposure = np.stack([chosen(one) for one in exposure])
+        exposure = np.stack([shown_by(one) for one in exposure])
     liked_from, liked = _liked(rewards if rows.liked.size else rewards[:0], rows.top)
     return rows._replace(
-        candidates=chosen(rows.candidates),
-        features=chosen(rows.features),
+        candidates=shown_by(rows.candidates),
+        features=shown_by(rows.features),
         rewards=rewards,
         slate=shown,
-        value=chosen(rows.value),
-        known=chosen(rows.known),
-        age=chosen(rows.age),
-        users=rows.users._replace(attraction=chosen(rows.users.attraction)),
+        value=shown_by(rows.value),
+        known=shown_by(rows.known),
+        age=shown_by(rows.age),
+        users=rows.users._replace(attraction=shown_by(rows.users.attraction)),
         liked_from=liked_from,
         liked=liked,
-        logger=rows.logger._replace(exposure=exposure, placed=chosen(rows.logger.placed)),
+        logger=rows.logger._replace(exposure=exposure, placed=shown_by(rows.logger.placed)),
     )
 
 
@@ -250,21 +216,6 @@ def _liked(rewards: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 @kernel
-def random_places(key: int, start: int, edges: np.ndarray, out: np.ndarray) -> None:
-    """Fill `out` (N,) with a random order of 0..C-1 for each round; the first one stands at place `start` of the log.
-
-    `edges` (n + 1,) say where the C places of each round are.
-    """
-    for row in range(edges.shape[0] - 1):
-        stream, first, size = scramble(key, start + row), edges[row], edges[row + 1] - edges[row]
-        for c in range(size):
-            out[first + c] = c
-        for c in range(size - 1, 0, -1):
-            i, j = first + c, first + scramble(stream, c) % (c + 1)
-            out[i], out[j] = out[j], out[i]
-
-
-@kernel
 def count_offers(candidates: np.ndarray, offers: np.ndarray, out: np.ndarray) -> None:
     """Fill `out` (N,) with how often each of the candidates (N,), round after round, was on offer before.
 
@@ -273,44 +224,6 @@ def count_offers(candidates: np.ndarray, offers: np.ndarray, out: np.ndarray) ->
     for i in range(candidates.shape[0]):
         out[i] = offers[candidates[i]]
         offers[candidates[i]] += 1
-
-
-@kernel
-def in_place(edges: np.ndarray, out: np.ndarray) -> None:
-    """Fill `out` (N,) with 0..C-1 for each round."""
-    for row in range(edges.shape[0] - 1):
-        for i in range(edges[row], edges[row + 1]):
-            out[i] = i - edges[row]
-
-
-@kernel
-def invert(places: np.ndarray, edges: np.ndarray, out: np.ndarray) -> None:
-    """Fill `out` (N,) with where each candidate of a round went whose new order is `places` (N,)."""
-    for row in range(edges.shape[0] - 1):
-        for i in range(edges[row], edges[row + 1]):
-            out[edges[row] + places[i]] = i - edges[row]
-
-
-def _chosen(values: np.ndarray, source: np.ndarray, order: np.ndarray | None, edges: np.ndarray) -> np.ndarray:
-    """Of `values`, whose rounds begin at `source` (n,), what stands at the indices `order`; what is empty stays so.
-
-    The indices of round i, which count from the beginning of the round, are order[edges[i]:edges[i + 1]].
-    """
-    if order is None or not values.size:
-        return values if order is None or not values.ndim > 1 else np.empty((edges[-1], values.shape[1]))
-    deep = values.reshape(len(values), -1)
-    out = np.empty((len(order), deep.shape[1]), values.dtype)
-    choose(deep, source, order, edges, out)
-    return out.reshape(len(order), *values.shape[1:])
-
-
-@kernel
-def choose(values: np.ndarray, source: np.ndarray, order: np.ndarray, edges: np.ndarray, out: np.ndarray) -> None:
-    """Fill `out` (N, m): see `_chosen`."""
-    for row in range(edges.shape[0] - 1):
-        for i in range(edges[row], edges[row + 1]):
-            for j in range(out.shape[1]):
-                out[i, j] = values[source[row] + order[i], j]
 
 
 def _users(

@@ -11,7 +11,8 @@ import pytest
 
 from lersbench.datasets import kuairec, openbandit, taobao, transactions
 from lersbench.datasets.hashed import hashed_numbers, hashed_order
-from lersbench.engine.rows import as_logged, random_places, rows_of
+from lersbench.engine.layout import random_places
+from lersbench.engine.rows import as_logged, rows_of
 from lersbench.log import Log, write
 from lersbench.log.chunk import Chunk
 from lersbench.policies.first import First
