@@ -201,10 +201,17 @@ def _rounds(
             "candidates": candidates,
             "rewards": Ragged(bought.astype(np.float32), lengths),
             "expected": Ragged(expected, lengths),
+            "known": Ragged(np.repeat(part.time, lengths) + _delays(rng, options, len(expected)), lengths),
         }
         if context.shape[1]:
             chunk["context"] = context[user]
         yield chunk
+
+
+def _delays(rng: np.random.Generator, options: Options, number: int) -> np.ndarray:
+    """(number,) timedelta64[us], of a purchase and of a refusal alike: when a reward comes says nothing of it."""
+    minutes = options.delay * np.exp(options.delay_spread * rng.standard_normal(number))
+    return np.round(60 * minutes).astype("timedelta64[s]").astype("timedelta64[us]")
 
 
 def _known(
