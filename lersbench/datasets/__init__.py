@@ -62,6 +62,7 @@ DATASETS: dict[str, Dataset] = {
     for name, module in {
         "completejourney": "completejourney",
         "livestream": "livestream",
+        "on-air": "onair",
         "open-bandit": "openbandit",
         "kuailive": "public.kuailive",
         "kuairec": "kuairec",

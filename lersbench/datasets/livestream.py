@@ -70,7 +70,11 @@ size = transactions.size
 def tables(scale: float = 0.1, seed: int = 0, explained: float = liveshop.EXPLAINED) -> Tables:
     """The platform's tables; facts: `calibration`, `next_streamer_baselines`, the names of the streamers."""
     Options(scale=scale, seed=seed, explained=explained)  # refuses what is out of range
-    shop = liveshop.simulate(scale, seed, explained)
+    return tables_of(liveshop.simulate(scale, seed, explained), scale, seed, explained)
+
+
+def tables_of(shop: liveshop.LiveShop, scale: float, seed: int, explained: float) -> Tables:
+    """The tables of a shop that was simulated with these options."""
     facts = {
         "scale": scale,
         "seed": seed,

@@ -17,17 +17,8 @@ cut, which streamers sell it on the recommended day (not to whom, nor how much).
   product, with the customers chosen likewise: where everyone likes the same products there is no taste to learn. Rows
   come out exact; the provenance lists the likes of each product.
 
-What is known of customers and products beyond context and features is kept for `lersbench.log.history`:
-
-* users.parquet: `static` (a), standardised RFM and traits, within 8 deviations; `orders` (16 x s), `order_streamers`
-  (16) and `baskets` (16 x p), the last 16 orders (see `History.sequences`).
-* users.parquet, too: `known` (the context at the cut), and `bought`, `bought_orders`, `bought_rate`, the products on
-  offer that the customer bought before the cut, and how often, in how many `past_windows` (see `datasets.past`).
-* items.parquet: `product_side` (s + f + 32), the features of the product's streamer, the f numbers that are known of it
-  (log popularity, log price, those of the products table), and the leading components of its text vector, standardised
-  over the products sold before the cut. Its streamer is the one that sold most of it before the cut; of a new product,
-  the mean of those who sell it on the day: `sellers` has their shares. `past_rate`: see `datasets.past`.
-
+What is known of customers and products beyond context and features is kept too, see `purchases.known`. The streamer of
+a product is the one that sold most of it before the cut; a new one has equal shares of those who sell it on the day.
 All this is the state at the cut: in repeat, too, it stays as it is while the customers come back.
 
 Ties are broken by id, so a build is reproducible.
@@ -51,11 +42,10 @@ from lersbench.datasets.hashed import hashed_order
 from lersbench.datasets.options import LogOptions, ShopOptions
 from lersbench.datasets.purchases import explained
 from lersbench.datasets.purchases.history import History, codes, days
-from lersbench.datasets.purchases.past import Past, bought
-from lersbench.datasets.purchases.streamers import streamer_features
+from lersbench.datasets.purchases.known import Known, all_known, item_features, items_table, users_table
 from lersbench.datasets.purchases.tables import Tables
-from lersbench.datasets.purchases.text import TextVectors, text_vectors
-from lersbench.datasets.reduce import Features, reduce, side_by_side, standardised
+from lersbench.datasets.purchases.text import text_vectors
+from lersbench.datasets.reduce import reduce
 from lersbench.errors import ConfigError, DataError
 from lersbench.log import Log, write
 
@@ -64,8 +54,6 @@ PUBLISHED = {  # customers, products, rounds, likes, density: the thesis doi 10.
     "active": {"customers": 1000, "products": 200, "rounds": 1000, "likes": 6652, "density": 0.033},
     "repeat": {"customers": 10, "products": 10, "rounds": 100, "likes": 50, "density": 0.5},
 }
-SIDE_COMPONENTS = 32  # of a product's text vector in `product_side`
-FAR = 8.0  # deviations: where `static` is cut off, for traits of a few customers only
 POOL = 200  # most liked products among which repeat looks
 CHUNK_BYTES = 16 << 20
 
@@ -80,17 +68,6 @@ class Selection(NamedTuple):
     products: np.ndarray
     likes: np.ndarray
     all_there_are: list[str]  # of "customers", "products": what came out below the published number
-
-
-class Known(NamedTuple):
-    """What is known of customers and products beyond context and features."""
-
-    static: Features  # of every customer
-    streamers: Features  # of every streamer
-    sellers: np.ndarray  # (n_products, streamers) shares of the streamers in every product
-    past: Past  # what the customers of the scenario bought of its products
-    text: TextVectors  # of every product
-    sides: dict[str, np.ndarray]  # (n_products, ...) "streamer", "numbers", "text": together the product side
 
 
 def build(
@@ -126,9 +103,10 @@ def scenario_log(tables: Tables, out: str | Path, options: ShopOptions, about: L
     chosen, rank = _mixed(history, _select(options, pairs, on_sale))
     x, x_share = reduce(history.customer_features(), history.seen("customer"), options.context)
     sold = history.seen("product")
-    z, z_share = _item_features(history, sold, options.item_features)
+    z, z_share = item_features(history.own_features(), history.product_features(), sold, options.item_features)
     words = text_vectors(history.catalogue, sold, options.text, options.text_model, options.text_path)
-    known = _known(tables, history, chosen, first, words, like_days)
+    sellers = _streamers_of(tables, history, first)
+    known = all_known(history, chosen.customers, chosen.products, sellers, words, like_days)
     popular = np.bincount(pairs[:, 1], minlength=len(history.products))[on_sale]
     visits = options.repeats if scenario == "repeat" else 1
     provenance = {
@@ -159,7 +137,7 @@ def scenario_log(tables: Tables, out: str | Path, options: ShopOptions, about: L
         _rounds(chosen, x[chosen.customers], visits),
         name=f"{about.name}-{scenario}",
         items=_items(history, chosen, rank, z, known),
-        users=_users(history, chosen, known, x),
+        users=users_table(history, chosen.customers, x, known),
         licence=about.licence,
         attribution=about.attribution,
         provenance=provenance,
@@ -404,41 +382,6 @@ def _rounds(chosen: Selection, context: np.ndarray, visits: int) -> Iterator[dic
         yield chunk
 
 
-def _item_features(history: History, sold: np.ndarray, width: int) -> tuple[np.ndarray, float]:
-    """(n_products, width) log popularity and log price, then components of all else; the share of variance they hold.
-
-    The two stand by themselves, so that no projection hides from one policy what another is given.
-    """
-    numbers = standardised(history.own_features(), sold, keep=True).values
-    others = history.product_features()
-    if width == 0:
-        rest = standardised(others, sold).values
-        return np.hstack([numbers, rest]), 1.0
-    if width <= numbers.shape[1]:
-        return numbers[:, :width], width / (numbers.shape[1] + standardised(others, sold).values.shape[1])
-    rest, share = reduce(others, sold, width - numbers.shape[1])
-    total = standardised(others, sold).values.shape[1]
-    return np.hstack([numbers, rest]), (numbers.shape[1] + share * total) / (numbers.shape[1] + total)
-
-
-def _known(
-    tables: Tables, history: History, chosen: Selection, day: pd.Timestamp, text: TextVectors, like_days: int
-) -> Known:
-    streamers = streamer_features(history)
-    sold = history.seen("product")
-    words = standardised(Features([], text.values[:, :SIDE_COMPONENTS]), sold, keep=True).values
-    numbers = standardised(side_by_side(history.own_features(), history.catalogue_numbers()), sold, keep=True).values
-    share = _streamers_of(tables, history, day)
-    return Known(
-        standardised(history.static, history.seen("customer")),
-        streamers,
-        share,
-        bought(history, chosen.customers, chosen.products, like_days),
-        text,
-        {"streamer": share @ streamers.values, "numbers": numbers, "text": words},
-    )
-
-
 def _streamers_of(tables: Tables, history: History, day: pd.Timestamp) -> np.ndarray:
     """(n_products, streamers) the streamer of each product; equal shares of several, 0 where there is none."""
     table = tables.transactions
@@ -453,39 +396,7 @@ def _streamers_of(tables: Tables, history: History, day: pd.Timestamp) -> np.nda
 
 
 def _items(history: History, chosen: Selection, rank: np.ndarray, features: np.ndarray, known: Known) -> pd.DataFrame:
-    taken = chosen.products
-    shown = history.catalogue.iloc[taken].reset_index(drop=True).drop(columns=["item", "id"], errors="ignore")
-    table = pd.DataFrame(
-        {
-            "item": np.arange(len(taken)),
-            "id": history.products[taken],
-            "likes": chosen.likes.sum(axis=0),  # the answer: for display, never a feature
-            "published_rank": rank,  # the place by likes: as good as the answer
-            "popularity": history.popularity()[taken],
-            "mean_price": history.prices()[taken],
-            "streamer": history.home[taken],
-        }
-    )
-    table["past_rate"] = known.past.item_rate
-    table["sellers"] = list(known.sellers[taken].astype(np.float32))
-    if features.shape[1]:
-        table["features"] = list(features[taken])
-    table["product_side"] = list(np.hstack([part[taken] for part in known.sides.values()]).astype(np.float32))
-    return pd.concat([table, shown.drop(columns=list(table.columns), errors="ignore")], axis=1)
-
-
-def _users(history: History, chosen: Selection, known: Known, context: np.ndarray) -> pd.DataFrame:
-    taken = chosen.customers
-    sequences = history.sequences(taken, known.streamers.values, known.text.values)
-    static = np.clip(known.static.values[taken], -FAR, FAR).astype(np.float32)
-    lists = {"static": static, **sequences}
-    flat = {key: values.reshape(len(taken), -1) for key, values in lists.items()}
-    table = pd.DataFrame({"user": np.arange(len(taken)), "id": history.customers[taken]})
-    table["known"], table["past_windows"] = list(context[taken]), known.past.windows
-    past = {"bought": known.past.item, "bought_orders": known.past.orders, "bought_rate": known.past.rate}
-    for name, of_users in past.items():
-        table[name] = pd.Series(of_users, dtype=object)
-    for name, values in flat.items():
-        if values.shape[1]:
-            table[name] = list(values)
+    table = items_table(history, chosen.products, features, known)
+    table.insert(2, "likes", chosen.likes.sum(axis=0))  # the answer: for display, never a feature
+    table.insert(3, "published_rank", rank)  # the place by likes: as good as the answer
     return table

@@ -23,10 +23,11 @@ from lersbench.log.checks import Problem, Report
 from lersbench.log.chunk import Chunk
 from lersbench.log.ragged import Ragged
 from lersbench.log.reader import Log
+from lersbench.log.schedule import Schedule
 from lersbench.log.schema import SCHEMA, LogInfo
 from lersbench.log.writer import write
 
-__all__ = ["SCHEMA", "Log", "LogInfo", "Problem", "Ragged", "Report", "read_all", "validate", "write"]
+__all__ = ["SCHEMA", "Log", "LogInfo", "Problem", "Ragged", "Report", "Schedule", "read_all", "validate", "write"]
 
 
 def read_all(log: Log, limit_bytes: int, columns: Collection[str] | None = None) -> Chunk:

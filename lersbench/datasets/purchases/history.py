@@ -208,10 +208,13 @@ class History:
         """The columns of the products table that are numbers, one row a product."""
         return encode(self.catalogue.select_dtypes("number"), self.seen("product"))
 
-    def product_features(self) -> Features:
-        """Streamer one-hot and the products table (text one-hot), one row a product."""
+    def product_features(self, streamer: np.ndarray | None = None) -> Features:
+        """Streamer one-hot and the products table (text one-hot), one row a product.
+
+        `streamer` (n_products,) is the number of each product's, -1 for none; by default its `home`.
+        """
         fit = self.seen("product")
-        home = self.home[:, None] == np.arange(len(self.streamers))
+        home = (self.home if streamer is None else streamer)[:, None] == np.arange(len(self.streamers))
         return side_by_side(
             Features([f"streamer {name}" for name in self.streamers], home.astype(float)),
             encode(self.catalogue, fit, always=("category",)),

@@ -154,15 +154,35 @@ class LiveShop(NamedTuple):
     streamers: pd.DataFrame
 
 
+class Platform(NamedTuple):
+    """Who could buy what, and who came: the world, before anything is bought."""
+
+    crowd: Crowd
+    goods: Goods
+    orders: Orders
+    offers: Offers
+    pause: np.ndarray  # (7,) see `_pauses`
+
+
 def simulate(scale: float = 0.1, seed: int = 0, explained: float = EXPLAINED) -> LiveShop:
-    """The shop at `scale` in (0, 1] of the published 5.58 million order lines; `explained`: see `_goods`."""
+    """The shop at `scale` in (0, 1] of the published 5.58 million order lines; `explained`: see `_explained`."""
+    return sold(platform(scale, seed, explained), scale, seed)
+
+
+def platform(scale: float, seed: int, explained: float) -> Platform:
+    """The world of `simulate`."""
     live, pause = _live(scale), _pauses(scale)
     profile = _profile(np.random.default_rng([seed, 9]))
     crowd = _crowd(np.random.default_rng([seed, 0]), round(CROWD * scale), profile)
     orders = _orders(np.random.default_rng([seed, 1]), crowd, pause, live)
     goods = _goods(np.random.default_rng([seed, 2]), scale, pause, live, profile)
     goods = _explained(np.random.default_rng([seed, 10]), goods, explained)
-    offers = _offers(np.random.default_rng([seed, 3]), goods, pause, live)
+    return Platform(crowd, goods, orders, _offers(np.random.default_rng([seed, 3]), goods, pause, live), pause)
+
+
+def sold(world: Platform, scale: float, seed: int) -> LiveShop:
+    """What is bought and said on the platform; `scale` and `seed` are its own."""
+    crowd, goods, orders, offers, pause = world
     lines = pd.concat(list(_baskets(seed, crowd, orders, goods, offers)), ignore_index=True)
     again = _bought_again(np.random.default_rng([seed, 8]), lines, orders, goods, offers)
     lines = pd.concat([lines, again]).drop_duplicates(["order", "product"]).sort_values(["order", "product"])
@@ -171,10 +191,10 @@ def simulate(scale: float = 0.1, seed: int = 0, explained: float = EXPLAINED) ->
     methods = np.random.default_rng([seed, 5])
     for name, levels in (("payment", words.PAYMENTS), ("shipping", words.SHIPPINGS)):
         lines[name] = _methods(methods, levels, getattr(crowd, name)[orders.customer])[lines["order"].to_numpy()]
-    sold, buyers = np.unique(lines["product"]), np.unique(orders.customer)
+    products, buyers = np.unique(lines["product"]), np.unique(orders.customer)
     return LiveShop(
         lines,
-        _catalogue(np.random.default_rng([seed, 6]), goods, sold),
+        _catalogue(np.random.default_rng([seed, 6]), goods, products),
         _customers(crowd, buyers),
         comments,
         streamer_table(scale),
@@ -287,14 +307,13 @@ def _orders(rng: np.random.Generator, crowd: Crowd, pause: np.ndarray, live: flo
     month = np.searchsorted((months - START).astype(np.int64), np.arange(DAYS), side="right") - 1
     kept = rng.random(len(who)) < np.array(SEASON)[month][day]
     who, day = who[kept], day[kept]
-    streamer = _streamers(rng, crowd, who, day)
+    streamer = came_for(rng, crowd, who, day)
     day = _session(day, pause[streamer])
     others = day != LIVE_DAY
     guests = _guests(rng, crowd, round(LIVE_CUSTOMERS * live))
     who, day = np.append(who[others], guests), np.append(day[others], np.full(len(guests), LIVE_DAY))
-    streamer = np.append(streamer[others], _streamers(rng, crowd, guests, day[-len(guests) :]))
-    table = STREAMERS.iloc[streamer]
-    second = (3600 * (table["start_hour"] + table["hours"] * rng.beta(1.5, 2, len(who)))).to_numpy(np.int32)
+    streamer = np.append(streamer[others], came_for(rng, crowd, guests, day[-len(guests) :]))
+    second = second_of_day(rng, streamer)
     order = np.lexsort((who, second, day))
     return Orders(who.astype(np.int32)[order], streamer[order], day.astype(np.int16)[order], second[order])
 
@@ -302,12 +321,24 @@ def _orders(rng: np.random.Generator, crowd: Crowd, pause: np.ndarray, live: flo
 def _guests(rng: np.random.Generator, crowd: Crowd, n: int) -> np.ndarray:
     """Who orders on the live day, once for each order: n different customers of those there, drawn by their rates."""
     there = np.flatnonzero((crowd.first <= LIVE_DAY) & (crowd.last > LIVE_DAY))
-    waiting = rng.exponential(1 / crowd.rate[there])  # the n smallest: drawing one after the other, without repetition
-    chosen = there[np.argsort(waiting)[:n]]
+    chosen = drawn_by_rate(rng, crowd, there, n)
     return np.append(chosen, chosen[rng.random(len(chosen)) < SECOND_ORDER])
 
 
-def _streamers(rng: np.random.Generator, crowd: Crowd, who: np.ndarray, day: np.ndarray) -> np.ndarray:
+def drawn_by_rate(rng: np.random.Generator, crowd: Crowd, among: np.ndarray, n: int) -> np.ndarray:
+    """(n,) different customers of those `among`, drawn by their rates; all of them where they are fewer."""
+    waiting = rng.exponential(1 / crowd.rate[among])  # the n smallest: drawing one after the other, without repetition
+    return among[np.argsort(waiting)[:n]]
+
+
+def second_of_day(rng: np.random.Generator, streamer: np.ndarray) -> np.ndarray:
+    """(n,) int32: when, within the session of each `streamer` (n,), a customer orders."""
+    table = STREAMERS.iloc[streamer]
+    return (3600 * (table["start_hour"] + table["hours"] * rng.beta(1.5, 2, len(streamer)))).to_numpy(np.int32)
+
+
+def came_for(rng: np.random.Generator, crowd: Crowd, who: np.ndarray, day: np.ndarray) -> np.ndarray:
+    """(n,) int8: the streamer that each customer of `who` (n,) comes for on a `day` (n,)."""
     home = crowd.home[who, crowd.epoch(who, day, 0)]
     return np.where(rng.random(len(who)) < crowd.away[who], _inverse(SHARES, rng.random(len(who))), home)
 
@@ -509,22 +540,29 @@ def _chosen(
     """
     session = orders.streamer.astype(np.int64) * DAYS + orders.day
     low, high = offers.reach[offers.begin[session]], offers.reach[offers.begin[session + 1]]
-    tastes = np.column_stack(
-        [crowd.taste[orders.customer, i, crowd.epoch(orders.customer, orders.day, 1 + i)] for i in range(TASTES)]
-    )
+    tastes = tastes_of(crowd, orders.customer, orders.day)
     chosen, open_ = np.empty(len(order), np.int64), np.arange(len(order))
     for _ in range(ATTEMPTS):
         row = order[open_]
         place = np.searchsorted(offers.reach, low[row] + rng.random(len(row)) * (high - low)[row], side="right") - 1
         place = np.clip(place, offers.begin[session[row]], offers.begin[session[row] + 1] - 1)  # against rounding
         product = chosen[open_] = offers.product[place]
-        category, taste = goods.category[product][:, None], tastes[row]
-        liking = LIKING[np.maximum(category // EACH == taste // EACH, 2 * (category == taste)).max(axis=1)]
-        charm = np.where(_pair(orders.customer[row], product) < CHARMED, 1.0, UNCHARMED)
-        open_ = open_[rng.random(len(row)) >= liking * charm]
+        open_ = open_[rng.random(len(row)) >= wants(goods, orders.customer[row], tastes[row], product)]
         if not len(open_):
             break
     return chosen
+
+
+def tastes_of(crowd: Crowd, who: np.ndarray, day: np.ndarray) -> np.ndarray:
+    """(n, TASTES) int16: the favourite categories of customers `who` (n,) on a `day` (n,)."""
+    return np.column_stack([crowd.taste[who, i, crowd.epoch(who, day, 1 + i)] for i in range(TASTES)])
+
+
+def wants(goods: Goods, who: np.ndarray, tastes: np.ndarray, product: np.ndarray) -> np.ndarray:
+    """(n,) liking x charm, in (0, 1], of each `product` (n,) for a customer of `who` (n,) with `tastes` (n, TASTES)."""
+    category = goods.category[product][:, None]
+    liking = LIKING[np.maximum(category // EACH == tastes // EACH, 2 * (category == tastes)).max(axis=1)]
+    return liking * np.where(_pair(who, product) < CHARMED, 1.0, UNCHARMED)
 
 
 def _anything(

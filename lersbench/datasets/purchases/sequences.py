@@ -15,11 +15,12 @@ import numpy as np
 
 from lersbench.datasets import completejourney, livestream
 from lersbench.datasets.purchases.history import History
+from lersbench.datasets.purchases.known import FAR
 from lersbench.datasets.purchases.streamers import streamer_features
 from lersbench.datasets.purchases.tables import Tables
 from lersbench.datasets.purchases.text import text_vectors
 from lersbench.datasets.reduce import standardised
-from lersbench.datasets.transactions import FAR, as_date, purchases
+from lersbench.datasets.transactions import as_date, purchases
 from lersbench.errors import ConfigError, DataError, did_you_mean
 from lersbench.options import checked, options_of
 
