@@ -165,6 +165,21 @@ def test_scaling_goes_by_the_declared_range_alone(tmp_path: Path, high: int) -> 
     assert sums[0] == sums[1] == pytest.approx(paid.sum() / ROUNDS)
 
 
+def test_what_is_known_later_is_scaled_and_paid_alike(tmp_path: Path) -> None:
+    """Feedback of two rounds before; what is delivered is still the place in the declared range."""
+    minute = np.timedelta64(60_000_000, "us")
+    log = make(tmp_path / "log", time=np.datetime64("2026-01-01", "us") + np.arange(ROUNDS) * minute)
+    heard: dict[bool, list[float]] = {True: [], False: []}
+    sums = []
+    for scaled, kept in heard.items():
+        told = {"reward": "revenue", "replicates": "none", "delay": "90 s"}
+        done = lb.replay({"kept": listener(scaled, kept)}, log, "logged", 2, 1, **told)
+        sums.append(done.final("", "reward_sum").loc["kept", 0])
+    assert len(heard[True]) == 2 * (ROUNDS - 2)  # a position at a time would be as many
+    np.testing.assert_allclose(np.array(heard[True]), np.array(heard[False]) / 500, rtol=1e-12)
+    assert sums[0] == sums[1] > 0
+
+
 def test_every_policy_that_needs_the_unit_interval_says_so() -> None:
     said = {name for name in names() if find(name).unit_rewards}
     assert said == {

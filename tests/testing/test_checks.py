@@ -152,6 +152,25 @@ class Worst(Mean):
         top_k(round.scores, round.ties, slate)
 
 
+@dataclass(frozen=True)
+class Rooted(Mean):
+    """Ranks by the root of the mean, which a loss does not have (2024)."""
+
+    def select(self, state: Any, rng: np.random.Generator, round: Round, slate: np.ndarray) -> None:
+        super().select(state, rng, round, slate)
+        with np.errstate(invalid="ignore"):
+            round.scores[:] = np.sqrt(round.scores)
+        top_k(round.scores, round.ties, slate)
+
+
+@dataclass(frozen=True)
+class Careless(Mean):
+    """Takes a loss for a gain (2024)."""
+
+    def update(self, state: Any, round: Round, slate: np.ndarray, rewards: np.ndarray, seen: np.ndarray) -> None:
+        super().update(state, round, slate, np.where(rewards < 0, -rewards, rewards / 8), seen)
+
+
 class Thawing(Policy):
     """Takes its verbs from the sound policy, but not its frozen fields."""
 
@@ -193,6 +212,8 @@ class Raises(Mean):
         (BelievesTheUnseen, "check_unseen"),
         (Scribbles, "check_unseen"),
         (Worst, "check_learns"),
+        (Rooted, "check_other_rewards"),
+        (Careless, "check_other_rewards"),
         (Thawed, "check_hyper_parameters"),
         (Sourceless, "check_source"),
         (Raises, "check_same_seed"),
@@ -200,6 +221,16 @@ class Raises(Mean):
 )
 def test_a_broken_policy_is_found_out(policy: type[Policy], found: str) -> None:
     assert found in failed(policy)
+
+
+def test_a_policy_may_say_that_rewards_lie_in_the_unit_interval() -> None:
+    @dataclass(frozen=True)
+    class Said(Rooted):
+        """The root of the mean of rewards in [0, 1] (2024)."""
+
+        unit_rewards = True
+
+    assert failed(Rooted) == {"check_other_rewards"} and failed(Said) == set()
 
 
 def test_a_small_fault_is_one_finding() -> None:
