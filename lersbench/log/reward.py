@@ -71,7 +71,7 @@ def reward_of(info: LogInfo, setting: str | Mapping[str, float]) -> Reward:
     for name in weights:
         if name not in there:
             hint = did_you_mean(name, there, "it has")
-            raise ConfigError(f"reward names '{name}', which log '{info.name}' has no outcome of{hint}")
+            raise ConfigError(f"reward = {setting!r}, but log '{info.name}' has no outcome '{name}'{hint}")
     ranges = [sorted(weight * end for end in range_of(there[name])) for name, weight in weights.items()]
     units = {there[name]["unit"] for name in weights}
     plain = len(units) == 1 and all(abs(weight) == 1 for weight in weights.values())

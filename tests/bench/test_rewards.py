@@ -225,7 +225,7 @@ def test_another_reward_or_range_is_another_result(log: Log, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("policies", "changes", "complaint"),
     [
-        (("random",), {"replay": {"reward": "revenu"}}, "reward names 'revenu', .* did you mean 'revenue'"),
+        (("random",), {"replay": {"reward": "revenu"}}, "has no outcome 'revenu'; did you mean 'revenue'"),
         (("random",), {"replay": {"feedback": "bandit"}}, "every candidate .* 'logged' or 'replay'"),
         (("random",), {"replay": {"feedback": "full"}}, "every candidate .* 'logged' or 'replay'"),
         (("random",), {"replay": {"feedback": "simulated"}}, "draws its clicks from the click model of the world"),
