@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -121,6 +121,8 @@ class Sides(NamedTuple):
     context: np.ndarray | None = None  # (user codes, d), which follows the context that the parts have, if any
     propensities: str = "none"  # how they were made, see `lersbench.log.write`
     provenance: Mapping[str, Any] = MappingProxyType({})
+    outcomes: Mapping[str, Any] = MappingProxyType({})  # see `lersbench.log.write`
+    without: Collection[str] = ()  # columns of the parts that the log is not to have
 
 
 def write_rounds(
@@ -146,13 +148,16 @@ def write_rounds(
         tally.say()
         sides = finish() if finish else Sides()
         numbers = Numbers(items.numbers(), None if users is None else users.numbers(), sides.context)
+        parts = kept.sorted_by(*(["time"] if kept.has_time else []))
+        wanted = ({name: part[name] for name in part if name not in sides.without} for part in parts)
         return write(
             out,
-            (numbers.applied(part) for part in kept.sorted_by(*(["time"] if kept.has_time else []))),
+            map(numbers.applied, wanted),
             items=items.table(sides.items),
             users=None if users is None else users.table(sides.users),
             order="time" if kept.has_time else "exchangeable",
             propensities=sides.propensities,
+            outcomes=sides.outcomes,
             provenance={**sides.provenance, **tally.facts()},
             overwrite=overwrite,
             **words,
