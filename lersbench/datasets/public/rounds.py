@@ -102,15 +102,24 @@ class Tally:
             "clicks left out": {why: count[1] for why, count in self.left_out.items()},
             "click rate before": self.clicks / self.rows if self.rows else 0.0,
             "click rate after": (self.clicks - lost_clicks) / kept if kept else 0.0,
+            "selections": [{"step": "import", "said": line} for line in self.lines(lost_clicks, kept)],
         }
+
+    def lines(self, lost_clicks: int, kept: int) -> list[str]:
+        """What was left out, and what that did to the click rate."""
+        lines = [
+            f"left out: {rows:,} of {self.rows:,} {self.unit} ({why}), {clicks:,} of {self.clicks:,} clicks"
+            for why, (rows, clicks) in self.left_out.items()
+        ]
+        if lines:
+            before, after = self.clicks / self.rows, (self.clicks - lost_clicks) / kept if kept else 0.0
+            lines.append(f"click rate: {before:.4%} before, {after:.4%} after")
+        return lines
 
     def say(self) -> None:
         """Tell on stderr what was left out, and what that did to the click rate."""
-        facts = self.facts()
-        for why, (rows, clicks) in self.left_out.items():
-            say(f"left out: {rows:,} of {self.rows:,} {self.unit} ({why}), {clicks:,} of {self.clicks:,} clicks")
-        if self.left_out:
-            say(f"click rate: {facts['click rate before']:.4%} before, {facts['click rate after']:.4%} after")
+        for selection in self.facts()["selections"]:
+            say(selection["said"])
 
 
 class Sides(NamedTuple):
