@@ -120,6 +120,8 @@ def from_impressions(
     context: Sequence[str] = (),
     categories: Sequence[str] = (),
     item_categories: Sequence[str] = (),
+    outcomes: Mapping[str, Mapping[str, Any]] | None = None,
+    known_time: str | None = None,
     **options: Any,
 ) -> Log:
     """A log of ranked lists from impressions, one row an item shown: a pandas, polars or Arrow `frame`, or files.
@@ -127,7 +129,9 @@ def from_impressions(
     Files, named in place of a frame, are CSV, JSON lines or Parquet, packed or not, one, a folder or a pattern. The
     columns are request, position (from 0 or 1), item, click (0 or 1) and, where there are any, propensity, time and
     user; `columns` maps each of these to what it is called in the table. `features` and `context` name numeric columns,
-    `item_categories` and `categories` columns of text. `options` are the fields of `datasets.options.ListOptions`, such
+    `item_categories` and `categories` columns of text. `outcomes` declares columns of what else came of an item, as
+    {"revenue": {"column": "paid", "low": 0, "high": 500, "unit": "EUR"}}, and `known_time` the column of the times at
+    which that was known. `options` are the fields of `datasets.options.ListOptions`, such
     as `length`, `candidates`, `propensities`, `where`, `time_format`, `name`, `overwrite`; what they mean:
     `datasets.impressions.build`. The log is written to `folder`, or to a temporary one that lasts as long as this
     process.
@@ -137,6 +141,7 @@ def from_impressions(
     from lersbench.datasets import impressions
 
     options |= {"context": context, "categories": categories, "item_categories": item_categories}
+    options |= {"outcomes": outcomes or {}, "known_time": known_time}
     return impressions.build(frame, _log_folder(folder), columns or {}, features, **options)
 
 
@@ -147,15 +152,20 @@ def from_decisions(
     *,
     context: Sequence[str] = (),
     categories: Sequence[str] = (),
+    outcomes: Mapping[str, Mapping[str, Any]] | None = None,
+    known_time: str | None = None,
     **options: Any,
 ) -> Log:
     """A log from decisions, one row each: action, reward (0 or 1) and, where there are any, propensity, time and user.
 
-    Every action of the table is on offer in every round. All else is as in `from_impressions`.
+    Every action of the table is on offer in every round. A reward that is not 0 or 1 is declared as an outcome,
+    outcomes = {"reward": {"low": 0, "high": 5}}; it is no click then, unless `click_above` says from where on it is.
+    All else is as in `from_impressions`.
     """
     from lersbench.datasets import impressions
 
     options |= {"context": context, "categories": categories, "kind": impressions.DECISIONS}
+    options |= {"outcomes": outcomes or {}, "known_time": known_time}
     return impressions.build(frame, _log_folder(folder), columns or {}, **options)
 
 

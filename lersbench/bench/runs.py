@@ -228,7 +228,7 @@ def _describe(log: Log) -> dict[str, Any]:
     info = log.info
     fields = ("name", "rounds", "items", "users", "d", "m", "p", "C", "L", "order", "propensities")
     facts = {key: getattr(info, key) for key in (*fields, "licence", "attribution", "digest")}
-    return {**facts, "provenance": dict(info.provenance)}
+    return {**facts, "ragged": list(info.ragged), "provenance": dict(info.provenance)}
 
 
 def _range(reward: Reward) -> dict[str, Any]:

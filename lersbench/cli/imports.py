@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from lersbench.cli import formats
+from lersbench.cli import formats, outcomes
 from lersbench.cli.arguments import LOCAL
 from lersbench.cli.flags import flags
 from lersbench.datasets.options import ListOptions, LogOptions, ShopOptions, TableOptions
@@ -114,6 +114,18 @@ def transactions(
     _say_use(log)
 
 
+def _build(table: Path, out: str, columns_file: Path | None, columns: tuple[str, ...], **options: Any) -> Any:
+    """The log of a table of rounds, described."""
+    from lersbench.datasets import impressions as source
+
+    flags_of = {key: options.pop(f"outcome_{key}") for key in ("names", "ranges", "units", "empties")}
+    paid = outcomes.outcomes(**flags_of, reward_range=options.pop("reward_range", None))
+    log = source.build(table, out, _names(columns_file, columns), outcomes=paid, **options)
+    for line in source.describe(log):
+        say(line)
+    return log
+
+
 def _read_as(command: Any) -> Any:
     """The options of the imports of one table of rounds."""
     for option in (
@@ -123,6 +135,12 @@ def _read_as(command: Any) -> Any:
             "categories",
             multiple=True,
             help="Column of text that is the same in a whole round; each value becomes a context column; repeat.",
+        ),
+        *outcomes.OPTIONS,
+        click.option(
+            "--known-time",
+            metavar="COLUMN",
+            help='Column of the times at which it became known what came of an item, for [replay] delay = "logged".',
         ),
         flags(ListOptions, ("propensities", "category_cap")),
         flags(TableOptions, READING),
@@ -155,11 +173,7 @@ def impressions(
     TABLE has the columns request, position, item, click and, where there are any, propensity, time, user. Requests may
     differ in length.
     """
-    from lersbench.datasets import impressions as source
-
-    log = source.build(table, out, _names(columns_file, columns), features, **options)
-    for line in source.describe(log):
-        say(line)
+    log = _build(table, out, columns_file, columns, features=features, **options)
     if features:
         advice = "bring them near [0, 1] and give a column of ones"
         say(f"note: linear policies take the features as they are: {advice}")
@@ -169,19 +183,22 @@ def impressions(
 @group.command()
 @click.argument("table", type=LOCAL)
 @click.argument("out")
+@click.option(
+    "--reward-range",
+    metavar="LOW:HIGH",
+    help="The reward is not 0 or 1, but an outcome called reward with this range (as --outcome-range).",
+)
+@flags(ListOptions, ("click_above",))
 @_read_as
 def decisions(table: Path, out: str, columns: tuple[str, ...], columns_file: Path | None, **options: Any) -> None:
     """Decisions in TABLE (one row a decision) become the log OUT, whose rounds show one item.
 
-    TABLE has the columns action, reward (0 or 1) and, where there are any, propensity, time, user. Every action of the
-    table is on offer in every round.
+    TABLE has the columns action, reward (0 or 1, or any number with --reward-range) and, where there are any,
+    propensity, time, user. Every action of the table is on offer in every round.
     """
-    from lersbench.datasets import impressions as source
+    from lersbench.datasets.impressions import DECISIONS
 
-    log = source.build(table, out, _names(columns_file, columns), kind=source.DECISIONS, **options)
-    for line in source.describe(log):
-        say(line)
-    _say_use(log)
+    _say_use(_build(table, out, columns_file, columns, kind=DECISIONS, **options))
 
 
 for command in formats.commands():

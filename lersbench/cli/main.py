@@ -230,10 +230,24 @@ def validate(path: str, as_json: bool) -> None:
 
     report = check(path)
     problems = [asdict(problem) for problem in report.problems]
-    content = {"path": path, "ok": report.ok, "rounds": report.rounds, "problems": problems}
+    content = {"path": path, "ok": report.ok, "rounds": report.rounds, "problems": problems, "advice": report.advice}
     click.echo(json.dumps(content, indent=1, default=str) if as_json else shown(str(report)))
     if not report.ok:
         sys.exit(3)
+
+
+@cli.command()
+@click.argument("log")
+@click.argument("new")
+@click.option("--overwrite", is_flag=True, help="Replace a log that is at NEW already.")
+def convert(log: str, new: str, overwrite: bool) -> None:
+    """Write LOG, of an earlier version or of another tool, as a log of this version at NEW, with checksums."""
+    from lersbench.log import Log
+    from lersbench.log import convert as written_again
+
+    before, after = Log(log).info, written_again(log, new, overwrite).info
+    same = "the same" if before.digest == after.digest else f"new, {after.digest}"
+    say(f"{new}: schema {after.schema}, {after.rounds:,} rounds; the digest is {same}")
 
 
 cli.add_command(import_commands.group)

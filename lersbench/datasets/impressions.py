@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from lersbench.datasets.options import ListOptions
+from lersbench.datasets.outcomes import Outcome, outcomes_of
 from lersbench.datasets.places import FRAME
 from lersbench.datasets.shown import Roles, Shown
 from lersbench.datasets.shown_rounds import Rounds
@@ -18,7 +19,9 @@ from lersbench.datasets.tables.parts import name_of
 from lersbench.datasets.tables.times import check_format
 from lersbench.errors import ConfigError, DataError, did_you_mean
 from lersbench.log import Log, write
+from lersbench.log.outcomes import range_of
 from lersbench.options import checked, options_of
+from lersbench.system.progress import say
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,8 @@ def build(
     context: Sequence[str] = (),
     categories: Sequence[str] = (),
     item_categories: Sequence[str] = (),
+    outcomes: Mapping[str, Any] = MappingProxyType({}),
+    known_time: str | None = None,
     kind: Kind = IMPRESSIONS,
     **values: Any,
 ) -> Log:
@@ -61,6 +66,13 @@ def build(
     Positions count from 0 or from 1. Rounds are in the order of their first time where there is a time, else as the
     requests appear. How cells are read: `datasets.tables`.
 
+    `outcomes` are what else came of an item, by name, declared as `lersbench.log.write` takes them, with the `column`
+    that has it where that is called differently, and `empty`, what an empty cell means: {"revenue": {"column": "paid",
+    "low": 0, "high": 500, "unit": "EUR"}}. A range is needed, with None for an end that nobody knows. A table without
+    clicks, but with outcomes, becomes a log without clicks. Of decisions an outcome called reward is the column reward:
+    it need not be 0 or 1 then, and is no click, unless `click_above` says from where on it is one. `known_time` names
+    the column of the times at which it became known what came of an item.
+
     Requests keep their lengths; with `length`, longer ones are cut to their top `length` positions. `candidates` is
     "shown" (a round offers the items it showed; the default where there are features) or "all" (every item of the
     table; the default otherwise, and not possible with features). `propensities` says how they were made: "logged"
@@ -73,13 +85,19 @@ def build(
     """
     options = ListOptions(**checked(kind.name, options_of(ListOptions), values))
     _check_arguments(kind, columns, [*features, *item_categories], options)
+    paid = outcomes_of(outcomes)
     with reading.workshop(out) as work:
         table = reading.opened(work, source, separator=options.separator, encoding=options.encoding)
-        names = _names(kind, columns, [*features, *context, *categories, *item_categories], table.columns)
+        needed, paid = _without_clicks(kind, columns, paid, table.columns, options)
+        lists = (tuple(features), tuple(context), tuple(categories), tuple(item_categories))
+        others = [*(column for columns in lists for column in columns), *(outcome.column for outcome in paid)]
+        names = _names(kind, needed, columns, others if known_time is None else [*others, known_time], table.columns)
         made = _made(options.propensities, names)
-        _require([*names.values(), *features, *context, *categories, *item_categories], kind, table)
+        if known_time is not None:
+            names = _with_known_time(names, known_time)
+        _require([*names.values(), *others], kind, table)
         ours = {kind.alias.get(key, key): name for key, name in names.items()}
-        roles = Roles(ours, tuple(features), tuple(context), tuple(categories), tuple(item_categories))
+        roles = Roles(ours, *lists, paid)
         shown = Shown(table, roles, options, made, listed=kind is IMPRESSIONS)
         with reading.damage_as_errors(table.name), table.named():
             shown.prepare()
@@ -91,6 +109,8 @@ def build(
             "features": list(features),
             "context": list(context),
             "categories": shown.levels,
+            "outcomes": {outcome.name: outcome.column for outcome in paid},
+            "click": _clicks_are(shown, options),
             "candidates": "shown" if shown.only_shown else "all",
             "impressions": shown.impressions,
             **shown.selections.facts,
@@ -106,8 +126,53 @@ def build(
             licence=options.licence,
             attribution=options.attribution,
             provenance=provenance,
+            outcomes={outcome.name: outcome.facts for outcome in paid},
             overwrite=options.overwrite,
         )
+
+
+def _without_clicks(
+    kind: Kind, columns: Mapping[str, str], paid: tuple[Outcome, ...], present: Collection[str], options: ListOptions
+) -> tuple[list[str], tuple[Outcome, ...]]:
+    """The columns that are needed, without that of the clicks where an outcome stands for it, and the outcomes."""
+    reward = next((outcome for outcome in paid if outcome.name == "reward"), None) if kind is DECISIONS else None
+    if options.click_above is not None and reward is None:
+        raise ConfigError("click_above is of decisions whose reward is an outcome; say --reward-range LOW:HIGH too")
+    if reward is not None:
+        if "reward" in columns and reward.column == "reward":
+            reward = reward._replace(column=columns["reward"])
+        paid = (reward, *(outcome for outcome in paid if outcome.name != "reward"))
+        gone = "reward"
+    elif kind is IMPRESSIONS and paid and "click" not in present and "click" not in columns:
+        gone = "click"
+    else:
+        gone = ""
+    if gone and options.empty_click is not None:
+        raise ConfigError(
+            "there are no clicks, only outcomes: leave out empty_click (--empty-outcome NAME=0 is theirs)"
+        )
+    return [key for key in kind.needed if key != gone], paid
+
+
+def _with_known_time(names: dict[str, str], column: str) -> dict[str, str]:
+    if "time" not in names:
+        fault = "but the table has no column time, the clock by which it is delivered"
+        raise ConfigError(f"known_time = {column!r}, {fault}. Name it with --column time=YOURS")
+    return {**names, "known": column}
+
+
+def _clicks_are(shown: Shown, options: ListOptions) -> str:
+    """What a click is, in words; said where it is no column of clicks."""
+    if "click" in shown.roles.names:
+        return "as the table has it"
+    outcome = shown.roles.outcomes[0].name
+    if options.click_above is not None:
+        said = f"{outcome} above {options.click_above:g}"
+        say(f"clicks: a click is a {said}")
+        return said
+    more = "" if shown.listed else "; --click-above 0 would make a reward above 0 a click"
+    say(f'clicks: the log has none, only outcomes; play it with [replay] reward = "{outcome}"{more}')
+    return "none"
 
 
 def describe(log: Log) -> list[str]:
@@ -117,7 +182,14 @@ def describe(log: Log) -> list[str]:
     used += [f"{column} (a feature)" for column in facts["features"]]
     used += [f"{column} (context)" for column in facts["context"]]
     used += [f"{column} ({len(levels)} columns of 0 and 1)" for column, levels in facts["categories"].items()]
+    used += [_outcome_in_words(name, column, log.info.outcomes[name]) for name, column in facts["outcomes"].items()]
     return [f"columns used: {', '.join(used)}", f"columns ignored: {', '.join(facts['columns ignored']) or 'none'}"]
+
+
+def _outcome_in_words(name: str, column: str, declared: Mapping[str, Any]) -> str:
+    low, high = range_of(declared)
+    ours = name if name == column else f"{name} (your {column})"
+    return f"{ours} (an outcome, {low:g} to {high:g} {declared['unit']})"
 
 
 def _check_arguments(kind: Kind, columns: Mapping[str, str], features: Sequence[str], options: ListOptions) -> None:
@@ -134,9 +206,11 @@ def _check_arguments(kind: Kind, columns: Mapping[str, str], features: Sequence[
         raise ConfigError("decisions have no positions: leave out length, renumber and first_of_doubled")
 
 
-def _names(kind: Kind, columns: Mapping[str, str], others: Sequence[str], present: Collection[str]) -> dict[str, str]:
+def _names(
+    kind: Kind, needed: Sequence[str], columns: Mapping[str, str], others: Sequence[str], present: Collection[str]
+) -> dict[str, str]:
     """The name in the table of every column that is used: as mapped, else our own where the table has it."""
-    names = {key: columns.get(key, key) for key in kind.needed}
+    names = {key: columns.get(key, key) for key in needed}
     taken = {*names.values(), *columns.values(), *others}
     names |= {key: columns.get(key, key) for key in kind.optional if key in columns or key in {*present} - taken}
     used = [*names.values(), *others]

@@ -90,6 +90,9 @@ class ListOptions(LogOptions, TableOptions):
     category_cap: int = option(50, least=1, help="Values of a category with a column of their own; others share one.")
     renumber: bool = option(False, help="Repair: number the positions of each request anew, in their order.")
     first_of_doubled: bool = option(False, help="Repair: of an item shown twice in a request keep the upper one.")
+    click_above: float | None = option(
+        None, help="Of decisions whose reward is an outcome: a reward above this is a click. By default no clicks."
+    )
     empty_click: int | None = option(None, least=0, most=1, help="Repair: what an empty click means.")
     unknown_user: bool = option(False, help="Repair: requests without a user are of one user called unknown.")
 

@@ -2,7 +2,8 @@
 
 The log's provenance has a list of `selections` and one of `joins`, from which a report shows them. A selection is a
 dictionary: `step` (the option that asked for it), `said` (a sentence) and, where rows went, `requests`, `rows`,
-`clicks` and `ctr`, each the value before and after. A join has `what`, `rows` (that looked for a partner), `met`.
+`clicks` and `ctr`, each the value before and after; of a log without clicks, an outcome and `mean` in place of the last
+two. A join has `what`, `rows` (that looked for a partner), `met`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 from lersbench.errors import DataError
 from lersbench.system.progress import say
 
+CLICKS = "clicks"
 ENOUGH = 0.9  # the share of rows that meet a partner, below which a join is warned of
 
 
@@ -20,18 +22,19 @@ class Tally(NamedTuple):
 
     requests: int
     rows: int
-    clicks: int
+    came: float  # clicks, or the sum of an outcome
 
     @property
-    def ctr(self) -> float:
-        """Clicks a row."""
-        return self.clicks / self.rows if self.rows else 0.0
+    def mean(self) -> float:
+        """What came of a row."""
+        return self.came / self.rows if self.rows else 0.0
 
 
 class Selections:
-    """The selections and joins of an import so far."""
+    """The selections and joins of an import so far; `of` is what is counted as rows go: clicks, or an outcome."""
 
-    def __init__(self) -> None:
+    def __init__(self, of: str = CLICKS) -> None:
+        self.of = of
         self.selections: list[dict[str, Any]] = []
         self.joins: list[dict[str, Any]] = []
 
@@ -46,10 +49,15 @@ class Selections:
         parts = [f"{before.rows - after.rows:,} of {before.rows:,} rows left out"]
         if before.requests != after.requests and before.requests != before.rows:
             parts.append(f"{before.requests - after.requests:,} of {before.requests:,} requests")
-        parts.append(f"{before.clicks - after.clicks:,} of {before.clicks:,} clicks lost")
-        said = f"{step}: {what}{', '.join(parts)}; clicks a row {before.ctr:.2%} before, {after.ctr:.2%} after"
+        total, rate, mean = (",.0f", ".2%", "ctr") if self.of == CLICKS else (",.6g", ".4g", "mean")
+        parts.append(f"{before.came - after.came:{total}} of {before.came:{total}} {self.of} lost")
+        rates = f"{self.of} a row {before.mean:{rate}} before, {after.mean:{rate}} after"
+        said = f"{step}: {what}{', '.join(parts)}; {rates}"
         say(said)
-        record = {key: [getattr(before, key), getattr(after, key)] for key in ("requests", "rows", "clicks", "ctr")}
+        ours = {"requests": "requests", "rows": "rows", self.of: "came", mean: "mean"}
+        record = {key: [getattr(before, value), getattr(after, value)] for key, value in ours.items()}
+        if self.of == CLICKS:
+            record[CLICKS] = [int(clicks) for clicks in record[CLICKS]]
         self.selections.append({"step": step, "said": said, **record})
 
     def joined(self, what: str, rows: int, met: int, fix: str) -> None:

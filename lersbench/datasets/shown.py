@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
 from lersbench.datasets.categories import levels_of
 from lersbench.datasets.hashed import hashed_key
 from lersbench.datasets.options import ListOptions
-from lersbench.datasets.selections import Selections, Tally
+from lersbench.datasets.outcomes import Outcome, rule
+from lersbench.datasets.selections import CLICKS, Selections, Tally
 from lersbench.datasets.tables import cells
 from lersbench.datasets.tables.cells import Cell, Fault
 from lersbench.datasets.tables.reading import EXAMPLES, Table
@@ -22,33 +24,48 @@ HALF_STEP = (  # half of the last digit that is written of a number, as SQL of i
     "0.5 * power(10.0, coalesce(try_cast(regexp_extract({0}, '[eE]([+-]?\\d+)$', 1) AS INTEGER), 0) "
     "- length(regexp_extract({0}, '\\.(\\d*)', 1)))"
 )
+TOTAL = "coalesce(sum({0}), 0)"
 IDS = ("request", "item", "visitor")
 
 
 @dataclass(frozen=True)
 class Roles:
-    """Which columns of the table serve as what: request, position, item, click, propensity, moment, visitor by name,
-    the others in lists. A table without request and position has one row a round."""
+    """Which columns of the table serve as what: request, position, item, click, propensity, moment, known, visitor by
+    name, the others in lists. A table without request and position has one row a round; one without click has outcomes.
+    """
 
     names: dict[str, str]
     features: tuple[str, ...]
     context: tuple[str, ...]
     categories: tuple[str, ...]
     item_categories: tuple[str, ...]
+    outcomes: tuple[Outcome, ...] = ()
 
     @property
     def others(self) -> list[str]:
-        return [*self.features, *self.context, *self.categories, *self.item_categories]
+        paid = (outcome.column for outcome in self.outcomes)
+        return [*self.features, *self.context, *self.categories, *self.item_categories, *paid]
 
     def aliases(self, lead: str) -> list[str]:
-        """The columns in DuckDB of features (f), context (x), and categories of requests (c) or items (g)."""
-        lists = {"f": self.features, "x": self.context, "c": self.categories, "g": self.item_categories}
+        """The columns in DuckDB of features (f), context (x), categories of requests (c) or items (g), outcomes (o)."""
+        lists: dict[str, tuple[Any, ...]] = {"f": self.features, "x": self.context, "c": self.categories}
+        lists |= {"g": self.item_categories, "o": self.outcomes}
         return [f"{lead}{at}" for at in range(len(lists[lead]))]
+
+    @property
+    def paid(self) -> dict[str, Outcome]:
+        """The outcomes by their columns in DuckDB."""
+        return dict(zip(self.aliases("o"), self.outcomes, strict=True))
+
+    @property
+    def came(self) -> tuple[str, str]:
+        """What is counted where rows go: its column in DuckDB, and its name."""
+        return ("click", CLICKS) if "click" in self.names else ("o0", self.outcomes[0].name)
 
     @property
     def wanted(self) -> dict[str, str]:
         """Every column in DuckDB with its name in the table."""
-        others = (alias for lead in "fxcg" for alias in self.aliases(lead))
+        others = (alias for lead in "fxcgo" for alias in self.aliases(lead))
         return self.names | dict(zip(others, self.others, strict=True))
 
 
@@ -61,6 +78,7 @@ class Shown:
 
     Attributes:
         only_shown: are the candidates of a round those it showed? impressions: rows that go into the log.
+        has_clicks: does the log have clicks, of a column or of rewards above a number?
         levels: the values of each category, in the order of their columns. selections: what was left out or repaired.
         same_length: do all rounds show equally many items? below: the place from which rows are cut, None: nowhere.
     """
@@ -71,8 +89,10 @@ class Shown:
         self.only_shown = options.candidates == "shown" or (
             options.candidates is None and bool(roles.features or roles.item_categories)
         )
-        self.selections = Selections()
+        self.selections = Selections(roles.came[1])
+        self.has_clicks = "click" in roles.names or options.click_above is not None
         self.levels: dict[str, list[str]] = {}
+        self._zoned: dict[str, bool] = {}  # by column of times: do they have a zone?
         self.impressions = 0
         self.same_length = True
         self.below: int | None = None  # rows from this place on are cut
@@ -89,6 +109,8 @@ class Shown:
         if self.options.first_of_doubled:
             self._leave_doubled_out()
         self._group()
+        if "known" in self.roles.names:
+            self._check_known()
         self._place()
         self._number()
 
@@ -96,9 +118,10 @@ class Shown:
         self.work.db.execute(query)
 
     def _tell_where(self) -> None:
-        click = cells.number("click", self.table.type_of("click"), flag=True).value
+        alias = self.roles.came[0]
+        came = cells.number(alias, self.table.type_of(alias), flag=True).value
         request = "request" if self.listed else "rowid"
-        counts = f"SELECT count(DISTINCT {request}), count(*), coalesce(sum({click}), 0)::BIGINT FROM given"
+        counts = f"SELECT count(DISTINCT {request}), count(*), {TOTAL.format(came)} FROM given"
         before, after = (Tally(*self.work.row(f"{counts} {condition}")) for condition in ("", "WHERE kept"))
         self.selections.left_out(f"--where {self.options.where!r}", before, after)
         if not after.rows:
@@ -114,7 +137,7 @@ class Shown:
                 self.selections.repaired(f"column {table.aliases[alias]}", f"blanks round {count:,} cells taken off")
         faults = [fault for alias in rules for fault in rules[alias].faults]
         values = {alias: rule.value for alias, rule in rules.items()}
-        if options.empty_click is not None:
+        if options.empty_click is not None and "click" in values:
             values["click"] = self._filled("click", values["click"], f"{options.empty_click}::DOUBLE", "--empty-click")
             faults = [fault for fault in faults if (fault.column, fault.what) != ("click", "no value")]
         if options.unknown_user and "visitor" in rules:
@@ -122,7 +145,13 @@ class Shown:
             faults = [fault for fault in faults if (fault.column, fault.what) != ("visitor", "no value")]
             taken = f"{rules['visitor'].value} = '{UNKNOWN}'"
             faults.append(Fault("visitor", taken, f"a user called {UNKNOWN}", "give that user another name"))
+        for alias, outcome in self.roles.paid.items():
+            if outcome.empty is not None:
+                self._tell_filled(alias, f"{outcome.empty:g}", f"--empty-outcome {outcome.name}")
         table.check(faults, values)
+        if options.click_above is not None:
+            alias = next(alias for alias, outcome in self.roles.paid.items() if outcome.name == "reward")
+            values["click"] = f"({values[alias]} > {options.click_above})::DOUBLE"
         if self.made == "uniform":
             text = cells.stripped("propensity")
             values["half_step"] = HALF_STEP.format(text)
@@ -131,11 +160,13 @@ class Shown:
         return values
 
     def _filled(self, alias: str, value: str, filling: str, step: str) -> str:
+        self._tell_filled(alias, filling.strip("'").removesuffix("::DOUBLE"), step)
+        return f"CASE WHEN {cells.missing(alias, self.table.type_of(alias))} THEN {filling} ELSE {value} END"
+
+    def _tell_filled(self, alias: str, text: str, step: str) -> None:
         empty = cells.missing(alias, self.table.type_of(alias))
         count = self.work.row(f"SELECT count(*) FILTER (WHERE {empty}) FROM shown")[0]
-        text = filling.strip("'").removesuffix("::DOUBLE")
         self.selections.repaired(step, f"{count:,} empty cells of {self.table.aliases[alias]} are {text}")
-        return f"CASE WHEN {empty} THEN {filling} ELSE {value} END"
 
     def _is_id(self, alias: str) -> bool:
         return alias in (*IDS, *self.roles.aliases("c"), *self.roles.aliases("g"))
@@ -145,14 +176,26 @@ class Shown:
         if self._is_id(alias):
             fix = "fill it in, drop the request, or say --unknown-user" if alias == "visitor" else cells.EMPTY
             return cells.identity(alias, kind, padded, fix)
-        if alias == "moment":
+        if alias in ("moment", "known"):
             found = times(self.table, alias, self.options.time_format)
+            self._zoned[alias] = found.zoned
             return Cell(found.value, found.faults)
+        if alias in self.roles.paid:
+            return rule(self.roles.paid[alias], self.table, alias)
         if alias == "click":
-            rule = cells.number(alias, kind, self._empty_click(kind), flag=True)
-            return _limited(rule, alias, *(CLICK if self.listed else REWARD))
-        rule = cells.number(alias, kind)
-        return _limited(rule, alias, *LIMITS[alias]) if alias in LIMITS else rule
+            click = cells.number(alias, kind, self._empty_click(kind), flag=True)
+            return _limited(click, alias, *(CLICK if self.listed else (*REWARD, self._reward_range())))
+        number = cells.number(alias, kind)
+        return _limited(number, alias, *LIMITS[alias]) if alias in LIMITS else number
+
+    def _reward_range(self) -> str:
+        """The fix for rewards that are not 0 or 1: they are an outcome, with the range that is possible."""
+        value = cells.number("click", self.table.type_of("click"), flag=True).value
+        least, most = self.work.row(f"SELECT min({value}), max({value}) FROM shown")
+        return (
+            f"write 1 for what was hoped for, else 0; or say what is possible, --reward-range {least:g}:{most:g} or "
+            "wider: then the reward is an outcome, and clicks are left out or made by --click-above 0"
+        )
 
     def _empty_click(self, kind: str) -> str:
         """The fix for an empty click: where only ones are written, empty means none."""
@@ -170,8 +213,8 @@ class Shown:
         self.selections.left_out("--first-of-doubled", before, after, "items shown before in their request: ")
 
     def _tally(self, relation: str, condition: str = "true") -> Tally:
-        counts = f"count(DISTINCT request), count(*), coalesce(sum(click), 0)::BIGINT FROM {relation} WHERE {condition}"
-        return Tally(*self.work.row(f"SELECT {counts}"))
+        counts = f"count(DISTINCT request), count(*), {TOTAL.format(self.roles.came[0])}"
+        return Tally(*self.work.row(f"SELECT {counts} FROM {relation} WHERE {condition}"))
 
     @property
     def _rows(self) -> str:
@@ -195,6 +238,22 @@ class Shown:
             for alias in self.roles.aliases(lead):
                 column, cap = self.table.aliases[alias], self.options.category_cap
                 self.levels[column] = levels_of(self.work, relation, alias, column, cap, self.selections)
+
+    def _check_known(self) -> None:
+        """What came of an item is known at or after the time of its round, by one clock."""
+        if self._zoned["known"] != self._zoned["moment"]:
+            with_zone, without = ("known", "moment") if self._zoned["known"] else ("moment", "known")
+            fault = f"its times have a zone, those of {self.table.aliases[without]} have none"
+            raise DataError(f"column {with_zone}: {fault}. Fix: write both with a zone, or none")
+        joined = f"{self._rows} p JOIN requests r ON r.request = p.request"
+        rows = f"(SELECT p.row, p.known, r.moment FROM {joined})" if self.listed else self._rows
+        wrong = f"FROM {rows} WHERE known < moment"
+        count = self.work.row(f"SELECT count(*) {wrong}")[0]
+        if count:
+            fix = "write when it became known what came of the item, at or after the time of its round"
+            early = Fault("known", "", "before the time of its round", fix)
+            examples = self.work.rows(f"SELECT row, known {wrong} ORDER BY row LIMIT {EXAMPLES}")
+            raise self.table.error(early, count, examples)
 
     def _check_same(self, columns: Sequence[str]) -> None:
         if not columns:
@@ -304,7 +363,7 @@ class Shown:
 
 
 CLICK = ("{0} NOT IN (0.0, 1.0)", "click not in {0, 1}", "write 1 for a click, else 0")  # the one outcome that is read
-REWARD = (CLICK[0], "reward not in {0, 1}", "write 1 for what was hoped for, else 0")
+REWARD = (CLICK[0], "reward not in {0, 1}")
 LIMITS = {
     "position": ("NOT ({0} = floor({0}) AND abs({0}) < 1e15)", "not a whole number", "number from 0 or 1"),
     "propensity": (

@@ -13,6 +13,7 @@ from lersbench.datasets.tables.cells import Fault
 from lersbench.datasets.tables.reading import EXAMPLES, damage_as_errors
 from lersbench.errors import DataError
 from lersbench.log import Ragged
+from lersbench.log.outcomes import PREFIX
 from lersbench.log.schema import UNIFORM_TOLERANCE
 
 CHUNK_ROWS = 200_000  # rows of the table at a time
@@ -53,8 +54,10 @@ class Rounds:
     def _query(self) -> str:
         """Every row with its round, in order; what belongs to the round stands in all of its rows."""
         names, roles = self.roles.names, self.roles
-        columns = ["r.rowid AS round", "p.place", "i.rowid AS item", "p.click", "p.row"]
-        columns += [f"p.{alias}" for alias in ["propensity"] * ("propensity" in names) + roles.aliases("f")]
+        columns = ["r.rowid AS round", "p.place", "i.rowid AS item", "p.row"]
+        columns += ["p.click"] * self.shown.has_clicks
+        columns += [f"p.{alias}" for alias in ("propensity", "known") if alias in names]
+        columns += [f"p.{alias}" for alias in [*roles.aliases("o"), *roles.aliases("f")]]
         columns += ["p.half_step"] * (self.shown.made == "uniform")
         columns += [f"r.{alias}" for alias in ["moment"] * ("moment" in names) + roles.aliases("x")]
         joins = "JOIN items i ON i.id = p.item"
@@ -107,9 +110,9 @@ class Rounds:
 
     def _chunk(self, rounds: _Rounds) -> dict[str, Any]:
         part, names, roles = rounds.columns, self.roles.names, self.roles
-        chunk = {"slate": part["item"], "clicks": part["click"]}
-        if "propensity" in names:
-            chunk["propensities"] = part["propensity"]
+        ours = {"slate": "item", "clicks": "click", "propensities": "propensity", "clicks_known": "known"}
+        ours |= {PREFIX + outcome.name: alias for alias, outcome in roles.paid.items()}
+        chunk = {name: part[alias] for name, alias in ours.items() if alias in part}
         if self.shown.only_shown:
             chunk["candidates"] = part["item"][rounds.by_item]
         joint = [part[alias][:, None] for alias in roles.aliases("f")]

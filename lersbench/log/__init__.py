@@ -9,8 +9,8 @@ log.json names the candidates or the slate, a length of their own in each. Colum
 came of each position of the slate, in the unit and range that `outcomes` of log.json declares. Without a column
 `candidates` all items are on offer, in the order of their numbers: number them by nothing that knows the rewards.
 `published_rank` of items.parquet, where there is one, orders equal scores in the published hit ratios, and nothing
-else. `write` makes a log, `Log.read` streams it, `validate` looks at all of it and reports everything that is
-wrong.
+else. `write` makes a log, `convert` makes one of schema 1 or of another tool anew, `Log.read` streams it, `validate`
+looks at all of it and reports everything that is wrong.
 """
 
 from __future__ import annotations
@@ -21,13 +21,26 @@ from pathlib import Path
 from lersbench.errors import ConfigError, DataError
 from lersbench.log.checks import Problem, Report
 from lersbench.log.chunk import Chunk
+from lersbench.log.convert import advice, convert
 from lersbench.log.ragged import Ragged
 from lersbench.log.reader import Log
 from lersbench.log.schedule import Schedule
 from lersbench.log.schema import SCHEMA, LogInfo
 from lersbench.log.writer import write
 
-__all__ = ["SCHEMA", "Log", "LogInfo", "Problem", "Ragged", "Report", "Schedule", "read_all", "validate", "write"]
+__all__ = [
+    "SCHEMA",
+    "Log",
+    "LogInfo",
+    "Problem",
+    "Ragged",
+    "Report",
+    "Schedule",
+    "convert",
+    "read_all",
+    "validate",
+    "write",
+]
 
 
 def read_all(log: Log, limit_bytes: int, columns: Collection[str] | None = None) -> Chunk:
@@ -48,7 +61,9 @@ def validate(path: str | Path | Log) -> Report:
     path = path.path if isinstance(path, Log) else path
     report = Report(str(path))
     try:
-        Log(path).inspect(report)
+        log = Log(path)
+        report.advice = advice(log.info, str(path))
+        log.inspect(report)
     except DataError as error:
         report.broken(error)
     return report

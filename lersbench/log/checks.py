@@ -62,6 +62,7 @@ class Report:
     def __init__(self, path: str) -> None:
         self.path = path
         self.rounds = 0  # rows looked at
+        self.advice = ""  # what could be better about a log without problems
         self._problems: dict[tuple[str, str, str], Problem] = {}
 
     @property
@@ -102,7 +103,7 @@ class Report:
 
     def __str__(self) -> str:
         if self.ok:
-            return f"{self.path}: {self.rounds:,} rounds, no problems"
+            return f"{self.path}: {self.rounds:,} rounds, no problems{'; ' * bool(self.advice)}{self.advice}"
         kinds = len(self._problems)
         lines = [f"{self.path}: {kinds} kind{'s' if kinds > 1 else ''} of problem in {self.rounds:,} rounds read"]
         return "\n".join(lines + [f"  {problem}" for problem in self.problems])

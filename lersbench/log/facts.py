@@ -10,6 +10,8 @@ from lersbench.errors import DataError
 
 NUMBERS = "numbers by name, such as {'customers': 1000}"
 CALIBRATION = "a list of {'what': a text, 'published': a number, 'here': a number}"
+SELECTIONS = "a list of {'said': a text}"
+JOINS = "a list of {'what': a text, 'rows': a number, 'met': a number}"
 MODEL = {
     "weights": "a row of L + 1 probabilities for each of the L positions",
     "goes_on": "a probability for each of the positions that weights have",
@@ -29,7 +31,10 @@ def check(file: str, provenance: Mapping[str, Any], click_model: Mapping[str, An
 
 
 def _provenance(provenance: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
-    """What `datasets.transactions.describe` would stumble over."""
+    """What reports, and `datasets.transactions.describe`, would stumble over."""
+    for key, fits, due in (("selections", _selection, SELECTIONS), ("joins", _join, JOINS)):
+        if not _list(provenance.get(key, []), fits):
+            yield f"provenance.{key}", provenance[key], due
     published = provenance.get("published")
     if published is None and "published" not in provenance:
         return
@@ -45,6 +50,16 @@ def _provenance(provenance: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]
     rows = provenance.get("calibration", [])
     if not _list(rows, _calibrated):
         yield "provenance.calibration", rows, CALIBRATION
+
+
+def _selection(row: Any) -> bool:
+    return isinstance(row, dict) and isinstance(row.get("said"), str)
+
+
+def _join(row: Any) -> bool:
+    return (
+        isinstance(row, dict) and isinstance(row.get("what"), str) and all(_number(row.get(k)) for k in ("rows", "met"))
+    )
 
 
 def _calibrated(row: Any) -> bool:

@@ -65,7 +65,7 @@ class Log:
 
     def item_table(self) -> pd.DataFrame:
         """The item table: `item`, `id`, and whatever else describes an item."""
-        return self._table("items.parquet").to_pandas()
+        return self.table("items.parquet").to_pandas()
 
     def user_table(self) -> pd.DataFrame | None:
         """The user table with all its columns, lists included, or None where the log has none."""
@@ -73,7 +73,7 @@ class Log:
             if "users.parquet" in self.info.files:
                 raise DataError(f"{self._root}/users.parquet: the file is missing. Fix: write the log again")
             return None
-        table = self._table("users.parquet")
+        table = self.table("users.parquet")
         if table.num_rows != self.info.users:
             fault = f"{table.num_rows} rows, but log.json says {self.info.users} users"
             raise DataError(f"{self._root}/users.parquet: {fault}. Fix: one row a user")
@@ -122,6 +122,14 @@ class Log:
         sizes += [i.outcomes] if i.outcomes else []
         content = json.dumps([sizes, sorted(i.columns), self.sha256_of("items.parquet"), rounds], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
+
+    def strange_columns(self) -> list[str]:
+        """Columns of the rounds that are none of a log's, which reading takes no notice of."""
+        names: dict[str, None] = {}
+        for part in self._parts:
+            with self._parquet(part) as file:
+                names |= dict.fromkeys(name for name in file.schema_arrow.names if not is_column(name))
+        return list(names)
 
     def prepare(self) -> None:
         """Compile what reading needs, or load it from disk: a third of a second that is not reading."""
@@ -390,8 +398,8 @@ class Log:
             outcomes={outcome: values for name, values in arrays.items() if (outcome := outcome_in(name))},
         )
 
-    def _table(self, name: str) -> pa.Table:
-        """A whole side table, its bytes compared with what log.json says of them."""
+    def table(self, name: str) -> pa.Table:
+        """items.parquet or users.parquet as it is stored, its bytes compared with what log.json says of them."""
         path = f"{self._root}/{name}"
         promised = self.info.files.get(name)
         if promised:
@@ -405,7 +413,7 @@ class Log:
     def _item_features(self) -> np.ndarray:
         """The static item features, (n_items, p) float64, the item table checked on the way."""
         path, n = f"{self._root}/items.parquet", self.info.items
-        table = self._table("items.parquet")
+        table = self.table("items.parquet")
         if "item" not in table.column_names:
             raise DataError(f"{path}: the column item is missing. Fix: number the items 0..items-1")
         if table.num_rows != n:

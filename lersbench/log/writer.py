@@ -56,8 +56,8 @@ def write(
     chunks: Mapping[str, Any] | Iterable[Mapping[str, Any]],
     *,
     name: str | None = None,
-    items: pd.DataFrame | int | None = None,
-    users: pd.DataFrame | int | None = None,
+    items: pd.DataFrame | pa.Table | int | None = None,
+    users: pd.DataFrame | pa.Table | int | None = None,
     order: str = "exchangeable",
     propensities: str = "none",
     licence: str = "",
@@ -80,9 +80,10 @@ def write(
     Where the candidates, or the slate, differ in number from round to round, that column and those beside it are lists
     of lists, or `Ragged` (values end to end, and the length of each round); in several chunks from the first one on.
     `items` is a table with a row an item in order (`id`, `features` as lists, anything for display) or just their
-    number, by default as many as a round has rewards; `users` likewise, with any columns. `name` is by default that of
-    the folder. `order` is "time" or "exchangeable"; `propensities` is how they were made: "uniform" (then each must be
-    1/C, within a millionth of it), "logged", "estimated" or "none" (no such column).
+    number, by default as many as a round has rewards; `users` likewise, with any columns. A table is one of pandas; one
+    of Arrow, numbered in a column `item` or `user`, is stored as it is. `name` is by default that of the folder.
+    `order` is "time" or "exchangeable"; `propensities` is how they were made: "uniform" (each must be 1/C, within a
+    millionth of it), "logged", "estimated" or "none" (no such column).
     A simulated world may add what it knows: examined (n, L) 0 or 1, attraction (n, C), scores (n, C) of a Plackett-Luce
     logger, and its `click_model` with the keys weights (L, L + 1), goes_on (L,) and fade (see `clickmodel.ClickModel`).
 
@@ -391,8 +392,10 @@ def _to_arrow(values: Any, kind: pa.DataType) -> pa.Array:
     return pa.array(values).view(kind)
 
 
-def _side_table(table: pd.DataFrame | int, key: str, file: str) -> pa.Table:
+def _side_table(table: pd.DataFrame | pa.Table | int, key: str, file: str) -> pa.Table:
     """The item or user table: `key` numbered 0.., `id`, `features` as lists of one width, whatever else is given."""
+    if isinstance(table, pa.Table):
+        return _with_feature_lists(table, key, file)
     if isinstance(table, int):
         table = pd.DataFrame({"id": np.arange(table).astype(str)})
     table = table.reset_index(drop=True)
@@ -410,11 +413,14 @@ def _side_table(table: pd.DataFrame | int, key: str, file: str) -> pa.Table:
         arrow = pa.Table.from_pandas(rest, preserve_index=False).replace_schema_metadata(None)
     except (pa.ArrowException, TypeError) as error:
         raise DataError(f"{file}: cannot be stored ({error}). Fix: one type in each column") from error
-    arrow = arrow.add_column(0, key, pa.array(number))
-    if key == "item" and "features" in rest:
-        at = arrow.schema.get_field_index("features")
-        arrow = arrow.set_column(at, "features", _feature_lists(rest["features"], file))
-    return arrow
+    return _with_feature_lists(arrow.add_column(0, key, pa.array(number)), key, file)
+
+
+def _with_feature_lists(table: pa.Table, key: str, file: str) -> pa.Table:
+    if key != "item" or "features" not in table.column_names:
+        return table
+    at = table.schema.get_field_index("features")
+    return table.set_column(at, "features", _feature_lists(table["features"].to_pandas(), file))
 
 
 def _feature_lists(cells: pd.Series, file: str) -> pa.Array:

@@ -16,7 +16,7 @@ from lersbench.feedback import row_of
 from lersbench.figures.curves import draw_all, one_rate_note
 from lersbench.figures.frame import drawn_cases
 from lersbench.figures.records import Record, read_records
-from lersbench.report import findings, published
+from lersbench.report import findings, logs, published
 from lersbench.report.blocks import Block, Heading, Items, Table, Text, pictures, write_pages, write_whole
 from lersbench.results.alarms import missing
 from lersbench.results.numbers import decimals, number, scale
@@ -61,7 +61,8 @@ def document(results: Results, figures: Sequence[Record]) -> list[Block]:
     blocks: list[Block] = [Heading(1, results.title), *map(Text, missing(results)), *conclusions(ranking)]
     if results.scenario.get("description"):
         blocks.append(Text(results.scenario["description"]))
-    blocks += [Heading(2, "What was run"), *_protocol(results), Heading(2, "Leaderboard"), *main_tables(ranking)]
+    blocks += [Heading(2, "What was run"), *_protocol(results), *logs.left_out(results)]
+    blocks += [Heading(2, "Leaderboard"), *main_tables(ranking)]
     blocks += [*findings.sections(results), *published.sections(results)]
     blocks += [
         Heading(2, "What these numbers do not say"),
@@ -116,7 +117,16 @@ def _protocol(results: Results) -> list[Block]:
             "Every contender passes the log once: in each round it chooses, is told what its feedback regime lets it "
             f"see, and learns. Its first mistakes count like its last.{_settings(results)}"
         ),
-        Items([*regimes, interval_in_words(results), *_notes(results, caveats=False), *sources, *provenance]),
+        Items(
+            [
+                *regimes,
+                *logs.differing_rounds(results),
+                interval_in_words(results),
+                *_notes(results, caveats=False),
+                *sources,
+                *provenance,
+            ]
+        ),
     ]
 
 
@@ -176,6 +186,7 @@ def caveats(results: Results) -> list[str]:
         *_few_seeds(results),
         *_wide_intervals(ranking),
         *_biased_replay(results),
+        *logs.poor_joins(results),
         *_one_log(results),
         *_position_bias(results),
         *_flaws(results),

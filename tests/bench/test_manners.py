@@ -204,6 +204,8 @@ def _set(log: Path, key: str, value: Any) -> None:
         ("provenance.published", {"gone": 1}, "provenance.gone is None"),
         ("provenance.customers", [1], "provenance.customers is"),
         ("provenance.all_there_are", 3, "provenance.all_there_are is 3"),
+        ("provenance.selections", [{"step": "x"}], "provenance.selections is [{"),
+        ("provenance.joins", [{"what": "x", "rows": 1}], "provenance.joins is"),
         ("provenance.calibration", [{"what": 1}], "provenance.calibration"),
         ("provenance.calibration", "x", "provenance.calibration is 'x'"),
         ("click_model", {"weights": 1}, "click_model.weights is 1"),

@@ -13,6 +13,7 @@ import pytest
 from lersbench.figures import curves as curve_figures
 from lersbench.figures.records import read_records
 from lersbench.report import run as run_report
+from lersbench.report.blocks import to_markdown
 from lersbench.results.tables import load
 from tests.support import fake_results
 
@@ -128,3 +129,25 @@ def test_replay_of_a_log_that_is_not_uniform_is_called_biased(tmp_path: Path, pr
     meta["logs"][0]["propensities"] = propensities
     (run / "run.json").write_text(json.dumps(meta))
     assert ("biased by an unknown amount" in " ".join(run_report.caveats(load(run)))) == biased
+
+
+def test_what_an_import_left_out_and_what_met_is_told(tmp_path: Path) -> None:
+    said = "--length 4: 7 of 30 rows left out, 1 of 5 clicks lost; clicks a row 16.67% before, 17.39% after"
+    joins = [
+        {"what": "items shown with the item table", "rows": 10, "met": 8},
+        {"what": "visits with the users", "rows": 10, "met": 9},
+    ]
+    provenance = {"selections": [{"step": "--length 4", "said": said}], "joins": joins}
+    facts = {"provenance": provenance, "ragged": ["candidates", "slate"], "C": 40, "L": 4}
+    run = fake_results.make(tmp_path, policies=FEW, points=3, log_facts=facts)
+    text = to_markdown(run_report.document(load(run), []), tmp_path)
+    assert f"## What the logs leave out\n\n* completejourney: {said}.\n" in text
+    assert "* completejourney: items shown with the item table: 8 of 10 rows met (80.0%).\n" in text
+    assert "The rounds of completejourney differ in length: 40 candidates at most, 4 logged positions at most." in text
+    assert "completejourney, items shown with the item table: only 8 of 10 rows met (80.0%). The others" in text
+    assert "completejourney, visits with the users" not in text
+
+
+def test_a_log_that_leaves_nothing_out_has_no_such_section(written: Path) -> None:
+    assert "What the logs leave out" not in (written / "report.md").read_text()
+    assert "differ in length" not in (written / "report.md").read_text()

@@ -79,6 +79,7 @@ def make(
     feedback: str | None = None,
     matched: float = 1.0,
     notes: tuple[str, ...] = (),
+    log_facts: dict[str, Any] | None = None,
 ) -> Path:
     """Write curves.parquet, summary.parquet and run.json into `folder` and return it.
 
@@ -105,7 +106,7 @@ def make(
     curves[curves["round"] == rounds].drop(columns="round").to_parquet(folder / "summary.parquet")
     log = {"name": "completejourney", "rounds": rounds, "items": 200, "users": 1000, "C": 200, "digest": "0" * 64}
     log |= {"licence": "CC0 (stand-in)", "attribution": "Made up for tests, after the completejourney study"}
-    log |= {"provenance": {"like_window_days": 7, "density": LIKES}}
+    log |= {"provenance": {"like_window_days": 7, "density": LIKES}} | (log_facts or {})
     scenario: dict[str, Any] = {
         "name": "active",
         "title": "Active customers",

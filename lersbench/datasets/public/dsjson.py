@@ -3,10 +3,11 @@
 A line is an object with `_label_cost` (the reward is minus it), `_label_probability` (with which the chosen action was
 drawn), `_labelIndex` (which one, from 0; `_label_Action` counts from 1), `a` (the actions as ranked, from 1 or from 0)
 with `p` (their probabilities, where they are logged), `Timestamp`, and `c`: shared features by namespace and `_multi`,
-the features of each action. A round has a slate of the chosen action, and as many candidates as the line has actions.
-Features are hashed (see `hashing`) after a column of ones. Lines without a label (decisions or outcomes that met no
-partner) and with `_skipLearn` are left out and counted; decisions over several slots (`_outcomes`) are refused. Where
-lines were dropped at random before (`pdrop`), the provenance says so; nothing weighs them.
+the features of each action. The reward is a click where all of the log's are 0 or 1, else an outcome called reward, and
+a click only above a number that is named. A round has a slate of the chosen action, and as many candidates as the line
+has actions. Features are hashed (see `hashing`) after a column of ones. Lines without a label (decisions or outcomes
+that met no partner) and with `_skipLearn` are left out and counted; decisions over several slots (`_outcomes`) are
+refused. Where lines were dropped at random before (`pdrop`), the provenance says so; nothing weighs them.
 
 Layout: the readers and writers of these lines in VW's repositories.
 """
@@ -28,6 +29,7 @@ from lersbench.datasets.public.files import Place, blocks, find, objects
 from lersbench.datasets.public.hashing import hashed, named
 from lersbench.datasets.public.rounds import Ids, Sides, Tally, listed, write_rounds
 from lersbench.log import Log, Ragged
+from lersbench.system.progress import say
 
 TITLE = "Decision service JSON (Vowpal Wabbit): logged decisions with propensities, from your own files"
 LICENCE = "that of your own log"
@@ -36,6 +38,7 @@ TRIED = f"{NOT_TRIED} Public test lines of Vowpal Wabbit have this form."
 WHAT = "a file of JSON lines, or a folder of files *.dsjson, *.jsonl or *.json (.gz as well)"
 LINES = 2048  # decisions parsed at a time
 MOST_ITEMS = 1_000_000
+REWARD = "outcome_reward"
 NEAR = 1e-3  # relative, by which two logged probabilities of one action may differ: they are 32-bit numbers
 
 
@@ -56,25 +59,27 @@ def build(out: str | Path, *, name: str | None = None, overwrite: bool = False, 
     """Write the log; `values` are those of `options.DsJson`. Raises DataError for a file that is missing or wrong."""
     options = known.DsJson(**values)
     files = find(options.path, ["*.dsjson*", "*.jsonl*", "*.json*"], WHAT)
-    items, tally = Ids("item"), Tally("lines")
+    items, tally, rewards = Ids("item"), Tally("lines"), _Rewards(options)
     dropped: list[int] = [0]
 
     def finish() -> Sides:
+        rewards.say()
         facts = {
             "source": [str(file) for file in files],
             "item": options.item,
-            "click": "reward 1" if options.click_above is None else f"reward above {options.click_above}",
+            "click": rewards.click,
             "context": f"1, and shared features hashed into {options.context}",
             "features": f"1, and those of an action hashed into {options.features}",
             "lines with pdrop": dropped[0],
             "tried": TRIED,
         }
-        return Sides(propensities="logged", provenance=facts)
+        paid, without = rewards.outcomes, rewards.without
+        return Sides(propensities="logged", provenance=facts, outcomes=paid, without=without)
 
     decisions = _decisions(files, options.click_above, tally)
     return write_rounds(
         out,
-        (_part(rows, options, items, tally, dropped) for rows in blocks(decisions, LINES)),
+        (_part(rows, options, items, tally, dropped, rewards) for rows in blocks(decisions, LINES)),
         items,
         None,
         tally,
@@ -84,6 +89,48 @@ def build(out: str | Path, *, name: str | None = None, overwrite: bool = False, 
         attribution=options.attribution,
         overwrite=overwrite,
     )
+
+
+class _Rewards:
+    """Rewards as they come: clicks, an outcome, or both."""
+
+    def __init__(self, options: known.DsJson) -> None:
+        self.above, self._ends = options.click_above, {"low": options.reward_low, "high": options.reward_high}
+        self._is_click = self.above is None and not any(end is not None for end in self._ends.values())
+
+    def columns(self, rows: list[Decision]) -> dict[str, np.ndarray]:
+        """Both columns of these decisions; raises a DataError for a reward beyond the declared range."""
+        for row in rows:
+            for key, sign in (("low", -1), ("high", 1)):
+                end = self._ends[key]
+                if end is not None and sign * row.reward > sign * end:
+                    fix = f"declare the range that rewards have, with --reward-{key}"
+                    row.place.refuse(f"the reward is {row.reward}, beyond {end} (--reward-{key})", fix)
+        reward = np.array([row.reward for row in rows])
+        self._is_click &= bool(np.isin(reward, (0.0, 1.0)).all())
+        clicks = (reward > (self.above or 0.0)).astype(np.int8)
+        return {"clicks": clicks[:, None], REWARD: reward[:, None]}
+
+    @property
+    def without(self) -> list[str]:
+        """The column that the log is not to have."""
+        return [REWARD] if self._is_click else ["clicks"] if self.above is None else []
+
+    @property
+    def outcomes(self) -> dict[str, Any]:
+        known_ends = {key: end for key, end in self._ends.items() if end is not None}
+        return {} if self._is_click else {"reward": {**known_ends, "unit": "reward"}}
+
+    @property
+    def click(self) -> str:
+        """What a click is, in words."""
+        return "reward 1" if self._is_click else "none" if self.above is None else f"reward above {self.above}"
+
+    def say(self) -> None:
+        if not self._is_click:
+            say(f'rewards are an outcome: play them with [replay] reward = "reward"; clicks: {self.click}')
+        if not self._is_click and self.above is None:
+            say("--click-above 0 would make a reward above 0 a click")
 
 
 def _decisions(files: list[Path], above: float | None, tally: Tally) -> Iterator[Decision]:
@@ -157,12 +204,14 @@ def _check_ranking(place: Place, content: dict[str, Any], actions: int, chosen: 
         place.refuse(f"p says {there} for the chosen action, _label_probability {propensity}", fix)
 
 
-def _part(rows: list[Decision], options: known.DsJson, items: Ids, tally: Tally, dropped: list[int]) -> dict[str, Any]:
+def _part(
+    rows: list[Decision], options: known.DsJson, items: Ids, tally: Tally, dropped: list[int], rewards: _Rewards
+) -> dict[str, Any]:
     offers = [[items.code(text) for text in _names(row, options.item)] for row in rows]
     if len(items) > MOST_ITEMS:
         rows[-1].place.refuse(f"more than {MOST_ITEMS:,} different actions by now", "tell them apart with --item place")
-    clicks = np.array([_click(row, options.click_above) for row in rows], np.int8)
-    tally.read(0, clicks.sum())
+    paid = rewards.columns(rows)
+    tally.read(0, paid["clicks"].sum())
     dropped[0] += sum(row.dropped for row in rows)
     features = [[1.0, *hashed(named(action), options.features)] for row in rows for action in row.actions]
     part = {
@@ -170,7 +219,7 @@ def _part(rows: list[Decision], options: known.DsJson, items: Ids, tally: Tally,
         "candidates": listed(offers, np.int64),
         "features": Ragged(np.array(features), np.array([len(offer) for offer in offers], np.int64)),
         "slate": np.array([[offer[row.chosen]] for row, offer in zip(rows, offers, strict=True)], np.int64),
-        "clicks": clicks[:, None],
+        **paid,
         "propensities": np.array([[row.propensity] for row in rows]),
     }
     return part if rows[0].time is None else {"time": _times(rows), **part}
@@ -202,12 +251,3 @@ def _names(row: Decision, by: str) -> list[str]:
             row.place.refuse(f"two actions are {one}", "tell actions apart by their place (--item place)")
         seen.add(one)
     return names
-
-
-def _click(row: Decision, above: float | None) -> int:
-    if above is not None:
-        return int(row.reward > above)
-    if row.reward not in (0.0, 1.0):
-        fix = "say from where on a reward counts as a click, as --click-above 0"
-        row.place.refuse(f"the reward is {row.reward} (minus _label_cost), which is neither 0 nor 1", fix)
-    return int(row.reward)

@@ -6,7 +6,8 @@ a streamer, who comes back, not a room, which does not; on air is who has a room
 
 With feedback "choice" a round is a click: the streamer clicked has reward 1, the others on offer 0, as they were not
 clicked then, which does not mean disliked, nor that the user saw them. With "shown" a round is an impression of
-click.csv or negative.csv: a slate of one, and whether it was clicked. Neither has a position or a propensity. Contexts
+click.csv or negative.csv: a slate of one, whether it was clicked, and as the outcome watch_s how long it was watched
+(watch_live_time, taken as milliseconds like all times of the files). Neither has a position or a propensity. Contexts
 are those of `on_air`, and what user.csv says of the user. Other names of the same files and columns are understood:
 author_id, mapped_room.csv. Layout: the page of the data set, and programs that read it.
 """
@@ -25,6 +26,7 @@ from lersbench.datasets.public.on_air import BEGIN, CONTEXT, END, FEATURES, VISI
 from lersbench.datasets.public.options import KuaiLive
 from lersbench.datasets.public.rounds import Sides, Tally, write_rounds
 from lersbench.datasets.public.sides import side
+from lersbench.datasets.public.watch import COLUMN, Watch
 from lersbench.errors import DataError
 from lersbench.log import Log
 
@@ -54,6 +56,7 @@ def build(out: str | Path, *, name: str | None = None, overwrite: bool = False, 
     files = [*find(folder, ["click.csv"], WHAT)]
     if options.feedback == "shown":
         files += find(folder, ["negative.csv"], WHAT)
+    watch = Watch(options.longest_watch) if options.feedback == "shown" else None
     streams = Streams(Tally("visits" if options.feedback == "choice" else "impressions"))
 
     def finish() -> Sides:
@@ -68,14 +71,19 @@ def build(out: str | Path, *, name: str | None = None, overwrite: bool = False, 
         }
         if options.feedback == "choice":
             facts["reward"] = "1 for the streamer entered, 0 for the others on offer, which were not entered then"
+        if watch is not None:
+            watch.say()
+            facts |= watch.facts
+        paid = {} if watch is None else watch.outcomes
         users = folder / "user.csv"
         if not users.is_file():
-            return Sides(provenance={**facts, "context": list(CONTEXT)})
+            return Sides(provenance={**facts, "context": list(CONTEXT)}, outcomes=paid)
         found = side(users, "user_id", streams.users, options.context)
         facts |= {"context": [*CONTEXT, f"{found.values.shape[1]} components of user.csv"]}
-        return Sides(context=found.values, provenance={**facts, "users with features": found.met})
+        facts |= {"users with features": found.met}
+        return Sides(context=found.values, provenance=facts, outcomes=paid)
 
-    rounds = streams.rounds(out, _events(room, files, streams), (BEGIN, VISIT, END), options)
+    rounds = streams.rounds(out, _events(room, files, streams, watch), (BEGIN, VISIT, END), options)
     made = choices if options.feedback == "choice" else shown
     return write_rounds(
         out,
@@ -91,7 +99,7 @@ def build(out: str | Path, *, name: str | None = None, overwrite: bool = False, 
     )
 
 
-def _events(room: Path, files: list[Path], streams: Streams) -> Iterator[dict[str, np.ndarray]]:
+def _events(room: Path, files: list[Path], streams: Streams, watch: Watch | None) -> Iterator[dict[str, np.ndarray]]:
     for part in table(room, ("streamer_id", "start_timestamp", "end_timestamp"), aliases=ALIASES):
         begin, end = part.times("start_timestamp", "ms"), part.times("end_timestamp", "ms")
         part.refuse(end < begin, "end_timestamp", "not be before start_timestamp", "repair or drop the row")
@@ -103,11 +111,15 @@ def _events(room: Path, files: list[Path], streams: Streams) -> Iterator[dict[st
             "user": np.zeros(2 * n, np.int64),
             "click": np.zeros(2 * n, np.int8),
             "counted": np.zeros(2 * n, bool),
+            **({} if watch is None else {COLUMN: np.zeros(2 * n)}),
         }
     for path in files:
         clicked = path.name == "click.csv"
-        for part in table(path, ("user_id", "streamer_id", "timestamp"), aliases=ALIASES):
-            n = len(part)
+        watched = ["watch_live_time"] * (clicked and watch is not None)
+        for part in table(path, ("user_id", "streamer_id", "timestamp", *watched), aliases=ALIASES):
+            n, paid = len(part), {}
+            if watch is not None:
+                paid[COLUMN] = watch.seconds(part.numbers("watch_live_time", 0.0)) if clicked else np.zeros(n)
             yield {
                 "time": part.times("timestamp", "ms"),
                 "kind": np.full(n, VISIT, np.int8),
@@ -115,4 +127,5 @@ def _events(room: Path, files: list[Path], streams: Streams) -> Iterator[dict[st
                 "user": streams.all_users.codes(part.texts("user_id")),
                 "click": np.full(n, clicked, np.int8),
                 "counted": np.full(n, clicked),
+                **paid,
             }

@@ -6,7 +6,8 @@ list and no position, so each is a round of its own: a slate of one video, every
 calls itself uniform where all of the pool was met in it, else logged (with the same 1/7583).
 
 A row of log_standard_*.csv is a video of the usual recommender, whose propensity nobody knows: such a log has none, and
-the videos on offer are all that it shows. Layout: the header of the files, and the README of the data set.
+the videos on offer are all that it shows. What came of a video beside the click is play_time_ms, as the outcome
+watch_s. Layout: the header of the files, and the README of the data set.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from lersbench.datasets.public import options as known
 from lersbench.datasets.public.files import find, table
 from lersbench.datasets.public.rounds import Ids, Sides, Tally, write_rounds
 from lersbench.datasets.public.sides import side
+from lersbench.datasets.public.watch import COLUMN, Watch
 from lersbench.errors import DataError
 from lersbench.log import Log
 
@@ -43,14 +45,14 @@ def build(out: str | Path, *, name: str | None = None, overwrite: bool = False, 
     options = known.KuaiRand(**values)
     pattern = f"log_{options.log}_*.csv"
     files = find(options.path, [pattern, f"data/{pattern}", f"KuaiRand-*/data/{pattern}"], WHAT)
-    users, items, tally = Ids("user"), Ids("item"), Tally()
+    users, items, tally, watch = Ids("user"), Ids("item"), Tally(), Watch(options.longest_watch)
 
     def finish() -> Sides:
-        return _sides(files[0].parent, options, users, items)
+        return _sides(files[0].parent, options, users, items, watch)
 
     return write_rounds(
         out,
-        _parts(files, options, users, items, tally),
+        _parts(files, options, users, items, tally, watch),
         items,
         users,
         tally,
@@ -63,11 +65,11 @@ def build(out: str | Path, *, name: str | None = None, overwrite: bool = False, 
 
 
 def _parts(
-    files: list[Path], options: known.KuaiRand, users: Ids, items: Ids, tally: Tally
+    files: list[Path], options: known.KuaiRand, users: Ids, items: Ids, tally: Tally, watch: Watch
 ) -> Iterator[dict[str, np.ndarray]]:
     random = options.log == "random"
     for path in files:
-        for part in table(path, ("user_id", "video_id", "time_ms", options.outcome, "is_rand")):
+        for part in table(path, ("user_id", "video_id", "time_ms", options.outcome, "is_rand", "play_time_ms")):
             click = part.integers(options.outcome, 0, 1)
             kept = part.integers("is_rand", 0, 1) == random
             time = part.times("time_ms", "ms")
@@ -79,18 +81,20 @@ def _parts(
                 "time": time[kept],
                 "slate": items.codes(item)[:, None],
                 "clicks": click[kept, None],
+                COLUMN: watch.seconds(part.integers("play_time_ms", 0)[kept])[:, None],
             }
             if random:
                 columns["propensities"] = np.full((kept.sum(), 1), 1 / options.pool)
             yield columns
 
 
-def _sides(folder: Path, options: known.KuaiRand, users: Ids, items: Ids) -> Sides:
+def _sides(folder: Path, options: known.KuaiRand, users: Ids, items: Ids, watch: Watch) -> Sides:
+    watch.say()
     random = options.log == "random"
     if random and len(items) > options.pool:
         fault = f"{len(items):,} videos in the random rows, but the pool has {options.pool:,}"
         raise DataError(f"{folder}: {fault}. Fix: give its size with --pool")
-    facts: dict[str, Any] = {"source": str(folder), "outcome": options.outcome, "tried": TRIED}
+    facts: dict[str, Any] = {"source": str(folder), "outcome": options.outcome, "tried": TRIED, **watch.facts}
     if random:
         facts |= {"pool": options.pool, "videos of the pool met": len(items)}
     context, features = None, {}
@@ -101,4 +105,4 @@ def _sides(folder: Path, options: known.KuaiRand, users: Ids, items: Ids) -> Sid
         found = side(tables[0], "video_id", items, options.item_features, ("author_id", "music_id", "upload_dt"))
         features, facts["videos with features"] = {"features": list(found.values)}, found.met
     made = "none" if not random else "uniform" if len(items) == options.pool else "logged"
-    return Sides(features, {}, context, made, facts)
+    return Sides(features, {}, context, made, facts, watch.outcomes)

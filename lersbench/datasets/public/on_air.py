@@ -21,6 +21,7 @@ from lersbench.datasets.public.rounds import Ids, Tally, spool
 from lersbench.errors import ConfigError
 from lersbench.kernels.jit import kernel
 from lersbench.log import Ragged
+from lersbench.log.outcomes import outcome_in
 
 BEGIN, END, VISIT = 0, 1, 2
 ROOM = 1 << 20  # candidates gathered at a time, or as many as there are streamers where that is more
@@ -151,7 +152,8 @@ class Streams:
     def rounds(
         self, out: str | Path, events: Iterable[Mapping[str, Any]], order: tuple[int, int, int], options: OnAir
     ) -> Iterator[dict[str, Any]]:
-        """Rounds from parts of events with time, kind, item, user (any for streams), click and counted.
+        """Rounds from parts of events with time, kind, item, user (any for streams), click and counted, and outcomes
+        where there are any (columns outcome_NAME), which go with their visits.
 
         `order`: in which sequence BEGIN, END and VISIT happen at one time. Each part of rounds has user, time, context,
         candidates, features, `chosen` (n,) the place of the visited streamer among all candidates of the part, and
@@ -233,7 +235,7 @@ class Streams:
                 "candidates": Ragged(self._item.codes(out.items[:used]), lengths),
                 "features": Ragged(out.features[:used].round(9), lengths),
                 "chosen": np.cumsum(lengths) - lengths,
-                "click": part["click"][:done][made],
+                **{name: part[name][:done][made] for name in part if name == "click" or outcome_in(name)},
             },
             done,
         )
@@ -249,7 +251,8 @@ def choices(part: Mapping[str, Any], features: Sequence[int]) -> dict[str, Any]:
 def shown(part: Mapping[str, Any], features: Sequence[int]) -> dict[str, Any]:
     """Rounds with a slate of the visited one, and whether it was clicked."""
     slate = part["candidates"].values[part["chosen"]]
-    return {**_shared(part, features), "slate": slate[:, None], "clicks": part["click"][:, None]}
+    paid = {name: part[name][:, None] for name in part if outcome_in(name)}
+    return {**_shared(part, features), "slate": slate[:, None], "clicks": part["click"][:, None], **paid}
 
 
 def _shared(part: Mapping[str, Any], features: Sequence[int]) -> dict[str, Any]:

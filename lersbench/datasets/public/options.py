@@ -40,6 +40,9 @@ class KuaiRand(Files):
     outcome: Literal[
         "is_click", "long_view", "is_like", "is_follow", "is_comment", "is_forward", "is_hate", "is_profile_enter"
     ] = option("is_click", help="Which column counts as the click.")
+    longest_watch: float = option(
+        600.0, least=0, open=True, help="Longest watch time in seconds; longer ones are cut to it."
+    )
     pool: int = option(7583, least=1, help="Videos from which a random one was drawn.")
     context: int = option(20, least=0, help="Width of the users' features after PCA; 0 keeps all.")
     item_features: int = option(8, least=0, help="Width of the videos' features after PCA; 0 keeps all.")
@@ -55,8 +58,10 @@ class DsJson(Files):
     context: int = option(32, least=1, help="Width into which shared features are hashed.")
     features: int = option(32, least=1, help="Width into which an action's features are hashed.")
     click_above: float | None = option(
-        None, help="A reward above this is a click; needed where rewards (minus the cost) are not all 0 or 1."
+        None, help="A reward above this is a click. By default there are clicks only where all rewards are 0 or 1."
     )
+    reward_low: float | None = option(None, help="The least that a reward (minus the cost) can be, where it is known.")
+    reward_high: float | None = option(None, help="The most that it can be.")
     licence: str = option("", help="Licence of the data, kept with the log.")
     attribution: str = option("", help="Who has to be named with the data.")
 
@@ -103,5 +108,8 @@ class KuaiLive(OnAir):
 
     feedback: Literal["choice", "shown"] = option(
         "choice", help="A round a click among those on air, or a round an impression (click.csv and negative.csv)."
+    )
+    longest_watch: float = option(
+        7200.0, least=0, open=True, help="Of 'shown': longest watch time in seconds; longer ones are cut to it."
     )
     context: int = option(20, least=0, help="Width of what user.csv says of a user after PCA; 0 keeps all.")

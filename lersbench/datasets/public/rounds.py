@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -102,15 +102,24 @@ class Tally:
             "clicks left out": {why: count[1] for why, count in self.left_out.items()},
             "click rate before": self.clicks / self.rows if self.rows else 0.0,
             "click rate after": (self.clicks - lost_clicks) / kept if kept else 0.0,
+            "selections": [{"step": "import", "said": line} for line in self.lines(lost_clicks, kept)],
         }
+
+    def lines(self, lost_clicks: int, kept: int) -> list[str]:
+        """What was left out, and what that did to the click rate."""
+        lines = [
+            f"left out: {rows:,} of {self.rows:,} {self.unit} ({why}), {clicks:,} of {self.clicks:,} clicks"
+            for why, (rows, clicks) in self.left_out.items()
+        ]
+        if lines:
+            before, after = self.clicks / self.rows, (self.clicks - lost_clicks) / kept if kept else 0.0
+            lines.append(f"click rate: {before:.4%} before, {after:.4%} after")
+        return lines
 
     def say(self) -> None:
         """Tell on stderr what was left out, and what that did to the click rate."""
-        facts = self.facts()
-        for why, (rows, clicks) in self.left_out.items():
-            say(f"left out: {rows:,} of {self.rows:,} {self.unit} ({why}), {clicks:,} of {self.clicks:,} clicks")
-        if self.left_out:
-            say(f"click rate: {facts['click rate before']:.4%} before, {facts['click rate after']:.4%} after")
+        for selection in self.facts()["selections"]:
+            say(selection["said"])
 
 
 class Sides(NamedTuple):
@@ -121,6 +130,8 @@ class Sides(NamedTuple):
     context: np.ndarray | None = None  # (user codes, d), which follows the context that the parts have, if any
     propensities: str = "none"  # how they were made, see `lersbench.log.write`
     provenance: Mapping[str, Any] = MappingProxyType({})
+    outcomes: Mapping[str, Any] = MappingProxyType({})  # see `lersbench.log.write`
+    without: Collection[str] = ()  # columns of the parts that the log is not to have
 
 
 def write_rounds(
@@ -146,13 +157,16 @@ def write_rounds(
         tally.say()
         sides = finish() if finish else Sides()
         numbers = Numbers(items.numbers(), None if users is None else users.numbers(), sides.context)
+        parts = kept.sorted_by(*(["time"] if kept.has_time else []))
+        wanted = ({name: part[name] for name in part if name not in sides.without} for part in parts)
         return write(
             out,
-            (numbers.applied(part) for part in kept.sorted_by(*(["time"] if kept.has_time else []))),
+            map(numbers.applied, wanted),
             items=items.table(sides.items),
             users=None if users is None else users.table(sides.users),
             order="time" if kept.has_time else "exchangeable",
             propensities=sides.propensities,
+            outcomes=sides.outcomes,
             provenance={**sides.provenance, **tally.facts()},
             overwrite=overwrite,
             **words,

@@ -86,11 +86,18 @@ def test_a_hash_is_the_same_on_every_machine() -> None:
     assert dict(named({"x": None, "y": [1, 2], "_z": 3, "t": False})) == {"^y^0": 1.0, "^y^1": 2.0}
 
 
-def test_other_rewards_need_a_threshold(tmp_path: Path) -> None:
+def test_rewards_that_are_any_number_are_an_outcome(tmp_path: Path) -> None:
     path = save(tmp_path, [line(-0.25, 0.5, 0, ["a", "b"], 1), line(0.5, 0.5, 0, ["a", "b"], 2)])
-    with pytest.raises(DataError, match=r"line 1: the reward is 0.25 .*--click-above 0"):
-        dsjson.build(tmp_path / "log", path=str(path))
-    assert whole(imported("dsjson", path, tmp_path / "log", "--click-above", 0)).clicks[:, 0].tolist() == [1, 0]
+    log = imported("dsjson", path, tmp_path / "log")
+    assert whole(log).outcomes["reward"][:, 0].tolist() == [0.25, -0.5]  # minus the cost
+    assert "clicks" not in log.info.columns and log.info.provenance["click"] == "none"
+    assert log.info.outcomes == {"reward": {"unit": "reward"}}  # nobody said what is possible
+    flags = ["--click-above", 0, "--reward-low", -1, "--reward-high", 1]
+    both = imported("dsjson", path, tmp_path / "both", *flags)
+    assert whole(both).clicks[:, 0].tolist() == [1, 0] and whole(both).outcomes["reward"][:, 0].tolist() == [0.25, -0.5]
+    assert both.info.outcomes == {"reward": {"low": -1.0, "high": 1.0, "unit": "reward"}}
+    with pytest.raises(DataError, match=r"line 1: the reward is 0.25, beyond 0.2 \(--reward-high\)"):
+        dsjson.build(tmp_path / "narrow", path=str(path), reward_high=0.2)
 
 
 def test_actions_without_tags_are_told_apart_otherwise(tmp_path: Path) -> None:

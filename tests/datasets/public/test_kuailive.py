@@ -61,6 +61,8 @@ def test_impressions_are_slates_of_one_and_only_clicks_are_visits(folder: Path, 
     log = imported("kuailive", folder, tmp_path / "log", "--feedback", "shown", "--candidates", 0)
     assert slates(log) == [["s2"], ["s3"], ["s2"], ["s1"], ["s1"], ["s1"]]
     assert whole(log).clicks[:, 0].tolist() == [1, 0, 1, 1, 1, 0]
+    assert whole(log).outcomes["watch_s"][:, 0].tolist() == [2.852, 0, 2.852, 2.852, 2.852, 0]
+    assert log.info.outcomes == {"watch_s": {"low": 0.0, "high": 7200.0, "unit": "s"}}
     assert along(log, "features")[2]["s3"][2:] == [0, 0]
     assert log.info.provenance["impressions read"] == 7
 

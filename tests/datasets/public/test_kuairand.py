@@ -63,6 +63,13 @@ def test_another_outcome_can_be_the_click(folder: Path, tmp_path: Path) -> None:
     ]
 
 
+def test_watch_time_is_an_outcome_with_a_declared_range(folder: Path, tmp_path: Path) -> None:
+    log = imported("kuairand", folder, tmp_path / "log", "--longest-watch", 3)
+    assert whole(log).outcomes["watch_s"][:, 0].tolist() == [3.0, 3.0, 0.863]
+    assert log.info.outcomes == {"watch_s": {"low": 0.0, "high": 3.0, "unit": "s"}}
+    assert log.info.provenance["watch times cut to it"] == 2
+
+
 def test_the_standard_log_has_no_propensities(folder: Path, tmp_path: Path) -> None:
     log = imported("kuairand", folder / "data", tmp_path / "log", "--log", "standard")
     assert (log.info.propensities, slates(log)) == ("none", [["99"]])
