@@ -122,6 +122,8 @@ def from_impressions(
     item_categories: Sequence[str] = (),
     outcomes: Mapping[str, Mapping[str, Any]] | None = None,
     known_time: str | None = None,
+    item_table: Any = None,
+    item_features: Sequence[str] = (),
     **options: Any,
 ) -> Log:
     """A log of ranked lists from impressions, one row an item shown: a pandas, polars or Arrow `frame`, or files.
@@ -131,7 +133,8 @@ def from_impressions(
     user; `columns` maps each of these to what it is called in the table. `features` and `context` name numeric columns,
     `item_categories` and `categories` columns of text. `outcomes` declares columns of what else came of an item, as
     {"revenue": {"column": "paid", "low": 0, "high": 500, "unit": "EUR"}}, and `known_time` the column of the times at
-    which that was known. `options` are the fields of `datasets.options.ListOptions`, such
+    which that was known. `item_table` is a table of the items (id, numbers named by `item_features`, and on_from and
+    on_until for candidates = "on-air"). `options` are the fields of `datasets.options.ListOptions`, such
     as `length`, `candidates`, `propensities`, `where`, `time_format`, `name`, `overwrite`; what they mean:
     `datasets.impressions.build`. The log is written to `folder`, or to a temporary one that lasts as long as this
     process.
@@ -142,6 +145,7 @@ def from_impressions(
 
     options |= {"context": context, "categories": categories, "item_categories": item_categories}
     options |= {"outcomes": outcomes or {}, "known_time": known_time}
+    options |= {"item_table": item_table, "item_features": item_features}
     return impressions.build(frame, _log_folder(folder), columns or {}, features, **options)
 
 

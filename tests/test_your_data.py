@@ -33,7 +33,7 @@ def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_imports_of_the_page_print_what_it_shows(tables: Path) -> None:
     asked = re.findall(r"^\$ lersbench import ((?:.*\\\n)*.*)\n((?:(?!\$ |```).*\n)*)", PAGE, re.MULTILINE)
-    assert len(asked) == 8
+    assert len(asked) == 11
     for command, output in asked:
         done: Any = CliRunner().invoke(imports.group, shlex.split(command.replace("\\\n", " ")))
         printed = (done.output if done.exception is None else f"Error: {done.exception}").splitlines()

@@ -158,6 +158,8 @@ def _read_as(command: Any) -> Any:
     "--feature", "features", multiple=True, help="Numeric column that describes the item in the request; repeat."
 )
 @click.option("--item-category", "item_categories", multiple=True, help="The same of a column of text; repeat.")
+@click.option("--item-table", type=LOCAL, help="A table of the items: id, numbers, and on_from and on_until.")
+@click.option("--item-feature", "item_features", multiple=True, help="Column of numbers of the item table; repeat.")
 @flags(ListOptions, ("length", "candidates", "renumber", "first_of_doubled"))
 @_read_as
 def impressions(

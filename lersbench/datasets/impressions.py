@@ -8,6 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from lersbench.datasets.item_table import ItemTable
+from lersbench.datasets.item_table import read as read_items
 from lersbench.datasets.options import ListOptions
 from lersbench.datasets.outcomes import Outcome, outcomes_of
 from lersbench.datasets.places import FRAME
@@ -51,6 +53,8 @@ def build(
     item_categories: Sequence[str] = (),
     outcomes: Mapping[str, Any] = MappingProxyType({}),
     known_time: str | None = None,
+    item_table: Any = None,
+    item_features: Sequence[str] = (),
     kind: Kind = IMPRESSIONS,
     **values: Any,
 ) -> Log:
@@ -73,9 +77,14 @@ def build(
     it need not be 0 or 1 then, and is no click, unless `click_above` says from where on it is one. `known_time` names
     the column of the times at which it became known what came of an item.
 
+    `item_table` is a table of the items with a column id: `item_features` names its columns of numbers that describe an
+    item (an item that it lacks has 0), and its columns on_from and on_until say when an item is on air: from on_from
+    until before on_until, an empty cell for no bound. What was shown must have been on air.
+
     Requests keep their lengths; with `length`, longer ones are cut to their top `length` positions. `candidates` is
     "shown" (a round offers the items it showed; the default where there are features) or "all" (every item of the
-    table; the default otherwise, and not possible with features). `propensities` says how they were made: "logged"
+    table; the default otherwise, and not possible with features), or "on-air": those that `item_table` has on air at
+    the time of the round. `propensities` says how they were made: "logged"
     (the default where there is such a column), "estimated", or "uniform": then each must be 1/C of the C candidates
     (those shown, or all) at the digits that are written, and 1/C is what is stored.
 
@@ -86,6 +95,7 @@ def build(
     options = ListOptions(**checked(kind.name, options_of(ListOptions), values))
     _check_arguments(kind, columns, [*features, *item_categories], options)
     paid = outcomes_of(outcomes)
+    described = _item_table(item_table, item_features, options)
     with reading.workshop(out) as work:
         table = reading.opened(work, source, separator=options.separator, encoding=options.encoding)
         needed, paid = _without_clicks(kind, columns, paid, table.columns, options)
@@ -98,7 +108,9 @@ def build(
         _require([*names.values(), *others], kind, table)
         ours = {kind.alias.get(key, key): name for key, name in names.items()}
         roles = Roles(ours, *lists, paid)
-        shown = Shown(table, roles, options, made, listed=kind is IMPRESSIONS)
+        if options.candidates == "on-air" and "time" not in names:
+            raise ConfigError("what is on air depends on the time of the round: name it with --column time=YOURS")
+        shown = Shown(table, roles, options, made, kind is IMPRESSIONS, described)
         with reading.damage_as_errors(table.name), table.named():
             shown.prepare()
         used = {*names.values(), *roles.others}
@@ -111,7 +123,8 @@ def build(
             "categories": shown.levels,
             "outcomes": {outcome.name: outcome.column for outcome in paid},
             "click": _clicks_are(shown, options),
-            "candidates": "shown" if shown.only_shown else "all",
+            "candidates": "on-air" if shown.on_air else "shown" if shown.only_shown else "all",
+            **({} if described is None else {"item table": described.name, "item features": list(item_features)}),
             "impressions": shown.impressions,
             **shown.selections.facts,
         }
@@ -119,7 +132,7 @@ def build(
             out,
             Rounds(shown).chunks(),
             name=options.name or (kind.name if table.name == FRAME else name_of(source)),
-            items=shown.ids("items"),
+            items=shown.ids("items") if described is None else described.of(shown.ids("items")),
             users=shown.ids("users") if "visitor" in ours else None,
             order="time" if "moment" in ours else "exchangeable",
             propensities=made,
@@ -129,6 +142,15 @@ def build(
             outcomes={outcome.name: outcome.facts for outcome in paid},
             overwrite=options.overwrite,
         )
+
+
+def _item_table(source: Any, features: Sequence[str], options: ListOptions) -> ItemTable | None:
+    on_air = options.candidates == "on-air"
+    if source is None and (features or on_air):
+        raise ConfigError("item features, and candidates on air, are in a table of items: give --item-table")
+    if source is not None and not (features or on_air):
+        raise ConfigError("say what is to be taken of the item table: --item-feature, or --candidates on-air")
+    return None if source is None else read_items(source, features, options)
 
 
 def _without_clicks(
@@ -182,6 +204,7 @@ def describe(log: Log) -> list[str]:
     used += [f"{column} (a feature)" for column in facts["features"]]
     used += [f"{column} (context)" for column in facts["context"]]
     used += [f"{column} ({len(levels)} columns of 0 and 1)" for column, levels in facts["categories"].items()]
+    used += [f"{column} (of the item table)" for column in facts.get("item features", [])]
     used += [_outcome_in_words(name, column, log.info.outcomes[name]) for name, column in facts["outcomes"].items()]
     return [f"columns used: {', '.join(used)}", f"columns ignored: {', '.join(facts['columns ignored']) or 'none'}"]
 
@@ -197,10 +220,10 @@ def _check_arguments(kind: Kind, columns: Mapping[str, str], features: Sequence[
     for key in columns:
         if key not in known:
             raise ConfigError(f"{kind.name} have no column {key!r} to map{did_you_mean(key, known, 'known are')}")
-    if options.candidates == "all" and features:
+    if options.candidates in ("all", "on-air") and features:
         raise ConfigError('the table has features of the items shown only; use candidates = "shown" with features')
     check_format(options.time_format)
-    if kind is DECISIONS and (features or options.candidates == "shown"):
+    if kind is DECISIONS and (features or options.candidates in ("shown", "on-air")):
         raise ConfigError("a row of decisions tells of the action chosen only: give context, not features")
     if kind is DECISIONS and (options.length or options.renumber or options.first_of_doubled):
         raise ConfigError("decisions have no positions: leave out length, renumber and first_of_doubled")

@@ -7,6 +7,10 @@ The data come from the user's own folder, in one of two layouts:
 * the binary one: small_matrix_positives.parquet, small_matrix_users.parquet, small_matrix_items.parquet,
   big_matrix_positives.parquet, item_tags.parquet.
 
+A pair that the small matrix does not have is unknown, not disliked (some authors were blocked): the video is not on
+offer to that user then. The binary layout does not say which pairs were seen, so all of them count as seen. Pairs that
+are there twice are counted and told; one with both answers is positive.
+
 Contexts, item features and popularity come from the big matrix, whose cells are disjoint from the small one's.
 """
 
@@ -27,8 +31,9 @@ from lersbench.datasets.lists.draws import distinct, proportional
 from lersbench.datasets.purchases.history import codes
 from lersbench.datasets.reduce import Features, reduce, side_by_side
 from lersbench.errors import ConfigError, DataError
-from lersbench.log import Log, write
+from lersbench.log import Log, Ragged, write
 from lersbench.options import OptionSet, option
+from lersbench.system.progress import say
 
 TITLE = "KuaiRec: fully observed user x video feedback (Kuaishou), from your own folder"
 LICENCE = "CC BY-SA 4.0"
@@ -50,13 +55,18 @@ CSV_ROWS = 500_000
 
 
 class Matrices(NamedTuple):
-    """Ids by their hash; `positive` (users, items) bool; `big`: pairs of user_id, video_id; `tags` by video_id."""
+    """Ids by their hash; `positive` and `seen` (users, items) bool; `big`: pairs of user_id, video_id; `tags` by
+    video_id; of the small matrix `doubled` rows, whose pair came before, and `contradictory` pairs, with both answers.
+    """
 
     users: np.ndarray
     items: np.ndarray
     positive: np.ndarray
+    seen: np.ndarray
     big: pd.DataFrame
     tags: pd.Series
+    doubled: int
+    contradictory: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,8 +100,9 @@ def build(out: Path, **values: Any) -> Log:
     """
     options = Options(**values)
     data = _read(Path(options.path).expanduser())
-    if len(data.items) < options.L:
-        raise ConfigError(f"option L = {options.L} is longer than the {len(data.items)} videos on offer.")
+    fewest = int(data.seen.sum(axis=1).min())
+    if fewest < options.L:
+        raise ConfigError(f"option L = {options.L} is longer than the {fewest} videos on offer.")
     drawn = options.feedback == "popularity"
     p = _popularity(data) ** (1 / options.temperature) if drawn else None
     x, x_share = _context(data, options.context)
@@ -102,7 +113,8 @@ def build(out: Path, **values: Any) -> Log:
         "visits": options.visits,
         "temperature": options.temperature if drawn else None,
         "seed": options.seed,
-        "density": float(data.positive.mean()),
+        "density": float(data.positive.sum() / data.seen.sum()),
+        **_faults(data),
         "context_variance_kept": round(x_share, 4),
         "item_variance_kept": round(z_share, 4),
     }
@@ -121,6 +133,22 @@ def build(out: Path, **values: Any) -> Log:
     )
 
 
+def _faults(data: Matrices) -> dict[str, Any]:
+    """What is missing, doubled and contradictory in the small matrix: said, and for the provenance."""
+    missing = int((~data.seen).sum())
+    counts = {"pairs missing": missing, "rows doubled": data.doubled, "pairs contradictory": data.contradictory}
+    lines = []
+    if missing:
+        lines.append(f"{missing:,} of {data.seen.size:,} pairs are missing; the video is not on offer to that user")
+    if data.doubled:
+        lines.append(f"{data.doubled:,} rows are of a pair that came before, taken once")
+    if data.contradictory:
+        lines.append(f"{data.contradictory:,} pairs have both answers, taken as positive")
+    for line in lines:
+        say(f"small matrix: {line}")
+    return {**counts, "selections": [{"step": "small matrix", "said": f"small matrix: {line}"} for line in lines]}
+
+
 def _read(folder: Path) -> Matrices:
     for names, reader in ((BINARY, _read_binary), (ORIGINAL, _read_original)):
         if all((folder / name).is_file() for name in names):
@@ -136,7 +164,8 @@ def _read_binary(folder: Path) -> Matrices:
     pair = ["user_id", "video_id"]
     columns = (pair, ["user_id"], ["video_id"], pair, ["video_id", "tags"])
     positives, users, items, big, tags = (_parquet(folder / n, names) for n, names in zip(BINARY, columns, strict=True))
-    return _matrices(positives, users["user_id"], items["video_id"], big, tags.set_index("video_id")["tags"], folder)
+    tagged = tags.set_index("video_id")["tags"]
+    return _matrices(positives.assign(positive=True), users["user_id"], items["video_id"], big, tagged, folder, False)
 
 
 def _read_original(folder: Path) -> Matrices:
@@ -146,7 +175,7 @@ def _read_original(folder: Path) -> Matrices:
         tags = pd.read_csv(folder / ORIGINAL[2]).set_index("video_id")["feat"].map(ast.literal_eval)
     except (KeyError, ValueError, SyntaxError) as error:
         raise DataError(f"{folder / ORIGINAL[2]} cannot be read as a table of video_id and feat: {error}") from error
-    return _matrices(small[small["positive"]], small["user_id"], small["video_id"], big[big["positive"]], tags, folder)
+    return _matrices(small, small["user_id"], small["video_id"], big[big["positive"]], tags, folder, True)
 
 
 def _parquet(path: Path, columns: list[str]) -> pd.DataFrame:
@@ -169,24 +198,38 @@ def _watched(path: Path) -> pd.DataFrame:
 
 
 def _matrices(
-    positives: pd.DataFrame, users: pd.Series, items: pd.Series, big: pd.DataFrame, tags: pd.Series, folder: Path
+    answers: pd.DataFrame,
+    users: pd.Series,
+    items: pd.Series,
+    big: pd.DataFrame,
+    tags: pd.Series,
+    folder: Path,
+    seen_known: bool,
 ) -> Matrices:
+    """`answers` has pairs with their answer `positive`; unless `seen_known`, all others were seen too, and negative."""
     user_ids, item_ids = np.unique(users), np.unique(items)
-    row = codes(pd.Index(user_ids), positives["user_id"])
-    column = codes(pd.Index(item_ids), positives["video_id"])
+    row = codes(pd.Index(user_ids), answers["user_id"])
+    column = codes(pd.Index(item_ids), answers["video_id"])
     for code, key in ((row, "user_id"), (column, "video_id")):
         if (code < 0).any():
-            stray = positives[key].iloc[int((code < 0).argmax())]
+            stray = answers[key].iloc[int((code < 0).argmax())]
             raise DataError(f"{folder}: the positives have {key} {stray}, which the small matrix does not list.")
     for ids, what in ((item_ids, "small"), (big["video_id"], "big")):
         untagged = np.setdiff1d(ids, tags.index)
         if len(untagged):
             raise DataError(f"{folder}: {len(untagged)} videos of the {what} matrix have no tags, first {untagged[0]}.")
-    positive = np.zeros((len(user_ids), len(item_ids)), bool)
-    positive[row, column] = True
+    yes = answers["positive"].to_numpy()
+    positive, negative, seen = (np.zeros((len(user_ids), len(item_ids)), bool) for _ in range(3))
+    positive[row[yes], column[yes]] = True
+    negative[row[~yes], column[~yes]] = True
+    seen[row, column] = True
+    doubled, contradictory = len(answers) - int(seen.sum()), int((positive & negative).sum())
+    if not seen_known:
+        seen[:] = True
     users_at, items_at = hashed_order(user_ids, "user"), hashed_order(item_ids, "item")
-    positive = positive[np.ix_(users_at, items_at)]
-    return Matrices(user_ids[users_at], item_ids[items_at], positive, big[["user_id", "video_id"]], tags)
+    positive, seen = (matrix[np.ix_(users_at, items_at)] for matrix in (positive, seen))
+    pairs = big[["user_id", "video_id"]]
+    return Matrices(user_ids[users_at], item_ids[items_at], positive, seen, pairs, tags, doubled, contradictory)
 
 
 def _tag_table(data: Matrices) -> pd.DataFrame:
@@ -227,20 +270,38 @@ def _item_features(data: Matrices) -> Features:
 
 def _chunks(
     data: Matrices, x: np.ndarray, p: np.ndarray | None, feedback: str, L: int, visits: int, seed: int
-) -> Iterator[dict[str, np.ndarray]]:
+) -> Iterator[dict[str, Any]]:
     user = np.tile(np.arange(len(data.users)), visits)
     user = user[hashed_order(range(len(user)), "round")]
     n_items = len(data.items)
     rows = max(1, CHUNK_BYTES // (8 * (n_items + x.shape[1])))
     for start in range(0, len(user), rows):
         who = user[start : start + rows]
-        chunk = {"user": who, "context": x[who]}
+        seen = data.seen[who]
+        chunk: dict[str, Any] = {"user": who, "context": x[who]}
+        if not data.seen.all():
+            chunk["candidates"] = Ragged(np.nonzero(seen)[1].astype(np.int32), seen.sum(axis=1))
         if feedback == "full":
-            chunk["rewards"] = data.positive[who].astype(np.float32)
+            rewards = data.positive[who].astype(np.float32)
+            chunk["rewards"] = rewards if data.seen.all() else Ragged(rewards[seen], seen.sum(axis=1))
         else:
             rng = np.random.default_rng([seed, start])
-            draw = distinct(rng, len(who), n_items, L) if p is None else proportional(rng, len(who), p, L)
+            draw, chunk["propensities"] = _drawn(rng, seen, p, L)
             chunk["slate"] = draw.astype(np.int32)
             chunk["clicks"] = data.positive[who[:, None], draw].astype(np.int8)
-            chunk["propensities"] = np.full(draw.shape, 1 / n_items) if p is None else p[draw]
         yield chunk
+
+
+def _drawn(rng: np.random.Generator, seen: np.ndarray, p: np.ndarray | None, L: int) -> tuple[np.ndarray, np.ndarray]:
+    """(n, L) slates of what was `seen` (n, items), uniformly or by `p` (items,), and their exact propensities."""
+    n, n_items = seen.shape
+    if seen.all():
+        draw = distinct(rng, n, n_items, L) if p is None else proportional(rng, n, p, L)
+        return draw, np.full(draw.shape, 1 / n_items) if p is None else p[draw]
+    if p is None:
+        draw = np.argsort(np.where(seen, rng.random(seen.shape), np.inf), axis=1)[:, :L]
+        return draw, np.broadcast_to(1 / seen.sum(axis=1, keepdims=True), draw.shape)
+    own = np.where(seen, p, 0.0)
+    own /= own.sum(axis=1, keepdims=True)
+    draw = proportional(rng, n, own, L)
+    return draw, np.take_along_axis(own, draw, axis=1)

@@ -83,7 +83,9 @@ class ListOptions(LogOptions, TableOptions):
     """How a table of impressions becomes a log of ranked lists, see `impressions.build`."""
 
     length: int | None = option(None, least=1, help="Cut requests to this many positions; shorter ones stay.")
-    candidates: Literal["shown", "all"] | None = option(None, help="Items on offer; 'shown' where there are features.")
+    candidates: Literal["shown", "all", "on-air"] | None = option(
+        None, help="Items on offer; 'shown' where there are features; 'on-air' by the times of the item table."
+    )
     propensities: Literal["logged", "uniform", "estimated"] | None = option(
         None, help="How they were made; 'logged' where there is the column."
     )

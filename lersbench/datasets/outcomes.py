@@ -63,8 +63,11 @@ def rule(outcome: Outcome, table: Table, alias: str) -> Cell:
     table's values is only what happened to happen, so it is proposed, not taken."""
     name, empty = outcome.name, cells.missing(alias, table.type_of(alias))
     number = cells.number(alias, table.type_of(alias), f"fill it in, or say --empty-outcome {name}=0", flag=True)
+    value, faults = number
+    if outcome.empty is not None:
+        value, faults = f"CASE WHEN {empty} THEN {outcome.empty}::DOUBLE ELSE {value} END", faults[1:]
     if not outcome.declared:
-        least, most = table.work.row(f"SELECT min({number.value}), max({number.value}) FROM shown")
+        least, most = table.work.row(f"SELECT min({value}), max({value}) FROM shown")
         observed = "has no number" if least is None else f"has {least:g} to {most:g}"
         ends = "0:1" if least is None else f"{least:g}:{most:g}"
         raise ConfigError(
@@ -72,10 +75,6 @@ def rule(outcome: Outcome, table: Table, alias: str) -> Cell:
             f"is possible, not what happened here: --outcome-range {name}={ends}, or wider; an end that nobody knows "
             f"is left out, as {name}=0: (in Python low and high, None for such an end)"
         )
-    faults = number.faults
-    if outcome.empty is not None:
-        number = Cell(f"CASE WHEN {empty} THEN {outcome.empty}::DOUBLE ELSE {number.value} END", faults)
-        faults = faults[1:]
     low, high = (end if end is not None else sign * math.inf for end, sign in ((outcome.low, -1), (outcome.high, 1)))
     inside = " AND ".join(
         f"{cells.value_of(alias)} {sign} {end}"
@@ -86,4 +85,4 @@ def rule(outcome: Outcome, table: Table, alias: str) -> Cell:
         said = f"value outside the declared range [{low:g}, {high:g}]"
         fix = f"correct it, or declare the range that {name} has: --outcome-range {name}=LOW:HIGH"
         faults = [*faults, Fault(alias, f"NOT ({inside})", said, fix)]
-    return Cell(number.value, faults)
+    return Cell(value, faults)

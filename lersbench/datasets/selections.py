@@ -3,7 +3,7 @@
 The log's provenance has a list of `selections` and one of `joins`, from which a report shows them. A selection is a
 dictionary: `step` (the option that asked for it), `said` (a sentence) and, where rows went, `requests`, `rows`,
 `clicks` and `ctr`, each the value before and after; of a log without clicks, an outcome and `mean` in place of the last
-two. A join has `what`, `rows` (that looked for a partner), `met`.
+two. A join has `what`, `rows` (that looked for a partner), `met`, and the `unit` of these two where it is not rows.
 """
 
 from __future__ import annotations
@@ -60,13 +60,13 @@ class Selections:
             record[CLICKS] = [int(clicks) for clicks in record[CLICKS]]
         self.selections.append({"step": step, "said": said, **record})
 
-    def joined(self, what: str, rows: int, met: int, fix: str) -> None:
-        """`met` of `rows` rows found their partner. Raises a DataError where none did."""
+    def joined(self, what: str, rows: int, met: int, fix: str, unit: str = "rows") -> None:
+        """`met` of `rows` rows (or another unit) found their partner. Raises a DataError where none did."""
         if rows and not met:
-            raise DataError(f"{what}: none of {rows:,} rows met. Fix: {fix}")
+            raise DataError(f"{what}: none of {rows:,} {unit} met. Fix: {fix}")
         warning = "" if met >= ENOUGH * rows else f"; warning: the others have nothing of it ({fix})"
-        say(f"{what}: {met:,} of {rows:,} rows met ({met / max(rows, 1):.1%}){warning}")
-        self.joins.append({"what": what, "rows": rows, "met": met})
+        say(f"{what}: {met:,} of {rows:,} {unit} met ({met / max(rows, 1):.1%}){warning}")
+        self.joins.append({"what": what, "rows": rows, "met": met} | ({} if unit == "rows" else {"unit": unit}))
 
     @property
     def facts(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from lersbench.datasets.categories import levels_of
 from lersbench.datasets.hashed import hashed_key
+from lersbench.datasets.item_table import ON_OFFER, ItemTable
 from lersbench.datasets.options import ListOptions
 from lersbench.datasets.outcomes import Outcome, rule
 from lersbench.datasets.selections import CLICKS, Selections, Tally
@@ -77,14 +78,24 @@ class Shown:
     0 at the top; `items` and `users`, the ids in the order of their hash.
 
     Attributes:
-        only_shown: are the candidates of a round those it showed? impressions: rows that go into the log.
+        only_shown: are the candidates of a round those it showed? on_air: are they those that `item_table` has on air?
+        impressions: rows that go into the log.
         has_clicks: does the log have clicks, of a column or of rewards above a number?
         levels: the values of each category, in the order of their columns. selections: what was left out or repaired.
         same_length: do all rounds show equally many items? below: the place from which rows are cut, None: nowhere.
     """
 
-    def __init__(self, table: Table, roles: Roles, options: ListOptions, made: str, listed: bool) -> None:
+    def __init__(
+        self,
+        table: Table,
+        roles: Roles,
+        options: ListOptions,
+        made: str,
+        listed: bool,
+        item_table: ItemTable | None = None,
+    ) -> None:
         self.table, self.roles, self.options, self.made, self.listed = table, roles, options, made, listed
+        self.item_table, self.on_air = item_table, options.candidates == "on-air"
         self.work = table.work
         self.only_shown = options.candidates == "shown" or (
             options.candidates is None and bool(roles.features or roles.item_categories)
@@ -112,6 +123,8 @@ class Shown:
         if "known" in self.roles.names:
             self._check_known()
         self._place()
+        if self.item_table is not None:
+            self._join(self.item_table)
         self._number()
 
     def _do(self, query: str) -> None:
@@ -345,10 +358,20 @@ class Shown:
             self.impressions, most = after.rows, length
         self.same_length = min(least, most) == most
 
+    def _join(self, items: ItemTable) -> None:
+        """The table of items beside that of what was shown; whatever was shown was on air then, where that is asked."""
+        items.join(self.table, self._rows, self.selections)
+        if self.on_air:
+            below = "true" if self.below is None else f"place < {self.below}"
+            items.check_on_air(self.table, below, self._zoned["moment"])
+
     def _number(self) -> None:
-        """Items and users in the order of their hash."""
+        """Items and users in the order of their hash. Items that are never on offer are none of the log's."""
+        ids = f"SELECT item AS id FROM {self._rows}"
+        if self.on_air:
+            ids += f" UNION {ON_OFFER}"
         self._do(
-            f"CREATE TABLE items AS SELECT id FROM (SELECT DISTINCT item AS id FROM {self._rows}) "
+            f"CREATE TABLE items AS SELECT id FROM (SELECT DISTINCT id FROM ({ids})) "
             f"ORDER BY {hashed_key('id', 'item')}"
         )
         if "visitor" in self.roles.names:

@@ -14,6 +14,7 @@ from lersbench.datasets.tables.reading import EXAMPLES, damage_as_errors
 from lersbench.errors import DataError
 from lersbench.log import Ragged
 from lersbench.log.outcomes import PREFIX
+from lersbench.log.ragged import cut
 from lersbench.log.schema import UNIFORM_TOLERANCE
 
 CHUNK_ROWS = 200_000  # rows of the table at a time
@@ -35,6 +36,8 @@ class Rounds:
     def __init__(self, shown: Shown) -> None:
         self.shown, self.table, self.work, self.roles = shown, shown.table, shown.work, shown.roles
         self._wrong = {kind: _Wrong() for kind in _IN_ROUNDS}
+        items = shown.item_table if shown.on_air else None
+        self._schedule = None if items is None else items.schedule(shown.ids("items"))
         self._offered = 0  # candidates of the first row whose propensity is not uniform
 
     def chunks(self) -> Iterator[dict[str, Any]]:
@@ -46,7 +49,7 @@ class Rounds:
                 rounds = _Rounds.of(part)
                 self._look(rounds, n_items)
                 if not any(wrong.count for wrong in self._wrong.values()):
-                    yield self._chunk(rounds)
+                    yield from self._chunks(rounds)
         for kind, wrong in self._wrong.items():
             if wrong.count:
                 raise self._error(kind, wrong)
@@ -84,9 +87,11 @@ class Rounds:
         again = (item[1:] == item[:-1]) & (number[1:] == number[:-1])
         self._wrong["twice"].add(part["row"][by_item[1:][again]])
         if self.shown.made == "uniform":
-            offered = (
-                np.repeat(rounds.lengths, rounds.lengths) if self.shown.only_shown else np.full(len(number), n_items)
-            )
+            offered = np.full(len(number), n_items)
+            if self.shown.only_shown:
+                offered = np.repeat(rounds.lengths, rounds.lengths)
+            elif self._schedule is not None:
+                offered = np.repeat(self._schedule.lengths(part["moment"][rounds.starts]), rounds.lengths)
             share = 1.0 / offered
             room = np.maximum(UNIFORM_TOLERANCE * share, part["half_step"] * (1 + 1e-9))
             odd = np.flatnonzero(np.abs(part["propensity"] - share) > room)
@@ -107,6 +112,15 @@ class Rounds:
         rows = ", ".join(map(str, wrong.first))
         values = dict(self.work.rows(f"SELECT row, {column} FROM shown WHERE row IN ({rows})"))
         return self.table.error(Fault(column, "", what, fix), wrong.count, [(row, values[row]) for row in wrong.first])
+
+    def _chunks(self, rounds: _Rounds) -> Iterator[dict[str, Any]]:
+        """The columns of the log for these rounds; with what is on air in parts of a bounded number of candidates."""
+        chunk = self._chunk(rounds)
+        if self._schedule is None:
+            yield chunk
+            return
+        for start, stop, candidates in self._schedule.parts([chunk["time"]]):
+            yield {name: cut(column, start, stop) for name, column in chunk.items()} | {"candidates": candidates}
 
     def _chunk(self, rounds: _Rounds) -> dict[str, Any]:
         part, names, roles = rounds.columns, self.roles.names, self.roles

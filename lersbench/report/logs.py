@@ -26,7 +26,7 @@ def _lines(name: str, provenance: Mapping[str, Any]) -> Iterator[str]:
 
 def _met(join: Mapping[str, Any]) -> str:
     share = join["met"] / join["rows"] if join["rows"] else 1.0
-    return f"{join['met']:,} of {join['rows']:,} rows met ({share:.1%})"
+    return f"{join['met']:,} of {join['rows']:,} {join.get('unit', 'rows')} met ({share:.1%})"
 
 
 def poor_joins(results: Results) -> list[str]:

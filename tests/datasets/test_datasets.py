@@ -451,6 +451,62 @@ def test_drawn_slates_have_the_stated_propensities_and_the_true_clicks(
     np.testing.assert_allclose(np.bincount(shown) / log.info.rounds, expected, atol=0.011)
 
 
+def kuairec_with_holes(folder: Path) -> Path:
+    """The original layout without the pair (20, 102); (10, 101) is there twice, (30, 100) with both answers."""
+    binary = small_kuairec(folder.with_name("whole"))
+    folder.mkdir()
+    cells = [(u, v, 2.5 * TRUTH[i, j] + 0.5) for i, u in enumerate((10, 20, 30)) for j, v in enumerate(range(100, 104))]
+    cells = [cell for cell in cells if cell[:2] != (20, 102)] + [(10, 101, 0.7), (30, 100, 3.0)]
+    pd.DataFrame(cells, columns=["user_id", "video_id", "watch_ratio"]).to_csv(folder / "small_matrix.csv")
+    big = pd.read_parquet(binary / "big_matrix_positives.parquet").assign(watch_ratio=2.01)
+    big.to_csv(folder / "big_matrix.csv")
+    tags = pd.read_parquet(binary / "item_tags.parquet")
+    tags = tags.assign(feat=[str([int(tag) for tag in t]) for t in tags["tags"]]).drop(columns="tags")
+    tags.to_csv(folder / "item_categories.csv")
+    return folder
+
+
+def test_missing_pairs_of_kuairec_are_not_dislikes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(kuairec_with_holes(tmp_path / "data"))
+    log = kuairec.build(tmp_path / "log", path=path, context=2)
+    rounds, ids = whole(log), log.item_table()["id"].to_numpy()
+    assert rounds.first is not None
+    offered = {
+        int(log.user_table()["id"][user]): dict(
+            zip(ids[rounds.candidates[a:b]].tolist(), rounds.rewards[a:b].tolist(), strict=True)
+        )
+        for user, a, b in zip(rounds.user, rounds.first, rounds.first[1:], strict=False)
+    }
+    assert offered == {
+        10: {100: 1, 101: 0, 102: 0, 103: 1},
+        20: {100: 0, 101: 1, 103: 0},
+        30: {100: 1, 101: 0, 102: 0, 103: 1},
+    }
+    facts = log.info.provenance
+    assert (facts["pairs missing"], facts["rows doubled"], facts["pairs contradictory"]) == (1, 2, 1)
+    assert facts["density"] == 5 / 11
+    said = capsys.readouterr().err
+    for words in ("1 of 12 pairs are missing", "2 rows are of a pair that came before", "1 pairs have both answers"):
+        assert words in said
+
+
+@pytest.mark.parametrize("feedback", ["uniform", "popularity"])
+def test_missing_pairs_of_kuairec_are_never_drawn(tmp_path: Path, feedback: str) -> None:
+    path = str(kuairec_with_holes(tmp_path / "data"))
+    log = kuairec.build(tmp_path / "log", path=path, feedback=feedback, visits=6000, temperature=2, context=2)
+    assert validate(log.path).ok
+    rounds, ids = whole(log), log.item_table()["id"].to_numpy()
+    assert rounds.first is not None
+    shown = ids[rounds.candidates[rounds.first[:-1] + rounds.slate[:, 0]]]
+    of_20 = (log.user_table()["id"].to_numpy() == 20)[rounds.user]
+    assert set(shown[of_20]) == {100, 101, 103}
+    expected = dict(zip([100, 101, 103], np.sqrt([0.5, 2.5, 0.5]), strict=True))
+    for video, weight in expected.items():
+        due = weight / sum(expected.values()) if feedback == "popularity" else 1 / 3
+        np.testing.assert_allclose(rounds.propensities[of_20 & (shown == video), 0], due)
+        assert (shown[of_20] == video).mean() == pytest.approx(due, abs=0.025)
+
+
 def test_a_folder_that_is_not_kuairec_says_what_to_get_and_where(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"KuaiRec.zip.*kuairec.com.*small_matrix.csv"):
         kuairec.build(tmp_path / "log", path=str(tmp_path))

@@ -21,16 +21,16 @@ def proportional(rng: np.random.Generator, n: int, p: np.ndarray, count: int) ->
     exactly `count` indices; a random order of these gives each position the same share. Drawing one after the other
     without repetition instead would leave the propensities below the top without a closed form.
 
-    Args: p: (size,) probabilities that sum to 1. Raises ConfigError where count * p[i] exceeds 1: no slate of distinct
-    items can show i that often.
+    Args: p: (size,) probabilities that sum to 1, or (n, size), a row for each draw. Raises ConfigError where
+    count * p[i] exceeds 1: no slate of distinct items can show i that often.
     """
     if count * p.max() > 1:
         raise ConfigError(
             f"A slate of {count} cannot show an item with probability {p.max():.3g} at every position "
             f"(at most 1/{count}): raise the temperature or shorten the slate."
         )
-    order = np.argsort(rng.random((n, len(p))), axis=1)
-    reached = np.cumsum(count * p[order], axis=1)
+    order = np.argsort(rng.random((n, p.shape[-1])), axis=1)
+    reached = np.cumsum(count * (p[order] if p.ndim == 1 else np.take_along_axis(p, order, axis=1)), axis=1)
     reached[:, -1] = count  # exactly, whatever rounding did
     steps = np.floor(np.minimum(reached, count) + rng.random((n, 1)))
     hit = np.diff(steps, axis=1, prepend=0) > 0
