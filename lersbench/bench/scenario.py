@@ -176,11 +176,13 @@ class Scenario(_Strict):
     data: Data
     alternatives: dict[str, dict[str, Any]] = {}
     """Options of other data sets in the place of `data`: `[alternatives.livestream]`, for --dataset livestream; with a
-    `description` of their own if they like."""
+    `description` of their own if they like, a table `replay` in the place of [replay], and a list `without` of names or
+    labels of policies that ask for what their logs do not have."""
     replay: Replay = Replay()
     policies: list[dict[str, Any]] = Field(min_length=1)
     expected: list[Expected] = []
     published: Published | None = None
+    quick: dict[str, Any] = {}  # settings of the short version, as those of --set: `lersbench bench NAME --quick`
     large: bool = False  # may go beyond the limits of `bounds`
     left_out: list[str] = []
     """Policies whose package is not installed; `parse` moves them here from `policies`."""
@@ -249,17 +251,22 @@ def available() -> dict[str, Path]:
     return dict(sorted(files.items()))
 
 
-def read(name: str, changes: dict[str, Any] | None = None, dataset: str | None = None) -> Scenario:
+def read(name: str, changes: dict[str, Any] | None = None, dataset: str | None = None, quick: bool = False) -> Scenario:
     """The scenario of this name or path. `changes` maps dotted keys ("replay.seeds") to values that replace the file's.
 
     `dataset` takes another of the data sets the scenario names; its results are kept apart, under "<name>-<dataset>".
+    `quick` changes what [quick] says first, of the data only where they are the scenario's own.
 
     Raises ConfigError naming file, key, value and the fix.
     """
-    path, content = content_of(name, dataset)
+    path, file = load(name)
+    content = on_dataset({"name": path.stem, **file}, dataset, str(path))
     if "scenarios" in content:
         raise ConfigError(f"{path} is a study of several scenarios: {', '.join(map(str, content['scenarios']))}.")
-    return parse(changed(content, changes or {}), str(path))
+    short = table(content, str(path), "quick") if quick else {}
+    if content.get("data") is not file.get("data"):
+        short = {key: value for key, value in short.items() if not key.startswith("data.")}
+    return parse(changed(content, {**short, **(changes or {})}), str(path))
 
 
 def content_of(name: str, dataset: str | None = None) -> tuple[Path, dict[str, Any]]:
@@ -291,8 +298,22 @@ def on_dataset(content: dict[str, Any], dataset: str | None, where: str) -> dict
     if dataset not in others:
         raise ConfigError(f"{where} names no data set '{dataset}', only {', '.join(map(str, [usual, *others]))}.")
     options = dict(table(content, where, "alternatives", dataset))
-    description = {"description": options.pop("description")} if "description" in options else {}
-    return content | description | {"data": {"dataset": dataset, **options}, "name": f"{content['name']}-{dataset}"}
+    own: dict[str, Any] = {key: options.pop(key) for key in ("description", "replay") if key in options}
+    if left_out := options.pop("without", []):
+        own["policies"] = _without(content.get("policies"), left_out, f"{where}: alternatives.{dataset}")
+    return content | own | {"data": {"dataset": dataset, **options}, "name": f"{content['name']}-{dataset}"}
+
+
+def _without(policies: Any, left_out: Any, where: str) -> Any:
+    """The `policies` of a file but those `left_out` by name or label. Raises ConfigError for one that is not there."""
+    if not isinstance(left_out, list) or not isinstance(policies, list):
+        raise ConfigError(f"{where}: 'without' takes a list of the names or labels of [[policies]], not {left_out!r}.")
+    called = [{policy.get("name"), policy.get("label")} if isinstance(policy, dict) else set() for policy in policies]
+    for name in left_out:
+        if not any(name in names for names in called):
+            known = [str(name) for names in called for name in names if name is not None]
+            raise ConfigError(f"{where}: 'without' names '{name}'{did_you_mean(str(name), known)}")
+    return [policy for policy, names in zip(policies, called, strict=True) if not names & set(left_out)]
 
 
 def table(content: dict[str, Any], where: str, *keys: str) -> dict[str, Any]:

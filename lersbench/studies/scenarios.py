@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 
 def read(name: str, changes: dict[str, Any] | None, short: dict[str, Any] | None, dataset: str | None) -> Scenario:
-    """The scenario of a name or path; `short` are the settings of a study's short version, None in the whole one."""
-    chosen = scenario.read(name, {**(short or {}), **(changes or {})}, dataset)
+    """The scenario of a name or path; `short` are the settings of a study's short version, which come after the [quick]
+    of the file itself; None in the whole one."""
+    chosen = scenario.read(name, {**(short or {}), **(changes or {})}, dataset, quick=short is not None)
     return chosen if short is None else chosen.model_copy(update={"name": f"{chosen.name}-quick"})
 
 

@@ -76,8 +76,8 @@ def _study(path: Path, content: dict[str, Any], quick: bool) -> Study | None:
     """The study in a file; None where it is a single scenario or experiment. Raises ConfigError as `read`."""
     kind = kinds.of_content(content)
     if kind is not kinds.SCENARIO or "scenarios" not in content:
-        if quick and not kind.has_quick:
-            raise ConfigError(f"{path} is a single scenario, which has no short version; try --seeds 2 instead.")
+        if quick and not kind.has_quick and "quick" not in content:
+            raise ConfigError(f"{path} is a single scenario without a [quick]; try --seeds 2 instead.")
         return None
     try:
         study = Study.model_validate({"name": path.stem, **content})

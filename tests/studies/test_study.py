@@ -114,6 +114,63 @@ def test_the_thesis_can_be_run_on_real_purchases_in_its_short_version_too() -> N
             assert set(part.data.model_extra or {}) <= set(DATASETS["completejourney"].options)
 
 
+ALONE = """
+title = "Alone"
+[data]
+dataset = "synthetic"
+rounds = 60
+[[policies]]
+name = "random"
+[[policies]]
+name = "ucb1"
+label = "with a name"
+[quick]
+"data.rounds" = 20
+"replay.seeds" = 2
+[alternatives.livestream]
+scenario = "repeat"
+"""
+
+
+def test_a_scenario_may_have_a_short_version_of_its_own(folder: Path) -> None:
+    (folder / "alone.toml").write_text(ALONE)
+    (whole,), (short,) = (study.read("alone", quick=quick)[1] for quick in (False, True))
+    assert isinstance(whole, scenario.Scenario) and isinstance(short, scenario.Scenario)
+    assert (whole.name, whole.replay.seeds, whole.data.model_extra) == ("alone", 10, {"rounds": 60})
+    assert (short.name, short.replay.seeds, short.data.model_extra) == ("alone-quick", 2, {"rounds": 20})
+    (other,) = study.read("alone", {"replay.seeds": 5}, quick=True, dataset="livestream")[1]
+    assert isinstance(other, scenario.Scenario)
+    assert (other.name, other.replay.seeds) == ("alone-livestream-quick", 5)
+    assert other.data.model_extra == {"scenario": "repeat"}, "options of data are those of the file's own data set"
+    assert study.names("alone", quick=True)[1] == ["alone-quick"]
+    (folder / "alone.toml").write_text(ALONE.replace("[quick]", "[alternatives.taobao]"))
+    with pytest.raises(ConfigError, match=r"alone\.toml is a single scenario without a \[quick\]; try --seeds 2"):
+        study.read("alone", quick=True)
+
+
+def test_another_data_set_may_do_without_policies_and_have_its_own_protocol(folder: Path) -> None:
+    other = 'without = ["with a name"]\nreplay = {seeds = 4, replicates = "none"}\n'
+    (folder / "alone.toml").write_text(ALONE + other)
+    made, own = scenario.read("alone", dataset="livestream"), scenario.read("alone")
+    assert [entry.label for entry in scenario.entries(made)] == ["random"]
+    assert (made.replay.seeds, made.replay.replicates) == (4, "none")
+    assert [entry.label for entry in scenario.entries(own)] == ["random", "with a name"] and own.replay.seeds == 10
+    assert made.data.model_extra == {"scenario": "repeat"}
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ('["with a nam"]', "'without' names 'with a nam'.*did you mean 'with a name'"),
+        ('"random"', r"'without' takes a list of the names or labels of \[\[policies\]\], not 'random'"),
+    ],
+)
+def test_who_is_left_out_must_be_there(value: str, says: str, folder: Path) -> None:
+    (folder / "alone.toml").write_text(f"{ALONE}without = {value}\n")
+    with pytest.raises(ConfigError, match=rf"alone\.toml: alternatives\.livestream: {says}"):
+        scenario.read("alone", dataset="livestream")
+
+
 @pytest.mark.parametrize(
     ("line", "key"),
     [
