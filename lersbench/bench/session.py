@@ -387,7 +387,7 @@ class Session:
             policy = job.entry.policy
             if isinstance(policy, KernelPolicy) and type(policy).__module__.startswith("lersbench.policies."):
                 protocol = self._protocol(job.seed, policy)
-                drive = compiled(type(policy), is_lazy(policy, protocol))
+                drive = compiled(type(policy), is_lazy(policy, protocol), protocol.delayed)
                 loops.setdefault(drive, ahead.Loop(job.entry.name, job.entry.params, self._spec(policy), protocol))
         return loops
 

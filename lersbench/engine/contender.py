@@ -71,7 +71,9 @@ class Contender:
         self.scratch.clock[DUE] = checkpoints[0] if checkpoints.size else NEVER
         self.state = policy.init(spec)
         self.drive = (
-            compiled(type(policy), lazy) if isinstance(policy, KernelPolicy) else batched(policy, protocol.delayed)
+            compiled(type(policy), lazy, protocol.delayed)
+            if isinstance(policy, KernelPolicy)
+            else batched(policy, protocol.delayed)
         )
 
     def play(self, rows: Rows, index: np.ndarray, at: np.ndarray) -> None:

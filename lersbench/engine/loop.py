@@ -102,6 +102,9 @@ def wins(state: Any, rng: Any, round: Round, candidate: int) -> bool:
     return False
 
 
+DELAYED = False  # stands for `Protocol.delayed` in the templates below: most loops are compiled without it
+
+
 @inlined
 def differ(slate: np.ndarray, logged: np.ndarray) -> bool:
     """Are two slates (K,) different?"""
@@ -117,19 +120,19 @@ def deliver(state: Any, view: View, now: int, protocol: Protocol, scratch: Scrat
     delivered = 0
     while True:
         slot = delivered
-        if protocol.delayed:
+        if DELAYED:
             slot = call(desk.address, desk.box, DELIVER, now, 0, 0)
-        if slot < 0 or (not protocol.delayed and slot == scratch.clock[1]):
+        if slot < 0 or (not DELAYED and slot == scratch.clock[1]):
             break
         delivered += 1
         row, at = scratch.rows[slot], scratch.at[slot]
         # with feedback at once the round that waits is the one that was composed last
-        composed = protocol.batch == 1 and not protocol.delayed
+        composed = protocol.batch == 1 and not DELAYED
         round = round_at(view, row, at, slot, protocol, scratch, desk, composed)
         size, propensities = round.notes.shape[0], round.propensities
         slate, rewards = part(scratch.slates[slot], 0, size), part(scratch.rewards[slot], 0, size)
         seen = part(scratch.seen[slot], 0, size)
-        if protocol.delayed:
+        if DELAYED:
             rewards = part(scratch.queue.paid, 0, size)
         if protocol.full:
             call(desk.address, desk.box, REVEAL, row, at, slot)
@@ -137,7 +140,7 @@ def deliver(state: Any, view: View, now: int, protocol: Protocol, scratch: Scrat
             slate, rewards = part(scratch.all_slate, 0, wide), part(scratch.all_rewards, 0, wide)
             seen, propensities = part(scratch.all_seen, 0, wide), part(scratch.all_propensities, 0, wide)
         update(state, with_propensities(round, propensities), slate, rewards, seen)  # in one place: it is inlined
-    if not protocol.delayed:
+    if not DELAYED:
         scratch.clock[0] += scratch.clock[1]
         scratch.clock[1] = 0
 
@@ -160,17 +163,17 @@ def drive(
     state, view, scratch = borrow(state), borrow(view), borrow(scratch)
     size = index.shape[0]
     for n in range(size + 1):  # one turn more, so that `deliver` is compiled in one place only
-        if protocol.delayed and n == size:
+        if DELAYED and n == size:
             return
         due = n == size or protocol.batch == 1 or at[n] // protocol.batch != at[n - 1] // protocol.batch
         row = index[n] if n < size else 0
-        if due and (protocol.delayed or scratch.clock[1] > 0):
+        if due and (DELAYED or scratch.clock[1] > 0):
             deliver(state, view, row, protocol, scratch, desk)
         if n == size:
             return
         if at[n] >= scratch.clock[DUE]:
             call(desk.address, desk.box, READ, row, at[n], 0)
-        slot = scratch.clock[NEXT_PLACE] if protocol.delayed else scratch.clock[1]
+        slot = scratch.clock[NEXT_PLACE] if DELAYED else scratch.clock[1]
         round = round_at(view, row, at[n], slot, protocol, scratch, desk, False)
         slate = part(scratch.slates[slot], 0, round.notes.shape[0])
         for c in range(round.scores.shape[0]):
@@ -187,7 +190,7 @@ def drive(
                 continue
         if call(desk.address, desk.box, COUNT, row, at[n], slot) != 0:
             return
-        if protocol.delayed:
+        if DELAYED:
             call(desk.address, desk.box, ADMIT, row, at[n], slot)
             continue
         scratch.rows[slot] = row
@@ -195,26 +198,28 @@ def drive(
         scratch.clock[1] += 1
 
 
-_loops: dict[tuple[type[KernelPolicy], bool], Callable[..., None]] = {}
+_loops: dict[tuple[type[KernelPolicy], bool, bool], Callable[..., None]] = {}
 
 
-def compiled(policy: type[KernelPolicy], lazy: bool = False) -> Callable[..., None]:
+def compiled(policy: type[KernelPolicy], lazy: bool = False, delayed: bool = False) -> Callable[..., None]:
     """The loop above, compiled for the kernels of this policy; from disk where they have been compiled before.
 
-    The loop that asks `select` and the `lazy` one, which asks `wins`, are two: most runs need only the shorter.
+    The loop that asks `select`, the `lazy` one, which asks `wins`, and those with `delayed` feedback are several: most
+    runs need only the shortest.
     """
-    if (policy, lazy) in _loops:
-        return _loops[policy, lazy]
-    name = f"{policy.__module__}.{policy.__qualname__}"
+    if (policy, lazy, delayed) in _loops:
+        return _loops[policy, lazy, delayed]
+    name = f"{policy.__module__}.{policy.__qualname__}{'.delayed' if delayed else ''}"
     module = policy.__module__ if policy.__module__.startswith("lersbench.policies.") else ""
-    learns = specialise(deliver, name, module, inner=True, update=policy.kernels[1])
+    learns = specialise(deliver, name, module, inner=True, update=policy.kernels[1], DELAYED=delayed)
     asked = dict(zip(("select", "wins"), policy.kernels[::2], strict=False))
     if not lazy:
         # A stand-in that all policies shared would be cached with a user's types, which others cannot import. The lazy
         # loop keeps the `select` it never asks: without it, `wins` was measured 2.5 times slower.
         asked["wins"] = specialise(wins, name, module, inner=True)
-    _loops[policy, lazy] = specialise(drive, f"{name}.{'lazy' if lazy else 'eager'}", module, deliver=learns, **asked)
-    return _loops[policy, lazy]
+    kind = f"{name}.{'lazy' if lazy else 'eager'}"
+    _loops[policy, lazy, delayed] = specialise(drive, kind, module, deliver=learns, DELAYED=delayed, **asked)
+    return _loops[policy, lazy, delayed]
 
 
 # In Python ------------------------------------------------------------------------------------------------------------

@@ -41,6 +41,8 @@ LONG = {  # `test_lers` has what the LERS policies learn; neural-ts chooses and 
     checks.check_order: ("lers-both", "neural-ts", "neural-linear"),
 }
 """What takes seconds a policy, and is no part of the fast tests for those."""
+ON_THE_CLOCK = ("random", "linucb", "iba-linucb", "exp3m", "lers", "neural-ucb")
+"""Of these the fast tests play delayed feedback, for which a loop of its own is compiled."""
 UNPLAYED = (checks.check_hyper_parameters, checks.check_source)
 BRIEF = (*UNPLAYED, checks.check_wins, checks.check_one_signature)
 
@@ -60,6 +62,7 @@ def cases() -> list[Any]:
             found.append(pytest.param(contract, name, False, id=f"{called}-as-it-stands", marks=pytest.mark.slow))
         if not small or name not in REPEATS:
             long = name in LONG.get(contract, ()) or (name in SIBLINGS and contract not in UNPLAYED)
+            long |= contract is checks.check_clock and name not in ON_THE_CLOCK
             marks = pytest.mark.sibling if long else ()
             found.append(pytest.param(contract, name, small, id=called, marks=marks))
     return found
