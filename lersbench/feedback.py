@@ -103,6 +103,42 @@ REGIMES = {
         ),
     )
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What off-policy evaluation is asked about a policy. Answers to different questions are never compared."""
+
+    name: str  # as `feedback` of a scenario, and in tables
+    title: str  # in words, of a table and a panel
+    asks: str
+    learner: bool  # is it asked of a policy that learns; of one that stays as it is otherwise
+
+
+QUESTIONS = {
+    row.name: row
+    for row in (
+        Question(
+            name="off-policy",
+            title="fixed policies",
+            asks="what this policy, which does not change, would have earned in the place of the logging policy",
+            learner=False,
+        ),
+        Question(
+            name="rejection",
+            title="learners, on line",
+            asks="what this learner would have earned in its first N rounds on line, learning from what it showed",
+            learner=True,
+        ),
+        Question(
+            name="progressive",
+            title="learners, trained on the log",
+            asks="what the choices of this learner would have earned, had it been trained on the log as it came, each "
+            "time on all rows before",
+            learner=True,
+        ),
+    )
+}
 NAMES = tuple(sorted(REGIMES))  # what a scenario may say, as messages list it
 USUAL = "bandit"  # what a scenario means that names none, and what goes without saying in a heading
 TITLES = {row.name: row.title for row in REGIMES.values() if row.listed}  # of the regimes for ranked lists

@@ -167,7 +167,7 @@ class Session:
 
     @cached_property
     def _all(self) -> Rows:
-        return self._rows(read_all(self.log, SHUFFLE_BYTES, self.columns))
+        return self.rows_for(read_all(self.log, SHUFFLE_BYTES, self.columns))
 
     def _played(self, job: Job, rows: Rows) -> Curve:
         """What a job comes to on all rows; the time for compiling its loop, where that is not done yet, is no part."""
@@ -210,7 +210,7 @@ class Session:
                 if chunk is None:
                     break
                 ahead = reader.submit(next, chunks, None)
-                rows = self._rows(chunk)
+                rows = self.rows_for(chunk)
                 if chunk.start == 0:
                     ready, failures = self._compile(jobs, rows)
                     contenders = {job: self._contender(job) for job in ready}
@@ -260,7 +260,7 @@ class Session:
             raise
         return failures
 
-    def _rows(self, chunk: Chunk) -> Rows:
+    def rows_for(self, chunk: Chunk) -> Rows:
         """The chunk as the regime shows it. Reading has checked that a log that calls itself uniform is so."""
         likes = self.chosen.replay.ranking or self._counts_likes
         chunk = scaled(chunk, self.background.scales)
@@ -331,7 +331,7 @@ class Session:
             index = index[np.random.Generator(bits).random(index.size) < 0.5]
         return index, start + index - self.first
 
-    def _protocol(self, seed: int, policy: Policy) -> Protocol:
+    def protocol_for(self, seed: int, policy: Policy) -> Protocol:
         replay, composed = self.chosen.replay, "features" in policy.needs
         scored = self.background.scored and "scores" in self.log.info.columns
         reward = self.reward
@@ -386,9 +386,9 @@ class Session:
         for job in {job.entry.label: job for job in jobs}.values():
             policy = job.entry.policy
             if isinstance(policy, KernelPolicy) and type(policy).__module__.startswith("lersbench.policies."):
-                protocol = self._protocol(job.seed, policy)
+                protocol = self.protocol_for(job.seed, policy)
                 drive = compiled(type(policy), is_lazy(policy, protocol), protocol.delayed)
-                loops.setdefault(drive, ahead.Loop(job.entry.name, job.entry.params, self._spec(policy), protocol))
+                loops.setdefault(drive, ahead.Loop(job.entry.name, job.entry.params, self.spec_for(policy), protocol))
         return loops
 
     def _contender(self, job: Job) -> Contender:
@@ -396,12 +396,12 @@ class Session:
         name = json.dumps([type(policy).__qualname__, job.entry.params], sort_keys=True)  # however it was found
         rng = np.random.default_rng(random_numbers(self.chosen, "policy", job.seed, name))
         likes = max(1, self.likes.total) if self._counts_likes else 0
-        protocol = self._protocol(job.seed, policy)
+        protocol = self.protocol_for(job.seed, policy)
         waiting = self._waiting if protocol.delayed else 0
-        spec = self._spec(policy)
+        spec = self.spec_for(policy)
         return Contender(policy, spec, protocol, rng, self.checkpoints, likes, self._published, waiting)
 
-    def _spec(self, policy: Policy) -> Spec:
+    def spec_for(self, policy: Policy) -> Spec:
         """What this policy knows before the first round."""
         composed = "features" in policy.needs
         spec = replace(self.spec, m=0) if self.chosen.replay.interactions and not composed else self.spec

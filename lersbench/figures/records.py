@@ -15,10 +15,12 @@ from lersbench import __version__
 from lersbench.figures.frame import save
 from lersbench.figures.style import STYLE
 from lersbench.files import read_json, replacing
+from lersbench.results.evaluation import Evaluation
 from lersbench.results.lab import LabResults
 from lersbench.results.tables import Results
 
 FILE = "figures.json"
+Drawn = Results | LabResults | Evaluation
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Record:
 
 
 def draw_plans(
-    plans: Iterable[Plan], folder: str | Path, results: Results | LabResults, whole: bool = True
+    plans: Iterable[Plan], folder: str | Path, results: Drawn, whole: bool = True
 ) -> list[Record]:
     """Draw figures into `folder` and keep their records there; `whole`: are they all that `results` have?"""
     folder = Path(folder)
@@ -62,7 +64,7 @@ def draw_plans(
     return records
 
 
-def read_records(folder: Path, results: Results | LabResults) -> list[Record] | None:
+def read_records(folder: Path, results: Drawn) -> list[Record] | None:
     """The records in `folder`; None where it does not hold all figures of these results, as this version draws them."""
     try:
         content = read_json(folder / FILE)
@@ -79,6 +81,6 @@ def _record(folder: Path, figure: dict[str, Any]) -> Record:
     return Record(**{**figure, **files, "cases": tuple(figure["cases"])})
 
 
-def _sources(results: Results | LabResults) -> dict[str, Any]:
+def _sources(results: Drawn) -> dict[str, Any]:
     """What figures depend on: the run, what its tables hold, and the version that draws."""
     return {"version": __version__, "run": results.path.name, "tables": results.meta.get("tables", {})}

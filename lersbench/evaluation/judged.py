@@ -1,0 +1,103 @@
+"""One policy under one question, and all that is added up of it while the log streams by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from lersbench.bench.scenario import Entry
+from lersbench.engine.chances import Chances
+from lersbench.evaluation.logged import Logged, running_product
+from lersbench.offpolicy.doubly_robust import direct_part
+from lersbench.offpolicy.sums import BUCKETS, Settings, Sums, add, importance_weights, new_sums
+
+SINGLE, PREFIX, PLACE, WHOLE = "single", "prefix", "place", "whole"  # what a weight compares
+FAMILY = {"rips": PREFIX, "iips": PLACE, "sips": WHOLE}  # of the estimators of lists; all others are of one item
+
+
+@dataclass
+class Judged:
+    """A policy whose chances weigh what was logged."""
+
+    entry: Entry
+    question: str
+    families: dict[str, list[Sums]]  # by what is compared, a place each
+    clip: float = np.inf  # weights are cut there
+    how: str = ""  # how its chances are known
+    direct: np.ndarray = field(default_factory=lambda: np.zeros(BUCKETS))  # sums of the model's part by bucket
+    model: np.ndarray = field(default_factory=lambda: np.zeros(3))  # sum w^2 (r - q)^2, w^2 r, w^2 r^2
+    cut: np.ndarray = field(default_factory=lambda: np.zeros(2))  # weight before and after cutting
+    errors: Any = None
+
+    @property
+    def label(self) -> str:
+        return self.entry.label
+
+    def take(self, logged: Logged, chances: Chances, predicted: np.ndarray | None, source: str) -> None:
+        """Add the rounds `logged`. `predicted` (N,) are the reward model's predictions of all candidates, or None."""
+        self.how = self.how or chances.how
+        for family, sums in self.families.items():
+            if family == WHOLE:
+                self._add(sums[0], logged, np.arange(len(logged.index)), *_whole(logged, chances), None, source)
+                continue
+            chance, propensity = {
+                SINGLE: (chances.logged, logged.prefix),
+                PREFIX: (running_product(chances.logged, logged.edges), logged.prefix),
+                PLACE: (chances.placed, logged.marginal),
+            }[family]
+            for place, one in enumerate(sums):
+                at = np.flatnonzero(logged.place == place) if len(sums) > 1 else slice(None)
+                row, extra = logged.row[at], None
+                if predicted is not None and family == SINGLE:
+                    extra = self._doubly(logged, chances, predicted, chance, propensity)
+                self._add(one, logged, row, chance[at], propensity[at], logged.reward[at], extra, source)
+
+    def _add(
+        self,
+        sums: Sums,
+        logged: Logged,
+        row: np.ndarray,
+        chance: np.ndarray,
+        propensity: np.ndarray,
+        reward: np.ndarray,
+        extra: np.ndarray | None,
+        source: str,
+    ) -> None:
+        first = int(logged.at[0])
+        w = self._cut(importance_weights(chance, propensity, first, source))
+        add(sums, w, reward, propensity, logged.bucket[row], extra, logged.slices[row], first, source)
+
+    def _cut(self, w: np.ndarray) -> np.ndarray:
+        if np.isinf(self.clip):
+            return w
+        kept = np.minimum(w, self.clip)
+        self.cut += w.sum(), kept.sum()
+        return kept
+
+    def _doubly(
+        self, logged: Logged, chances: Chances, predicted: np.ndarray, chance: np.ndarray, propensity: np.ndarray
+    ) -> np.ndarray:
+        """The doubly robust value (n,) of each round."""
+        n = len(logged.index)
+        dm = np.empty(n)
+        direct_part(chances.offered, predicted, chances.first, dm)
+        q = predicted[chances.first[:-1] + logged.rows.slate[logged.rows.top[logged.index]]]
+        w, r = np.minimum(chance / propensity, self.clip), logged.reward
+        self.direct += np.bincount(logged.bucket, dm, BUCKETS)
+        self.model += (w * w * (r - q) ** 2).sum(), (w * w * r).sum(), (w * w * r * r).sum()
+        return dm + w * (r - q)
+
+
+def _whole(logged: Logged, chances: Chances) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Chance, propensity and reward (n,) of the whole lists."""
+    return chances.slates(), logged.whole, np.add.reduceat(logged.reward, logged.edges[:-1])
+
+
+def families_of(estimators: list[str], places: int, low: float, high: float, slices: int) -> dict[str, list[Sums]]:
+    """Fresh sums for these estimators, whose rewards lie in low..high; of lists of up to `places` items."""
+    wanted = dict.fromkeys(FAMILY.get(name, SINGLE) for name in estimators)
+    one, whole = Settings(low, high, slices), Settings(min(0.0, places * low), places * high, slices)
+    counts = {SINGLE: 1, PREFIX: places, PLACE: places, WHOLE: 1}
+    return {kind: [new_sums(whole if kind == WHOLE else one) for _ in range(counts[kind])] for kind in wanted}

@@ -1,0 +1,179 @@
+"""A log as evaluation reads it: what was shown, with which probability, what it earned, whose it was, in which slice.
+
+Everything of the positions of the logged slates lies end to end, (S,), as in `engine.rows`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from lersbench.bench.session import Session
+from lersbench.engine.rows import Rows
+from lersbench.log import Log
+from lersbench.log.chunk import Chunk
+from lersbench.log.reward import Reward
+from lersbench.offpolicy import propensity
+from lersbench.offpolicy.sums import buckets_of
+
+CHUNK_BYTES = 8 << 20
+CANDIDATES = 1 << 20  # of the rounds that are looked at together: each has a chance and a prediction
+QUARTERS = (0.25, 0.5, 0.75)
+MOST_CONTEXT = 16  # columns of the context that slices are made of
+MOST_LEVELS = 12  # values of a column up to which each is a slice; else its quarters are
+
+
+class Logged(NamedTuple):
+    """Some rounds of a log, n of them with S logged positions."""
+
+    rows: Rows  # of a whole chunk
+    index: np.ndarray  # (n,) int64, which of its rounds
+    at: np.ndarray  # (n,) int64 their places in the log
+    edges: np.ndarray  # (n + 1,) int64 of the logged slates
+    place: np.ndarray  # (S,) int64 position, 0 on top
+    row: np.ndarray  # (S,) int64 0..n - 1
+    reward: np.ndarray  # (S,)
+    prefix: np.ndarray  # (S,) P(the list begins with what was logged down to here); (0,) where the log cannot say
+    marginal: np.ndarray  # (S,) P(the item stands at this position); (0,) likewise
+    whole: np.ndarray  # (n,) P(the logged slate); (0,) likewise
+    bucket: np.ndarray  # (n,) int64 of the user
+    key: np.ndarray  # (n,) int64 the user, or the number of the round
+    slices: np.ndarray  # (n, M) int64 numbers of the slices it lies in
+
+
+@dataclass
+class Source:
+    """A log that can be read over and over, the same each time."""
+
+    session: Session  # which lays out the rounds as a replay shows them
+    reward: Reward
+    by_user: bool  # users are the clusters
+    any_click: bool = False  # the first click of a list counts, and no other
+    first: int = 0  # rounds before it are not evaluated: a policy may have learned from them
+    last: int = -1  # rounds from it on are not evaluated, for what they earn is not known yet; -1: all count
+    cuts: list[np.ndarray] = field(default_factory=list)  # of the context columns that slices are made of
+
+    @property
+    def log(self) -> Log:
+        return self.session.log
+
+    @property
+    def end(self) -> int:
+        return self.log.info.rounds if self.last < 0 else self.last
+
+    def read(self, first: int | None = None, end: int | None = None) -> Iterator[Logged]:
+        """The rounds `first`..`end`, by default those that are evaluated, in chunks."""
+        first, end = self.first if first is None else first, self.end if end is None else end
+        for chunk in self.log.read(CHUNK_BYTES, columns=self.columns):
+            if self.by_slices and not self.cuts:
+                self.cuts = _cuts(chunk.context)
+            size = len(chunk.user)
+            low, high = max(0, first - chunk.start), min(size, end - chunk.start)
+            rows = self.session.rows_for(chunk)
+            step = max(1, CANDIDATES // self.log.info.C)
+            for start in range(low, high, step):
+                yield self._logged(chunk, rows, start, min(start + step, high))
+            if chunk.start + size >= end:
+                return
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        there = self.log.info.columns
+        wanted = (*self.session.columns, "propensities", "scores", "time", "logger")
+        return tuple(dict.fromkeys(name for name in wanted if name in there))
+
+    @property
+    def by_slices(self) -> bool:
+        return self.log.info.d > 0
+
+    def _logged(self, chunk: Chunk, rows: Rows, low: int, high: int) -> Logged:
+        """The rounds `low`..`high` of a chunk, whose rows are `rows`."""
+        there = slice(rows.top[low], rows.top[high])
+        index, edges = np.arange(low, high), rows.top[low : high + 1] - rows.top[low]
+        lengths, at, user = np.diff(edges), chunk.start + index, chunk.user[low:high]
+        row = np.repeat(np.arange(len(index)), lengths)
+        place = np.arange(edges[-1]) - np.repeat(edges[:-1], lengths)
+        reward = self.reward.of(chunk).reshape(-1)[there]
+        given = np.ascontiguousarray(chunk.propensities.reshape(-1)[there])
+        wide = np.diff(rows.first)[index][row]
+        return Logged(
+            rows,
+            index,
+            at,
+            edges,
+            place,
+            row,
+            first_only(reward, edges) if self.any_click else reward,
+            *self._propensities(given, wide, place, edges),
+            buckets_of(user if self.by_user else None, len(index), int(at[0])),
+            np.where(user >= 0, user, at) if self.by_user else at,
+            self._slices(chunk.context[low:high]),
+        )
+
+    def _propensities(
+        self, given: np.ndarray, wide: np.ndarray, place: np.ndarray, edges: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Those of the beginnings of the logged lists (S,), of their positions (S,), of the whole lists (n,)."""
+        kind, none, last = kind_of(self.log), np.empty(0), edges[1:] - 1
+        if kind == "uniform":
+            prefix = running_product(1.0 / (wide - place), edges)
+            return prefix, 1.0 / wide, prefix[last]
+        if self.log.info.L == 1:
+            return given, given, given
+        if kind == "conditional":
+            prefix = running_product(given, edges)
+            return prefix, none, prefix[last]
+        if kind == "slate":
+            return none, none, given[last]
+        return none, given, none
+
+    def _slices(self, context: np.ndarray) -> np.ndarray:
+        """Numbers of the slices of each round: its level of each context column. -1 stands for none."""
+        columns, first = [], 0
+        for j, cuts in enumerate(self.cuts):
+            columns.append(first + np.searchsorted(cuts, context[:, j], side="right"))
+            first += len(cuts) + 1
+        return np.stack(columns, axis=1) if columns else np.empty((len(context), 0), np.int64)
+
+    @property
+    def slice_names(self) -> list[str]:
+        """What each slice is called."""
+        names = []
+        for j, cuts in enumerate(self.cuts):
+            ends = ["-inf", *(f"{cut:g}" for cut in cuts), "inf"]
+            names += [f"context {j} in [{low}, {high})" for low, high in zip(ends, ends[1:], strict=False)]
+        return names
+
+
+def kind_of(log: Log) -> str:
+    """What the propensities of a log are probabilities of: "uniform", "position", "conditional" or "slate"."""
+    return "uniform" if log.info.propensities == "uniform" else log.info.propensity_kind
+
+
+def running_product(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """The product of the values (S,) of each list down to each position (S,); `edges` (n + 1,) of the lists."""
+    out, lengths = values.copy(), np.diff(edges)
+    for k in range(1, int(lengths.max(initial=0))):
+        at = edges[:-1][lengths > k] + k
+        out[at] *= out[at - 1]
+    return out
+
+
+def first_only(rewards: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """1 at the first click of each list (S,), 0 elsewhere."""
+    clicked = (rewards > 0).astype(np.float64)
+    before = np.cumsum(clicked) - clicked
+    return clicked * (before == np.repeat(before[np.minimum(edges[:-1], max(len(before) - 1, 0))], np.diff(edges)))
+
+
+def _cuts(context: np.ndarray) -> list[np.ndarray]:
+    """Where the slices of each context column begin but the first: each of few values, or the quarters."""
+    cuts = []
+    for j in range(min(context.shape[1], MOST_CONTEXT)):
+        levels = np.unique(context[:, j])
+        cuts.append(levels[1:] if len(levels) <= MOST_LEVELS else np.unique(np.quantile(context[:, j], QUARTERS)))
+    return cuts

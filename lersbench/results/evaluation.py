@@ -1,0 +1,107 @@
+"""The tables of an off-policy evaluation: estimates with intervals, diagnostics and verdicts, and what they are kept in.
+
+`estimates` has one row a policy, question, estimator and place (0: all places together); `differences` one row a pair
+of policies, or a policy and the logging policy, under one question; `sensitivity` the same estimate with weights cut;
+`weights` the largest weights; `items` the mean weight of a sure choice of each item, which must be 1.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lersbench import files
+from lersbench.errors import DataError
+from lersbench.feedback import QUESTIONS
+
+LOGGER = "the logging policy"
+BELIEVE, CAUTION, DISBELIEVE = "believe", "caution", "do not believe"
+VERDICTS = (BELIEVE, CAUTION, DISBELIEVE)
+TABLES = ("estimates", "differences", "sensitivity", "weights", "items")
+KEYS = ("policy", "feedback", "estimator", "place")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What policies are worth by a log that another one wrote."""
+
+    about: dict[str, Any]  # log, rows, users, reward, settings, notes, versions: all that is said beside the tables
+    estimates: pd.DataFrame
+    differences: pd.DataFrame
+    sensitivity: pd.DataFrame = field(default_factory=pd.DataFrame)
+    weights: pd.DataFrame = field(default_factory=pd.DataFrame)
+    items: pd.DataFrame = field(default_factory=pd.DataFrame)
+    path: Path = Path("evaluation")  # the folder it was read from or is written to
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What records of figures know it by."""
+        return {"tables": self.about.get("settings", {})}
+
+    @property
+    def questions(self) -> list[str]:
+        """The questions that are answered, in their order."""
+        asked = set(self.estimates["feedback"])
+        return [name for name in QUESTIONS if name in asked]
+
+    def under(self, question: str, place: int = 0) -> pd.DataFrame:
+        """The estimates that answer this question, all places together unless one is named."""
+        rows = self.estimates
+        return rows[(rows["feedback"] == question) & (rows["place"] == place)]
+
+    def leading(self, question: str) -> pd.DataFrame:
+        """The estimate that leads for each policy, a row each, highest value first."""
+        rows = self.under(question)
+        first = rows.groupby("policy", sort=False).head(1)
+        return first.sort_values("value", ascending=False, kind="stable")
+
+    def against(self, question: str, other: str = LOGGER) -> dict[str, pd.Series]:
+        """The difference of each policy's leading estimate to another's, by policy."""
+        rows = self.differences
+        rows = rows[(rows["feedback"] == question) & (rows["other"] == other)]
+        return {str(row["policy"]): row for _, row in rows.iterrows()}
+
+    @property
+    def worst(self) -> str:
+        """The worst verdict of the leading estimates."""
+        levels = [str(v) for question in self.questions for v in self.leading(question)["verdict"]]
+        return max(levels, key=VERDICTS.index, default=BELIEVE)
+
+    def records(self) -> list[dict[str, Any]]:
+        """One object a policy, question, estimator and place, as JSON has it: what is not known is null."""
+        return [{key: _plain(value) for key, value in row.items()} for row in self.estimates.to_dict("records")]
+
+    def at(self, folder: Path) -> Evaluation:
+        """The same, to be written to this folder."""
+        return replace(self, path=folder)
+
+    def save(self) -> None:
+        """Write the tables as Parquet and the rest as evaluation.json into `path`, which appears whole or not at all."""
+        with files.replacing(self.path) as unfinished:
+            unfinished.mkdir(parents=True)
+            for name in TABLES:
+                getattr(self, name).to_parquet(unfinished / f"{name}.parquet", index=False)
+            text = json.dumps(self.about, indent=1, ensure_ascii=False, default=str)
+            (unfinished / "evaluation.json").write_text(text + "\n", encoding="utf-8")
+
+
+def load(folder: Path) -> Evaluation:
+    """The evaluation in a folder. Raises DataError where there is none, or not a whole one."""
+    try:
+        about = files.read_json(folder / "evaluation.json")
+        return Evaluation(about, *(pd.read_parquet(folder / f"{name}.parquet") for name in TABLES), folder)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder}: no evaluation can be read there ({error}). Fix: run lersbench evaluate") from error
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping | list | str):
+        return value
+    number = value.item() if hasattr(value, "item") else value
+    return None if isinstance(number, float) and not math.isfinite(number) else number

@@ -1,0 +1,169 @@
+"""An off-policy evaluation in words: the sentences it begins with, and its tables as text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+
+from lersbench.feedback import QUESTIONS
+from lersbench.results.evaluation import BELIEVE, DISBELIEVE, LOGGER, Evaluation
+from lersbench.results.numbers import MISSING, number, range_in_words
+from lersbench.tables import aligned
+from lersbench.words import one_line
+
+HEAD = ("policy", "estimator", "value", "{level} interval", "less what ran", "rank", "effective rows", "verdict")
+WORDS = 2  # leading columns of words
+DIGITS = 6  # the most decimals of a value
+
+
+def digits_of(half: float) -> int:
+    """Decimals for a number that is uncertain by `half`: two digits of the uncertainty."""
+    if not (math.isfinite(half) and half > 0):
+        return 4
+    return min(max(1 - math.floor(math.log10(half)), 0), DIGITS)
+
+
+def unit(evaluation: Evaluation) -> str:
+    """ "clicks per decision", "EUR per list"."""
+    about = evaluation.about
+    return f"{about['unit']} per {'list' if about['positions'] > 1 else 'decision'}"
+
+
+def level(evaluation: Evaluation) -> str:
+    return f"{100 * evaluation.about['settings']['level']:g} %"
+
+
+# Sentences ------------------------------------------------------------------------------------------------------------
+def sentences(evaluation: Evaluation) -> list[str]:
+    """What the evaluation comes to: what ran, then each policy in a sentence, question by question."""
+    return [what_ran(evaluation), *_answers(evaluation), *evaluation.about.get("notes", [])]
+
+
+def what_ran(evaluation: Evaluation) -> str:
+    about = evaluation.about
+    ran, half = about["logger"], (about["logger"]["high"] - about["logger"]["low"]) / 2
+    digits = digits_of(half)
+    users = f" of {about['users']:,} users" if about["users"] else ", taken as independent: the log names no users"
+    rows = f"{about['n']:,} {'lists' if about['positions'] > 1 else 'decisions'}"
+    interval = range_in_words(ran["low"], ran["high"], digits)
+    return f"What ran earned {number(ran['value'], digits)} {unit(evaluation)} {interval} ({rows}{users})."
+
+
+def _answers(evaluation: Evaluation) -> Iterator[str]:
+    several = len(evaluation.questions) > 1
+    for question in evaluation.questions:
+        differences = evaluation.against(question)
+        for _, row in evaluation.leading(question).iterrows():
+            place = f" ({QUESTIONS[question].title})" if several else ""
+            yield f"{row['policy']}{place}: {answer(evaluation, row, differences.get(str(row['policy'])))}"
+
+
+def answer(evaluation: Evaluation, row: pd.Series, difference: pd.Series | None) -> str:
+    """One estimate as a sentence that says how far it can be believed before it says the number."""
+    digits = digits_of((row["high"] - row["low"]) / 2)
+    value = f"{number(row['value'], digits)} {range_in_words(row['low'], row['high'], digits)}"
+    if row["verdict"] == DISBELIEVE:
+        return f"do not believe {value}. {_sentence(row['reason'])}"
+    lift = f", {lift_in_words(evaluation, difference)}" if difference is not None else ""
+    doubt = "" if row["verdict"] == BELIEVE else f". Caution: {row['reason']}"
+    return f"{value}{lift}{doubt}."
+
+
+def lift_in_words(evaluation: Evaluation, difference: pd.Series) -> str:
+    """The difference to what ran, in percent of it; the sign only where the interval has one."""
+    base = evaluation.about["logger"]["value"]
+    if not base or not math.isfinite(difference["value"]):
+        return "which cannot be compared with what ran"
+    low, middle, high = sorted(100 * difference[key] / abs(base) for key in ("low", "value", "high"))
+    digits = max(0, digits_of((high - low) / 2)) if high > low else 1
+    span = range_in_words(low, high, min(digits, 1), sign=True)
+    if low > 0 or high < 0:
+        return f"{number(abs(middle), min(digits, 1))} % {'more' if middle > 0 else 'less'} than what ran, {span} %"
+    return f"{number(middle, min(digits, 1), sign=True)} % against what ran, {span} %: the sign is open"
+
+
+def _sentence(reason: str) -> str:
+    reason = reason.strip()
+    return reason if reason.endswith(".") else f"{reason}."
+
+
+# Tables ---------------------------------------------------------------------------------------------------------------
+def head(evaluation: Evaluation) -> list[str]:
+    return [cell.format(level=level(evaluation)) for cell in HEAD]
+
+
+def cells(evaluation: Evaluation, question: str) -> list[list[str]]:
+    """The rows of one question as text: every estimator of a policy, the leading one first."""
+    differences = evaluation.against(question)
+    order = list(evaluation.leading(question)["policy"])
+    rows, lines = evaluation.under(question), []
+    for policy in order:
+        for place, (_, row) in enumerate(rows[rows["policy"] == policy].iterrows()):
+            lines.append(_cells(row, differences.get(policy) if place == 0 else None))
+    return lines
+
+
+def _cells(row: pd.Series, difference: pd.Series | None) -> list[str]:
+    digits = digits_of((row["high"] - row["low"]) / 2)
+    less, rank = MISSING, MISSING
+    if difference is not None:
+        fine = digits_of((difference["high"] - difference["low"]) / 2)
+        less = f"{number(difference['value'], fine, True)} {range_in_words(difference['low'], difference['high'], fine, True)}"
+        rank = _rank(row)
+    return [
+        str(row["policy"]),
+        str(row["estimator"]),
+        number(row["value"], digits),
+        range_in_words(row["low"], row["high"], digits),
+        less,
+        rank,
+        number(row["ess"], 0),
+        str(row["verdict"]),
+    ]
+
+
+def _rank(row: pd.Series) -> str:
+    low, high = row.get("rank_low", math.nan), row.get("rank_high", math.nan)
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return MISSING
+    return f"{low:.0f}" if low == high else f"{low:.0f}-{high:.0f}"
+
+
+def reasons(evaluation: Evaluation) -> list[str]:
+    """Why what is not simply believed is not, a line a policy and question."""
+    lines = []
+    for question in evaluation.questions:
+        for _, row in evaluation.leading(question).iterrows():
+            if row["verdict"] != BELIEVE:
+                lines.append(f"{row['policy']}, {QUESTIONS[question].title}: {row['verdict']}. {_sentence(row['reason'])}")
+    return lines
+
+
+def legend(evaluation: Evaluation) -> list[str]:
+    """What the columns mean."""
+    about = evaluation.about
+    by = "by user" if about["clusters"] == "user" else "by row, as if all rows were independent"
+    return [
+        f"Values are {unit(evaluation)}; {level(evaluation)} intervals {by}; all policies are judged on the same rows.",
+        f"Less what ran: the difference to {LOGGER}, paired row by row.",
+        "Effective rows: how many equally weighted rows would say as much.",
+        "Rank: what the paired differences allow, after Holm's correction; withheld where a value is not to be believed.",
+    ]
+
+
+def parts(evaluation: Evaluation) -> Iterator[tuple[str, Sequence[str], list[list[str]]]]:
+    """A heading, the head and the rows of a table for each question."""
+    for question in evaluation.questions:
+        row = QUESTIONS[question]
+        yield f"{row.title[:1].upper()}{row.title[1:]}: {row.asks}", head(evaluation), cells(evaluation, question)
+
+
+def as_text(evaluation: Evaluation) -> str:
+    """The whole as text for a terminal: the answer, a table a question, what is not to be believed, what columns mean."""
+    blocks = ["\n".join(one_line(line) for line in sentences(evaluation))]
+    for title, columns, rows in parts(evaluation):
+        blocks.append("\n".join([f"{title}.", *aligned(columns, rows, WORDS)]))
+    notes = [*reasons(evaluation), *legend(evaluation)]
+    return "\n\n".join([*blocks, "\n".join(f"* {one_line(line)}" for line in notes)])
