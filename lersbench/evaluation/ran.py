@@ -1,0 +1,66 @@
+"""What the logging policy earned on the rows that are evaluated: the value that others are compared with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lersbench.evaluation.logged import Source
+from lersbench.offpolicy.intervals import Interval, cluster_error, normal
+from lersbench.offpolicy.sums import BUCKETS
+
+
+@dataclass(frozen=True)
+class Ran:
+    earned: np.ndarray  # (G,) by bucket
+    counts: np.ndarray  # (G,) int64 rounds by bucket
+    users: int
+    least: float  # the smallest propensity of a position
+
+    @classmethod
+    def of(cls, source: Source) -> Ran:
+        """One pass over the rows."""
+        earned, counts, least, users = np.zeros(BUCKETS), np.zeros(BUCKETS, np.int64), np.inf, _Distinct()
+        for logged in source.read():
+            earned += np.bincount(logged.bucket[logged.row], logged.reward, BUCKETS)
+            counts += np.bincount(logged.bucket, minlength=BUCKETS)
+            given = next((p for p in (logged.whole, logged.marginal) if p.size), np.ones(1))
+            least = min(least, float(given.min()))
+            if source.by_user:
+                users.add(logged.key)
+        return cls(earned, counts, users.total, least)
+
+    @property
+    def n(self) -> int:
+        return int(self.counts.sum())
+
+    @property
+    def value(self) -> float:
+        return float(self.earned.sum()) / self.n
+
+    @property
+    def psi(self) -> np.ndarray:
+        """(G,) its influences by bucket."""
+        return self.earned - self.value * self.counts
+
+    def interval(self, level: float) -> Interval:
+        error, groups = cluster_error(self.psi, self.counts)
+        return normal(self.value, float(error), groups, level)
+
+
+class _Distinct:
+    """Counts distinct users by a bit each."""
+
+    def __init__(self) -> None:
+        self.seen = np.zeros(1024, bool)
+
+    def add(self, users: np.ndarray) -> None:
+        most = int(users.max(initial=0))
+        if most >= len(self.seen):
+            self.seen = np.concatenate([self.seen, np.zeros(most + 1, bool)])
+        self.seen[users] = True
+
+    @property
+    def total(self) -> int:
+        return int(self.seen.sum())

@@ -1,0 +1,182 @@
+"""What every part of an evaluation works with: the log, the policies, how rounds are laid out, the range of a reward."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pydantic import ValidationError
+
+from lersbench.bench import demands, objects, scenario
+from lersbench.bench.click_fits import Fits
+from lersbench.bench.scenario import Entry, Scenario
+from lersbench.bench.session import Clock, Session, spec_of
+from lersbench.errors import ConfigError
+from lersbench.evaluation.logged import Source
+from lersbench.log import Log
+from lersbench.log.reward import CLICKS, reward_of
+from lersbench.log.schema import LogInfo
+from lersbench.offpolicy.settings import Evaluate
+from lersbench.policy import load
+from lersbench.system.progress import Bar, silent
+
+NAME = "evaluate"  # root of the random numbers
+LISTS = "slate and clicks"
+
+
+@dataclass(frozen=True)
+class Setup:
+    chosen: Scenario
+    entries: list[Entry]
+    source: Source
+    settings: Evaluate
+    seed: int
+
+    @property
+    def log(self) -> Log:
+        return self.source.log
+
+    @property
+    def info(self) -> LogInfo:
+        return self.log.info
+
+    @property
+    def session(self) -> Session:
+        return self.source.session
+
+    @property
+    def places(self) -> int:
+        """Positions of the longest list."""
+        return self.info.L
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """The least and the most that a position can earn."""
+        return (0.0, 1.0) if self.source.any_click else (self.source.reward.low, self.source.reward.high)
+
+
+def settings_of(settings: dict[str, Any] | Evaluate | None) -> Evaluate:
+    """The settings, checked. Raises ConfigError naming key, value and what it takes."""
+    if isinstance(settings, Evaluate):
+        return settings
+    try:
+        return Evaluate.model_validate(settings or {})
+    except ValidationError as error:
+        lines = [
+            f"{'.'.join(map(str, one['loc'])) or 'evaluate'}: {one['msg'].removeprefix('Value error, ')} "
+            f"(it is {one['input']!r})."
+            for one in error.errors()
+        ]
+        raise ConfigError("\n".join(dict.fromkeys(lines))) from error
+
+
+def setup_of(
+    log: Log, policies: Sequence[Any], settings: Evaluate, reward: str | dict[str, float], seed: int
+) -> Setup:
+    """The parts of an evaluation. Raises ConfigError where log, policies and settings do not go together."""
+    if "slate" not in log.info.columns:
+        raise ConfigError(
+            f"log '{log.info.name}' does not say what was shown: it holds the rewards of all candidates, so policies "
+            "can be replayed on it as they are. Use `lersbench bench` with feedback = 'bandit'."
+        )
+    pays = reward_of(log.info, reward)
+    if not pays.is_bounded:
+        raise ConfigError(
+            f"{pays.words} of log '{log.info.name}' has no declared range, which every interval here needs: the rows "
+            "that matter most may not be among those seen. Write the log with its low and high (import --outcome "
+            "revenue=0..500)."
+        )
+    if settings.target == "any-click" and pays != CLICKS:
+        raise ConfigError("target = 'any-click' counts lists with a click; leave 'reward' out.")
+    if settings.cluster == "user" and not log.info.users:
+        settings = settings.model_copy(update={"cluster": "none"})
+    protocol = {
+        "feedback": "replay",
+        "slate": log.info.L,
+        "seeds": 1,
+        "allow_biased": True,
+        "replicates": "none",
+        "ranking": False,
+        "reward": reward,
+    }
+    about = {"name": NAME, "title": NAME, "seed": seed}
+    chosen, entries = objects.scenario_of([_policy(one) for one in policies], log.path, protocol, about, None)
+    case = scenario.cases(chosen)[0]
+    demands.check(chosen, log, case, spec_of(chosen, log, case), entries)
+    background = Fits(log, 0, math.inf, "none").background
+    session = Session(chosen, log, case, background, 1, Bar(silent, total=0), Clock())
+    first = _first(log, settings)
+    source = Source(session, pays, settings.cluster == "user", settings.target == "any-click", first, _matured(log))
+    if source.first >= source.end:
+        raise ConfigError(f"frozen = {settings.frozen!r} leaves no row of log '{log.info.name}' to evaluate on.")
+    return Setup(chosen, entries, source, settings, seed)
+
+
+def _policy(given: Any) -> Any:
+    """A policy by name, with hyper-parameters where the text has any: "linucb alpha=0.5"; objects as they are."""
+    if not isinstance(given, str):
+        return given
+    name, *pairs = shlex.split(given)
+    if not pairs:
+        return name
+    params: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals:
+            raise ConfigError(f"'{given}': a policy takes hyper-parameters as key=value, not '{pair}'.")
+        params[key] = _value(text)
+    return load(name, **params)
+
+
+def _value(text: str) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return {"true": True, "false": False}.get(text, text)
+
+
+# Rows -----------------------------------------------------------------------------------------------------------------
+def _first(log: Log, settings: Evaluate) -> int:
+    """The first row that is evaluated: that of `frozen`, a share or a date."""
+    frozen = settings.frozen
+    if frozen is None:
+        return 0
+    if isinstance(frozen, float):
+        return round(frozen * log.info.rounds)
+    if "time" not in log.info.columns or log.info.order != "time":
+        raise ConfigError(
+            f"frozen = {frozen!r} is a date, but the rows of log '{log.info.name}' are not in order of time. Give a "
+            "share of the rows, such as 0.5."
+        )
+    try:
+        moment = int(pd.Timestamp(frozen).tz_localize(None).as_unit("us").value)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"frozen = {frozen!r}: this is no date, such as 2024-11-01, and no share.") from error
+    return _rows_before(log, moment)
+
+
+def _rows_before(log: Log, moment: int) -> int:
+    """How many rows of a log in order of time come before a moment (microseconds)."""
+    rows = 0
+    for chunk in log.read(columns=("time",)):
+        inside = int(np.searchsorted(chunk.time, moment))
+        rows += inside
+        if inside < len(chunk.time):
+            break
+    return rows
+
+
+def _matured(log: Log) -> int:
+    """The rows that are old enough for all they will earn to be known: by the log's reward window; all without one."""
+    window = getattr(log.info, "reward_window", 0)
+    if not window:
+        return log.info.rounds
+    last = max(int(chunk.time.max()) for chunk in log.read(columns=("time",)))
+    return _rows_before(log, last - int(window) + 1)
