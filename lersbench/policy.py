@@ -94,6 +94,21 @@ class Policy:
 
     The fields are the hyper-parameters. Whatever is learned lives in the state that `init` returns, so
     one object serves every seed and thread.
+
+    Off-policy evaluation asks how likely the policy was to choose the slate that another one has shown. A policy that
+    can say so has a further method
+
+        chance(state, round, slate, out)
+
+    which fills `out` (K,) with P(slate[k] stands at position k | slate[:k] stand above it), for any `slate` (K,) of
+    distinct indices, of any length up to that of a round, whether or not `select` would choose it. It must be
+    the distribution of `select` with this state, over `rng` and over the order of equal scores; over all candidates
+    that do not stand above, these chances sum to 1. It may use `round.scores`, which comes as zeros; it changes nothing
+    else, and learns nothing. `round.propensities`, which `select` writes, are no substitute: they are the chances
+    of its own choice.
+
+    Without it the chances of a `deterministic` policy follow from its scores, and those of any other are the
+    frequencies of draws of `select`: unbiased, but noisy.
     """
 
     needs: ClassVar[tuple[str, ...]] = ()
@@ -134,6 +149,13 @@ class Policy:
     by_order: ClassVar[bool] = False
     """It goes by the order of candidates or items, and is meant to: a yardstick of what an order is worth, which
     must be nothing."""
+
+    learns: ClassVar[bool] = True
+    """False for a rule that stays as it is, whatever it is told."""
+
+    deterministic: ClassVar[bool] = False
+    """`select` draws nothing, and its slate is the order of the scores that it writes, highest first, equal ones by
+    `round.ties` (as `top_k` has it). The chance of any slate then follows from these scores."""
 
     def init(self, spec: Spec) -> Any:
         """The state before the first round."""
@@ -178,9 +200,15 @@ class KernelPolicy(Policy):
     `wins(state, rng, round, candidate) -> bool` answers "would `select` put this candidate on top?",
     with the same answer `select` gives but often far less work; rejection replay asks nothing else.
     It may not draw from `rng` unless `select` draws exactly the same.
+
+    `chance_kernel` is what `Policy` describes as `chance`, marked `@kernel`. `offer_kernel(state, round, out)`, for
+    policies that have the other, fills `out` (C,) with the chance of each candidate to stand on top: with the same
+    numbers `chance_kernel` gives for slates of one, but for all candidates at once.
     """
 
     kernels: ClassVar[tuple[Any, ...]]
+    chance_kernel: ClassVar[Any] = None
+    offer_kernel: ClassVar[Any] = None
 
     def select(self, state: Any, rng: np.random.Generator, round: Round, slate: np.ndarray) -> None:
         self.kernels[0](state, rng, round, slate)

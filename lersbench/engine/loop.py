@@ -248,8 +248,8 @@ def _play_batch(policy, state, rng, view, index, at, protocol, scratch, desk) ->
     ask = SERVICE.asked
     rounds, slates = [], []
     for slot, (row, place) in enumerate(zip(index.tolist(), at.tolist(), strict=True)):
-        round = _round(view, row, place, slot, protocol, scratch, desk)
-        rounds.append(round if isinstance(policy, KernelPolicy) else _read_only(round))
+        round = round_in_python(view, row, place, slot, protocol, scratch, desk)
+        rounds.append(round if isinstance(policy, KernelPolicy) else read_only(round))
         slates.append(scratch.slates[slot, : len(round.notes)])
     policy.select_batch(state, rng, rounds, slates)
     learned: list[tuple[Any, ...]] = []
@@ -281,8 +281,8 @@ def _play_delayed(policy, state, rng, view, row, place, protocol, scratch, desk)
     """Play one round, before which the policy learns from all that is known by its time; False for a broken slate."""
 
     def round_of(row: int, place: int, slot: int) -> Round:
-        round = _round(view, row, place, slot, protocol, scratch, desk)
-        return round if isinstance(policy, KernelPolicy) else _read_only(round)
+        round = round_in_python(view, row, place, slot, protocol, scratch, desk)
+        return round if isinstance(policy, KernelPolicy) else read_only(round)
 
     ask = SERVICE.asked
     learned: list[tuple[Any, ...]] = []
@@ -312,7 +312,9 @@ def _play_delayed(policy, state, rng, view, row, place, protocol, scratch, desk)
     return True
 
 
-def _round(view: View, row: int, at: int, slot: int, protocol: Protocol, scratch: Scratch, desk: Desk) -> Round:
+def round_in_python(
+    view: View, row: int, at: int, slot: int, protocol: Protocol, scratch: Scratch, desk: Desk
+) -> Round:
     """`round_at` in Python. Composed features live in one scratch array: a batch of rounds needs a copy each."""
     scratch.clock[2] = at
     first, last = int(view.first[row]), int(view.first[row + 1])
@@ -337,7 +339,7 @@ def _round(view: View, row: int, at: int, slot: int, protocol: Protocol, scratch
     )
 
 
-def _read_only(round: Round) -> Round:
+def read_only(round: Round) -> Round:
     """The round with what belongs to the log protected: other contenders read the same arrays."""
     views = {name: getattr(round, name).view() for name in LENT}
     for view in views.values():

@@ -3,7 +3,8 @@
 `@kernel` marks a function that Python calls: compiled without the GIL and without fastmath, and kept on disk.
 `inlined` marks a short one that is compiled into its callers, `inner` one that Python never calls, `woven`
 one that is put into its callers as it is written.
-`specialise` compiles a driver loop for the kernels of one policy, and keeps that on disk too.
+`specialise` compiles a driver loop for the kernels of one policy, and keeps that on disk too; `interpreted` is the same
+loop for a policy without kernels.
 
 Numba's own cache looks only at the file a function stands in, so an edit in a helper file would go
 unnoticed. Every compiled function is therefore kept in a folder named by a digest of the files its module
@@ -111,6 +112,11 @@ def specialise(template: Callable[..., Any], name: str, module: str, inner: bool
     copy = _copy(template, name, kernels)
     modules = (template.__module__, module) if module else ()
     return _compile(copy, modules, Part if inner else Kernel, forceinline=True)
+
+
+def interpreted(template: Callable[..., Any], **names: Any) -> Callable[..., Any]:
+    """A copy of `template` that Python runs, in which these global names mean something else."""
+    return _copy(template, "interpreted", names)
 
 
 def entry(template: Callable[..., Any], kernel: Any, signature: str, **kernels: Any) -> Any:

@@ -73,6 +73,7 @@ class CascadeLinUCB(LinearBandit):
 
     unit_rewards = True  # bounds are capped at 1
     zero_is_nothing = True  # a click is what pays more than 0
+    deterministic = True
     kernels = (select, update)
 
     def __post_init__(self) -> None:

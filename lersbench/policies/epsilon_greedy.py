@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lersbench.kernels.jit import kernel
+from lersbench.kernels.jit import inlined, kernel
+from lersbench.kernels.tie_chances import foremost, ranked
 from lersbench.kernels.ties import top_k
 from lersbench.learners.counts import add_to_means
 from lersbench.learners.warm_start import check, observations
@@ -26,10 +27,7 @@ class State(NamedTuple):
 @kernel
 def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarray) -> None:
     """The K best means, or with probability epsilon_n a uniform list."""
-    n = round.candidates.shape[0]
-    epsilon = state.epsilon
-    if state.decay > 0.0:
-        epsilon = min(epsilon, state.decay * n / (state.rounds[0] + 1))
+    n, epsilon = round.candidates.shape[0], exploration(state, round)
     for c in range(n):
         round.scores[c] = state.mean[round.candidates[c]]
     top_k(round.scores, round.ties, slate)
@@ -46,6 +44,38 @@ def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarr
             greedy = 1.0 if round.scores[order[k]] == round.scores[slate[k]] else 0.0
             slate[k] = order[k]
         round.propensities[k] = epsilon / n + (1.0 - epsilon) * greedy * round.propensities[k]
+
+
+@inlined
+def exploration(state: State, round: Round) -> float:
+    """epsilon_n, the probability of a uniform list."""
+    if state.decay > 0.0:
+        return min(state.epsilon, state.decay * round.candidates.shape[0] / (state.rounds[0] + 1))
+    return state.epsilon
+
+
+@kernel
+def chance(state: State, round: Round, slate: np.ndarray, out: np.ndarray) -> None:
+    """Given what stands above, the list is a uniform one with a probability that began as epsilon_n (Bayes' rule)."""
+    n, explores = round.candidates.shape[0], exploration(state, round)
+    for c in range(n):
+        round.scores[c] = state.mean[round.candidates[c]]
+    ranked(round.scores, slate, out)
+    for k in range(slate.shape[0]):
+        uniform = explores / (n - k)
+        out[k] = uniform + (1.0 - explores) * out[k]
+        if out[k] > 0.0:
+            explores = uniform / out[k]
+
+
+@kernel
+def offer(state: State, round: Round, out: np.ndarray) -> None:
+    n, epsilon = round.candidates.shape[0], exploration(state, round)
+    for c in range(n):
+        round.scores[c] = state.mean[round.candidates[c]]
+    foremost(round.scores, out)
+    for c in range(n):
+        out[c] = epsilon / n + (1.0 - epsilon) * out[c]
 
 
 @kernel
@@ -92,6 +122,8 @@ class EpsilonGreedy(KernelPolicy):
     warm: float = 0.0  # observations of before the stream that each item begins with, >= 0; see `warm`
 
     kernels = (select, update)
+    chance_kernel = chance
+    offer_kernel = offer
 
     def __post_init__(self) -> None:
         require(0 <= self.epsilon <= 1, self, "epsilon", "in [0, 1]")

@@ -43,6 +43,7 @@ class First(KernelPolicy):
     """
 
     learns: ClassVar[bool] = False
+    deterministic: ClassVar[bool] = True
     by_order: ClassVar[bool] = True
     kernels = (select, update)
 

@@ -14,3 +14,5 @@ class LERS(Lers):
     Source: the livestream study (2022, doi 10.6814/NCCU202201098), section 4.7; its settings are the defaults. What
     differs is said in `lersbench.policies._lers.Lers`.
     """
+
+    deterministic = True

@@ -144,6 +144,7 @@ class LinUCB(KernelPolicy):
 
     needs = ("context",)
     working = ("bank.xx", "bank.z", "bank.v", "bank.w", "bank.dots", "means", "squares")
+    deterministic = True
     kernels = (select, update, wins)
 
     def __post_init__(self) -> None:

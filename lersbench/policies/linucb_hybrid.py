@@ -69,6 +69,7 @@ class LinUCBHybrid(LinearBandit):
 
     needs: ClassVar[tuple[str, ...]] = ("context", "features")
 
+    deterministic = True
     kernels = (select, update)
 
     def init(self, spec: Spec) -> State:

@@ -28,6 +28,7 @@ class LinUCBK(LinearBandit):
     top K and K updates it is the LinUCB-k of the multiple-play papers.
     """
 
+    deterministic = True
     kernels = (select, update)
 
     def init(self, spec: Spec) -> State:

@@ -26,6 +26,8 @@ class NeuralUCB(GradientBandit):
 
     alpha: float = 0.1  # width of the confidence bound (the study's confidence scale), 0 or above
 
+    deterministic = True
+
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.alpha >= 0, self, "alpha", "0 or above")

@@ -51,6 +51,7 @@ class PastBought(KernelPolicy):
 
     needs: ClassVar[tuple[str, ...]] = ("past",)
     learns: ClassVar[bool] = False
+    deterministic: ClassVar[bool] = True
 
     kernels = (select, update)
 

@@ -38,6 +38,7 @@ class PastPopular(KernelPolicy):
 
     needs: ClassVar[tuple[str, ...]] = ("past",)
     learns: ClassVar[bool] = False
+    deterministic: ClassVar[bool] = True
 
     kernels = (select, update)
 

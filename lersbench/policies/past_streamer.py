@@ -43,6 +43,7 @@ class PastStreamer(KernelPolicy):
 
     needs: ClassVar[tuple[str, ...]] = ("past",)
     learns: ClassVar[bool] = False
+    deterministic: ClassVar[bool] = True
 
     kernels = (select, update)
 

@@ -35,6 +35,7 @@ class PBMLinUCB(LinearBandit):
 
     needs: ClassVar[tuple[str, ...]] = ("features", "weights")
 
+    deterministic = True
     kernels = (select, update)
 
     def init(self, spec: Spec) -> State:

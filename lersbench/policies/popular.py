@@ -57,6 +57,7 @@ class Popular(KernelPolicy):
     prior: float = 1.0  # weight of the overall rate, in observations, > 0
     warm: float = 0.0  # observations of before the stream that each item begins with, >= 0; see `warm`
 
+    deterministic = True
     kernels = (select, update)
 
     def __post_init__(self) -> None:

@@ -27,6 +27,19 @@ def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarr
 
 
 @kernel
+def chance(state: State, round: Round, slate: np.ndarray, out: np.ndarray) -> None:
+    """1 / (what is left)."""
+    for k in range(slate.shape[0]):
+        out[k] = 1.0 / (round.candidates.shape[0] - k)
+
+
+@kernel
+def offer(state: State, round: Round, out: np.ndarray) -> None:
+    for c in range(out.shape[0]):
+        out[c] = 1.0 / out.shape[0]
+
+
+@kernel
 def update(state: State, round: Round, slate: np.ndarray, rewards: np.ndarray, seen: np.ndarray) -> None:
     state.rounds[0] += 1
 
@@ -43,6 +56,8 @@ class Random(KernelPolicy):
 
     learns: ClassVar[bool] = False
     kernels = (select, update)
+    chance_kernel = chance
+    offer_kernel = offer
 
     def init(self, spec: Spec) -> State:
         return State(np.zeros(1, np.int64))

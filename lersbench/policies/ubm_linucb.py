@@ -44,6 +44,7 @@ class UBMLinUCB(LinearBandit):
 
     needs: ClassVar[tuple[str, ...]] = ("features", "weights")
 
+    deterministic = True
     kernels = (select, update)
 
     def init(self, spec: Spec) -> State:

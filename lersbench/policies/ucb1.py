@@ -45,6 +45,7 @@ class UCB1(KernelPolicy):
     alpha: float = 1.0  # scale of the confidence width, >= 0; 1 is the published index
 
     unit_rewards = True  # Hoeffding's bound is theirs
+    deterministic = True
     kernels = (select, update)
 
     def __post_init__(self) -> None:
