@@ -48,7 +48,7 @@ FOLDER = Path("evaluations")
 @click.option("--reward", default=CLICK, show_default=True, help="The outcome of the log that is counted.")
 @click.option("--frozen", metavar="DATE|SHARE", help="Let policies learn from the rows before, then stay as they are.")
 @click.option("--folds", type=int, default=3, show_default=True, help="Folds of the reward model, by user.")
-@click.option("--model", default="own", show_default=True, help="The reward model: own, ridge, logistic, lightgbm...")
+@click.option("--model", default="auto", show_default=True, help="The reward model: auto, ridge, logistic, lightgbm...")
 @click.option("--clip", default="none", show_default=True, help="The largest weight: a number, slope or none.")
 @click.option("--max-weight", type=float, help="M of rejection; from the floor of the propensities by default.")
 @click.option(

@@ -21,6 +21,7 @@ from lersbench import __version__
 from lersbench.cli import click_models as click_commands
 from lersbench.cli import imports as import_commands
 from lersbench.cli.arguments import LOCAL
+from lersbench.cli.evaluate import evaluate
 from lersbench.errors import ConfigError, LersbenchError, did_you_mean
 from lersbench.files import parse_toml
 from lersbench.system import streams
@@ -251,6 +252,7 @@ def convert(log: str, new: str, overwrite: bool) -> None:
 
 
 cli.add_command(import_commands.group)
+cli.add_command(evaluate)
 cli.add_command(click_commands.click_model)
 
 

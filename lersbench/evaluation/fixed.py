@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
 
 import numpy as np
 
 from lersbench.bench.session import random_numbers
 from lersbench.engine.chances import chances
-from lersbench.engine.rounds import Protocol
-from lersbench.evaluation.judged import PLACE, Judged, families_of
+from lersbench.evaluation.answers import MODEL
+from lersbench.evaluation.judged import PLACE, SINGLE, Judged, families_of
+from lersbench.evaluation.logged import Logged
 from lersbench.evaluation.model import Model
 from lersbench.evaluation.plan import Asked
 from lersbench.evaluation.setup import Setup
-from lersbench.offpolicy.settings import Evaluate
-from lersbench.policy import Spec
-from lersbench.system.progress import Progress
-
-MODELLED = ("dr", "sndr", "dm")
 
 
-def judge(setup: Setup, asked: list[Asked], model: Model | None, progress: Progress) -> list[Judged]:
-    """The sums of all policies as they are; those of `frozen` learn from the rows before first."""
-    targets = [_Target(setup, one) for one in asked]
-    for target in targets:
-        target.learn()
+def needs_model(asked: Asked) -> bool:
+    """Does one of its estimators need a reward model?"""
+    return any(name in MODEL for name in asked.estimators)
+
+
+def judge(setup: Setup, asked: list[Asked], model: Model | None) -> list[Judged]:
+    """The sums of policies as they are; with `frozen` they have learned from the rows before the first."""
+    targets = [Target(setup, one) for one in asked]
     for logged in setup.source.read():
         predicted = model.predicted(logged) if model and any(map(needs_model, asked)) else None
         for target in targets:
@@ -32,5 +31,35 @@ def judge(setup: Setup, asked: list[Asked], model: Model | None, progress: Progr
     return [target.judged for target in targets]
 
 
-def needs_model(asked: Asked) -> bool:
-    return any(name in MODELLED for name in asked.estimators)
+class Target:
+    """A policy with its state, and the sums of what its chances weigh."""
+
+    def __init__(self, setup: Setup, asked: Asked) -> None:
+        self.setup, policy = setup, asked.entry.policy
+        session = setup.session
+        name = json.dumps([type(policy).__qualname__, asked.entry.params], sort_keys=True)
+        self.rng = np.random.default_rng(random_numbers(setup.chosen, "policy", 0, name))
+        self.policy, self.spec, self.protocol = policy, session.spec_for(policy), session.protocol_for(0, policy)
+        self.state = policy.init(self.spec)
+        families = families_of(asked.estimators, setup.places, *setup.span, len(setup.source.slice_names))
+        clip = setup.settings.clip
+        self.judged = Judged(asked.entry, asked.question, asked.estimators, families)
+        self.judged.clip = float(clip) if not isinstance(clip, str) else np.inf
+        self.modelled = SINGLE in families and needs_model(asked)
+
+    def take(self, logged: Logged, predicted: np.ndarray | None) -> None:
+        """Add some rounds by the policy's chances; `predicted` (N,) of all candidates by the reward model, or None."""
+        found = chances(
+            self.policy,
+            self.state,
+            self.spec,
+            logged.rows,
+            self.rng,
+            self.protocol,
+            logged.index,
+            everything=self.modelled,
+            draws=self.setup.settings.draws,
+            at=logged.at,
+            placed=PLACE in self.judged.families,
+        )
+        self.judged.take(logged, found, predicted if self.modelled else None, self.setup.log.path)

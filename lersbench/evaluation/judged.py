@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
-
 import numpy as np
 
 from lersbench.bench.scenario import Entry
@@ -23,13 +21,13 @@ class Judged:
 
     entry: Entry
     question: str
+    estimators: list[str]
     families: dict[str, list[Sums]]  # by what is compared, a place each
     clip: float = np.inf  # weights are cut there
     how: str = ""  # how its chances are known
     direct: np.ndarray = field(default_factory=lambda: np.zeros(BUCKETS))  # sums of the model's part by bucket
     model: np.ndarray = field(default_factory=lambda: np.zeros(3))  # sum w^2 (r - q)^2, w^2 r, w^2 r^2
     cut: np.ndarray = field(default_factory=lambda: np.zeros(2))  # weight before and after cutting
-    errors: Any = None
 
     @property
     def label(self) -> str:

@@ -151,7 +151,7 @@ class Source:
 
 def kind_of(log: Log) -> str:
     """What the propensities of a log are probabilities of: "uniform", "position", "conditional" or "slate"."""
-    return "uniform" if log.info.propensities == "uniform" else log.info.propensity_kind
+    return "uniform" if log.info.propensities == "uniform" else getattr(log.info, "propensity_kind", "position")
 
 
 def running_product(values: np.ndarray, edges: np.ndarray) -> np.ndarray:

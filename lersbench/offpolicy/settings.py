@@ -23,7 +23,7 @@ class Evaluate(BaseModel):
     target: Literal["clicks", "any-click", "gains"] = "clicks"  # "gains": what [replay] reward names
     frozen: str | float | None = None  # a date, or the share of rows that policies learn from before they stay fixed
     folds: int = Field(3, ge=1)  # of the reward model, by user
-    model: str = "own"  # the reward model: "own", "ridge", "logistic", "forest", "lightgbm"
+    model: str = "auto"  # the reward model: "auto", "ridge", "logistic", "forest", "lightgbm"
     clip: float | Literal["none", "slope"] = "none"
     max_weight: float | None = Field(None, gt=1)  # M of rejection; None: from the floor of the log's propensities
     interval: Literal["cr", "normal", "gamma", "bootstrap", "anytime", "bernstein"] = "cr"

@@ -1,0 +1,166 @@
+"""The tables of an evaluation: estimates with intervals, diagnostics and verdicts; differences; ranks."""
+
+from __future__ import annotations
+
+import math
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lersbench import __version__
+from lersbench.evaluation import answers, doubts
+from lersbench.evaluation.answers import Estimate, Range
+from lersbench.evaluation.judged import PLACE, PREFIX, SINGLE, WHOLE, Judged
+from lersbench.evaluation.logged import kind_of
+from lersbench.evaluation.model import Model
+from lersbench.evaluation.ran import Ran
+from lersbench.evaluation.setup import Setup
+from lersbench.offpolicy.compare import differences, rank_ranges
+from lersbench.results.evaluation import BELIEVE, DISBELIEVE, LOGGER, Evaluation
+
+PACKAGES = ("numpy", "numba", "pandas")
+
+
+def evaluation_of(setup: Setup, judged: list[Judged], ran: Ran, model: Model | None) -> Evaluation:
+    """All tables, and what is said beside them."""
+    rows: list[dict[str, Any]] = []
+    leading: dict[str, list[tuple[Judged, Estimate, dict[str, Any]]]] = {}
+    for one in judged:
+        found = answers.estimates_of(one, one.estimators, ran.counts, _spans(setup))
+        lines = [_row(setup, one, estimate, found, ran) for estimate in found]
+        rows += lines
+        leading.setdefault(one.question, []).append((one, found[0], lines[0]))
+    pairs: list[dict[str, Any]] = []
+    for question, ones in leading.items():
+        pairs += _differences(setup, question, ones, ran)
+    level = setup.settings.level
+    interval = ran.interval(level)
+    about = {
+        "log": setup.info.name,
+        "digest": setup.info.digest,
+        "n": ran.n,
+        "users": ran.users,
+        "positions": setup.places,
+        "unit": setup.source.reward.unit if not setup.source.any_click else "lists with a click",
+        "propensities": f"{setup.info.propensities} ({kind_of(setup.log)})",
+        "clusters": setup.settings.cluster,
+        "clusters_in_words": "by user" if setup.source.by_user else "by row",
+        "estimators": " | ".join(dict.fromkeys(name for one in judged for name in one.estimators)),
+        "logger": {"value": ran.value, "low": interval.low, "high": interval.high},
+        "settings": {**setup.settings.model_dump(), "seed": setup.seed},
+        "notes": _notes(setup, judged, model),
+        "sources": _sources(setup),
+        "versions": {"lersbench": __version__, **{name: version(name) for name in PACKAGES}},
+    }
+    return Evaluation(
+        about,
+        pd.DataFrame(rows),
+        pd.DataFrame(pairs),
+        doubts.sensitivity(judged, ran),
+        doubts.weights(judged),
+    )
+
+
+def _spans(setup: Setup) -> dict[str, Range]:
+    """The range of rewards and weights of each family."""
+    low, high = setup.span
+    uniform = kind_of(setup.log) == "uniform"
+    widest, places = setup.info.C, setup.places
+    orders = math.prod(float(widest - k) for k in range(places)) if uniform else math.inf
+    heaviest = {SINGLE: widest, PLACE: widest, PREFIX: orders, WHOLE: orders}
+    return {
+        family: Range(
+            min(0.0, places * low) if family == WHOLE else low,
+            places * high if family == WHOLE else high,
+            float(most) if uniform else math.inf,
+        )
+        for family, most in heaviest.items()
+    }
+
+
+def _row(setup: Setup, judged: Judged, estimate: Estimate, found: list[Estimate], ran: Ran) -> dict[str, Any]:
+    level, kind = setup.settings.level, setup.settings.interval
+    doubt = doubts.of(setup, judged, estimate, found, ran)
+    interval, how = answers.interval_of(estimate, kind, level)
+    if doubt["verdict"] != BELIEVE and how == "normal, by cluster" and estimate.estimator != "dm":
+        interval, how = answers.robust(estimate, level)
+    return {
+        "policy": judged.label,
+        "feedback": judged.question,
+        "estimator": estimate.estimator,
+        "place": estimate.place,
+        "value": estimate.value,
+        "low": interval.low,
+        "high": interval.high,
+        "interval": how,
+        "se": estimate.error,
+        "se_rows": estimate.row_error,
+        "n": int(sum(one.rows[0] for one in estimate.sums)) if estimate.place else ran.n,
+        "users": ran.users,
+        "chance": judged.how,
+        **doubt,
+    }
+
+
+# Differences and ranks ------------------------------------------------------------------------------------------------
+def _differences(
+    setup: Setup, question: str, ones: list[tuple[Judged, Estimate, dict[str, Any]]], ran: Ran
+) -> list[dict[str, Any]]:
+    """Each policy against what ran and against each other, by its leading estimate; ranks go into their rows."""
+    values = np.array([*(estimate.value for _, estimate, _ in ones), ran.value])
+    psi = np.vstack([*(estimate.psi for _, estimate, _ in ones), ran.psi])
+    found = differences(values, psi, ran.counts, setup.settings.level)
+    withheld = np.array([line["verdict"] == DISBELIEVE for _, _, line in ones])
+    policies = differences(values[:-1], psi[:-1], ran.counts, setup.settings.level)
+    for (_, _, line), (best, worst) in zip(ones, rank_ranges(policies, withheld), strict=True):
+        line["rank_low"], line["rank_high"] = float(best), float(worst)
+    labels = [*(one.label for one, _, _ in ones), LOGGER]
+    pairs = []
+    for i, label in enumerate(labels[:-1]):
+        for j in [len(labels) - 1, *range(i + 1, len(labels) - 1)]:
+            pairs.append(
+                {
+                    "policy": label,
+                    "other": labels[j],
+                    "feedback": question,
+                    "estimator": ones[i][1].estimator,
+                    "value": found.value[i, j],
+                    "low": found.low[i, j],
+                    "high": found.high[i, j],
+                    "p": found.p[i, j],
+                }
+            )
+    return pairs
+
+
+# What is said beside the tables ---------------------------------------------------------------------------------------
+def _notes(setup: Setup, judged: list[Judged], model: Model | None) -> list[str]:
+    notes = []
+    left_out = setup.info.rounds - setup.source.end
+    if left_out:
+        notes.append(
+            f"{left_out:,} rows are younger than the reward window of the log, so what they earn is not known yet: "
+            "they are left out."
+        )
+    if setup.source.first:
+        notes.append(f"Policies learned from the first {setup.source.first:,} rows and were judged on those after.")
+    for one in judged:
+        if one.question == "off-policy" and one.entry.policy.learns and not setup.source.first:
+            notes.append(
+                f"{one.label} learns, and was judged as it is before its first round. Let it learn with --frozen, or "
+                "ask the questions of learners (progressive, rejection)."
+            )
+    drawn = [one.label for one in judged if one.how == "draws"]
+    if drawn:
+        notes.append(
+            f"The chances of {', '.join(drawn)} are frequencies of {setup.settings.draws} "
+            f"draw{'s' * (setup.settings.draws > 1)} a row: unbiased for IPS and DR, noisier than they need be."
+        )
+    return [*notes, *(model.notes if model else [])]
+
+
+def _sources(setup: Setup) -> list[str]:
+    info = setup.info
+    return [f"Data: {info.attribution.rstrip('.')}. Licence: {info.licence}."] if info.attribution else []
