@@ -26,6 +26,7 @@ NUMBERS = 40_000_000  # and the most numbers that X may have: 320 MB
 WIDEST = 4000  # columns of X
 PACKAGES = {"lightgbm": ("lightgbm", "ltr"), "forest": ("sklearn", "pictures")}  # name: its module, our extra
 LEAVES, TREES, RATE = 15, 100, 0.05
+THREADS = 1  # so that trees are the same on every machine
 
 
 class Entries(NamedTuple):
@@ -47,13 +48,15 @@ class Boosted:
     def fit(self, x: np.ndarray, y: np.ndarray) -> None:
         lightgbm: Any = importlib.import_module("lightgbm")
         binary = bool(((y == 0) | (y == 1)).all())
-        options = {"objective": "binary" if binary else "regression", "num_leaves": LEAVES, "learning_rate": RATE,
-                   "seed": self.seed, "deterministic": True, "force_row_wise": True, "verbosity": -1}  # fmt: skip
+        options = {
+            "objective": "binary" if binary else "regression", "num_leaves": LEAVES, "learning_rate": RATE,
+            "seed": self.seed, "num_threads": THREADS, "deterministic": True, "force_row_wise": True, "verbosity": -1,
+        }  # fmt: skip
         data = lightgbm.Dataset(x, label=y, categorical_feature=self.categories)
         self.trees = lightgbm.train(options, data, num_boost_round=TREES)
 
     def predict(self, x: np.ndarray) -> np.ndarray:
-        return self.trees.predict(x)
+        return self.trees.predict(x, num_threads=THREADS)
 
 
 class CollectedModel(CrossFitted):

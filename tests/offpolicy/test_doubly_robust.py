@@ -226,7 +226,7 @@ def test_clipping_is_biased_by_exactly_what_it_cuts() -> None:
 
 
 def test_a_model_of_the_other_rows_leaves_doubly_robust_unbiased() -> None:
-    """q of a row: the mean reward of its action in the other two rows, 0 where they do not show it. Own rows: biased."""
+    """q of a row: the mean reward of its action in the other two rows, 0 without one. With its own row: biased."""
 
     def crossed(own: bool) -> Any:
         def estimate(log: Any, w: np.ndarray, r: np.ndarray) -> est.Terms:
