@@ -20,12 +20,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from lersbench.distributions import LEVEL
 from lersbench.figures.legends import crowd_legend_height
 from lersbench.figures.style import crowded
 from lersbench.files import replacing
 from lersbench.results.alarms import missing
 from lersbench.results.places import data_in_words, settings
-from lersbench.results.statistics import LEVEL
 from lersbench.results.tables import Case, Results
 
 DPI = 200

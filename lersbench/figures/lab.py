@@ -17,11 +17,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from lersbench.distributions import LEVEL
 from lersbench.figures.frame import Frame
 from lersbench.figures.records import Plan, Record, draw_plans
 from lersbench.figures.style import GREY, HUES
 from lersbench.results.lab import CELLS, EXPLAINED, LENGTHS, METHODS, LabResults, cell_name
-from lersbench.results.statistics import LEVEL
 
 TITLES = {
     "cells-loss": "Training and test loss of the recurrent cells",

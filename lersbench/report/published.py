@@ -20,12 +20,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from lersbench.distributions import LEVEL
 from lersbench.feedback import USUAL, row_of
 from lersbench.metrics import METRICS, TOPS
 from lersbench.report.blocks import Block, Heading, Items, Table, Text
 from lersbench.results.numbers import MISSING, decimals, number, scale
 from lersbench.results.places import place_in_words
-from lersbench.results.statistics import LEVEL, p_value
+from lersbench.results.statistics import p_value
 from lersbench.results.tables import Results
 
 SOUND = {  # the same question asked without the flaw of the published metric

@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from lersbench.distributions import LEVEL
 from lersbench.feedback import REGIMES
+from lersbench.ranks import separated
 from lersbench.results.ranking import lift
-from lersbench.results.statistics import LEVEL, Interval, compare_pairs, interval, separated
+from lersbench.results.statistics import Interval, compare_pairs, interval
 from lersbench.results.tables import Case, Results
 from lersbench.results.words import lift_in_words
 

@@ -11,9 +11,10 @@ import pandas as pd
 
 from lersbench.errors import ConfigError, did_you_mean
 from lersbench.metrics import OF_REWARDS, Metric
+from lersbench.ranks import ranges_of, separated
 from lersbench.results.alarms import ESTIMATES, alarms, missing, undefined, unfinished, unmeasured, without_baseline
 from lersbench.results.numbers import MISSING
-from lersbench.results.statistics import Interval, compare_pairs, interval, paired, ranges_of, separated
+from lersbench.results.statistics import Interval, compare_pairs, interval, paired
 from lersbench.results.tables import Results, known_metric
 
 USUAL = ("ctr_sum", "misses", "hr@20", "coverage", "diversity", "matches", "undelivered")

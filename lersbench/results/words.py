@@ -12,6 +12,7 @@ from html import escape
 
 import pandas as pd
 
+from lersbench.distributions import LEVEL
 from lersbench.feedback import row_of
 from lersbench.metrics import METRICS, OF_REWARDS
 from lersbench.results import stability
@@ -19,7 +20,7 @@ from lersbench.results.alarms import missing
 from lersbench.results.numbers import MISSING, decimals, heading, number, range_in_words, scale, spread, unit_of
 from lersbench.results.places import data_in_words, place_in_words, regime_in_words, table_in_words
 from lersbench.results.ranking import Board
-from lersbench.results.statistics import LEVEL, half_width
+from lersbench.results.statistics import half_width
 from lersbench.results.tables import Results
 from lersbench.tables import aligned
 from lersbench.words import defused, markdown, markdown_cell

@@ -13,16 +13,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lersbench.distributions import t_quantile
 from lersbench.errors import ConfigError
 from lersbench.figures import curves as curve_figures
 from lersbench.figures import sweeps as sweep_figures
 from lersbench.metrics import METRICS
+from lersbench.ranks import separated
 from lersbench.report import run as run_report
 from lersbench.report.blocks import Items, Text
 from lersbench.results import comparisons, extent, ranking
 from lersbench.results import words as result_words
 from lersbench.results.ranking import board, table
-from lersbench.results.statistics import compare_pairs, interval, p_value, paired, rank_ranges, separated, t_quantile
+from lersbench.results.statistics import compare_pairs, interval, p_value, paired, rank_ranges
 from lersbench.results.tables import Results, load
 from tests.support import fake_results
 
