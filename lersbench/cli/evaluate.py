@@ -93,7 +93,10 @@ def evaluate(
 
     evaluation = run.evaluate(
         run.open_log(log, _pairs(options)),
-        [*(policies or (() if tables else run.USUAL)), *(f"scores table={shlex.quote(str(table))}" for table in tables)],
+        [
+            *(policies or (() if tables else run.USUAL)),
+            *(f"scores table={shlex.quote(str(table))}" for table in tables),
+        ],
         settings=_settings(settings),
         questions=questions,
         reward=reward,

@@ -163,7 +163,9 @@ def robust(estimate: Estimate, level: float) -> tuple[Interval, str]:
         if not sums.rows[0]:
             continue
         share = sums.rows[0] / n
-        one = Range(estimate.span.low / len(estimate.sums), estimate.span.high / len(estimate.sums), estimate.span.heaviest)
+        one = Range(
+            estimate.span.low / len(estimate.sums), estimate.span.high / len(estimate.sums), estimate.span.heaviest
+        )
         part = cressie_read(six(sums), 0.0, _known(one, sums), one.low, one.high, each, _deff(sums)).interval
         low, high = low + share * part.low, high + share * part.high
     return Interval(low, high), "cr by place"

@@ -75,9 +75,7 @@ def settings_of(settings: dict[str, Any] | Evaluate | None) -> Evaluate:
         raise ConfigError("\n".join(dict.fromkeys(lines))) from error
 
 
-def setup_of(
-    log: Log, policies: Sequence[Any], settings: Evaluate, reward: str | dict[str, float], seed: int
-) -> Setup:
+def setup_of(log: Log, policies: Sequence[Any], settings: Evaluate, reward: str | dict[str, float], seed: int) -> Setup:
     """The parts of an evaluation. Raises ConfigError where log, policies and settings do not go together."""
     if "slate" not in log.info.columns:
         raise ConfigError(

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from lersbench.feedback import QUESTIONS
 from lersbench.figures.frame import Frame
@@ -30,7 +31,9 @@ def draw(evaluation: Evaluation, folder: str | Path) -> list[Record]:
     if len(evaluation.weights):
         plans.append(Plan("weights", "The largest weights", "weights", (), lambda: weights(evaluation)))
     if len(evaluation.sensitivity):
-        plans.append(Plan("sensitivity", "What cutting weights does", "sensitivity", (), lambda: sensitivity(evaluation)))
+        plans.append(
+            Plan("sensitivity", "What cutting weights does", "sensitivity", (), lambda: sensitivity(evaluation))
+        )
     return draw_plans(plans, folder, evaluation)
 
 
@@ -71,13 +74,18 @@ def weights(evaluation: Evaluation) -> Figure:
     notes = ["Flat to the left and steep after it: light tails. A straight slow fall: a few rows carry the estimate."]
     if table[["policy", "feedback"]].drop_duplicates().shape[0] > MOST:
         notes.append(f"The first {MOST} policies.")
-    figure, (ax,) = _frame(evaluation, "The largest weights", 7.2, 3.2, notes, 2.1).figure(1, 1)
+    figure, (ax,) = _frame(evaluation, "The largest weights", 7.2, 3.2, notes).figure(1, 1)
     several = len(evaluation.questions) > 1
     for number, (policy, feedback) in enumerate(called):
         rows = table[(table["policy"] == policy) & (table["feedback"] == feedback)]
         label = f"{policy}, {feedback}" if several else policy
-        ax.plot(rows["rank"], rows["weight"], color=HUES[number % len(HUES)], ls=DASHES[number // len(HUES)], label=label)
+        ax.plot(
+            rows["rank"], rows["weight"], color=HUES[number % len(HUES)], ls=DASHES[number // len(HUES)], label=label
+        )
     ax.set(xscale="log", yscale="log", xlabel="Rank of the weight", ylabel="Weight (chance / propensity)")
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+        axis.set_minor_formatter(NullFormatter())
     ax.grid(which="major", **GRID)
     figure.legend(*ax.get_legend_handles_labels(), loc="outside right upper", frameon=False)
     return figure
@@ -87,8 +95,8 @@ def sensitivity(evaluation: Evaluation) -> Figure:
     """Each policy's value with its weights cut at quantiles: a curve that moves depends on a few rows."""
     table = evaluation.sensitivity
     called = [key for key, _ in table.groupby(["policy", "feedback"], sort=False)][:MOST]
-    notes = ["Line across: what ran. Cutting weights pulls a value down if rewards are positive; none is the estimate."]
-    figure, (ax,) = _frame(evaluation, "What cutting the largest weights does", 7.2, 3.2, notes, 2.1).figure(1, 1)
+    notes = ["SNIPS with its largest weights cut; none: as they are. A value that moves much depends on a few rows."]
+    figure, (ax,) = _frame(evaluation, "What cutting the largest weights does", 7.2, 3.2, notes).figure(1, 1)
     several = len(evaluation.questions) > 1
     names = list(dict.fromkeys(table["cut"]))
     for number, (policy, feedback) in enumerate(called):
@@ -107,9 +115,7 @@ def sensitivity(evaluation: Evaluation) -> Figure:
     return figure
 
 
-def _frame(
-    evaluation: Evaluation, title: str, width: float, height: float, notes: list[str], aside: float = 0.0
-) -> Frame:
+def _frame(evaluation: Evaluation, title: str, width: float, height: float, notes: list[str]) -> Frame:
     about = evaluation.about
     subtitle = f"{about['log']} ({about['n']:,} rows, {about['estimators']}, intervals {about['clusters_in_words']})"
-    return Frame(title, [subtitle], [*notes, *about.get("sources", [])], width, height, aside)
+    return Frame(title, [subtitle], [*notes, *about.get("sources", [])], width, height)

@@ -45,9 +45,7 @@ class Record:
     cases: tuple[str, ...]
 
 
-def draw_plans(
-    plans: Iterable[Plan], folder: str | Path, results: Drawn, whole: bool = True
-) -> list[Record]:
+def draw_plans(plans: Iterable[Plan], folder: str | Path, results: Drawn, whole: bool = True) -> list[Record]:
     """Draw figures into `folder` and keep their records there; `whole`: are they all that `results` have?"""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -137,7 +137,9 @@ def reasons(evaluation: Evaluation) -> list[str]:
     for question in evaluation.questions:
         for _, row in evaluation.leading(question).iterrows():
             if row["verdict"] != BELIEVE:
-                lines.append(f"{row['policy']}, {QUESTIONS[question].title}: {row['verdict']}. {_sentence(row['reason'])}")
+                lines.append(
+                    f"{row['policy']}, {QUESTIONS[question].title}: {row['verdict']}. {_sentence(row['reason'])}"
+                )
     return lines
 
 
