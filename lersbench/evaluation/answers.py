@@ -9,11 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from lersbench.errors import ConfigError
-from lersbench.evaluation.judged import FAMILY, PLACE, PREFIX, SINGLE, WHOLE, Judged
+from lersbench.evaluation.judged import FAMILY, PLACE, PREFIX, SINGLE, Judged
 from lersbench.offpolicy import intervals, resampling
 from lersbench.offpolicy.empirical_likelihood import cressie_read
 from lersbench.offpolicy.intervals import Interval
-from lersbench.offpolicy.settings import Evaluate
 from lersbench.offpolicy.sums import Sums, influence, six, top_weights
 
 REPLICATES = 1000  # of a bootstrap over buckets
@@ -136,7 +135,7 @@ def interval_of(estimate: Estimate, kind: str, level: float) -> tuple[Interval, 
     if kind == "bootstrap":
         return _bootstrap(estimate, level), "bootstrap"
     if kind in ("cr", "gamma", "bernstein") and single and estimate.estimator in ("ips", "snips", "cr", "sips"):
-        s, heaviest = six(estimate.sums[0]), _known(span, estimate.sums[0])
+        s = six(estimate.sums[0])
         if kind == "bernstein":
             if not math.isfinite(span.heaviest) or span.low < 0:
                 raise ConfigError(
@@ -204,7 +203,7 @@ def _bootstrap(estimate: Estimate, level: float) -> Interval:
 
 
 def _known(span: Range, sums: Sums) -> float:
-    """The largest weight that is possible; where that is not known the largest seen, and infinity if that is 1 or less."""
+    """The largest weight that is possible; where that is not known the largest seen, infinity if that is at most 1."""
     if math.isfinite(span.heaviest):
         return span.heaviest
     top = top_weights(sums)

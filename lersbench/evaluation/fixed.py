@@ -56,7 +56,7 @@ class Target:
             logged.rows,
             self.rng,
             self.protocol,
-            logged.index,
+            logged.inside,
             everything=self.modelled,
             draws=self.setup.settings.draws,
             at=logged.at,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+
 import numpy as np
 
 from lersbench.bench.scenario import Entry
@@ -38,7 +39,7 @@ class Judged:
         self.how = self.how or chances.how
         for family, sums in self.families.items():
             if family == WHOLE:
-                self._add(sums[0], logged, np.arange(len(logged.index)), *_whole(logged, chances), None, source)
+                self._add(sums[0], logged, np.arange(len(logged.inside)), *_whole(logged, chances), None, source)
                 continue
             chance, propensity = {
                 SINGLE: (chances.logged, logged.prefix),
@@ -78,10 +79,10 @@ class Judged:
         self, logged: Logged, chances: Chances, predicted: np.ndarray, chance: np.ndarray, propensity: np.ndarray
     ) -> np.ndarray:
         """The doubly robust value (n,) of each round."""
-        n = len(logged.index)
+        n = len(logged.inside)
         dm = np.empty(n)
         direct_part(chances.offered, predicted, chances.first, dm)
-        q = predicted[chances.first[:-1] + logged.rows.slate[logged.rows.top[logged.index]]]
+        q = predicted[chances.first[:-1] + logged.rows.slate[logged.rows.top[logged.inside]]]
         w, r = np.minimum(chance / propensity, self.clip), logged.reward
         self.direct += np.bincount(logged.bucket, dm, BUCKETS)
         self.model += (w * w * (r - q) ** 2).sum(), (w * w * r).sum(), (w * w * r * r).sum()

@@ -5,6 +5,7 @@ Everything of the positions of the logged slates lies end to end, (S,), as in `e
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,7 +18,6 @@ from lersbench.engine.rows import Rows
 from lersbench.log import Log
 from lersbench.log.chunk import Chunk
 from lersbench.log.reward import Reward
-from lersbench.offpolicy import propensity
 from lersbench.offpolicy.sums import buckets_of
 
 CHUNK_BYTES = 8 << 20
@@ -31,7 +31,7 @@ class Logged(NamedTuple):
     """Some rounds of a log, n of them with S logged positions."""
 
     rows: Rows  # of a whole chunk
-    index: np.ndarray  # (n,) int64, which of its rounds
+    inside: np.ndarray  # (n,) int64, which of its rounds
     at: np.ndarray  # (n,) int64 their places in the log
     edges: np.ndarray  # (n + 1,) int64 of the logged slates
     place: np.ndarray  # (S,) int64 position, 0 on top
@@ -145,7 +145,7 @@ class Source:
         names = []
         for j, cuts in enumerate(self.cuts):
             ends = ["-inf", *(f"{cut:g}" for cut in cuts), "inf"]
-            names += [f"context {j} in [{low}, {high})" for low, high in zip(ends, ends[1:], strict=False)]
+            names += [f"context {j} in [{low}, {high})" for low, high in itertools.pairwise(ends)]
         return names
 
 

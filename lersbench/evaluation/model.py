@@ -40,12 +40,12 @@ class Model:
         return folds_of(logged.key, self.folds)
 
     def _inputs(self, logged: Logged, row: np.ndarray, item: np.ndarray, features: np.ndarray) -> Inputs:
-        return Inputs(logged.rows.context[logged.index], row, item, np.zeros(len(row), np.int64), features)
+        return Inputs(logged.rows.context[logged.inside], row, item, np.zeros(len(row), np.int64), features)
 
 
 def candidates_of(logged: Logged) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The round 0..n - 1, the item and the joint features of every candidate of the rounds, (N,), (N,) and (N, m)."""
-    rows, index = logged.rows, logged.index
+    rows, index = logged.rows, logged.inside
     low, high = rows.first[index[0]], rows.first[index[-1] + 1]
     lengths = np.diff(rows.first)[index]
     row = np.repeat(np.arange(len(index)), lengths)
@@ -65,6 +65,6 @@ def _features(logged: Logged, entry: np.ndarray) -> np.ndarray:
 
 def _places(logged: Logged, own: bool) -> np.ndarray:
     """Where the logged item (S,) of each position stands among what there is for each candidate."""
-    rows, index = logged.rows, logged.index
+    rows, index = logged.rows, logged.inside
     shown = rows.slate[rows.top[index[0]] : rows.top[index[-1] + 1]]
     return shown + rows.first[index][logged.row] if own else shown

@@ -1,4 +1,4 @@
-"""What every part of an evaluation works with: the log, the policies, how rounds are laid out, the range of a reward."""
+"""What every part of an evaluation works with: log, policies, the layout of rounds, the range of a reward."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
-"""The figures of an off-policy evaluation: values with intervals, the largest weights, and what cutting weights does."""
+"""The figures of an off-policy evaluation: values with intervals, the largest weights, what cutting them does."""
 
 from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,7 @@ from lersbench.results.evaluation_words import level, unit
 OPACITY = {BELIEVE: 1.0, CAUTION: 0.6, DISBELIEVE: 0.25}
 MOST = 10  # policies whose weights are drawn as lines
 ROW = 0.34  # inches of one interval
-GRID = {"color": "0.92", "zorder": 0}
+GRID: dict[str, Any] = {"color": "0.92", "zorder": 0}
 
 
 def draw(evaluation: Evaluation, folder: str | Path) -> list[Record]:
@@ -46,12 +47,18 @@ def values(evaluation: Evaluation) -> Figure:
     frame = _frame(evaluation, "What each policy would have earned", 7.2, sum(heights), [note])
     figure, axes = frame.figure(len(questions), 1)
     if len(questions) > 1:
-        axes[0].get_gridspec().set_height_ratios(heights)
+        _set_heights(axes, heights)
     for ax, question in zip(axes, questions, strict=True):
         _forest(ax, rows[question], evaluation.about["logger"])
         ax.set_title(QUESTIONS[question].title, loc="left", fontsize=9)
     axes[-1].set_xlabel(unit(evaluation).capitalize() if unit(evaluation)[0].islower() else unit(evaluation))
     return figure
+
+
+def _set_heights(axes: list[Axes], heights: list[float]) -> None:
+    grid = axes[0].get_gridspec()
+    assert grid is not None
+    grid.set_height_ratios(heights)
 
 
 def _forest(ax: Axes, rows: pd.DataFrame, ran: dict[str, float]) -> None:

@@ -1,4 +1,4 @@
-"""The report of an off-policy evaluation: the answer first, then the tables, the reasons, the figures and the settings."""
+"""The report of an off-policy evaluation: the answer first, then tables, reasons, figures and settings."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MEANING = [
     "Mean weight: 1 if the propensities are right and every choice of the policy could have been logged. z: distance "
     "from 1 in standard errors; worst slice: the same within a day, a context level, an item.",
     "Tail index (Hill) of the largest weights: below 2 their variance may be infinite. inf: all largest weights equal.",
-    "Model R2: how much of the weighted reward the reward model explains on rows it was not fitted to; 0 or less: none.",
+    "Model R2: how much of the weighted reward the reward model explains on other rows than its own; 0 or less: none.",
 ]
 
 
@@ -101,8 +101,15 @@ def _sensitivity(evaluation: Evaluation) -> list[Block]:
     if table.empty:
         return []
     lines = [
-        [row["policy"], QUESTIONS[row["feedback"]].title, row["cut"], _figure(row["weight"], 2)]
-        + [number(row["value"], 5), number(100 * row["cut_share"], 2), number(row["lift"], 5, True)]
+        [
+            row["policy"],
+            QUESTIONS[row["feedback"]].title,
+            row["cut"],
+            _figure(row["weight"], 2),
+            number(row["value"], 5),
+            number(100 * row["cut_share"], 2),
+            number(row["lift"], 5, True),
+        ]
         for _, row in table.iterrows()
     ]
     heads = ["policy", "question", "cut at", "largest weight", "value", "weight cut, %", "less what ran"]

@@ -1,4 +1,4 @@
-"""The tables of an off-policy evaluation: estimates with intervals, diagnostics and verdicts, and what they are kept in.
+"""The tables of an off-policy evaluation: estimates with intervals, diagnostics and verdicts.
 
 `estimates` has one row a policy, question, estimator and place (0: all places together); `differences` one row a pair
 of policies, or a policy and the logging policy, under one question; `sensitivity` the same estimate with weights cut;
@@ -75,14 +75,14 @@ class Evaluation:
 
     def records(self) -> list[dict[str, Any]]:
         """One object a policy, question, estimator and place, as JSON has it: what is not known is null."""
-        return [{key: _plain(value) for key, value in row.items()} for row in self.estimates.to_dict("records")]
+        return [{str(key): _plain(value) for key, value in row.items()} for row in self.estimates.to_dict("records")]
 
     def at(self, folder: Path) -> Evaluation:
         """The same, to be written to this folder."""
         return replace(self, path=folder)
 
     def save(self) -> None:
-        """Write the tables as Parquet and the rest as evaluation.json into `path`, which appears whole or not at all."""
+        """Write the tables as Parquet and the rest as evaluation.json into `path`; all of it or nothing appears."""
         with files.replacing(self.path) as unfinished:
             unfinished.mkdir(parents=True)
             for name in TABLES:
@@ -95,7 +95,7 @@ def load(folder: Path) -> Evaluation:
     """The evaluation in a folder. Raises DataError where there is none, or not a whole one."""
     try:
         about = files.read_json(folder / "evaluation.json")
-        return Evaluation(about, *(pd.read_parquet(folder / f"{name}.parquet") for name in TABLES), folder)
+        return Evaluation(about, path=folder, **{name: pd.read_parquet(folder / f"{name}.parquet") for name in TABLES})
     except (OSError, ValueError) as error:
         raise DataError(f"{folder}: no evaluation can be read there ({error}). Fix: run lersbench evaluate") from error
 

@@ -110,7 +110,8 @@ def _cells(row: pd.Series, difference: pd.Series | None) -> list[str]:
     less, rank = MISSING, MISSING
     if difference is not None:
         fine = digits_of((difference["high"] - difference["low"]) / 2)
-        less = f"{number(difference['value'], fine, True)} {range_in_words(difference['low'], difference['high'], fine, True)}"
+        span = range_in_words(difference["low"], difference["high"], fine, True)
+        less = f"{number(difference['value'], fine, True)} {span}"
         rank = _rank(row)
     return [
         str(row["policy"]),
@@ -151,7 +152,7 @@ def legend(evaluation: Evaluation) -> list[str]:
         f"Values are {unit(evaluation)}; {level(evaluation)} intervals {by}; all policies are judged on the same rows.",
         f"Less what ran: the difference to {LOGGER}, paired row by row.",
         "Effective rows: how many equally weighted rows would say as much.",
-        "Rank: what the paired differences allow, after Holm's correction; withheld where a value is not to be believed.",
+        "Rank: what the paired differences allow, after Holm's correction; any where a value is not to be believed.",
     ]
 
 
@@ -163,7 +164,7 @@ def parts(evaluation: Evaluation) -> Iterator[tuple[str, Sequence[str], list[lis
 
 
 def as_text(evaluation: Evaluation) -> str:
-    """The whole as text for a terminal: the answer, a table a question, what is not to be believed, what columns mean."""
+    """The whole as text for a terminal: the answer, a table a question, doubts, and what the columns mean."""
     blocks = ["\n".join(one_line(line) for line in sentences(evaluation))]
     for title, columns, rows in parts(evaluation):
         blocks.append("\n".join([f"{title}.", *aligned(columns, rows, WORDS)]))
