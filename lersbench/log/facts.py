@@ -40,9 +40,9 @@ def _provenance(provenance: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]
     model = provenance.get("propensity_model", {"method": ""})
     if not isinstance(model, dict) or not isinstance(model.get("method"), str):
         yield "provenance.propensity_model", model, PROPENSITY_MODEL
-    named = provenance.get("names", {})
+    named = provenance.get("feature_names", {})
     if not isinstance(named, dict) or not all(_list(of, lambda name: isinstance(name, str)) for of in named.values()):
-        yield "provenance.names", named, NAMES
+        yield "provenance.feature_names", named, NAMES
     published = provenance.get("published")
     if published is None and "published" not in provenance:
         return
