@@ -70,10 +70,18 @@ class Spec:
     """What the log knows of users and products beyond context and features, read-only: the arrays of
     `log.history.history_arrays` where the policy's `needs` names "history", those of `log.history.past_arrays` where it
     names "past"; else empty."""
+    item_ids: Sequence[str] = ()
+    """The id of each item in the user's own tables, (n_items,); read from the disk at its first use. Empty where the
+    rounds come from no log."""
+    feature_names: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """What the numbers are called, where the log knows it: "context" (d,), "features" (m,) the joint ones, and "items"
+    (p,) the static ones of an item."""
 
 
 class Round(NamedTuple):
     """What a policy is given of one round. It may write `scores`, `propensities` and `notes`, nothing else.
+
+    Read it by the names of its fields: it may grow.
 
     Rounds may differ in length: C is that of the round, and K, which is also the length of the slate, is at most C.
     """
@@ -87,6 +95,7 @@ class Round(NamedTuple):
     scores: np.ndarray  # (C,) out: the policy's score of each candidate; comes as zeros; ranking metrics read it
     propensities: np.ndarray  # (K,) out: probability with which each slot was chosen; `update` finds it here again
     notes: np.ndarray  # (K,) int64 out: whatever else `update` wants to find again; comes as zeros
+    time: int = -1  # of the request, microseconds since 1970; -1 where unknown
 
 
 class Policy:

@@ -16,6 +16,7 @@ from lersbench import bounds
 from lersbench.errors import ConfigError, MissingPackage, did_you_mean
 from lersbench.feedback import CLICK, NAMES, REGIMES, USUAL
 from lersbench.files import read_toml
+from lersbench.log import durations
 from lersbench.metrics import METRICS, OF_CLICKS, OF_REWARDS
 from lersbench.policy import Policy, find, make
 from lersbench.sources import PACKAGE
@@ -30,19 +31,13 @@ else:
     Feedback = Literal[NAMES]  # the names of the table, which a type checker cannot read
 
 
-UNITS = {"ms": 1e3, "s": 1e6, "min": 6e7, "h": 3.6e9, "d": 8.64e10}  # in microseconds
-
-
 def microseconds(delay: str) -> int:
-    """A time such as "30 min" in microseconds. Raises a ValueError that says what is taken."""
-    number, _, unit = delay.strip().partition(" ")
+    """A delay such as "30 min" in microseconds. Raises a ValueError that says what is taken."""
     try:
-        value = float(number) * UNITS[unit.strip()]
-    except (ValueError, KeyError):
-        value = -1.0
-    if not 0.0 <= value < 2.0**62:
-        raise ValueError(f"delay is {delay!r}; it takes 'logged', or a time such as '30 min' ({', '.join(UNITS)})")
-    return round(value)
+        return durations.microseconds(delay)
+    except ValueError as error:
+        units = ", ".join(durations.UNITS)
+        raise ValueError(f"delay is {delay!r}; it takes 'logged', or a time such as '30 min' ({units})") from error
 
 
 class _Strict(BaseModel):

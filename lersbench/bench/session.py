@@ -36,6 +36,7 @@ from lersbench.feedback import REGIMES
 from lersbench.log import Log, read_all
 from lersbench.log.chunk import Chunk
 from lersbench.log.history import NEEDS, arrays_for
+from lersbench.log.names import feature_names, item_ids
 from lersbench.log.reward import reward_of
 from lersbench.log.scaling import scaled
 from lersbench.policy import KernelPolicy, Policy, Spec
@@ -90,7 +91,9 @@ def spec_of(chosen: scenario.Scenario, log: Log, case: scenario.Case, background
     rounds = info.rounds - chosen.replay.fit
     fitted = (background.examination, background.examination_after) if background else ()
     items = background.items if background else log.items
-    return Spec(info.items, wide, case.slate, info.d, m, rounds, info.users, items, *fitted)
+    called = {kind: names for kind, names in feature_names(info).items() if kind != "features" or not pair}
+    told = {"item_ids": item_ids(log), "feature_names": called}
+    return Spec(info.items, wide, case.slate, info.d, m, rounds, info.users, items, *fitted, **told)
 
 
 def random_numbers(chosen: scenario.Scenario, purpose: str, replicate: int, policy: str = "") -> np.random.SeedSequence:
@@ -119,7 +122,7 @@ class Session:
         self.regime = REGIMES[case.feedback]
         self.reward = reward_of(log.info, chosen.replay.reward)
         delay = chosen.replay.delay
-        times = ("time", *([self.regime.known] if delay == "logged" else [])) if delay is not None else ()
+        times = ("time", *([self.regime.known] if delay == "logged" else []))
         self.columns = (*self.regime.columns, *self.reward.columns, *times)
         self.threads, self.bar, self.clock = threads, bar, clock
         self.spec = spec_of(chosen, log, case, background)

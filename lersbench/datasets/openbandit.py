@@ -39,6 +39,7 @@ ATTRIBUTION = (
     "and Reproducible Off-Policy Evaluation, NeurIPS 2021 Datasets and Benchmarks, arXiv:2008.07146; "
     "data (c) ZOZO, Inc."
 )
+ROWS = "single positions of pages that cannot be put together: values are of a position, none is of a page"
 TRIED = (
     "Tried on the real files of the small version (10,000 rows for each behaviour and campaign). Not tried on those of "
     "the full version, which has the same layout."
@@ -70,7 +71,8 @@ def build(out: str | Path, *, name: str | None = None, overwrite: bool = False, 
     """Write the log; `values` are those of `Options`.
 
     Propensities are the file's own: exact under `random` (uniform), the Thompson-sampling policy's under `bts`, there
-    down to 1e-6. Raises DataError for a missing or broken file.
+    down to 1e-6. Each is that of the item at its position of the page, whatever stood at the other two. Raises
+    DataError for a missing or broken file.
     """
     options = Options(**values)
     vacant(out, overwrite)
@@ -97,6 +99,8 @@ def build(out: str | Path, *, name: str | None = None, overwrite: bool = False, 
             "clicks": clicks,
             "lowest_propensity": float(lowest),
             "context": names,
+            "feature_names": {"context": names},
+            "rows": ROWS,
             "tried": TRIED,
         }
         place = f"-{options.position}" if options.position else ""
@@ -108,6 +112,7 @@ def build(out: str | Path, *, name: str | None = None, overwrite: bool = False, 
             items=_items(source, folder, options.campaign),
             order="time",
             propensities="uniform" if options.behaviour == "random" else "logged",
+            propensity_kind="position",
             licence=LICENCE,
             attribution=ATTRIBUTION,
             provenance=provenance,

@@ -34,6 +34,7 @@ class View(NamedTuple):
     features: np.ndarray  # (N, m)
     top: np.ndarray  # (n + 1,) int64 edges of the logged slates
     slate: np.ndarray  # (S,) logged slates, as indices into the candidates
+    time: np.ndarray  # (n,) int64 microseconds, or (0,)
 
 
 class Desk(NamedTuple):
@@ -70,6 +71,7 @@ def round_at(
         part(scratch.scores[slot], 0, wide),
         part(scratch.propensities[slot], 0, size),
         part(scratch.notes[slot], 0, size),
+        view.time[row] if view.time.shape[0] else -1,
     )
 
 
@@ -86,6 +88,7 @@ def with_propensities(round: Round, propensities: np.ndarray) -> Round:
         round.scores,
         propensities,
         round.notes,
+        round.time,
     )
 
 
@@ -336,6 +339,7 @@ def round_in_python(
         scratch.scores[slot, :wide],
         scratch.propensities[slot, :size],
         scratch.notes[slot, :size],
+        int(view.time[row]) if view.time.size else -1,
     )
 
 

@@ -63,7 +63,7 @@ class Rows(NamedTuple):
     liked: np.ndarray  # (likes,) int64
     number: np.ndarray  # (likes,) int32, of each like among the distinct ones of the log; (0,) where not counted
     age: np.ndarray  # (N,) int32 how often each candidate was on offer before in the log; (0,) where not counted
-    time: np.ndarray  # (n,) int64 microseconds, for delayed feedback; or (0,)
+    time: np.ndarray  # (n,) int64 microseconds since 1970, or (0,)
     known: np.ndarray  # like `rewards`, int64, when each is known; or (0,)
     users: Users
     logger: Logger

@@ -15,6 +15,7 @@ import numpy as np
 
 from lersbench.errors import DataError
 from lersbench.kernels.jit import kernel
+from lersbench.log import propensities
 from lersbench.log.outcomes import outcome_in, range_of
 from lersbench.log.ragged import Ragged, edges_of
 from lersbench.log.schema import UNIFORM_TOLERANCE, LogInfo, column_of
@@ -30,6 +31,12 @@ FAULTS = {  # flag -> (column, what is wrong, fix)
     UNKNOWN_SLATE: ("slate", "unknown item", "items are numbered 0..items-1, as in items.parquet"),
     NOT_OFFERED: ("slate", "slate item not among the candidates", "add the item to the candidates of its round"),
     DUPLICATE_SLATE: ("slate", "duplicate slate item", "show every item at most once in a slate"),
+}
+
+DUE_OF_UNIFORM = {  # what a uniform choice has, in words
+    propensities.POSITION: "1 / (candidates of its round)",
+    propensities.CONDITIONAL: "1 / (candidates that are left at its position)",
+    propensities.SLATE: "1 / (slates that there are)",
 }
 
 
@@ -161,7 +168,8 @@ class Checks:
     def __init__(self, info: LogInfo, report: Report) -> None:
         self.users, self.report, self._ragged = info.users, report, info.ragged
         self._uniform = info.propensities == "uniform"
-        self._wide = info.C
+        self._kind = propensities.kind_in("logged", info.propensity_kind)
+        self._wide, self._positions = info.C, info.L
         self._outcomes = {
             name: info.outcomes.get(outcome, {}) for name in info.columns if (outcome := outcome_in(name))
         }
@@ -190,10 +198,7 @@ class Checks:
             elif name == "rewards":
                 self._range(file, start, name, "reward outside [0, 1]", values, 0.0, "scale rewards into [0, 1]")
             elif name == "propensities":
-                fix = "store the probability with which the logging policy chose the item, above 0 and at most 1"
-                self._range(file, start, name, "propensity outside (0, 1]", values, np.nextafter(0.0, 1.0), fix)
-                if self._uniform:
-                    self._shares(file, start, values, columns)
+                self._propensities(file, start, values, columns)
             elif name in ("clicks", "examined"):
                 if not ((values == 0.0) | (values == 1.0)).all():
                     wrong, what = (values != 0.0) & (values != 1.0), "click" if name == "clicks" else "examination"
@@ -202,6 +207,9 @@ class Checks:
                     )
             elif name == "attraction":
                 self._range(file, start, name, "probability outside [0, 1]", values, 0.0, "store P(click | examined)")
+            elif name == "logger":
+                if values.min() < 0:
+                    self._cells(file, start, name, "negative", values < 0, values, "number the loggers 0, 1, ...")
             elif name == "user":
                 if values.min() < 0 or values.max() >= self.users:
                     wrong = (values < 0) | (values >= self.users)
@@ -266,16 +274,42 @@ class Checks:
                     del good[name]
         return good
 
-    def _shares(self, file: str, start: int, values: np.ndarray, columns: dict[str, Any]) -> None:
-        """Every propensity must be 1 / (candidates of its round)."""
-        wide: Any = columns["candidates"].lengths if "candidates" in self._ragged else self._wide
-        if not isinstance(wide, int):
-            slate = columns["propensities"]
-            wide = np.repeat(wide, slate.lengths) if isinstance(slate, Ragged) else wide[:, None]
-        wrong = (abs(values * wide - 1.0) > UNIFORM_TOLERANCE) & (values > 0.0) & (values <= 1.0)  # the others are said
+    def _propensities(self, file: str, start: int, values: np.ndarray, columns: dict[str, Any]) -> None:
+        """Every propensity must be a probability that can be divided by, and of the kind that the log says."""
+        fix = "store the probability with which the logging policy chose the item, above 0 and at most 1"
+        self._range(file, start, "propensities", "propensity outside (0, 1]", values, np.nextafter(0.0, 1.0), fix)
+        least = propensities.least(self._kind, self._positions)
+        tiny = (values <= least) & (values > 0.0)
+        if tiny.any():
+            fix = "it is a rounding error or a floor; store the probability itself, or leave the round out"
+            self._cells(file, start, "propensities", f"propensity not above {least:g}", tiny, values, fix)
+        if self._kind == propensities.SLATE:
+            self._joint(file, start, values)
+        if self._uniform:
+            self._shares(file, start, values, columns)
+
+    def _joint(self, file: str, start: int, values: np.ndarray) -> None:
+        """The propensity of a slate must be the same number in all of its positions."""
+        top = values[:, :1] if self._lengths is None else propensities.of_top(values, self._lengths)
+        with np.errstate(invalid="ignore"):  # infinity, which is reported
+            wrong = np.abs(values - top) > propensities.NEAR * np.abs(top)
         if wrong.any():
-            due = f"1/{wide} = {1 / wide:.6g}" if isinstance(wide, int) else "1 / (candidates of its round)"
-            kind = f"propensity not {due}, in a log that calls itself uniform"
+            kind = "propensity of the whole slate that differs from that of its top position"
+            fix = "write the joint probability in all positions, or say of which kind they are: position or conditional"
+            self._cells(file, start, "propensities", kind, wrong, values, fix)
+
+    def _shares(self, file: str, start: int, values: np.ndarray, columns: dict[str, Any]) -> None:
+        """Every propensity must be that of a uniform choice: 1 / (candidates of its round), if of the position."""
+        wide: Any = columns["candidates"].lengths if "candidates" in self._ragged else self._wide
+        rows = len(values) if self._lengths is None else len(self._lengths)
+        lengths = np.full(rows, values.shape[-1]) if self._lengths is None else self._lengths
+        due = propensities.of_uniform(self._kind, np.broadcast_to(wide, rows), lengths).reshape(values.shape)
+        wrong = (abs(values / due - 1.0) > UNIFORM_TOLERANCE) & (values > 0.0) & (values <= 1.0)  # the others are said
+        if wrong.any():
+            said = DUE_OF_UNIFORM[self._kind]
+            if self._kind == propensities.POSITION and isinstance(wide, int):
+                said = f"1/{wide} = {1 / wide:.6g}"
+            kind = f"propensity not {said}, in a log that calls itself uniform"
             fix = "name the propensities 'logged', or 'estimated' if they are, where the log is made or in log.json"
             self._cells(file, start, "propensities", kind, wrong, values, fix)
 

@@ -37,3 +37,4 @@ class Chunk(NamedTuple):
     first: np.ndarray | None = None  # (n + 1,) int64 edges of the candidates of each round; None: C in every round
     top: np.ndarray | None = None  # (n + 1,) int64 edges of the slate of each round; None: L in every round
     outcomes: Mapping[str, np.ndarray] = MappingProxyType({})  # by name: (n, L) float64, what came of each position
+    logger: np.ndarray = NONE  # (n,) int64 which logging policy wrote the round, 0.., or (0,) where there is one

@@ -13,10 +13,22 @@ from lersbench.log.chunk import Chunk
 from lersbench.log.outcomes import outcome_in
 from lersbench.log.ragged import Ragged
 from lersbench.log.reader import Log
+from lersbench.log.requests import COLUMN
 from lersbench.log.schema import SCHEMA, LogInfo, column_of, stored_dtype
 from lersbench.log.writer import write
 
-KEPT = ("name", "order", "propensities", "licence", "attribution", "provenance", "click_model", "outcomes")
+KEPT = (
+    "name",
+    "order",
+    "propensities",
+    "propensity_kind",
+    "reward_window",
+    "licence",
+    "attribution",
+    "provenance",
+    "click_model",
+    "outcomes",
+)
 
 
 def convert(path: str | Path, out: str | Path, overwrite: bool = False) -> Log:
@@ -35,7 +47,7 @@ def convert(path: str | Path, out: str | Path, overwrite: bool = False) -> Log:
     users = log.table("users.parquet") if log.user_table() is not None else log.info.users or None
     return write(
         out,
-        (_columns(chunk, log.info, str(path)) for chunk in log.read()),
+        (_columns(chunk, log.info, str(path)) | _requests(chunk, log) for chunk in log.read()),
         items=log.table("items.parquet"),
         users=users,
         overwrite=overwrite,
@@ -54,6 +66,10 @@ def advice(info: LogInfo, path: str) -> str:
 def _columns(chunk: Chunk, info: LogInfo, path: str) -> dict[str, Any]:
     """The columns of a chunk as `write` takes them."""
     return {name: _column(name, chunk, info, path) for name in info.columns}
+
+
+def _requests(chunk: Chunk, log: Log) -> dict[str, Any]:
+    return {COLUMN: log.requests(chunk.start, chunk.start + len(chunk.user))} if log.has_requests else {}
 
 
 def _column(name: str, chunk: Chunk, info: LogInfo, path: str) -> Any:

@@ -12,6 +12,8 @@ NUMBERS = "numbers by name, such as {'customers': 1000}"
 CALIBRATION = "a list of {'what': a text, 'published': a number, 'here': a number}"
 SELECTIONS = "a list of {'said': a text}"
 JOINS = "a list of {'what': a text, 'rows': a number, 'met': a number}"
+PROPENSITY_MODEL = "what estimated the propensities: {'method': a text, and what else is to be known of it}"
+NAMES = "lists of names, such as {'context': ['age'], 'features': ['price'], 'items': ['stock']}"
 MODEL = {
     "weights": "a row of L + 1 probabilities for each of the L positions",
     "goes_on": "a probability for each of the positions that weights have",
@@ -35,6 +37,12 @@ def _provenance(provenance: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]
     for key, fits, due in (("selections", _selection, SELECTIONS), ("joins", _join, JOINS)):
         if not _list(provenance.get(key, []), fits):
             yield f"provenance.{key}", provenance[key], due
+    model = provenance.get("propensity_model", {"method": ""})
+    if not isinstance(model, dict) or not isinstance(model.get("method"), str):
+        yield "provenance.propensity_model", model, PROPENSITY_MODEL
+    named = provenance.get("feature_names", {})
+    if not isinstance(named, dict) or not all(_list(of, lambda name: isinstance(name, str)) for of in named.values()):
+        yield "provenance.feature_names", named, NAMES
     published = provenance.get("published")
     if published is None and "published" not in provenance:
         return

@@ -17,10 +17,12 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from lersbench.errors import ConfigError, DataError
+from lersbench.log import requests
 from lersbench.log.checks import Checks, Report
 from lersbench.log.checksums import checksum
 from lersbench.log.chunk import NONE, Chunk
 from lersbench.log.outcomes import outcome_in
+from lersbench.log.propensities import POSITION
 from lersbench.log.ragged import Ragged, cut, edges_of, joined
 from lersbench.log.schema import (
     BATCH_BYTES,
@@ -55,7 +57,7 @@ class Log:
         if isinstance(self._fs, pafs.LocalFileSystem):
             recover(Path(self._root))
         self.info = read_info(self._fs, self._root)
-        self._compared = False
+        self._compared = self._requests_compared = False
         self._parts = self._find_parts()
         self.items = self._item_features()
 
@@ -78,6 +80,56 @@ class Log:
             fault = f"{table.num_rows} rows, but log.json says {self.info.users} users"
             raise DataError(f"{self._root}/users.parquet: {fault}. Fix: one row a user")
         return table.to_pandas()
+
+    @cached_property
+    def has_requests(self) -> bool:
+        """Are the ids of the requests kept with the log? A DataError where log.json promises them and they are gone."""
+        there = self._fs.get_file_info(f"{self._root}/{requests.FILE}").type != pafs.FileType.NotFound
+        if not there and requests.FILE in self.info.files:
+            raise DataError(f"{self._root}/{requests.FILE}: the file is missing. Fix: write the log again")
+        return there
+
+    def requests(self, start: int = 0, stop: int | None = None) -> pa.Array:
+        """The ids of the requests of the rounds `start`..`stop` - 1 (all, left out), texts in the order of the rounds.
+
+        They are read from the disk at each call, and only those. The file is compared with its checksum once. Raises
+        a ConfigError where the log has none, a DataError where the file is not that of the log.
+        """
+        if not self.has_requests:
+            raise ConfigError(
+                f"{self.path}: the log keeps no ids of requests. Import it again: `lersbench import` keeps them; or "
+                "give lersbench.log.write a column request"
+            )
+        path = f"{self._root}/{requests.FILE}"
+        self._compare_requests(path)
+        with self._parquet(path) as file:
+            return requests.part(file, start, self.info.rounds if stop is None else min(stop, self.info.rounds))
+
+    def _compare_requests(self, path: str) -> None:
+        """Compare the file of the ids with what log.json says of it; once."""
+        if self._requests_compared:
+            return
+        promised = self.info.files.get(requests.FILE)
+        if promised and self._sha256(path) != promised:
+            raise DataError(f"{path}: {_DAMAGED.format('its sha256 is not the one in log.json')}")
+        with self._parquet(path) as file:
+            kinds = {field.name: field.type for field in file.schema_arrow}
+            if kinds.get(requests.COLUMN) not in (pa.string(), pa.large_string()):
+                raise DataError(f"{path}: no column {requests.COLUMN} of texts. Fix: write the log again")
+            if file.metadata.num_rows != self.info.rounds:
+                fault = f"{file.metadata.num_rows} rows, but log.json says {self.info.rounds} rounds"
+                raise DataError(f"{path}: {fault}. Fix: one row a round, in their order")
+        self._requests_compared = True
+
+    @cached_property
+    def mature_until(self) -> int | None:
+        """The last time, in microseconds since 1970, at which a round can be judged: the log's last, minus its
+        `reward_window`. What came of later rounds is not all known yet. None where the log names no window."""
+        if not self.info.reward_window:
+            return None
+        with self._parquet(self._parts[-1]) as file:
+            group = file.read_row_group(file.metadata.num_row_groups - 1, columns=["time"], use_threads=False)
+        return int(_numbers(group.column("time").combine_chunks())[-1]) - self.info.reward_window
 
     def read(
         self, chunk_bytes: int = 32 << 20, multiple: int = 1, columns: Collection[str] | None = None
@@ -103,6 +155,8 @@ class Log:
     def inspect(self, report: Report) -> None:
         """Read everything once and add whatever is wrong to `report`; a DataError where reading cannot go on."""
         self.user_table()
+        if self.has_requests:
+            self._compare_requests(f"{self._root}/{requests.FILE}")
         digest = RoundsDigest(self.info)
         for _ in self._stream(list(self.info.columns), 4 * BATCH_BYTES, 1, report, digest):
             pass
@@ -120,6 +174,9 @@ class Log:
         rounds = i.sums or self._whole_digest()
         sizes += [sorted(i.ragged)] if i.ragged else []
         sizes += [i.outcomes] if i.outcomes else []
+        said = {"kind": i.propensity_kind, "window": i.reward_window, "requests": self.sha256_of(requests.FILE)}
+        said = {key: value for key, value in said.items() if value not in ("", 0, POSITION)}
+        sizes += [said] if said else []
         content = json.dumps([sizes, sorted(i.columns), self.sha256_of("items.parquet"), rounds], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
 
@@ -158,12 +215,18 @@ class Log:
         return hexdigest
 
     def sha256_of(self, name: str) -> str:
-        """sha256 of items.parquet or users.parquet, "" where there is none: of log.json, or else of the file."""
+        """sha256 of one of the tables beside the rounds, "" where there is none: of log.json, or else of the file."""
         path = f"{self._root}/{name}"
         if name in self.info.files or self._fs.get_file_info(path).type == pafs.FileType.NotFound:
             return self.info.files.get(name, "")
+        return self._sha256(path)
+
+    def _sha256(self, path: str) -> str:
         with _damage_as_error(path), self._fs.open_input_stream(path) as stream:
-            return hashlib.sha256(stream.read()).hexdigest()
+            content = hashlib.sha256()
+            while block := stream.read(1 << 20):
+                content.update(block)
+            return content.hexdigest()
 
     def _width(self, name: str) -> int:
         width = column_of(name).width
@@ -396,17 +459,15 @@ class Log:
             first=edges["candidates"],
             top=edges["slate"],
             outcomes={outcome: values for name, values in arrays.items() if (outcome := outcome_in(name))},
+            logger=arrays.get("logger", NONE),
         )
 
     def table(self, name: str) -> pa.Table:
         """items.parquet or users.parquet as it is stored, its bytes compared with what log.json says of them."""
         path = f"{self._root}/{name}"
         promised = self.info.files.get(name)
-        if promised:
-            with _damage_as_error(path), self._fs.open_input_stream(path) as stream:
-                hexdigest = hashlib.sha256(stream.read()).hexdigest()
-            if hexdigest != promised:
-                raise DataError(f"{path}: {_DAMAGED.format('its sha256 is not the one in log.json')}")
+        if promised and self._sha256(path) != promised:
+            raise DataError(f"{path}: {_DAMAGED.format('its sha256 is not the one in log.json')}")
         with _damage_as_error(path), self._fs.open_input_file(path) as source:
             return unpack.read_table(source, path)
 

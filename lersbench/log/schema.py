@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,12 +17,13 @@ import pyarrow.fs as pafs
 from lersbench.errors import ConfigError, DataError
 from lersbench.log import facts as log_facts
 from lersbench.log import outcomes as log_outcomes
+from lersbench.log.propensities import KINDS, kind_in
 from lersbench.log.ragged import Ragged
 
 SCHEMA = 2
 READABLE = (1, 2)  # schema 1 has one width in every row and no key `ragged`; `write` makes schema 2 of its chunks
 RAGGED = ("candidates", "slate")  # what may differ in length from round to round
-SINCE_2 = ("ragged", "outcomes")  # keys of log.json that schema 1 has not
+SINCE_2 = ("ragged", "outcomes", "propensity_kind", "reward_window")  # keys of log.json that schema 1 has not
 ORDERS = ("time", "exchangeable")
 PROPENSITIES = ("uniform", "logged", "estimated", "none")
 UNIFORM_TOLERANCE = 1e-6  # by which a propensity of a uniform log may miss 1/C, relative
@@ -54,13 +55,15 @@ class LogInfo:
     provenance: dict[str, Any]
     digest: str  # sha256 over the decoded rounds and items: the same on every machine and Parquet version
     columns: tuple[str, ...]  # the columns of the rounds
-    files: dict[str, str] = field(default_factory=dict)  # sha256 of items.parquet and users.parquet
+    files: dict[str, str] = field(default_factory=dict)  # sha256 of items.parquet, users.parquet and requests.parquet
     block: int = 0  # rows behind each checksum, 0 where the rounds carry none
     sums: str = ""  # sha256 of the checksums in the rounds; "" in logs of other tools and of earlier versions
     seal: str = ""  # sha256 of all the rest of log.json; "" likewise, and where a person has changed it on purpose
     click_model: dict[str, Any] = field(default_factory=dict)  # the world's own: weights, goes_on, fade; {} if unknown
     ragged: tuple[str, ...] = ()  # of RAGGED: what has a length of its own in each round, and the columns beside it
     outcomes: dict[str, Any] = field(default_factory=dict)  # by name: "unit", and "low" and "high" where known
+    propensity_kind: str = ""  # see `propensities.KINDS`; "" where there are none. Not said: "position"
+    reward_window: int = 0  # microseconds after a round until which its clicks and outcomes come; 0 where not said
 
 
 class Column(NamedTuple):
@@ -79,6 +82,7 @@ _NUMBER = (pa.types.is_integer, pa.types.is_floating)
 
 COLUMNS = {
     "user": Column(pa.int64(), np.int64, None, _INTEGER),
+    "logger": Column(pa.int32(), np.int64, None, _INTEGER),
     "time": Column(pa.timestamp("us"), np.int64, None, _TIME),
     "context": Column(pa.float64(), np.float64, lambda i: i.d, _NUMBER),
     "candidates": Column(pa.int32(), np.int64, lambda i: i.C, _INTEGER, "candidates"),
@@ -158,6 +162,10 @@ def read_info(fs: pafs.FileSystem, root: str) -> LogInfo:
     if data["items"] == 0:
         raise DataError(f"{file}: the log has no items. Fix: write at least one item")
     info = LogInfo(**{**data, "columns": tuple(data["columns"]), "ragged": tuple(data.get("ragged", ()))})
+    if info.propensity_kind and info.propensities == "none":
+        fault = f"propensity_kind is '{info.propensity_kind}', but propensities is 'none'"
+        raise DataError(f"{file}: {fault}. Fix: leave it out, or say how the propensities were made")
+    info = replace(info, propensity_kind=kind_in(info.propensities, info.propensity_kind))
     if info.seal and info.seal != _seal(data):
         fix = "get or write the log again; or remove the key 'seal', if the change was made on purpose"
         raise DataError(f"{file}: the seal does not match what the file says: it was changed or damaged. Fix: {fix}")
@@ -204,6 +212,9 @@ def _check_sizes(file: str, info: LogInfo) -> None:
         raise DataError(f"{file}: {fault}. Fix: set it to 'none', or write the log again with the column")
     if info.sums and not info.block:
         raise DataError(f"{file}: sums of blocks of 0 rows. Fix: write the log again")
+    if info.reward_window and "time" not in has:
+        fault = f"reward_window is {info.reward_window}, but there is no column time"
+        raise DataError(f"{file}: {fault}. Fix: set it to 0, or write the log again with the times of the rounds")
     lists = {name for name in has if column_of(name).along == "slate"}
     for name, needed in (("known", {"rewards", "time"}), ("clicks_known", {"slate", "time"})):
         if name in has and not needed <= has:
@@ -229,7 +240,11 @@ def _check_sizes(file: str, info: LogInfo) -> None:
 
 
 _KINDS = {"int": int, "str": str, "dict[str, Any]": dict, "dict[str, str]": dict, "tuple[str, ...]": list}
-_CHOICES: dict[str, Collection[str]] = {"order": ORDERS, "propensities": PROPENSITIES}
+_CHOICES: dict[str, Collection[str]] = {
+    "order": ORDERS,
+    "propensities": PROPENSITIES,
+    "propensity_kind": ("", *KINDS),
+}
 
 
 def _check_key(file: str, name: str, value: Any, annotation: Any) -> None:
@@ -239,7 +254,7 @@ def _check_key(file: str, name: str, value: Any, annotation: Any) -> None:
             f"{file}: {name} is {value!r}; it must be a {kind.__name__}, not negative. Fix: write the log again"
         )
     if name in _CHOICES and value not in _CHOICES[name]:
-        raise DataError(f"{file}: {name} is {value!r}. Fix: one of {', '.join(_CHOICES[name])}")
+        raise DataError(f"{file}: {name} is {value!r}. Fix: one of {', '.join(filter(None, _CHOICES[name]))}")
     if name == "ragged" and not set(map(str, value)) <= set(RAGGED):
         raise DataError(f"{file}: ragged is {value}. Fix: only {', '.join(RAGGED)}")
     if name == "columns" and not (

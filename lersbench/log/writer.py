@@ -21,9 +21,12 @@ import pyarrow.parquet as pq
 
 from lersbench.errors import ConfigError, DataError
 from lersbench.files import naming, replacing
+from lersbench.log import requests
 from lersbench.log.checks import Checks, Report
 from lersbench.log.checksums import checksum
+from lersbench.log.durations import microseconds
 from lersbench.log.outcomes import faults, outcome_in
+from lersbench.log.propensities import KINDS, POSITION, kind_in
 from lersbench.log.ragged import Ragged, cut, edges_of, is_ragged, joined, ragged
 from lersbench.log.reader import Log
 from lersbench.log.schema import (
@@ -65,6 +68,8 @@ def write(
     provenance: Mapping[str, Any] | None = None,
     click_model: Mapping[str, Any] | None = None,
     outcomes: Mapping[str, Mapping[str, Any]] | None = None,
+    propensity_kind: str = "",
+    reward_window: int | str = 0,
     overwrite: bool = False,
 ) -> Log:
     """Write a log to the folder `path` (or a URL) from arrays, all rounds at once or in chunks, and open it.
@@ -83,7 +88,13 @@ def write(
     number, by default as many as a round has rewards; `users` likewise, with any columns. A table is one of pandas; one
     of Arrow, numbered in a column `item` or `user`, is stored as it is. `name` is by default that of the folder.
     `order` is "time" or "exchangeable"; `propensities` is how they were made: "uniform" (each must be 1/C, within a
-    millionth of it), "logged", "estimated" or "none" (no such column).
+    millionth of it), "logged", "estimated" (say by what in provenance["propensity_model"]) or "none" (no such column).
+    `propensity_kind` says of what they are probabilities: "position" (the default: the item stands at this place),
+    "conditional" (it is chosen given the items above) or "slate" (the whole slate, the same in all of its positions);
+    uniform ones are then 1/C, 1/(C - k) and the product of these. `logger` (n,) numbers the logging policies where
+    there were several, `request` (n,) has the ids of the requests, texts that are kept beside the rounds.
+    `reward_window`, such as "1 d" or microseconds, is how long after a round its clicks and outcomes still come in:
+    what is younger than that at the log's end cannot be judged, see `Log.mature_until`.
     A simulated world may add what it knows: examined (n, L) 0 or 1, attraction (n, C), scores (n, C) of a Plackett-Luce
     logger, and its `click_model` with the keys weights (L, L + 1), goes_on (L,) and fade (see `clickmodel.ClickModel`).
 
@@ -92,9 +103,16 @@ def write(
     wrong data.
     """
     fs, target = vacant(path, overwrite)
-    for option, value, choices in (("order", order, ORDERS), ("propensities", propensities, PROPENSITIES)):
+    options = (
+        ("order", order, ORDERS),
+        ("propensities", propensities, PROPENSITIES),
+        ("propensity_kind", propensity_kind or POSITION, KINDS),
+    )
+    for option, value, choices in options:
         if value not in choices:
             raise ConfigError(f"{option} is {value!r}; choose one of {', '.join(choices)}")
+    if propensity_kind and propensities == "none":
+        raise ConfigError(f"{path}: propensity_kind is '{propensity_kind}', but propensities is 'none'")
     chunks = iter([chunks] if isinstance(chunks, Mapping) else chunks)
     if items is None:
         first = next(chunks, {})
@@ -109,11 +127,15 @@ def write(
         d=0, m=0, p=_list_width(item_table), C=0, L=0, order=order, propensities=propensities, licence=licence,
         attribution=attribution, provenance=dict(provenance or {}), digest="", columns=(),
         click_model=dict(click_model or {}),
-        outcomes=dict(outcomes or {}),
+        outcomes=dict(outcomes or {}), propensity_kind=kind_in(propensities, propensity_kind),
+        reward_window=_window(reward_window),
     )  # fmt: skip
     with _staged(fs, target) as stage:
-        digest, info = _write_rounds(stage, f"{target}/rounds.parquet", chunks, info)
+        digest, info = _write_rounds(stage, target, chunks, info)
         files = {}
+        if (ids := stage / requests.FILE).is_file():
+            with ids.open("rb") as content:
+                files[requests.FILE] = hashlib.file_digest(content, "sha256").hexdigest()
         for file, table in (("items.parquet", item_table), ("users.parquet", user_table)):
             if table is not None:
                 pq.write_table(table, stage / file)
@@ -150,23 +172,48 @@ def _items_on_offer(chunk: Mapping[str, Any], path: str | Path) -> int:
     return int(rewards.shape[1])
 
 
+def _window(said: int | str) -> int:
+    """The window of rewards in microseconds. Raises ConfigError where it is no time."""
+    try:
+        window = microseconds(said) if isinstance(said, str) and said else int(said or 0)
+    except ValueError as error:
+        raise ConfigError(f"reward_window: {error}") from error
+    if window < 0:
+        raise ConfigError(f"reward_window is {window}; it is a time from 0 on, such as '1 d', or microseconds")
+    return window
+
+
 def _write_rounds(
-    stage: Path, file: str, chunks: Iterable[Mapping[str, Any]], info: LogInfo
+    stage: Path, target: str, chunks: Iterable[Mapping[str, Any]], info: LogInfo
 ) -> tuple[RoundsDigest, LogInfo]:
-    """Check and store the rounds; the sizes found go into the LogInfo that is returned."""
-    rest = iter(chunks)
+    """Check and store the rounds, and the ids of their requests; the sizes found go into the LogInfo returned."""
+    file, rest = f"{target}/rounds.parquet", iter(chunks)
     first = next(rest, None)
     if first is None:
         raise DataError(f"{file}: the log is empty. Fix: write at least one round")
-    info = _sizes(first, info, file)
-    with _Rounds(stage, file, info) as rounds:
+    info = _sizes(_rounds_alone(first), info, file)
+    named = requests.COLUMN in first
+    with (
+        _Rounds(stage, file, info) as rounds,
+        requests.Writer(stage / requests.FILE, f"{target}/{requests.FILE}") as ids,
+    ):
         for chunk in itertools.chain([first], rest):
-            rounds.add(chunk)
+            if named != (requests.COLUMN in chunk):
+                fault = f"the chunk at row {rounds.rows} {'lacks' if named else 'has'} the column {requests.COLUMN}"
+                raise DataError(f"{file}: {fault}. Fix: every chunk has the same columns")
+            rounds.add(_rounds_alone(chunk))
+            if named:
+                ids.add(chunk[requests.COLUMN], rounds.rows)
     if not rounds.rows:
         raise DataError(f"{file}: the log is empty. Fix: write at least one round")
     info = dataclasses.replace(info, rounds=rounds.rows, block=rounds.block, sums=rounds.seal)
     most = {name: rounds.most[name] for name in info.ragged}
     return rounds.digest, dataclasses.replace(info, C=most.get("candidates", info.C), L=most.get("slate", info.L))
+
+
+def _rounds_alone(chunk: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A chunk without the ids of requests, which lie beside the rounds."""
+    return {name: values for name, values in chunk.items() if name != requests.COLUMN}
 
 
 def _sizes(chunk: Mapping[str, Any], info: LogInfo, file: str) -> LogInfo:
@@ -185,6 +232,10 @@ def _sizes(chunk: Mapping[str, Any], info: LogInfo, file: str) -> LogInfo:
     if "propensities" not in chunk and info.propensities != "none":
         fault = f"propensities is '{info.propensities}', but the rounds have no column propensities"
         raise ConfigError(f"{file}: {fault}. Give the column, or propensities = 'none'")
+    if info.reward_window and "time" not in chunk:
+        raise ConfigError(
+            f"{file}: a reward_window, but the rounds have no column time. Give it, or leave the window out"
+        )
     if "user" in chunk and not info.users:
         raise DataError(f"{file}: a column user, but no users. Fix: give the user table, or the number of users")
     differing = {column_of(name).along for name, values in chunk.items() if is_ragged(values)} - {""}

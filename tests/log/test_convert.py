@@ -66,7 +66,8 @@ def old(folder: Path, differ: bool = False, without: tuple[str, ...] = ()) -> Lo
         pq.write_table(table.slice(start, 200), folder / "rounds" / f"part-{number}.parquet")
     file = folder / "log.json"
     content = json.loads(file.read_text())
-    dropped = {"seal", "sums", "files", "block"} | (set() if outcomes or differ else {"ragged", "outcomes"})
+    dropped = {"seal", "sums", "files", "block", "propensity_kind", "reward_window"}
+    dropped |= set() if outcomes or differ else {"ragged", "outcomes"}
     content = {key: value for key, value in content.items() if key not in dropped}
     file.write_text(json.dumps({**content, "schema": 2 if outcomes or differ else 1}))
     return Log(folder)

@@ -103,7 +103,7 @@ def test_round_trip(tmp_path: Path, stored: str, chunk_bytes: int, multiple: int
     np.testing.assert_array_equal(np.concatenate([c.rewards for c in chunks]), data["rewards"].astype(np.float32))
     for chunk in chunks:
         np.testing.assert_array_equal(chunk.slate, np.tile([2, 0], (len(chunk.user), 1)))
-        for name, array in list(chunk._asdict().items())[1:-6]:
+        for name, array in list(chunk._asdict().items())[1:-7]:
             assert array.dtype == (np.int64 if name in ("user", "candidates", "slate") else np.float64)
             assert array.flags.c_contiguous
             assert array.flags.writeable
@@ -131,7 +131,7 @@ def test_tables_and_info(tmp_path: Path) -> None:
 def test_empty_forms(tmp_path: Path) -> None:
     log = write(tmp_path / "log", [{"rewards": np.ones((3, 5))}], name="plain", items=5)
     (chunk,) = log.read()
-    shapes = {name: array.shape for name, array in list(chunk._asdict().items())[1:-6]}
+    shapes = {name: array.shape for name, array in list(chunk._asdict().items())[1:-7]}
     assert chunk.first is chunk.top is None
     assert shapes == {
         "user": (3,), "context": (3, 0), "candidates": (1, 5), "features": (1, 5, 0), "rewards": (3, 5),

@@ -13,6 +13,7 @@ import pytest
 
 from lersbench.errors import DataError
 from lersbench.log import Log, Ragged, validate, write
+from lersbench.log.schema import SINCE_2
 
 ITEMS, M = 50, 3
 
@@ -129,9 +130,7 @@ def test_damage_in_the_lengths_alone_is_noticed(tmp_path: Path) -> None:
 def test_a_log_of_schema_1_is_read_and_cannot_be_ragged(tmp_path: Path) -> None:
     log = write(tmp_path / "log", {"rewards": np.eye(3)}, items=3)
     file = tmp_path / "log" / "log.json"
-    content = {
-        key: value for key, value in json.loads(file.read_text()).items() if key not in ("ragged", "outcomes", "seal")
-    }
+    content = {key: value for key, value in json.loads(file.read_text()).items() if key not in (*SINCE_2, "seal")}
     file.write_text(json.dumps({**content, "schema": 1, "seal": ""}))
     np.testing.assert_array_equal(next(Log(log.path).read()).rewards, np.eye(3))
     file.write_text(json.dumps({**content, "schema": 1, "seal": "", "ragged": ["slate"]}))

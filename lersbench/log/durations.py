@@ -1,0 +1,24 @@
+"""Lengths of time in words, such as "30 min"."""
+
+from __future__ import annotations
+
+UNITS = {"ms": 1e3, "s": 1e6, "min": 6e7, "h": 3.6e9, "d": 8.64e10}  # in microseconds
+
+
+def microseconds(text: str) -> int:
+    """A time such as "30 min" in microseconds. Raises ValueError where it is none, or no time from 0 on."""
+    number, _, unit = text.strip().partition(" ")
+    try:
+        value = float(number) * UNITS[unit.strip()]
+    except (ValueError, KeyError):
+        value = -1.0
+    if not 0.0 <= value < 2.0**62:
+        raise ValueError(f"{text!r} is no time such as '30 min' ({', '.join(UNITS)})")
+    return round(value)
+
+
+def in_words(microseconds: int) -> str:
+    """The same in the largest unit that needs no fraction: 86,400,000,000 is "1 d"."""
+    whole = [unit for unit, size in UNITS.items() if microseconds % int(size) == 0]
+    unit = whole[-1] if whole else "ms"
+    return f"{microseconds / UNITS[unit]:g} {unit}"
