@@ -3,43 +3,98 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict, replace
 from typing import Any
 
 import pandas as pd
 
-from lersbench.evaluation.answers import Estimate
+from lersbench.evaluation.answers import MODEL, Estimate
 from lersbench.evaluation.judged import Judged
 from lersbench.evaluation.ran import Ran
 from lersbench.evaluation.setup import Setup
-from lersbench.offpolicy.sums import CELLS, cell_of_quantile, clipped, edge, six, top_weights, weight_cut
+from lersbench.offpolicy import diagnostics, verdict
+from lersbench.offpolicy.diagnostics import Diagnostics, diagnose
+from lersbench.offpolicy.slices import Slice
+from lersbench.offpolicy.sums import Sums, top_weights
+from lersbench.offpolicy.verdict import LEVELS, Verdict
 
-CUTS = (0.9, 0.99, 0.999)
 POINTS = 60  # of a weight curve
+SHOWN = (  # diagnostics that are columns of the estimates
+    "ess",
+    "ess_share",
+    "events",
+    "thin",
+    "max_share",
+    "wbar",
+    "wbar_z",
+    "worst_slice",
+    "worst_slice_z",
+    "hill",
+    "top_out",
+    "zero_share",
+    "resolution",
+    "resolution_share",
+    "support",
+    "agree_z",
+    "r2",
+)
 
 
-def of(setup: Setup, judged: Judged, estimate: Estimate, found: list[Estimate], ran: Ran) -> dict[str, Any]:
-    s = six(estimate.sums[0])
-    return {"ess": s.s1**2 / s.s2 if s.s2 > 0 else 0.0, "verdict": "believe", "reason": ""}
+def of(setup: Setup, judged: Judged, estimate: Estimate, ran: Ran) -> dict[str, Any]:
+    """Diagnostics, verdict and reasons of an estimate; a sum over places is as good as the worst of them."""
+    worst: tuple[Diagnostics, Verdict] | None = None
+    for place, sums in enumerate(estimate.sums, 1):
+        if sums.rows[0]:
+            one = _one(setup, judged, estimate, sums, ran.items if len(estimate.sums) == 1 else [])
+            if len(estimate.sums) > 1:
+                one = one[0], Verdict(one[1].level, tuple(f"place {place}: {why}" for why in one[1].reasons))
+            if worst is None or LEVELS.index(one[1].level) > LEVELS.index(worst[1].level):
+                worst = one
+    assert worst is not None
+    found, level = worst
+    known = asdict(found)
+    return {
+        **{name: known[name] for name in SHOWN},
+        "snips_without_top": found.snips_without_top,
+        "verdict": level.level,
+        "reason": "; ".join(level.reasons[:2]),
+    }
 
 
-def sensitivity(judged: list[Judged], ran: Ran) -> pd.DataFrame:
-    """SNIPS of each policy with weights cut near quantiles of their distribution, and as it is."""
+def _one(
+    setup: Setup, judged: Judged, estimate: Estimate, sums: Sums, items: list[Slice]
+) -> tuple[Diagnostics, Verdict]:
+    kind = estimate.estimator
+    found = diagnose(
+        sums,
+        propensities=setup.info.propensities,
+        slice_names=setup.source.slice_names,
+        items=items,
+        doubly=judged.modelled,
+        support=0.0 if setup.info.propensities == "uniform" else math.nan,
+        r2=judged.r2 if kind in MODEL else math.nan,
+    )
+    if kind == "rejection":  # rows are accepted or not: what concerns weights of other sizes says nothing
+        found = replace(found, hill=math.nan, thin=0.0, agree_z=0.0)
+    return found, verdict.verdict(found, kind, judged.caps)
+
+
+def sensitivity(judged: list[Judged]) -> pd.DataFrame:
+    """SNIPS of each policy with its weights cut near quantiles of their distribution, and as it is."""
     rows = []
     for one in judged:
-        sums = next(iter(one.families.values()))[0]
-        for q in (*CUTS, None):
-            cell = cell_of_quantile(sums, q) if q else CELLS
-            s = clipped(sums, cell) if cell < CELLS else six(sums)
-            value = s.r1 / s.s1 if s.s1 > 0 else math.nan
+        if one.question == "rejection":
+            continue
+        for cut in diagnostics.sensitivity(one.first):
             rows.append(
                 {
                     "policy": one.label,
                     "feedback": one.question,
-                    "cut": f"{100 * q:g} %" if q else "none",
-                    "weight": edge(cell) if cell < CELLS else math.inf,
-                    "value": value,
-                    "cut_share": weight_cut(sums, cell) if cell < CELLS else 0.0,
-                    "lift": value - ran.value,
+                    "cut": f"{100 * cut.quantile:g} %" if cut.quantile < 1 else "none",
+                    "weight": cut.clip,
+                    "value": cut.value,
+                    "cut_share": cut.cut,
+                    "lift": cut.lift,
                 }
             )
     return pd.DataFrame(rows)
@@ -49,10 +104,11 @@ def weights(judged: list[Judged]) -> pd.DataFrame:
     """The largest weights of each policy, the largest first: some of the ranks, evenly on a logarithmic scale."""
     rows = []
     for one in judged:
-        top = top_weights(next(iter(one.families.values()))[0])
+        top = top_weights(one.first)
         ranks = sorted({round(len(top) ** (i / POINTS)) for i in range(POINTS + 1)}) if len(top) else []
-        rows += [
-            {"policy": one.label, "feedback": one.question, "rank": rank, "weight": float(top[rank - 1, 0])}
-            for rank in ranks
-        ]
+        if one.question != "rejection":
+            rows += [
+                {"policy": one.label, "feedback": one.question, "rank": rank, "weight": float(top[rank - 1, 0])}
+                for rank in ranks
+            ]
     return pd.DataFrame(rows)

@@ -45,7 +45,7 @@ class Target:
         clip = setup.settings.clip
         self.judged = Judged(asked.entry, asked.question, asked.estimators, families)
         self.judged.clip = float(clip) if not isinstance(clip, str) else np.inf
-        self.modelled = SINGLE in families and needs_model(asked)
+        self.judged.modelled = SINGLE in families and needs_model(asked)
 
     def take(self, logged: Logged, predicted: np.ndarray | None) -> None:
         """Add some rounds by the policy's chances; `predicted` (N,) of all candidates by the reward model, or None."""
@@ -57,9 +57,9 @@ class Target:
             self.rng,
             self.protocol,
             logged.inside,
-            everything=self.modelled,
+            everything=self.judged.modelled,
             draws=self.setup.settings.draws,
             at=logged.at,
             placed=PLACE in self.judged.families,
         )
-        self.judged.take(logged, found, predicted if self.modelled else None, self.setup.log.path)
+        self.judged.take(logged, found, predicted if self.judged.modelled else None, self.setup.log.path)

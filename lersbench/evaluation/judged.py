@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,7 +11,7 @@ from lersbench.bench.scenario import Entry
 from lersbench.engine.chances import Chances
 from lersbench.evaluation.logged import Logged, running_product
 from lersbench.offpolicy.doubly_robust import direct_part
-from lersbench.offpolicy.sums import BUCKETS, Settings, Sums, add, importance_weights, new_sums
+from lersbench.offpolicy.sums import BUCKETS, Settings, Sums, add, importance_weights, new_sums, six
 
 SINGLE, PREFIX, PLACE, WHOLE = "single", "prefix", "place", "whole"  # what a weight compares
 FAMILY = {"rips": PREFIX, "iips": PLACE, "sips": WHOLE}  # of the estimators of lists; all others are of one item
@@ -27,8 +28,24 @@ class Judged:
     clip: float = np.inf  # weights are cut there
     how: str = ""  # how its chances are known
     direct: np.ndarray = field(default_factory=lambda: np.zeros(BUCKETS))  # sums of the model's part by bucket
-    model: np.ndarray = field(default_factory=lambda: np.zeros(3))  # sum w^2 (r - q)^2, w^2 r, w^2 r^2
+    model: np.ndarray = field(default_factory=lambda: np.zeros(4))  # sums of w^2 (r - q)^2, w^2 r, w^2 r^2, w^2
     cut: np.ndarray = field(default_factory=lambda: np.zeros(2))  # weight before and after cutting
+    modelled: bool = False  # a reward model takes part
+    caps: list[tuple[str, str]] = field(default_factory=list)  # what its verdict may not exceed, and why
+
+    @property
+    def first(self) -> Sums:
+        """The sums at the first place of its leading estimator."""
+        return self.families[FAMILY.get(self.estimators[0], SINGLE)][0]
+
+    @property
+    def r2(self) -> float:
+        """How much of the weighted rewards the reward model explains; NaN without one."""
+        left, about, spread, squares = self.model
+        s = six(self.first)
+        mean = s.total / max(1, s.n)
+        whole = spread - 2 * mean * about + mean * mean * squares
+        return float(1 - left / whole) if self.modelled and whole > 0 else math.nan
 
     @property
     def label(self) -> str:
@@ -85,7 +102,8 @@ class Judged:
         q = predicted[chances.first[:-1] + logged.rows.slate[logged.rows.top[logged.inside]]]
         w, r = np.minimum(chance / propensity, self.clip), logged.reward
         self.direct += np.bincount(logged.bucket, dm, BUCKETS)
-        self.model += (w * w * (r - q) ** 2).sum(), (w * w * r).sum(), (w * w * r * r).sum()
+        square = w * w
+        self.model += (square * (r - q) ** 2).sum(), (square * r).sum(), (square * r * r).sum(), square.sum()
         return dm + w * (r - q)
 
 

@@ -21,7 +21,7 @@ from lersbench.log.reward import Reward
 from lersbench.offpolicy.sums import buckets_of
 
 CHUNK_BYTES = 8 << 20
-CANDIDATES = 1 << 20  # of the rounds that are looked at together: each has a chance and a prediction
+CANDIDATES = 1 << 18  # of the rounds that are looked at together: each has a chance and a prediction
 QUARTERS = (0.25, 0.5, 0.75)
 MOST_CONTEXT = 16  # columns of the context that slices are made of
 MOST_LEVELS = 12  # values of a column up to which each is a slice; else its quarters are
@@ -151,7 +151,7 @@ class Source:
 
 def kind_of(log: Log) -> str:
     """What the propensities of a log are probabilities of: "uniform", "position", "conditional" or "slate"."""
-    return "uniform" if log.info.propensities == "uniform" else getattr(log.info, "propensity_kind", "position")
+    return "uniform" if log.info.propensities == "uniform" else log.info.propensity_kind
 
 
 def running_product(values: np.ndarray, edges: np.ndarray) -> np.ndarray:

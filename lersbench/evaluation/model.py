@@ -12,14 +12,26 @@ from lersbench.offpolicy.folds import folds_of
 from lersbench.offpolicy.reward_models import Inputs, Shape, reward_model
 
 
+MOST = 64  # products of context and item, up to which the regressions of our own are given all of them
+REGRESSIONS = ("auto", "logistic", "ridge")
+
+
 class Model:
-    """q(context, item), cross-fitted: the model that predicts a row has not seen its user."""
+    """q(context, item), cross-fitted: the model that predicts a row has not seen its user.
+
+    A regression on context and item alone says that the context moves all items alike. Where there are few items, and a
+    log brings no joint features, each item has slopes of its own.
+    """
 
     def __init__(self, source: Source, name: Any, folds: int) -> None:
         info = source.log.info
         items = source.session.background.items
         self.folds = folds
-        self.fitted: CrossFitted = reward_model(name, Shape(info.items, 1, info.d, info.m, items), folds)
+        own = isinstance(name, str) and name in REGRESSIONS and not info.m
+        self.products = info.items * info.d if own and info.items * info.d <= MOST else 0
+        self.fitted: CrossFitted = reward_model(
+            name, Shape(info.items, 1, info.d, self.products or info.m, items), folds
+        )
         while not self.fitted.fitted:
             for logged in source.read():
                 entry = logged.edges[:-1]
@@ -29,6 +41,10 @@ class Model:
 
     @property
     def notes(self) -> list[str]:
+        """What a reader must know of the fits; what is so in every fold is said once."""
+        shared = [note.partition("'s model ")[2] for note in self.fitted.notes if note.startswith("Fold ")]
+        if shared and len(shared) == self.folds and len(set(shared)) == 1:
+            return [f"The reward model of each fold {shared[0]}"]
         return self.fitted.notes
 
     def predicted(self, logged: Logged) -> np.ndarray:
@@ -40,7 +56,12 @@ class Model:
         return folds_of(logged.key, self.folds)
 
     def _inputs(self, logged: Logged, row: np.ndarray, item: np.ndarray, features: np.ndarray) -> Inputs:
-        return Inputs(logged.rows.context[logged.inside], row, item, np.zeros(len(row), np.int64), features)
+        context = logged.rows.context[logged.inside]
+        if self.products:
+            features = np.zeros((len(row), self.products // context.shape[1], context.shape[1]))
+            features[np.arange(len(row)), item] = context[row]
+            features = features.reshape(len(row), -1)
+        return Inputs(context, row, item, np.zeros(len(row), np.int64), features)
 
 
 def candidates_of(logged: Logged) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

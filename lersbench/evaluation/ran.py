@@ -6,8 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lersbench.evaluation.logged import Source
+from lersbench.evaluation.logged import Logged, Source
+from lersbench.evaluation.model import logged_items
+from lersbench.log.names import item_ids
+from lersbench.offpolicy import slices
 from lersbench.offpolicy.intervals import Interval, cluster_error, normal
+from lersbench.offpolicy.slices import Slice
 from lersbench.offpolicy.sums import BUCKETS
 
 
@@ -17,11 +21,13 @@ class Ran:
     counts: np.ndarray  # (G,) int64 rounds by bucket
     users: int
     least: float  # the smallest propensity of a position
+    items: list[Slice]  # the mean weight of a sure choice of each item, of logs of single items: it must be 1
 
     @classmethod
     def of(cls, source: Source) -> Ran:
         """One pass over the rows."""
         earned, counts, least, users = np.zeros(BUCKETS), np.zeros(BUCKETS, np.int64), np.inf, _Distinct()
+        by_item = slices.new_items(source.log.info.items) if source.log.info.L == 1 else None
         for logged in source.read():
             earned += np.bincount(logged.bucket[logged.row], logged.reward, BUCKETS)
             counts += np.bincount(logged.bucket, minlength=BUCKETS)
@@ -29,7 +35,10 @@ class Ran:
             least = min(least, float(given.min()))
             if source.by_user:
                 users.add(logged.key)
-        return cls(earned, counts, users.total, least)
+            if by_item is not None:
+                _add_items(by_item, logged)
+        names = [f"item {name}" for name in item_ids(source.log)] if by_item is not None else []
+        return cls(earned, counts, users.total, least, slices.by_item(by_item, names) if by_item is not None else [])
 
     @property
     def n(self) -> int:
@@ -47,6 +56,12 @@ class Ran:
     def interval(self, level: float) -> Interval:
         error, groups = cluster_error(self.psi, self.counts)
         return normal(self.value, float(error), groups, level)
+
+
+def _add_items(by_item: slices.Items, logged: Logged) -> None:
+    rows, inside = logged.rows, logged.inside
+    offered = None if not rows.own else rows.candidates[rows.first[inside[0]] : rows.first[inside[-1] + 1]]
+    slices.add_items(by_item, logged_items(logged), logged.prefix, offered)
 
 
 class _Distinct:

@@ -173,8 +173,8 @@ def _rows_before(log: Log, moment: int) -> int:
 
 def _matured(log: Log) -> int:
     """The rows that are old enough for all they will earn to be known: by the log's reward window; all without one."""
-    window = getattr(log.info, "reward_window", 0)
+    window = log.info.reward_window
     if not window:
         return log.info.rounds
     last = max(int(chunk.time.max()) for chunk in log.read(columns=("time",)))
-    return _rows_before(log, last - int(window) + 1)
+    return _rows_before(log, last - window + 1)

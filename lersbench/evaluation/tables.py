@@ -11,7 +11,7 @@ import pandas as pd
 
 from lersbench import __version__
 from lersbench.evaluation import answers, doubts
-from lersbench.evaluation.answers import Estimate, Range
+from lersbench.evaluation.answers import MODEL, Estimate, Range
 from lersbench.evaluation.judged import PLACE, PREFIX, SINGLE, WHOLE, Judged
 from lersbench.evaluation.logged import kind_of
 from lersbench.evaluation.model import Model
@@ -28,8 +28,8 @@ def evaluation_of(setup: Setup, judged: list[Judged], ran: Ran, model: Model | N
     rows: list[dict[str, Any]] = []
     leading: dict[str, list[tuple[Judged, Estimate, dict[str, Any]]]] = {}
     for one in judged:
-        found = answers.estimates_of(one, one.estimators, ran.counts, _spans(setup))
-        lines = [_row(setup, one, estimate, found, ran) for estimate in found]
+        found = answers.estimates_of(one, _ordered(setup, one), ran.counts, _spans(setup))
+        lines = [_row(setup, one, estimate, ran) for estimate in found]
         rows += lines
         leading.setdefault(one.question, []).append((one, found[0], lines[0]))
     pairs: list[dict[str, Any]] = []
@@ -58,9 +58,18 @@ def evaluation_of(setup: Setup, judged: list[Judged], ran: Ran, model: Model | N
         about,
         pd.DataFrame(rows),
         pd.DataFrame(pairs),
-        doubts.sensitivity(judged, ran),
+        doubts.sensitivity(judged),
         doubts.weights(judged),
+        pd.DataFrame([part._asdict() for part in ran.items]),
     )
+
+
+def _ordered(setup: Setup, judged: Judged) -> list[str]:
+    """The estimators, the leading one first: where the reward model explains nothing, DR does not lead unasked."""
+    names = judged.estimators
+    if setup.settings.estimators or names[0] not in MODEL or not judged.r2 <= 0:
+        return names
+    return [*(name for name in names if name not in MODEL), *(name for name in names if name in MODEL)]
 
 
 def _spans(setup: Setup) -> dict[str, Range]:
@@ -80,9 +89,9 @@ def _spans(setup: Setup) -> dict[str, Range]:
     }
 
 
-def _row(setup: Setup, judged: Judged, estimate: Estimate, found: list[Estimate], ran: Ran) -> dict[str, Any]:
+def _row(setup: Setup, judged: Judged, estimate: Estimate, ran: Ran) -> dict[str, Any]:
     level, kind = setup.settings.level, setup.settings.interval
-    doubt = doubts.of(setup, judged, estimate, found, ran)
+    doubt = doubts.of(setup, judged, estimate, ran)
     interval, how = answers.interval_of(estimate, kind, level)
     if doubt["verdict"] != BELIEVE and how == "normal, by cluster" and estimate.estimator != "dm":
         interval, how = answers.robust(estimate, level)

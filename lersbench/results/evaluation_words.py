@@ -35,6 +35,12 @@ def level(evaluation: Evaluation) -> str:
     return f"{100 * evaluation.about['settings']['level']:g} %"
 
 
+def _digits(row: pd.Series) -> int:
+    """Decimals of an estimate: by its standard error where its interval is wider than that calls for."""
+    half = (row["high"] - row["low"]) / 2
+    return digits_of(min(half, 2 * row["se"]) if row["se"] > 0 else half)
+
+
 # Sentences ------------------------------------------------------------------------------------------------------------
 def sentences(evaluation: Evaluation) -> list[str]:
     """What the evaluation comes to: what ran, then each policy in a sentence, question by question."""
@@ -62,12 +68,12 @@ def _answers(evaluation: Evaluation) -> Iterator[str]:
 
 def answer(evaluation: Evaluation, row: pd.Series, difference: pd.Series | None) -> str:
     """One estimate as a sentence that says how far it can be believed before it says the number."""
-    digits = digits_of((row["high"] - row["low"]) / 2)
+    digits = _digits(row)
     value = f"{number(row['value'], digits)} {range_in_words(row['low'], row['high'], digits)}"
     if row["verdict"] == DISBELIEVE:
         return f"do not believe {value}. {_sentence(row['reason'])}"
     lift = f", {lift_in_words(evaluation, difference)}" if difference is not None else ""
-    doubt = "" if row["verdict"] == BELIEVE else f". Caution: {row['reason']}"
+    doubt = "" if row["verdict"] == BELIEVE else f". Caution: {str(row['reason']).rstrip('.')}"
     return f"{value}{lift}{doubt}."
 
 
@@ -76,6 +82,8 @@ def lift_in_words(evaluation: Evaluation, difference: pd.Series) -> str:
     base = evaluation.about["logger"]["value"]
     if not base or not math.isfinite(difference["value"]):
         return "which cannot be compared with what ran"
+    if difference["low"] == difference["high"] == 0:
+        return "the same as what ran"
     low, middle, high = sorted(100 * difference[key] / abs(base) for key in ("low", "value", "high"))
     digits = max(0, digits_of((high - low) / 2)) if high > low else 1
     span = range_in_words(low, high, min(digits, 1), sign=True)
@@ -86,6 +94,7 @@ def lift_in_words(evaluation: Evaluation, difference: pd.Series) -> str:
 
 def _sentence(reason: str) -> str:
     reason = reason.strip()
+    reason = reason[:1].upper() + reason[1:]
     return reason if reason.endswith(".") else f"{reason}."
 
 
@@ -106,7 +115,7 @@ def cells(evaluation: Evaluation, question: str) -> list[list[str]]:
 
 
 def _cells(row: pd.Series, difference: pd.Series | None) -> list[str]:
-    digits = digits_of((row["high"] - row["low"]) / 2)
+    digits = _digits(row)
     less, rank = MISSING, MISSING
     if difference is not None:
         fine = digits_of((difference["high"] - difference["low"]) / 2)
