@@ -1,6 +1,6 @@
 """A confidence sequence of an off-policy value: intervals that hold at all numbers of rows at once, in one pass.
 
-Karampatziakis, Mineiro and Ramdas (2021), Off-policy confidence sequences, section 5.2; the mixture of bets is that of
+Karampatziakis, Mineiro and Ramdas (2021), Off-policy confidence sequences; the mixture of bets is that of
 Howard, Ramdas, McAuliffe and Sekhon (2021, Annals of Statistics 49(2)), proposition 9. The lower end needs no bound
 of the weights: X = w (r - r_min) / (r_max - r_min) is never negative, and its mean is the value, scaled to [0, 1]. The
 upper end is that of X' = w (r_max - r) / (r_max - r_min), whose mean is 1 minus the value as the mean of w is 1. Valid
@@ -24,7 +24,7 @@ from lersbench.offpolicy.intervals import Interval, tail
 ROWS, LOW, LOW_SQUARES, HIGH, HIGH_SQUARES = range(5)
 STATE = 5  # rows; sum X and sum (X - its predicted mean)^2; the same of X'
 RHO = 1.0  # of the mixture: it is tightest for a spread of about that
-STEPS = 60  # halvings in search of an end
+STEPS = 44  # halvings in search of an end
 
 
 @kernel

@@ -24,7 +24,7 @@ BLOCK = 32  # factors, each at least 1/2, multiplied before a logarithm is taken
 
 @kernel
 def stakes(values: np.ndarray, chance: float, out: np.ndarray) -> None:
-    """Fill `out` (n,) with the predictable plug-in stakes for n `values` (n,) in [0, 1] (equation 26 at fixed n).
+    """Fill `out` (n,) with the predictable plug-in stakes for n `values` (n,) in [0, 1], n known.
 
     l_i = sqrt(2 ln(1/d) / (n s^2)), d = `chance` of one side, cut at MOST; s^2 is the variance of the values before i,
     begun with one imagined value at 1/2 and a square of 1/4.

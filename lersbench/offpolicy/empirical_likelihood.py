@@ -9,6 +9,7 @@ weight `w_max` or `w_min`, and at the ends of the interval of the least or the l
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from lersbench.distributions import LEVEL, t_quantile
@@ -59,6 +60,16 @@ def cressie_read(
         return Likely(value, whole, "mean weight")
     ends = Interval(r_min if low is None else low, r_max if high is None else high)
     return Likely(value, ends.within(r_min, r_max), "")
+
+
+def total(parts: Sequence[Likely]) -> Likely:
+    """Value and interval of a sum, such as one over places, from those of its parts made at the level `each_of`.
+
+    The ends add up, whatever the dependence of the parts; wider than an interval made from the sum of each row.
+    """
+    ends = Interval(sum(part.interval.low for part in parts), sum(part.interval.high for part in parts))
+    reasons = sorted({part.reason for part in parts} - {""})
+    return Likely(sum(part.value for part in parts), ends, ", ".join(reasons))
 
 
 def _check(six: Six, w_min: float, w_max: float, r_min: float, r_max: float, deff: float) -> None:

@@ -26,17 +26,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
 
 from lersbench.clicks.model import ClickModel, expected
+from lersbench.distributions import LEVEL
 from lersbench.errors import ConfigError, DataError
 from lersbench.kernels.jit import kernel
 from lersbench.offpolicy import weights as ips
-
-RESAMPLES = 2000
+from lersbench.offpolicy.intervals import Interval, cluster_error, normal
+from lersbench.offpolicy.resampling import REPLICATES, add_replicates, bootstrap, ratios, user_keys
 
 
 @kernel
@@ -114,42 +114,42 @@ class Estimate:
         """The estimate; NaN for a self-normalised one whose weights are all 0."""
         if not normalised:
             return float(self.values.mean())
-        return float(_ratio(self.numerators.mean(axis=0), self.controls.mean(axis=0)).sum())
+        return float(ratios(self.numerators.mean(axis=0), self.controls.mean(axis=0)).sum())
+
+    def influence(self, normalised: bool = False) -> np.ndarray:
+        """(n,) what each slate adds to the error of n times the estimate, by the delta method where self-normalised."""
+        if not normalised:
+            return self.values - self.value()
+        means = self.controls.mean(axis=0)
+        centred = self.numerators - ratios(self.numerators.mean(axis=0), means) * self.controls
+        return ratios(centred, np.broadcast_to(means, centred.shape)).sum(axis=1)
 
     def standard_error(self, normalised: bool = False) -> float:
-        """sd / sqrt(n) over slates, by the delta method where self-normalised."""
-        n = len(self.numerators)
-        if n < 2:
-            return math.nan
-        if not normalised:
-            return float(self.values.std(ddof=1)) / math.sqrt(n)
-        means = self.controls.mean(axis=0)
-        ratios = _ratio(self.numerators.mean(axis=0), means)
-        influence = _ratio(self.numerators - ratios * self.controls, means).sum(axis=1)
-        return float(influence.std(ddof=1)) / math.sqrt(n)
+        """sd / sqrt(n) of the influence over slates, taken as independent; `intervals.cluster_error` for users."""
+        return float(cluster_error(self.influence(normalised), np.ones(len(self.numerators)))[0])
 
-    def normal(self, level: float = 0.95, normalised: bool = False) -> tuple[float, float]:
+    def normal(self, level: float = LEVEL, normalised: bool = False) -> Interval:
         """The interval value -+ z * standard error."""
-        value = self.value(normalised)
-        half = NormalDist().inv_cdf((1 + level) / 2) * self.standard_error(normalised)
-        return value - half, value + half
+        return normal(self.value(normalised), self.standard_error(normalised), level=level)
 
     def bootstrap(
-        self, level: float = 0.95, normalised: bool = False, resamples: int = RESAMPLES, seed: int = 0
-    ) -> tuple[float, float]:
-        """The percentile interval over resampled slates; numerator and control are both recomputed in each."""
-        rng, n, values = np.random.default_rng(seed), len(self.numerators), np.empty(resamples)
-        for i in range(resamples):
-            share = np.bincount(rng.integers(n, size=n), minlength=n) / n
-            tops = share @ self.numerators
-            values[i] = (_ratio(tops, share @ self.controls) if normalised else tops).sum()
-        low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-        return float(low), float(high)
+        self,
+        level: float = LEVEL,
+        normalised: bool = False,
+        users: np.ndarray | None = None,
+        replicates: int = REPLICATES,
+    ) -> Interval:
+        """The percentile interval of the Poisson bootstrap by `users` (n,), below 0 where unknown; None for slates.
 
-
-def _ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
-    """Elementwise top / bottom, NaN where bottom is 0."""
-    return np.divide(top, bottom, out=np.full(np.broadcast(top, bottom).shape, np.nan), where=bottom != 0)
+        Numerators and controls are both recomputed in each replicate: without normalisation the control is n.
+        """
+        n, groups = self.numerators.shape
+        keys = np.empty(n, dtype=np.uint64)
+        user_keys(np.full(n, -1) if users is None else np.asarray(users, dtype=np.int64), 0, keys)
+        controls = self.controls if normalised else np.ones((n, groups))
+        sums = np.zeros((2 * groups, replicates))
+        add_replicates(sums, keys, np.hstack([self.numerators, controls]).astype(np.float64))
+        return bootstrap(ratios(sums[:groups], sums[groups:]).sum(axis=0), level=level)
 
 
 def sips(clicks: np.ndarray, target: np.ndarray, logging: np.ndarray, clip: float = math.inf) -> Estimate:

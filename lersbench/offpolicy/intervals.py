@@ -70,6 +70,12 @@ def tail(level: float) -> float:
     return (1 - level) / 2
 
 
+def each_of(level: float, parts: int) -> float:
+    """The level at which each of `parts` intervals holds if all are to hold at once with `level` (Bonferroni)."""
+    tail(level)
+    return 1 - (1 - level) / parts
+
+
 def normal(value: float, error: float, groups: int | None = None, level: float = LEVEL) -> Interval:
     """The interval value -+ q * error: q of Student's t with `groups` - 1 degrees of freedom, else the normal one.
 
@@ -101,7 +107,7 @@ def cluster_error(psi: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, int]
 
 
 def row_errors(six: Six) -> RowErrors:
-    """The standard errors of IPS, mean v, and of SNIPS, sum v / sum w (by the delta method), from sums over the rows."""
+    """Standard errors of IPS, mean v, and of SNIPS, sum v / sum w (by the delta method), from sums over the rows."""
     n = six.n
     if n < 2:
         return RowErrors(math.nan, math.nan)

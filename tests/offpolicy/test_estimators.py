@@ -268,9 +268,9 @@ def test_bootstrap_agrees_with_the_normal_interval_on_many_slates(normalised: bo
     for form in FORMS:
         found = form(log, log.clicks)
         low, high = found.normal(normalised=normalised)
-        ends = found.bootstrap(normalised=normalised, resamples=1000, seed=1)
+        ends = found.bootstrap(normalised=normalised, replicates=1000)
         np.testing.assert_allclose(ends, (low, high), atol=0.12 * (high - low))
-        assert ends == found.bootstrap(normalised=normalised, resamples=1000, seed=1)
+        assert ends == found.bootstrap(normalised=normalised, replicates=1000)
 
 
 def test_an_estimate_without_any_weight_is_not_a_number() -> None:
