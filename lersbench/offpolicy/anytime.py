@@ -24,7 +24,7 @@ from lersbench.offpolicy.intervals import Interval, tail
 ROWS, LOW, LOW_SQUARES, HIGH, HIGH_SQUARES = range(5)
 STATE = 5  # rows; sum X and sum (X - its predicted mean)^2; the same of X'
 RHO = 1.0  # of the mixture: it is tightest for a spread of about that
-STEPS = 60  # halvings in search of an end
+STEPS = 44  # halvings in search of an end
 
 
 @kernel

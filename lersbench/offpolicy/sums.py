@@ -33,7 +33,7 @@ from lersbench.offpolicy.intervals import Six
 from lersbench.offpolicy.resolution import HALF, Sample, add_to_sample, added, is_whole, merge_into, new_sample
 
 BUCKETS = 1024  # a power of two
-TOP = 1000  # largest weights that are kept
+TOP = 1001  # largest weights that are kept: a thousand, and the one that begins their tail
 HEAVIEST = 1e12  # a larger weight is an error
 LEAST, MOST = -10, 40  # octaves of w that have cells
 CELLS = 2 + 2 * (MOST - LEAST)  # the first for w = 0, the second for all below 2**LEAST
@@ -453,12 +453,12 @@ def weight_cut(sums: Sums, cell: int) -> float:
 
 
 def cell_of_quantile(sums: Sums, q: float) -> int:
-    """The first cell >= 2 whose edge has at least the share `q` of all rows below it: a clip near that quantile of w.
+    """The first cell >= 2 whose edge has at least the share `q` of the rows of w > 0 below it: a clip near a quantile.
 
-    CELLS where no edge has: all weights lie above.
+    CELLS where no edge has: some weights lie above the last one.
     """
-    below = np.cumsum(sums.cell_rows)[1:-1]  # rows below the edges of cells 2..CELLS - 1
-    return 2 + int(np.searchsorted(below, q * sums.rows[N]))
+    below = np.cumsum(sums.cell_rows[1:])[:-1]  # rows of w > 0 below the edges of cells 2..CELLS - 1
+    return 2 + int(np.searchsorted(below, q * (sums.rows[N] - sums.rows[ZERO])))
 
 
 def influence(sums: Sums, kind: str, value: float) -> np.ndarray:
