@@ -1,0 +1,202 @@
+"""May one believe an off-policy estimate? The lowest cell of a table of its diagnostics decides, and says why in words.
+
+THRESHOLDS holds for each diagnostic the bounds of "believe" and of "caution"; beyond the second it is "do not believe".
+Its order is that of the reasons within a level: causes stand before what follows from them, as few effective rows do
+from one row that carries most of the weight.
+
+Below "believe" only intervals that hold for rare and heavy weights (Cressie-Read, gamma) should be shown, never the
+normal one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from lersbench.errors import ConfigError
+from lersbench.offpolicy.diagnostics import Diagnostics
+
+BELIEVE, CAUTION, DO_NOT_BELIEVE = LEVELS = ("believe", "caution", "do not believe")
+PROPENSITIES = ("logged", "estimated", "uniform")
+MODEL = "dm"  # the kind of estimate that no weights stand behind
+
+
+class Bounds(NamedTuple):
+    """What a diagnostic must reach ("least"), or stay within ("most"), for a level; its sign does not count."""
+
+    side: str
+    believe: float
+    caution: float
+
+
+THRESHOLDS: Mapping[str, Bounds] = {
+    "zero_share": Bounds("most", 1 - 1e-12, 1 - 1e-12),
+    "groups": Bounds("least", 20, 2),
+    "max_share": Bounds("most", 0.01, 0.05),
+    "top_out": Bounds("most", 0.5, 2.0),
+    "support": Bounds("most", 0.0, 0.10),
+    "resolution_share": Bounds("most", 0.0, 0.05),
+    "wbar_off": Bounds("most", 0.10, 0.25),
+    "wbar_z": Bounds("most", 3.0, 4.0),
+    "slices_off": Bounds("most", 0.0, 0.05),
+    "events": Bounds("least", 50, 20),
+    "thin": Bounds("most", 0.05, 0.20),
+    "ess": Bounds("least", 200, 50),
+    "agree_z": Bounds("most", 2.0, 3.0),
+    "r2": Bounds("least", 1e-9, -math.inf),
+    "hill": Bounds("least", 3.0, 2.0),
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A level, and every reason for not a higher one in words, the worst first. None where the level is "believe"."""
+
+    level: str
+    reasons: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """The level and its two worst reasons: "Do not believe: one row carries 69 % of all weight." """
+        if not self.reasons:
+            return "Believe: nothing speaks against it."
+        first, *rest = self.reasons[:2]
+        return " ".join([f"{self.level.capitalize()}: {first}.", *(f"{_capital(reason)}." for reason in rest)])
+
+
+def verdict(
+    diagnostics: Diagnostics,
+    kind: str = "snips",
+    caps: Sequence[tuple[str, str]] = (),
+    thresholds: Mapping[str, Bounds] = THRESHOLDS,
+) -> Verdict:
+    """The verdict on an estimate of this `kind` ("ips", "snips", "dr", ... or "dm", a model's own prediction).
+
+    `caps`: pairs of a level that the verdict may not exceed and the reason in words, for what the sums cannot know.
+    ConfigError for unknown propensities or levels.
+    """
+    if diagnostics.propensities not in PROPENSITIES:
+        raise ConfigError(f"propensities '{diagnostics.propensities}' are none of {', '.join(PROPENSITIES)}.")
+    if kind == MODEL:
+        return Verdict(DO_NOT_BELIEVE, ("it is the prediction of a reward model, not evidence from the log",))
+    levels = {name: level_of(diagnostics, name, thresholds) for name in thresholds}
+    found = [(level, WORDS[name](diagnostics, kind)) for name, level in levels.items() if level != BELIEVE]
+    if diagnostics.propensities == "estimated":
+        found.append((CAUTION, "the propensities are estimated, and their own error is in no interval"))
+    found += caps
+    if unknown := {level for level, _ in found} - set(LEVELS):
+        raise ConfigError(f"no verdict has the level {', '.join(map(repr, sorted(unknown)))}; there are {LEVELS}.")
+    found = sorted((pair for pair in found if pair[0] != BELIEVE), key=lambda pair: -LEVELS.index(pair[0]))
+    return Verdict(found[0][0] if found else BELIEVE, tuple(dict.fromkeys(words for _, words in found)))
+
+
+def level_of(diagnostics: Diagnostics, name: str, thresholds: Mapping[str, Bounds] = THRESHOLDS) -> str:
+    """The level that one diagnostic alone allows; "believe" where it is not known."""
+    side, believe, caution = thresholds[name]
+    value = abs(diagnostics.wbar - 1) if name == "wbar_off" else getattr(diagnostics, name)
+    if math.isnan(value):
+        return BELIEVE
+    if side == "most":
+        return BELIEVE if abs(value) <= believe else CAUTION if abs(value) <= caution else DO_NOT_BELIEVE
+    return BELIEVE if value >= believe else CAUTION if value >= caution else DO_NOT_BELIEVE
+
+
+# --- in words --------------------------------------------------------------------------------------------------------
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def percent(share: float) -> str:
+    """A share in words, two digits: 69 %, 2.7 %, 0.04 %."""
+    return f"{100 * share:.0f} %" if share >= 0.0995 else f"{100 * share:.2g} %"
+
+
+def _number(value: float) -> str:
+    """Two digits or three, and all before the point."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}" if abs(value) >= 10 else f"{value:.2g}"
+
+
+def _top_row(d: Diagnostics, kind: str) -> str:
+    row = f"one row carries {percent(d.max_share)} of all weight"
+    if not d.top_out > THRESHOLDS["top_out"].believe:
+        return row
+    estimate = "the estimate" if kind == "snips" else "the self-normalised estimate"
+    return f"{row}; without it {estimate} is {_number(d.snips_without_top)} instead of {_number(d.snips)}"
+
+
+def _support(d: Diagnostics, kind: str) -> str:
+    return f"{percent(d.support)} of the target lies on actions that the logging policy never takes"
+
+
+def _resolution(d: Diagnostics, kind: str) -> str:
+    return (
+        f"the propensities lie on a grid of {d.resolution:.3g}, as after {1 / d.resolution:,.0f} simulated draws or "
+        f"rounding, and {percent(d.resolution_share)} of all weight on those below {25 * d.resolution:.3g}, which are "
+        "off by 20 % or more, or beside the grid"
+    )
+
+
+def _mean_weight(d: Diagnostics, kind: str) -> str:
+    return f"the mean weight is {d.wbar:.3g} and should be 1 (z = {d.wbar_z:.1f})"
+
+
+def _slices(d: Diagnostics, kind: str) -> str:
+    return (
+        f"the mean weight of {d.worst_slice} is {d.worst_slice_mean:.2g} and should be 1 "
+        f"(z = {d.worst_slice_z:.1f}), and that of {percent(d.slices_off)} of {d.slices} slices is off as far"
+    )
+
+
+def _events(d: Diagnostics, kind: str) -> str:
+    if d.events == 0:
+        return "no row that the target would have shown has a reward"
+    return f"its rewards are worth {_number(d.events)} equally weighted ones"
+
+
+def _thin(d: Diagnostics, kind: str) -> str:
+    return f"{percent(d.thin)} of the target lies where the log is to hold less than one rewarded row"
+
+
+def _effective_rows(d: Diagnostics, kind: str) -> str:
+    return f"its {d.rows:,} rows are worth {_number(d.ess)} equally weighted ones"
+
+
+def _groups(d: Diagnostics, kind: str) -> str:
+    if d.groups < 2:
+        return "all rows are of one user, so nothing is known of its error"
+    return f"its error rests on {d.groups} users or independent rows"
+
+
+def _agreement(d: Diagnostics, kind: str) -> str:
+    return f"estimators of the same value differ by {d.agree_z:.1f} standard errors of their difference"
+
+
+def _reward_model(d: Diagnostics, kind: str) -> str:
+    return f"the reward model explains nothing of the weighted rewards (R² {d.r2:.2g})"
+
+
+def _tail(d: Diagnostics, kind: str) -> str:
+    return f"the tail index of the weights is {d.hill:.1f}, and below 2 no standard error holds"
+
+
+WORDS: Mapping[str, Callable[[Diagnostics, str], str]] = {
+    "zero_share": lambda d, kind: "the target never takes a logged action, so every weight is 0",
+    "groups": _groups,
+    "max_share": _top_row,
+    "top_out": _top_row,
+    "support": _support,
+    "resolution_share": _resolution,
+    "wbar_off": _mean_weight,
+    "wbar_z": _mean_weight,
+    "slices_off": _slices,
+    "events": _events,
+    "thin": _thin,
+    "ess": _effective_rows,
+    "agree_z": _agreement,
+    "r2": _reward_model,
+    "hill": _tail,
+}
