@@ -21,6 +21,7 @@ from lersbench.offpolicy import doubly_robust as est
 from lersbench.offpolicy import folds
 from lersbench.offpolicy.doubly_robust import Terms
 from lersbench.offpolicy.reward_models import Inputs, Shape, reward_model
+from lersbench.offpolicy.sums import importance_weights
 
 JUDGED = 0.7  # share of the rows on which policies are judged
 LOGGER, TARGET = 0.4, 0.9  # alpha of either
@@ -124,7 +125,7 @@ def relative_errors(of: World, runs: int, seed: int = 0, model: Any = None) -> d
 
 
 def _estimates(of: World, log: Draw, model: Any) -> dict[str, Terms]:
-    w, r = est.weight(log.chance, log.propensity), log.reward
+    w, r = importance_weights(log.chance, log.propensity), log.reward
     made = {"ips": est.ips(w, r), "snips": est.snips(w, r)}
     if model is not None:
         q, dm = predictions(of, log, model)

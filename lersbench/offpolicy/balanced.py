@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from lersbench.errors import DataError
-from lersbench.offpolicy.doubly_robust import weight
+from lersbench.offpolicy.sums import importance_weights
 
 
 def shares_of(logger: np.ndarray, loggers: int) -> np.ndarray:
@@ -55,9 +55,9 @@ def balanced_weight(
     chance: np.ndarray, propensities: np.ndarray, shares: np.ndarray, logger: np.ndarray, start: int = 0
 ) -> np.ndarray:
     """chance / mixture (n,) of the logged actions: `chance` (n,) under the target, the rest as in `mixture`."""
-    return weight(chance, mixture(propensities, shares, logger, start), start)
+    return importance_weights(chance, mixture(propensities, shares, logger, start), start)
 
 
 def weight_by_logger(chance: np.ndarray, propensities: np.ndarray, logger: np.ndarray, start: int = 0) -> np.ndarray:
     """chance / the propensity under the logger of the row (n,), `propensities` (n, L)."""
-    return weight(chance, propensities[np.arange(len(logger)), logger], start)
+    return importance_weights(chance, propensities[np.arange(len(logger)), logger], start)

@@ -17,7 +17,7 @@ import numpy as np
 
 from lersbench.errors import DataError
 from lersbench.kernels.jit import kernel
-from lersbench.offpolicy.doubly_robust import HEAVIEST
+from lersbench.offpolicy.sums import HEAVIEST
 
 
 class CategoryWeights(NamedTuple):
