@@ -197,6 +197,25 @@ def predictors(
         out[j] = z
 
 
+@kernel
+def means(
+    z: np.ndarray, row: np.ndarray, fold: np.ndarray, platt: np.ndarray, constant: np.ndarray, logistic: bool
+) -> None:
+    """Turn the linear predictors `z` (N,) into predictions, by the fold (n,) of their `row` (N,).
+
+    Where `logistic`, the chance at log-odds a + b z, (a, b) the row of `platt` (F, 2); a fold whose `constant` (F,) is
+    not NaN predicts that.
+    """
+    for j in range(z.shape[0]):
+        f = fold[row[j]]
+        if constant[f] == constant[f]:
+            z[j] = constant[f]
+        elif logistic:
+            odds = platt[f, 0] + platt[f, 1] * z[j]
+            tail = math.exp(-abs(odds))
+            z[j] = 1.0 / (1.0 + tail) if odds >= 0 else tail / (1.0 + tail)
+
+
 def item_parts(coefficients: Coefficients, shape: Shape) -> np.ndarray:
     """(F, n_items) what an item adds to the linear predictor: the part of its features and its own effect."""
     d, p = shape.d, shape.items.shape[1]

@@ -22,7 +22,7 @@ from lersbench.offpolicy.additive_model import Inputs, Shape
 from lersbench.offpolicy.cross_fitting import CrossFitted, chance, log_odds, moments
 
 ROWS = 1_000_000  # the most that are collected
-NUMBERS = 40_000_000  # and the most numbers that X may have: 320 MB
+NUMBERS = 20_000_000  # and the most numbers that X may have: 160 MB, of which a fit holds some three copies
 WIDEST = 4000  # columns of X
 PACKAGES = {"lightgbm": ("lightgbm", "ltr"), "forest": ("sklearn", "pictures")}  # name: its module, our extra
 LEAVES, TREES, RATE = 15, 100, 0.05

@@ -51,8 +51,8 @@ class CrossFitted:
     def add(self, inputs: Inputs, rewards: np.ndarray, fold: np.ndarray, keys: np.ndarray) -> None:
         """Add logged rows to the present pass: N entries with their `rewards` (N,), all passes the same.
 
-        `fold` (n,) and `keys` (n,) int64 of the contexts: the fold by `folds.folds_of` or `folds.blocks_of`, the key
-        the user, or the number of the row. Raises DataError where an item, a place or a reward is not what it must be.
+        `fold` (n,) int64 and `keys` (n,) of the contexts: the fold by `folds.folds_of` or `folds.blocks_of`, the key by
+        `resampling.user_keys`. Raises DataError where an item, a place or a reward is not what it must be.
         """
         raise NotImplementedError
 

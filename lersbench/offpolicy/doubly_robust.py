@@ -1,9 +1,8 @@
 """Estimators of one action a row, with and without a reward model, as terms that can be added up.
 
-Row i has the weight w = chance under the target / propensity under the logger, the reward r, the reward model's
-prediction q for the logged action, and its direct part dm = sum_a pi(a | x) q(x, a) over the actions the
-target may take (`direct_part`). The model must have been fitted on other rows than those it is used on: see
-`reward_models`.
+Row i has the weight w = pi / p (`sums.importance_weights`), the reward r, the reward model's prediction q for the logged
+action, and its direct part dm = sum_a pi(a | x) q(x, a) over the actions the target may take (`direct_part`). The model
+must have been fitted on other rows than those it is used on: see `reward_models`.
 
     direct_method   mean dm                                  right where q is right; its error shows in no interval
     ips             mean w r                                 right where the propensities are
@@ -25,10 +24,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lersbench.errors import ConfigError, DataError
+from lersbench.errors import ConfigError
 from lersbench.kernels.jit import kernel
-
-HEAVIEST = 1e12  # weights above it are broken propensities, not evidence
 
 
 class Terms(NamedTuple):
@@ -187,26 +184,6 @@ def mass_cut(w: np.ndarray, shrunk: np.ndarray) -> float:
     """The share of the weight that shrinking took away: 1 - sum shrunk / sum w; 0 where there is no weight."""
     total = float(w.sum())
     return 1.0 - float(shrunk.sum()) / total if total > 0 else 0.0
-
-
-def weight(chance: np.ndarray, propensity: np.ndarray, start: int = 0) -> np.ndarray:
-    """w = chance / propensity (n,) of the logged actions, under the target and under the logger.
-
-    DataError, with the row (the first is `start`), where a chance is not in [0, 1], a propensity not in (0, 1], or a
-    weight above 1e12.
-    """
-    _all("the target's chance", chance, ~((chance >= 0) & (chance <= 1)), "must be in [0, 1]", start)
-    _all("propensity", propensity, ~((propensity > 0) & (propensity <= 1)), "must be in (0, 1]", start)
-    with np.errstate(over="ignore"):
-        w = chance / propensity
-    _all("the weight", w, ~(w <= HEAVIEST), f"must be at most {HEAVIEST:g}: its propensity is too small", start)
-    return w
-
-
-def _all(what: str, values: np.ndarray, bad: np.ndarray, rule: str, start: int) -> None:
-    if bad.any():
-        row = int(np.argmax(bad))
-        raise DataError(f"row {start + row}: {what} is {values[row]}, but {rule} (rows affected: {int(bad.sum())}).")
 
 
 def _above_zero(what: str, value: float) -> None:

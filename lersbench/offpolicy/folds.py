@@ -28,9 +28,9 @@ def checked(folds: int) -> int:
 
 
 def folds_of(keys: np.ndarray, folds: int, seed: int = 0) -> np.ndarray:
-    """The fold 0..folds - 1 (n,) of each row, by a hash of its key (n,) int64: rows of one key stay together.
+    """The fold 0..folds - 1 (n,) of each row, by a hash of its key (n,) int64 or uint64: rows of one key stay together.
 
-    The key is the user; where there are no users, the number of the row in the log.
+    `resampling.user_keys` makes keys: the user, or the row itself where the user is unknown.
     """
     return marks_of(keys, seed) % checked(folds)
 
@@ -46,7 +46,7 @@ def held_of(keys: np.ndarray, seed: int = 0) -> np.ndarray:
 
 
 def marks_of(keys: np.ndarray, seed: int) -> np.ndarray:
-    """A hash in 0..2^32 - 1 (n,) of each key (n,) int64."""
+    """A hash in 0..2^32 - 1 (n,) of each key (n,)."""
     out = np.empty(len(keys), dtype=np.int64)
     _hashes(np.ascontiguousarray(keys, dtype=np.int64), seed, out)
     return out

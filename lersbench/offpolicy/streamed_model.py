@@ -16,7 +16,7 @@ from lersbench.errors import ConfigError
 from lersbench.offpolicy import additive_model as additive
 from lersbench.offpolicy import calibration
 from lersbench.offpolicy.additive_model import Inputs, Shape
-from lersbench.offpolicy.cross_fitting import CrossFitted, Moments, chance, is_logistic, moments, together
+from lersbench.offpolicy.cross_fitting import CrossFitted, Moments, is_logistic, moments, together
 
 MOST = 30  # Newton steps
 CLOSE = 1e-8  # of a row's log-likelihood: what a step is expected to gain when it is the last
@@ -73,11 +73,8 @@ class StreamedModel(CrossFitted):
     def predict(self, inputs: Inputs, fold: np.ndarray) -> np.ndarray:
         self._check(inputs, fold)
         q = self._odds(inputs, fold)
-        at = fold[inputs.row]
-        if self.logistic:
-            q = chance(self.platt[at, 0] + self.platt[at, 1] * q)
-        flat = self.constant[at]
-        return np.where(np.isnan(flat), q, flat)
+        additive.means(q, inputs.row, fold, self.platt, self.constant, self.logistic)
+        return q
 
     def part(self) -> Self:
         twin = copy.copy(self)

@@ -324,8 +324,8 @@ def test_coefficients_of_many_items_need_no_square_matrix() -> None:
     assert sum(part.nbytes for part in sums) < 3 * 20_000 * 8 * 6
 
 
-def trap(seed: int, k: int) -> tuple[float, float]:
-    """DR of a tree with 2 rows a leaf: (cross-fitted in k folds, fitted on its own rows), less the truth."""
+def trap(seed: int, k: int) -> list[tuple[float, float]]:
+    """DR of a tree with 2 rows a leaf, (estimate less truth, standard error): across k folds, and on its own rows."""
     tree = pytest.importorskip("sklearn.tree")
     rng = np.random.default_rng(seed)
     n, arms = 1000, 5
@@ -344,11 +344,15 @@ def trap(seed: int, k: int) -> tuple[float, float]:
     own = make.fit(x, r)
     x_best = np.concatenate([context, best[:, None] == np.arange(arms)], axis=1)
     inside = est.dr(w, r, own.predict(x), own.predict(x_best))
-    return crossed.value() - 0.45, inside.value() - 0.45
+    return [(terms.value() - 0.45, terms.error()) for terms in (crossed, inside)]
 
 
 def test_a_tree_on_its_own_rows_is_biased_and_across_folds_is_not() -> None:
-    runs = np.array([trap(seed, 3) for seed in range(120)])
-    mean, error = runs.mean(axis=0), runs.std(axis=0, ddof=1) / math.sqrt(len(runs))
-    assert abs(mean[0]) < 3 * error[0]
-    assert abs(mean[1]) > 10 * error[1]
+    """Nor does its interval cover: it reports a fraction of its error."""
+    off, error = np.moveaxis(np.array([trap(seed, 3) for seed in range(120)]), -1, 0)
+    mean, spread = off.mean(axis=0), off.std(axis=0, ddof=1)
+    covered = (np.abs(off) < 1.96 * error).mean(axis=0)
+    assert abs(mean[0]) < 3 * spread[0] / math.sqrt(120)
+    assert abs(mean[1]) > 10 * spread[1] / math.sqrt(120)
+    assert covered[0] > 0.95 - 3 * math.sqrt(0.95 * 0.05 / 120)
+    assert covered[1] < 0.7
