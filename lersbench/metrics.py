@@ -112,7 +112,7 @@ def _registry() -> dict[str, Metric]:
             "Intra-list similarity",
             "share",
             "neither",
-            "Mean cosine between the joint features of two items of a slate: low is diverse.",
+            "Mean cosine between the joint features of two items of a slate, in slates of two or more: low is diverse.",
         ),
     ]
     metrics.append(

@@ -22,3 +22,20 @@ class LocalPath(click.ParamType):
 
 
 LOCAL = LocalPath()
+
+
+class OfOneTable(click.Command):
+    """A command that takes TABLE and OUT. More arguments than that mostly come from a pattern that the shell replaced."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more, context_settings={"allow_extra_args": True})
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        beyond = super().parse_args(ctx, args)
+        if beyond:
+            ctx.fail(
+                f"it takes TABLE and OUT, but {len(beyond)} more arguments came ({', '.join(beyond[:3])}"
+                f"{', ...' if len(beyond) > 3 else ''}). A pattern that is not quoted is replaced by its files before "
+                f"lersbench sees it. Fix: quote it, as {ctx.command_path} 'shown/*.parquet' OUT"
+            )
+        return beyond

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from lersbench.cli import formats, outcomes
-from lersbench.cli.arguments import LOCAL
+from lersbench.cli.arguments import LOCAL, OfOneTable
 from lersbench.cli.flags import flags
 from lersbench.datasets.options import ListOptions, LogOptions, ShopOptions, TableOptions
 from lersbench.errors import ConfigError
@@ -62,7 +62,7 @@ def _say_use(log: Any) -> None:
     say(f'replay it with [data] log = "{log.path}" in a scenario')
 
 
-@group.command()
+@group.command(cls=OfOneTable)
 @click.argument("table", type=LOCAL)
 @click.argument("out")
 @flags(
@@ -151,7 +151,7 @@ def _read_as(command: Any) -> Any:
     return command
 
 
-@group.command()
+@group.command(cls=OfOneTable)
 @click.argument("table", type=LOCAL)
 @click.argument("out")
 @click.option(
@@ -182,7 +182,7 @@ def impressions(
     _say_use(log)
 
 
-@group.command()
+@group.command(cls=OfOneTable)
 @click.argument("table", type=LOCAL)
 @click.argument("out")
 @click.option(

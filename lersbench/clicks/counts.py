@@ -44,7 +44,14 @@ class Counts(NamedTuple):
     @property
     def lists_with(self) -> np.ndarray:
         """How many lists have each position, (L,)."""
-        return np.add.reduceat(self.displays.sum(axis=0), np.arange(self.length) * np.arange(1, self.length + 1) // 2)
+        return by_position(self.displays)
+
+
+def by_position(cells: np.ndarray) -> np.ndarray:
+    """Sums (L,) over items and last clicks of counts (n_items, cells)."""
+    total = cells.sum(axis=0)
+    length = int((2 * len(total)) ** 0.5)
+    return np.add.reduceat(total, np.arange(length) * np.arange(1, length + 1) // 2)
 
 
 @kernel
@@ -156,7 +163,7 @@ def _records(log: Log, start: int, stop: int) -> Iterator[tuple[np.ndarray, ...]
         n = len(chunk.user)
         rows = slice(max(start - chunk.start, 0), max(min(stop - chunk.start, n), 0))
         if rows.start < rows.stop:
-            items, clicks = _items(chunk), _in_positions(chunk, chunk.clicks, log.info.L, 0.0)
+            items, clicks = chunk.shown(), _in_positions(chunk, chunk.clicks, log.info.L, 0.0)
             examined = np.empty((n, 0))
             if chunk.examined.size:
                 examined = _in_positions(chunk, chunk.examined, log.info.L, 0.0)
@@ -164,18 +171,6 @@ def _records(log: Log, start: int, stop: int) -> Iterator[tuple[np.ndarray, ...]
             yield chunk.start + np.arange(rows.start, rows.stop), items[rows], clicks[rows], examined[rows]
         if chunk.start + n >= stop:
             break
-
-
-def _items(chunk: Chunk) -> np.ndarray:
-    """The items of the slates, in the form that the slates have."""
-    if chunk.first is None and chunk.top is None:
-        offered = np.broadcast_to(chunk.candidates, (len(chunk.user), chunk.candidates.shape[1]))
-        return np.take_along_axis(offered, chunk.slate, axis=1)
-    sizes = np.full(len(chunk.user), chunk.slate.shape[-1]) if chunk.top is None else np.diff(chunk.top)
-    wide = 0 if len(chunk.candidates) == 1 else chunk.candidates.shape[-1]
-    first = wide * np.arange(len(chunk.user)) if chunk.first is None else chunk.first[:-1]
-    at = np.repeat(first, sizes) + chunk.slate.reshape(-1)
-    return chunk.candidates.reshape(-1)[at].reshape(chunk.slate.shape)
 
 
 def _in_positions(chunk: Chunk, values: np.ndarray, length: int, beyond: float) -> np.ndarray:

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from lersbench.clicks.fit import Counts, Fit
+from lersbench.clicks.counts import Counts, by_position
+from lersbench.clicks.fit import Fit
 from lersbench.clicks.heldout import FOLDS, Perplexity
 from lersbench.clicks.model import parse
 from lersbench.log import LogInfo
@@ -40,13 +41,6 @@ def summary(
         "true_weights": true_weights(info, counts),
         "models": {fit.name: _facts(fit, (held_out or {}).get(fit.name)) for fit in fits},
     }
-
-
-def by_position(cells: np.ndarray) -> np.ndarray:
-    """Sums (L,) over items and last clicks of counts (n_items, cells)."""
-    total = cells.sum(axis=0)
-    length = int((2 * len(total)) ** 0.5)
-    return np.add.reduceat(total, np.arange(length) * np.arange(1, length + 1) // 2)
 
 
 def last_click(counts: Counts) -> np.ndarray:

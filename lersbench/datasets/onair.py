@@ -122,11 +122,7 @@ def build(out: Path, **values: Any) -> Log:
         "visits_with_an_order": options.orders,
         "delay_minutes": {"median": options.delay, "spread": options.delay_spread},
         "ours": OURS,
-        "static": known.static.names,
-        "streamers": history.streamers,
-        "streamer_features": known.streamers.names,
-        "text": known.text.facts,
-        "categories": history.categories,
+        **known.facts(history),
     }
     return write(
         out,

@@ -126,11 +126,7 @@ def scenario_log(tables: Tables, out: str | Path, options: ShopOptions, about: L
         "likes_explained": explained.shares(popular, {name: part[on_sale] for name, part in known.sides.items()}),
         "context_variance_kept": round(x_share, 4),
         "item_variance_kept": round(z_share, 4),
-        "static": known.static.names,
-        "streamers": history.streamers,
-        "streamer_features": known.streamers.names,
-        "text": known.text.facts,
-        "categories": history.categories,
+        **known.facts(history),
     }
     return write(
         out,

@@ -11,7 +11,7 @@ import numpy as np
 from lersbench.engine.contender import Contender
 from lersbench.engine.loop import Desk, View
 from lersbench.engine.rounds import Protocol
-from lersbench.engine.service import SERVICE
+from lersbench.engine.service import DELAYS, SERVICE
 from lersbench.kernels.jit import is_kept
 from lersbench.policy import Spec, find, make
 from lersbench.sources import closure
@@ -38,7 +38,8 @@ def compile_all(loops: Mapping[Callable[..., None], Loop], at_once: int) -> None
     if at_once < 2 or len(absent) < FEWEST or numba.config.DISABLE_JIT:
         return
     longest = sorted(absent, key=lambda key: -_size(absent[key]))  # first, or one may be left over at the end
-    tasks = {"": Task(_service, ()), **{key: Task(_loop, (absent[key],)) for key in longest}}
+    delayed = any(loop.protocol.delayed for loop in absent.values())
+    tasks = {"": Task(_service, (delayed,)), **{key: Task(_loop, (absent[key],)) for key in longest}}
     with Pool(min(at_once, len(absent))) as pool:
         for _ in pool.outcomes(tasks):
             pass
@@ -49,8 +50,9 @@ def _size(loop: Loop) -> int:
     return sum(path.stat().st_size for path in closure(find(loop.policy).__module__))
 
 
-def _service(step: Callable[[float], object]) -> None:
-    SERVICE.box(SERVICE.example())
+def _service(delayed: bool, step: Callable[[float], object]) -> None:
+    for service in (SERVICE, DELAYS) if delayed else (SERVICE,):
+        service.box(service.example())
 
 
 def _loop(loop: Loop, step: Callable[[float], object]) -> None:
@@ -59,5 +61,5 @@ def _loop(loop: Loop, step: Callable[[float], object]) -> None:
     none, one, rng = np.zeros(0, np.int64), np.zeros((1, 1)), np.random.default_rng(0)
     made = Contender(make(find(loop.policy), loop.params), loop.spec, loop.protocol, rng, none)
     view = View(none, one, none, 0, none, one, none, none, none)
-    given = (made.state, rng, view, none, none, made.protocol, made.scratch, Desk(0, 0))
+    given = (made.state, rng, view, none, none, made.protocol, made.scratch, Desk(0, 0, 0))
     made.drive.compile(tuple(map(numba.typeof, given)))  # type: ignore[attr-defined]

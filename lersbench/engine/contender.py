@@ -11,7 +11,7 @@ from lersbench.engine.loop import LENT, Desk, View, batched, compiled
 from lersbench.engine.meter import new_meter
 from lersbench.engine.rounds import Protocol, scratch_of, visit_of
 from lersbench.engine.rows import Rows, as_logged
-from lersbench.engine.service import DUE, NEVER, READ, SERVICE
+from lersbench.engine.service import DELAYS, DUE, NEVER, READ, SERVICE
 from lersbench.errors import LostDigits, RunError
 from lersbench.log.scaling import largest
 from lersbench.policy import KernelPolicy, Policy, Spec
@@ -80,7 +80,7 @@ class Contender:
         """Play rows of one chunk. Raises RunError where the policy breaks its contract."""
         self.played += index.size
         self._take(rows)
-        desk = Desk(SERVICE.address, self._box.at)
+        desk = Desk(SERVICE.address, self._box.at, DELAYS.address if self.protocol.delayed else 0)
         try:
             self.drive(self.state, self.rng, self._view, index, at, self.protocol, self.scratch, desk)
         except LostDigits as error:

@@ -16,6 +16,7 @@ from lersbench.engine.meter import (
     IIPS,
     LIKES,
     PAID,
+    PAIRED,
     PBM,
     RECOMMENDED,
     REGRET,
@@ -135,6 +136,7 @@ def count_similarity(meter: Meter, features: np.ndarray, slate: np.ndarray, tota
     for i in range(total.shape[0]):
         square += total[i] * total[i]
     meter.sums[SIMILARITY] += (square - ones) / (slate.shape[0] * (slate.shape[0] - 1.0))
+    meter.sums[PAIRED] += 1
 
 
 @kernel

@@ -40,7 +40,7 @@ class Layout(NamedTuple):
 def layout_of(chunk: Chunk, regime: Regime, mix: int | None) -> Layout:
     """The layout of a chunk; `mix` is the key of the random order, None leaves candidates as the log has them."""
     n, slate = chunk.user.shape[0], chunk.slate.reshape(-1)
-    first, top = edges_of(chunk.first, chunk.candidates, n), edges_of(chunk.top, chunk.slate, n)
+    first, top = begins(chunk.first, chunk.candidates, n), begins(chunk.top, chunk.slate, n)
     shared = chunk.first is None and chunk.candidates.shape[0] == 1 and n != 1
     offered = np.zeros(n, np.int64) if shared else first[:-1]
     edges, order, places, shown = first, None, None, slate
@@ -58,7 +58,7 @@ def layout_of(chunk: Chunk, regime: Regime, mix: int | None) -> Layout:
     return Layout(edges, top, first[:-1], offered, order, places, shown, int(order is not None or not shared))
 
 
-def edges_of(edges: np.ndarray | None, values: np.ndarray, n: int) -> np.ndarray:
+def begins(edges: np.ndarray | None, values: np.ndarray, n: int) -> np.ndarray:
     """Where each of n rounds begins, (n + 1,); without `edges` all are as wide as `values`."""
     return np.arange(n + 1) * values.shape[-1] if edges is None else edges
 

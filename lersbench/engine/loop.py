@@ -1,7 +1,7 @@
 """The loop: a log past a policy, compiled where the policy offers kernels, in Python batches otherwise.
 
 Both engines are the same sequence of steps: read the checkpoints that are due, deliver the feedback of the last batch,
-show the round to the policy, check its slate, count it. What does not depend on the policy is done by `service.serve`.
+show the round to the policy, check its slate, count it. What does not depend on the policy is done by `service`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 from lersbench.engine.delays import NEXT_PLACE
 from lersbench.engine.rounds import Protocol, Scratch, positions_of
-from lersbench.engine.service import ADMIT, COMPOSE, COUNT, DELIVER, DUE, READ, REVEAL, SERVICE
+from lersbench.engine.service import ADMIT, COMPOSE, COUNT, DELAYS, DELIVER, DUE, READ, REVEAL, SERVICE
 from lersbench.kernels.indirect import call
 from lersbench.kernels.jit import inlined, specialise
 from lersbench.kernels.ties import scramble
@@ -42,6 +42,7 @@ class Desk(NamedTuple):
 
     address: int
     box: int
+    delays: int  # the address of what serves delayed feedback; 0 where feedback is not delayed
 
 
 @inlined
@@ -124,7 +125,7 @@ def deliver(state: Any, view: View, now: int, protocol: Protocol, scratch: Scrat
     while True:
         slot = delivered
         if DELAYED:
-            slot = call(desk.address, desk.box, DELIVER, now, 0, 0)
+            slot = call(desk.delays, desk.box, DELIVER, now, 0, 0)
         if slot < 0 or (not DELAYED and slot == scratch.clock[1]):
             break
         delivered += 1
@@ -194,7 +195,7 @@ def drive(
         if call(desk.address, desk.box, COUNT, row, at[n], slot) != 0:
             return
         if DELAYED:
-            call(desk.address, desk.box, ADMIT, row, at[n], slot)
+            call(desk.delays, desk.box, ADMIT, row, at[n], slot)
             continue
         scratch.rows[slot] = row
         scratch.at[slot] = at[n]
@@ -289,7 +290,7 @@ def _play_delayed(policy, state, rng, view, row, place, protocol, scratch, desk)
 
     ask = SERVICE.asked
     learned: list[tuple[Any, ...]] = []
-    while (slot := ask(desk.box, DELIVER, row, 0, 0)) >= 0:
+    while (slot := DELAYS.asked(desk.box, DELIVER, row, 0, 0)) >= 0:
         then, at = int(scratch.rows[slot]), int(scratch.at[slot])
         round = round_of(then, at, slot)
         size, given = len(round.notes), (scratch.slates[slot], scratch.queue.paid, scratch.seen[slot])
@@ -311,7 +312,7 @@ def _play_delayed(policy, state, rng, view, row, place, protocol, scratch, desk)
         return True
     if ask(desk.box, COUNT, row, place, slot):
         return False
-    ask(desk.box, ADMIT, row, place, slot)
+    DELAYS.asked(desk.box, ADMIT, row, place, slot)
     return True
 
 

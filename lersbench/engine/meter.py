@@ -20,7 +20,8 @@ PBM, UBM, IIPS = (17 + i * weights.SUMS for i in range(3))  # the first of the s
 AWAITED = 17 + 3 * weights.SUMS  # outcomes of delayed feedback; and those that reached the policy
 DELIVERED = AWAITED + 1
 YOUNG = AWAITED + 2  # for each of `AGES`: shown items that were offered less often before; then what they earned
-SUMS = YOUNG + 2 * len(AGES)
+PAIRED = YOUNG + 2 * len(AGES)  # rounds with two items or more, whose similarity is counted
+SUMS = PAIRED + 1
 
 # Columns of the curve: where each metric of the table stands.
 _AT = {name: place for place, name in enumerate(NAMES)}
@@ -126,8 +127,8 @@ def _read(
         out[EXPECTED_SET_AT] = sums[EXPECTED_SET] / rounds
         out[REGRET_AT] = sums[REGRET]
         out[REGRET_SET_AT] = sums[REGRET_SET]
-    if sums[SIMILARITY] != 0.0:
-        out[SIMILARITY_AT] = sums[SIMILARITY] / rounds
+    if sums[PAIRED] > 0:
+        out[SIMILARITY_AT] = sums[SIMILARITY] / sums[PAIRED]
     weights.summarise(sums[PBM : PBM + weights.SUMS], sums[REVEALED], out[PBM_AT : PBM_AT + 4])
     weights.summarise(sums[UBM : UBM + weights.SUMS], sums[REVEALED], out[UBM_AT : UBM_AT + 4])
     weights.summarise(sums[IIPS : IIPS + weights.SUMS], sums[REVEALED], out[IIPS_AT : IIPS_AT + 4])

@@ -51,7 +51,8 @@ def read_all(log: Log, limit_bytes: int, columns: Collection[str] | None = None)
     needed = log.info.rounds * log.row_bytes(columns)
     if needed > limit_bytes:
         fault = f"{log.path}: holding the whole log takes {needed:,} bytes, but {limit_bytes:,} are allowed"
-        raise ConfigError(f'{fault}. Raise the limit, or use replicates = "subsample" or "none", which stream the log')
+        fix = 'use replicates = "subsample" or "none", which stream the log unless feedback is delayed'
+        raise ConfigError(f"{fault}. Raise the limit, or {fix}")
     (chunk,) = log.read(chunk_bytes=needed, columns=columns)
     return chunk
 

@@ -38,3 +38,15 @@ class Chunk(NamedTuple):
     top: np.ndarray | None = None  # (n + 1,) int64 edges of the slate of each round; None: L in every round
     outcomes: Mapping[str, np.ndarray] = MappingProxyType({})  # by name: (n, L) float64, what came of each position
     logger: np.ndarray = NONE  # (n,) int64 which logging policy wrote the round, 0.., or (0,) where there is one
+
+    def shown(self) -> np.ndarray:
+        """The items of the slates, int64 in the shape that `slate` has."""
+        n = len(self.user)
+        if self.first is None and self.top is None:
+            offered = np.broadcast_to(self.candidates, (n, self.candidates.shape[1]))
+            return np.take_along_axis(offered, self.slate, axis=1)
+        lengths = np.full(n, self.slate.shape[-1]) if self.top is None else np.diff(self.top)
+        wide = 0 if len(self.candidates) == 1 else self.candidates.shape[-1]
+        first = wide * np.arange(n) if self.first is None else self.first[:-1]
+        at = np.repeat(first, lengths) + self.slate.reshape(-1)
+        return self.candidates.reshape(-1)[at].reshape(self.slate.shape)

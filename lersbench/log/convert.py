@@ -74,7 +74,7 @@ def _requests(chunk: Chunk, log: Log) -> dict[str, Any]:
 
 def _column(name: str, chunk: Chunk, info: LogInfo, path: str) -> Any:
     outcome, column = outcome_in(name), column_of(name)
-    values = chunk.outcomes[outcome] if outcome else _items(chunk) if name == "slate" else getattr(chunk, name)
+    values = chunk.outcomes[outcome] if outcome else chunk.shown() if name == "slate" else getattr(chunk, name)
     if pa.types.is_timestamp(column.stored):
         values = values.astype("datetime64[us]")
     elif not np.array_equal(values.astype(stored_dtype(name)), values):
@@ -83,17 +83,3 @@ def _column(name: str, chunk: Chunk, info: LogInfo, path: str) -> Any:
         raise DataError(f"{path}, column {name}, {row}: schema {SCHEMA} would round its values. Fix: {fix}")
     edges = {"candidates": chunk.first, "slate": chunk.top}.get(column.along)
     return values if edges is None else Ragged(values, np.diff(edges))
-
-
-def _items(chunk: Chunk) -> np.ndarray:
-    """The slates as items, in the shape in which they are."""
-    if chunk.first is None and len(chunk.candidates) == 1:
-        return chunk.candidates[0][chunk.slate]
-    if chunk.first is None and chunk.top is None:
-        return np.take_along_axis(chunk.candidates, chunk.slate, axis=1)
-    n = len(chunk.user)
-    lengths = np.diff(chunk.top) if chunk.top is not None else np.full(n, chunk.slate.shape[1])
-    width = chunk.candidates.shape[-1]
-    first = chunk.first[:-1] if chunk.first is not None else np.arange(n) * width
-    at = np.repeat(first, lengths) + chunk.slate.reshape(-1)
-    return chunk.candidates.reshape(-1)[at].reshape(chunk.slate.shape)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from lersbench.errors import ConfigError
+from lersbench.log.ragged import edges_of
 
 HISTORY = {
     "static": "users",
@@ -83,7 +84,7 @@ def past_arrays(user_table: pd.DataFrame | None, item_table: pd.DataFrame) -> di
     assert user_table is not None
     lengths = user_table["bought"].map(len).to_numpy()
     return {
-        "bought_start": np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        "bought_start": edges_of(lengths),
         "bought": columns["bought"].astype(np.int64),
         "bought_orders": columns["bought_orders"].astype(float),
         "bought_rate": columns["bought_rate"].astype(float),

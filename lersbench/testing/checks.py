@@ -34,6 +34,7 @@ from lersbench.errors import LersbenchError
 from lersbench.feedback import REGIMES, USUAL
 from lersbench.kernels.ties import scramble
 from lersbench.log.chunk import Chunk
+from lersbench.log.ragged import edges_of
 from lersbench.policy import KernelPolicy, Policy, Round, Spec, find, make
 
 TIES = 12345  # seed of the random order of equal scores in all checks
@@ -149,7 +150,7 @@ def cut_short(world: World, seed: int = 1) -> World:
     left = np.arange(wide) < rng.integers(1, wide + 1, n)[:, None]
     offered = np.broadcast_to(chunk.candidates, (n, wide))[left]
     features = chunk.features[left] if chunk.features.size else np.zeros((offered.size, 0))
-    first = np.append(0, np.cumsum(left.sum(axis=1)))
+    first = edges_of(left.sum(axis=1))
     sizes = np.minimum(left.sum(axis=1), rng.integers(1, world.spec.slate + 1, n))
     logged = [rng.permutation(count)[:size] for count, size in zip(left.sum(axis=1), sizes, strict=True)]
     paid = [chunk.rewards[row, slate].round() for row, slate in enumerate(logged)]
@@ -168,7 +169,7 @@ def cut_short(world: World, seed: int = 1) -> World:
             attraction=none,
             scores=none,
             first=first,
-            top=np.append(0, np.cumsum(sizes)),
+            top=edges_of(sizes),
         )
     )
 
@@ -204,7 +205,7 @@ def made_up_past(users: int, items: int, d: int) -> dict[str, np.ndarray]:
     rate = rng.random(items)
     rate[-1:] = np.nan
     return {
-        "bought_start": np.append(0, np.cumsum(bought.sum(axis=1))),
+        "bought_start": edges_of(bought.sum(axis=1)),
         "bought": np.nonzero(bought)[1],
         "bought_orders": rng.integers(1, 4, bought.sum()).astype(float),
         "bought_rate": rng.random(bought.sum()),

@@ -9,11 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lersbench.bench import scenario
-from lersbench.bench.replays import bench
 from lersbench.errors import ConfigError
 from lersbench.log import Log, write
-from lersbench.results.tables import load
+from tests.support.runs import finals
 
 ITEMS, N = 30, 400
 START = np.datetime64("2024-05-01T00:00", "us")
@@ -31,18 +29,6 @@ def on_air(folder: Path, known: bool = True, time: bool = True) -> Log:
     if known:
         columns["known"] = [np.full(len(o), t + np.timedelta64(1800, "s")) for o, t in zip(offered, when, strict=True)]
     return write(folder, columns, name="air", items=ITEMS, order="time" if time else "exchangeable")
-
-
-def finals(log: Log, tmp_path: Path, **replay: Any) -> pd.DataFrame:
-    content = {
-        "name": "air",
-        "title": "t",
-        "data": {"log": log.path},
-        "policies": [{"name": "random"}, {"name": "ucb1"}],
-        "replay": {"seeds": 2, "replicates": "none", **replay},
-    }
-    played = bench(scenario.parse(content, "air.toml"), tmp_path / "results", threads=1, say=lambda _: None)
-    return load(played.folder).summary.pivot_table(index="policy", columns="metric", values="value")
 
 
 def test_feedback_comes_by_the_clock_of_the_log(tmp_path: Path) -> None:

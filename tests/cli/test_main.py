@@ -197,3 +197,13 @@ def test_transactions_become_a_log_that_can_be_replayed(cli: Cli, tmp_path: Path
     )
     code, out, err = cli("bench", "own.toml", "--no-plots")
     assert code == 0 and "random" in out, err
+
+
+@pytest.mark.parametrize("kind", ["impressions", "decisions", "transactions"])
+def test_a_pattern_that_the_shell_replaced_is_to_be_quoted(cli: Cli, kind: str) -> None:
+    needed = ("--scenario", "normal", "--cut", "2020-01-01") if kind == "transactions" else ()
+    code, _, err = cli("import", kind, "part-1.csv", "part-2.csv", "part-3.csv", "LOG", *needed)
+    words = " ".join(err.split())
+    assert code == 2 and "takes TABLE and OUT, but 2 more arguments came (part-3.csv, LOG)" in words
+    assert f"Fix: quote it, as lersbench import {kind} 'shown/*.parquet' OUT" in words
+    assert not Path("LOG").exists() and not Path("part-2.csv").exists()

@@ -11,13 +11,11 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from lersbench.bench import scenario
-from lersbench.bench.replays import bench
 from lersbench.cli import imports
 from lersbench.datasets.impressions import build
 from lersbench.errors import ConfigError, DataError
 from lersbench.log import Log, validate
-from lersbench.results.tables import load
+from tests.support.runs import finals
 
 SHOWN = pd.DataFrame(
     {
@@ -148,12 +146,5 @@ def test_many_rounds_are_played(tmp_path: Path) -> None:
     table = pd.DataFrame(rows, columns=["request", "position", "item", "click", "time"])
     log = build(table, tmp_path / "log", candidates="on-air", item_table=items)
     assert offers(log) == due
-    content: dict[str, Any] = {
-        "name": "air",
-        "title": "t",
-        "data": {"log": log.path},
-        "policies": [{"name": "random"}, {"name": "ucb1"}],
-        "replay": {"seeds": 2, "replicates": "none", "feedback": "logged", "slate": 2},
-    }
-    run = bench(scenario.parse(content, "air.toml"), tmp_path / "results", threads=1, say=lambda _: None)
-    assert set(load(run.folder).summary["policy"]) == {"random", "ucb1"}
+    values = finals(log, tmp_path / "results", feedback="logged", slate=2)
+    assert set(values.index) == {"random", "ucb1"} and values["ctr"].between(0.2, 0.6).all()

@@ -10,13 +10,11 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
-from lersbench.bench import scenario
-from lersbench.bench.replays import bench
 from lersbench.cli import imports
 from lersbench.datasets.impressions import DECISIONS, build
 from lersbench.errors import ConfigError, DataError
 from lersbench.log import Log, Ragged, validate
-from lersbench.results.tables import load
+from tests.support.runs import finals
 
 SHOWN = pd.DataFrame(
     {
@@ -138,19 +136,6 @@ def test_a_reward_that_is_any_number_is_an_outcome(tmp_path: Path, capsys: pytes
         build(DECIDED, tmp_path / "x", kind=DECISIONS, click_above=1.0)
 
 
-def played(log: Log, tmp_path: Path, **replay: Any) -> pd.DataFrame:
-    """Values by policy and metric."""
-    content = {
-        "name": "paid",
-        "title": "t",
-        "data": {"log": log.path},
-        "policies": [{"name": "random"}, {"name": "ucb1"}],
-        "replay": {"seeds": 2, "replicates": "none", **replay},
-    }
-    run = bench(scenario.parse(content, "paid.toml"), tmp_path / "results", threads=1, say=lambda _: None)
-    return load(run.folder).summary.pivot_table(index="policy", columns="metric", values="value")
-
-
 def test_imports_are_played_by_revenue_and_by_their_clock(tmp_path: Path) -> None:
     """One of three actions pays 6, the others 1: a policy finds it, later where it is told a day later."""
     rng, n = np.random.default_rng(0), 3000
@@ -160,13 +145,13 @@ def test_imports_are_played_by_revenue_and_by_their_clock(tmp_path: Path) -> Non
     table = table.assign(propensity="0.333", booked=time + pd.Timedelta("1D"), cost=-table["reward"])
     rewards = {"reward": {"low": 0, "high": 10, "unit": "EUR"}, "cost": {"low": -10, "high": 0, "unit": "EUR"}}
     log = build(table, tmp_path / "log", outcomes=rewards, kind=DECISIONS, known_time="booked", propensities="uniform")
-    at_once = played(log, tmp_path / "1", feedback="replay", reward="reward")
+    at_once = finals(log, tmp_path / "1", feedback="replay", reward="reward")
     assert at_once.loc["random", "reward_sum"] == pytest.approx(8 / 3, abs=0.3)
     assert at_once.loc["ucb1", "reward_sum"] > 5
-    late = played(log, tmp_path / "2", feedback="replay", reward="reward", delay="logged")
+    late = finals(log, tmp_path / "2", feedback="replay", reward="reward", delay="logged")
     assert late.loc["ucb1", "reward_sum"] < at_once.loc["ucb1", "reward_sum"]
     assert late.loc["ucb1", "undelivered"] > 0
-    spent = played(log, tmp_path / "3", feedback="replay", reward="cost")
+    spent = finals(log, tmp_path / "3", feedback="replay", reward="cost")
     assert spent.loc["ucb1", "reward_sum"] > -2
 
 
@@ -196,5 +181,5 @@ def test_lists_of_any_length_are_played_by_revenue(tmp_path: Path) -> None:
     assert set(log.info.ragged) == {"candidates", "slate"}
     (chunk,) = log.read()
     assert isinstance(chunk.top, np.ndarray) and not isinstance(chunk.clicks_known, Ragged)
-    values = played(log, tmp_path, feedback="logged", slate=2, reward="revenue", delay="logged")
+    values = finals(log, tmp_path, feedback="logged", slate=2, reward="revenue", delay="logged")
     assert values.loc["ucb1", "reward_sum"] > values.loc["random", "reward_sum"]

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lersbench.engine import loop
+from lersbench.engine import contender, loop, service
 from lersbench.engine.contender import Contender
 from lersbench.engine.delays import waiting_at_most
 from lersbench.engine.play import play
 from lersbench.engine.rounds import Protocol
 from lersbench.engine.rows import Rows, rows_of
+from lersbench.kernels.indirect import Service
 from lersbench.kernels.ties import scramble
 from lersbench.policy import Policy, Round, Spec, load
 from tests.support import worlds
@@ -182,3 +183,18 @@ def test_as_many_rounds_wait_as_memory_is_made_for() -> None:
         last = time + rng.integers(0, 20, 60)
         most = max(sum(last[j] > time[i] or j == i for j in range(i + 1)) for i in range(60))
         assert most <= waiting_at_most(time, last) <= 60
+
+
+@pytest.mark.parametrize("batched", [False, True])
+def test_what_serves_delays_is_compiled_only_for_runs_with_delays(
+    batched: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it stands apart, rounds without delays pay neither its compilation nor its size."""
+    apart = Service(service.serve_delayed, service.DELAYS.example)
+    monkeypatch.setattr(contender, "DELAYS", apart)
+    monkeypatch.setattr(loop, "DELAYS", apart)
+    rows = small([[5, 20]] * 2, [0, 10], [[1, 0]] * 2)
+    worlds.play(worlds.contender(load("ucb1"), rows, worlds.protocol(slate=2)), rows, batched)
+    assert apart._entry is None
+    run(load("ucb1"), rows, delayed(rows, slate=2), batched)
+    assert apart._entry is not None

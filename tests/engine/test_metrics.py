@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from lersbench import metrics
 from lersbench.engine.counting import count_ranking, count_slate
 from lersbench.engine.meter import GINI, HR, HR_PUB, MATCHES, Meter, new_meter, read_until
 from lersbench.engine.rows import rows_of
+from lersbench.testing.checks import cut_short, make_world
 from tests.engine.test_replay import Always
 from tests.support import worlds
 
@@ -161,3 +164,18 @@ def test_every_metric_is_registered_with_unit_and_direction() -> None:
     assert len(metrics.NAMES) == HR_PUB + len(metrics.TOPS)
     assert metrics.NAMES[HR] == "hr@10" and metrics.NAMES[HR_PUB] == "hr_published@10"
     assert metrics.NAMES[MATCHES] == "matches" and metrics.NAMES[GINI] == "gini"
+
+
+def test_a_slate_of_one_item_has_no_pair_and_no_similarity() -> None:
+    """Rounds have one to four candidates; where they have one it is shown alone."""
+    world = cut_short(make_world(60, 4, 2))
+    rows = rows_of(world.chunk, world.spec.items, "bandit", 2)
+    pair, told = Always(0, 1), worlds.protocol(slate=2)._replace(similar=True)
+    offered = [rows.features[start:stop] for start, stop in pairwise(rows.first)]
+    alike = [a @ b / np.linalg.norm(a) / np.linalg.norm(b) for a, b in (x[:2] for x in offered if len(x) > 1)]
+    assert 0 < len(alike) < len(offered)
+    run = worlds.play(worlds.contender(pair, rows, told), rows)
+    assert worlds.final(run, "similarity") == pytest.approx(np.mean(alike))
+    alone = rows_of(make_world(9, 1, 1).chunk, world.spec.items[:1], "bandit", 1)
+    run = worlds.play(worlds.contender(pair, alone, told), alone)
+    assert np.isnan(worlds.final(run, "similarity"))

@@ -68,18 +68,13 @@ def protocol(feedback: str = "bandit", slate: int = 1, batch: int = 1, ranked: b
 
 def square(rows: Rows) -> SimpleNamespace:
     """The rows of rounds of one length as arrays (n, C) and (n, K), for reading; candidates (1, C) where shared."""
-    n, shared = rows.user.shape[0], not rows.own
-
-    def wide(values: np.ndarray, rounds: int = n) -> np.ndarray:
-        return values.reshape(rounds, len(values) // rounds, *values.shape[1:])
-
     names = ("features", "rewards", "value", "slate")
     return SimpleNamespace(
-        **{name: wide(getattr(rows, name)) for name in names},
-        candidates=wide(rows.candidates, 1 if shared else n),
-        attraction=wide(rows.users.attraction),
-        placed=wide(rows.logger.placed),
-        exposure=[wide(one) for one in rows.logger.exposure],
+        **{name: rows.wide(getattr(rows, name)) for name in names},
+        candidates=rows.wide(rows.candidates) if rows.own else rows.candidates[None],
+        attraction=rows.wide(rows.users.attraction),
+        placed=rows.wide(rows.logger.placed),
+        exposure=[rows.wide(one) for one in rows.logger.exposure],
         best=rows.best,
     )
 

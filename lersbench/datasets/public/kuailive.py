@@ -80,7 +80,7 @@ def build(out: str | Path, *, name: str | None = None, overwrite: bool = False, 
             return Sides(provenance={**facts, "context": list(CONTEXT)}, outcomes=paid)
         found = side(users, "user_id", streams.users, options.context)
         facts |= {"context": [*CONTEXT, f"{found.values.shape[1]} components of user.csv"]}
-        facts |= {"users with features": found.met}
+        facts |= {"users with features": found.join["met"], "joins": [found.join]}
         return Sides(context=found.values, provenance=facts, outcomes=paid)
 
     rounds = streams.rounds(out, _events(room, files, streams, watch), (BEGIN, VISIT, END), options)

@@ -94,15 +94,23 @@ def _sides(folder: Path, options: known.KuaiRand, users: Ids, items: Ids, watch:
     if random and len(items) > options.pool:
         fault = f"{len(items):,} videos in the random rows, but the pool has {options.pool:,}"
         raise DataError(f"{folder}: {fault}. Fix: give its size with --pool")
-    facts: dict[str, Any] = {"source": str(folder), "outcome": options.outcome, "tried": TRIED, **watch.facts}
+    facts: dict[str, Any] = {
+        "source": str(folder),
+        "outcome": options.outcome,
+        "joins": [],
+        "tried": TRIED,
+        **watch.facts,
+    }
     if random:
         facts |= {"pool": options.pool, "videos of the pool met": len(items)}
     context, features = None, {}
     if tables := sorted(folder.glob("user_features_*.csv")):
         found = side(tables[0], "user_id", users, options.context)
-        context, facts["users with features"] = found.values, found.met
+        context, facts["users with features"] = found.values, found.join["met"]
+        facts["joins"].append(found.join)
     if tables := sorted(folder.glob("video_features_basic_*.csv")):
         found = side(tables[0], "video_id", items, options.item_features, ("author_id", "music_id", "upload_dt"))
-        features, facts["videos with features"] = {"features": list(found.values)}, found.met
+        features, facts["videos with features"] = {"features": list(found.values)}, found.join["met"]
+        facts["joins"].append(found.join)
     made = "none" if not random else "uniform" if len(items) == options.pool else "logged"
     return Sides(features, {}, context, made, facts, watch.outcomes)

@@ -57,7 +57,7 @@ def build(out: str | Path, *, name: str | None = None, overwrite: bool = False, 
 
     def finish() -> Sides:
         met = sum(item in news.category for item in items)
-        check_met(news.path, met, len(items), items.what)
+        join = check_met(news.path, met, len(items), items.what)
         category = [news.category.get(item, "") for item in items]
         columns = {
             "category": category,
@@ -70,6 +70,7 @@ def build(out: str | Path, *, name: str | None = None, overwrite: bool = False, 
             "context": [f"share of {level} among the clicks before" for level in news.levels],
             "item_features": news.levels,
             "articles in news.tsv": met,
+            "joins": [join],
             "tried": TRIED,
         }
         return Sides(columns, provenance=facts)

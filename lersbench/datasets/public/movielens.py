@@ -75,7 +75,7 @@ def build(out: str | Path, *, name: str | None = None, overwrite: bool = False, 
 
     def finish() -> Sides:
         met = sum(item in movies.title for item in items)
-        check_met(movies.path, met, len(items), items.what)
+        join = check_met(movies.path, met, len(items), items.what)
         columns = {
             "title": [movies.title.get(item, "") for item in items],
             "features": [movies.shares(item) for item in items],
@@ -87,6 +87,7 @@ def build(out: str | Path, *, name: str | None = None, overwrite: bool = False, 
             "context": ["1", *(f"share of {genre} among the movies liked before" for genre in movies.levels)],
             "item_features": movies.levels,
             "movies with genres": met,
+            "joins": [join],
             "tried": TRIED,
         }
         return Sides(columns, provenance=facts)

@@ -41,7 +41,7 @@ def build(out: str | Path, *, name: str | None = None, overwrite: bool = False, 
 
     def finish() -> Sides:
         titles, genres, met = _movies(metadata, items)
-        check_met(metadata, met, len(items), items.what)
+        join = check_met(metadata, met, len(items), items.what)
         levels = sorted({genre for one in genres.values() for genre in one})
         features = [_shares(genres.get(item, []), levels) for item in items]
         facts = {
@@ -50,6 +50,7 @@ def build(out: str | Path, *, name: str | None = None, overwrite: bool = False, 
             "context": ["1"],
             "item_features": levels,
             "movies with metadata": met,
+            "joins": [join],
             "tried": TRIED,
         }
         return Sides({"title": [titles.get(item, "") for item in items], "features": features}, provenance=facts)

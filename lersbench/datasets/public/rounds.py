@@ -25,6 +25,7 @@ from lersbench.datasets.hashed import hashed_numbers, hashed_order
 from lersbench.errors import DataError
 from lersbench.files import naming
 from lersbench.log import Log, Ragged, write
+from lersbench.log.ragged import edges_of
 from lersbench.log.writer import vacant
 from lersbench.system import leftovers
 from lersbench.system.progress import say
@@ -259,7 +260,7 @@ def _arrow(values: Any) -> pa.Array:
     """A column as lists of any length, which survive DuckDB as they are."""
     if isinstance(values, Ragged):
         inner = _arrow(values.values) if values.values.ndim > 1 else pa.array(values.values)
-        edges = np.concatenate([[0], np.cumsum(values.lengths)])
+        edges = edges_of(values.lengths)
         return pa.LargeListArray.from_arrays(pa.array(edges), inner)
     if values.ndim > 1:
         edges = np.arange(len(values) + 1) * values.shape[1]

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from lersbench.datasets.public.rounds import Ids
 from lersbench.datasets.reduce import encode, reduce
+from lersbench.datasets.selections import ENOUGH
 from lersbench.errors import DataError
 from lersbench.system.progress import say
 
 ROWS = 100_000  # of a table, read at a time
-FEW = 0.9  # a smaller share of ids that are in the table is told
 
 
 class Side(NamedTuple):
-    """(codes, w) numbers, their names, and how many ids the table knows: the others have zeros."""
+    """A table beside a log, for the ids of the log."""
 
-    values: np.ndarray
-    met: int
+    values: np.ndarray  # (codes, w); zeros for ids that the table does not know
+    join: dict[str, Any]  # how many ids it knows, see `check_met`
 
 
 def side(path: Path, key: str, ids: Ids, width: int, without: Sequence[str] = ()) -> Side:
@@ -42,19 +42,23 @@ def side(path: Path, key: str, ids: Ids, width: int, without: Sequence[str] = ()
     twice = found[key].duplicated()
     if twice.any():
         raise DataError(f"{path}, column {key}: {found[key][twice].iloc[0]} is there twice. Fix: keep one row of it")
-    check_met(path, len(found), len(ids), ids.what)
+    join = check_met(path, len(found), len(ids), ids.what)
     table = found.set_index(key).reindex(list(ids)).drop(columns=[*without], errors="ignore")
     known = np.isin(np.array(list(ids)), found[key].to_numpy(str))
     values, _ = reduce(encode(table, known), known, width)
     values[~known] = 0.0
-    return Side(values, len(found))
+    return Side(values, join)
 
 
-def check_met(path: Path, met: int, ids: int, what: str) -> None:
-    """Raise a DataError where a table knows none of the ids of a log, and say so where it knows few."""
+def check_met(path: Path, met: int, ids: int, what: str) -> dict[str, Any]:
+    """Say how many of the ids of a log, each a `what`, a table knows: `met` of `ids`. Returns that as a join for the
+    provenance of the log, see `selections`. Raises a DataError where it knows none."""
     if not met:
         raise DataError(
             f"{path}: knows none of the {ids:,} {what}s of the log. Fix: give the table of the same data set"
         )
-    if met < FEW * ids:
+    if met < ENOUGH * ids:
         say(f"Warning: {path} knows only {met:,} of the {ids:,} {what}s of the log; the others have zeros.")
+    else:
+        say(f"{path} knows {met:,} of the {ids:,} {what}s of the log ({met / ids:.1%})")
+    return {"what": f"{what}s of the log with {path.name}", "rows": ids, "met": met, "unit": f"{what}s"}

@@ -13,7 +13,7 @@ For `lersbench.log.history`:
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -37,6 +37,16 @@ class Known(NamedTuple):
     past: Past  # what the customers of the log bought of its products
     text: TextVectors  # of every product
     sides: dict[str, np.ndarray]  # (n_products, ...) "streamer", "numbers", "text": together the product side
+
+    def facts(self, history: History) -> dict[str, Any]:
+        """For the provenance of a log: what its columns mean, by name, and how texts became vectors."""
+        return {
+            "static": self.static.names,
+            "streamers": history.streamers,
+            "streamer_features": self.streamers.names,
+            "text": self.text.facts,
+            "categories": history.categories,
+        }
 
 
 def all_known(

@@ -31,6 +31,7 @@ from lersbench.datasets.options import TextModel
 from lersbench.datasets.reduce import signed
 from lersbench.errors import ConfigError
 from lersbench.kernels.jit import kernel
+from lersbench.log.ragged import edges_of
 
 VOCABULARY = 4096  # terms at most: those of most texts
 OVERSAMPLING = 10  # columns of a block beyond those that are wanted
@@ -197,7 +198,7 @@ def _rows(matrix: Sparse, taken: np.ndarray) -> Sparse:
     """The rows of a matrix where `taken` (n,) bool."""
     lengths = np.diff(matrix.start)
     inside = np.repeat(taken, lengths)
-    start = np.concatenate([[0], np.cumsum(lengths[taken])])
+    start = edges_of(lengths[taken])
     return Sparse(start, matrix.columns[inside], matrix.weights[inside], matrix.width)
 
 
