@@ -73,6 +73,9 @@ class Spec:
     item_ids: Sequence[str] = ()
     """The id of each item in the user's own tables, (n_items,); read from the disk at its first use. Empty where the
     rounds come from no log."""
+    request_ids: Sequence[str] = ()
+    """The id of each request in the user's own tables, a text a round of the log, by `Round.request`; read at its first
+    use. Empty where the log does not keep them."""
     feature_names: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """What the numbers are called, where the log knows it: "context" (d,), "features" (m,) the joint ones, and "items"
     (p,) the static ones of an item."""
@@ -96,6 +99,7 @@ class Round(NamedTuple):
     propensities: np.ndarray  # (K,) out: probability with which each slot was chosen; `update` finds it here again
     notes: np.ndarray  # (K,) int64 out: whatever else `update` wants to find again; comes as zeros
     time: int = -1  # of the request, microseconds since 1970; -1 where unknown
+    request: int = -1  # its number in the log, from 0: what `Spec.request_ids` and tables by request go by
 
 
 class Policy:

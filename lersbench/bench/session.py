@@ -36,7 +36,7 @@ from lersbench.feedback import REGIMES
 from lersbench.log import Log, read_all
 from lersbench.log.chunk import Chunk
 from lersbench.log.history import NEEDS, arrays_for
-from lersbench.log.names import feature_names, item_ids
+from lersbench.log.names import feature_names, item_ids, request_ids
 from lersbench.log.reward import reward_of
 from lersbench.log.scaling import scaled
 from lersbench.policy import KernelPolicy, Policy, Spec
@@ -92,8 +92,8 @@ def spec_of(chosen: scenario.Scenario, log: Log, case: scenario.Case, background
     fitted = (background.examination, background.examination_after) if background else ()
     items = background.items if background else log.items
     called = {kind: names for kind, names in feature_names(info).items() if kind != "features" or not pair}
-    told = {"item_ids": item_ids(log), "feature_names": called}
-    return Spec(info.items, wide, case.slate, info.d, m, rounds, info.users, items, *fitted, **told)
+    spec = Spec(info.items, wide, case.slate, info.d, m, rounds, info.users, items, *fitted)
+    return replace(spec, item_ids=item_ids(log), request_ids=request_ids(log), feature_names=called)
 
 
 def random_numbers(chosen: scenario.Scenario, purpose: str, replicate: int, policy: str = "") -> np.random.SeedSequence:

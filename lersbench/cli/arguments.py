@@ -25,10 +25,10 @@ LOCAL = LocalPath()
 
 
 class OfOneTable(click.Command):
-    """A command that takes TABLE and OUT. More arguments than that mostly come from a pattern that the shell replaced."""
+    """A command that takes TABLE and OUT. More arguments mostly come from a pattern that the shell replaced."""
 
     def __init__(self, *args: Any, **more: Any) -> None:
-        super().__init__(*args, **more, context_settings={"allow_extra_args": True})
+        super().__init__(*args, **{**more, "context_settings": {"allow_extra_args": True}})
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         beyond = super().parse_args(ctx, args)

@@ -214,6 +214,8 @@ def with_ties(round: Round, ties: int) -> Round:
         round.scores,
         round.propensities,
         round.notes,
+        round.time,
+        round.request,
     )
 
 

@@ -35,6 +35,7 @@ class View(NamedTuple):
     top: np.ndarray  # (n + 1,) int64 edges of the logged slates
     slate: np.ndarray  # (S,) logged slates, as indices into the candidates
     time: np.ndarray  # (n,) int64 microseconds, or (0,)
+    start: int  # number of the first row in the log
 
 
 class Desk(NamedTuple):
@@ -73,6 +74,7 @@ def round_at(
         part(scratch.propensities[slot], 0, size),
         part(scratch.notes[slot], 0, size),
         view.time[row] if view.time.shape[0] else -1,
+        view.start + row,
     )
 
 
@@ -90,6 +92,7 @@ def with_propensities(round: Round, propensities: np.ndarray) -> Round:
         propensities,
         round.notes,
         round.time,
+        round.request,
     )
 
 
@@ -341,6 +344,7 @@ def round_in_python(
         scratch.propensities[slot, :size],
         scratch.notes[slot, :size],
         int(view.time[row]) if view.time.size else -1,
+        view.start + row,
     )
 
 

@@ -67,6 +67,7 @@ class Rows(NamedTuple):
     known: np.ndarray  # like `rewards`, int64, when each is known; or (0,)
     users: Users
     logger: Logger
+    start: int = 0  # number of the first row in the log
 
     def wide(self, values: np.ndarray) -> np.ndarray:
         """What there is for each candidate as (n, C), or (n, C, m): for rounds of one length only."""
@@ -155,6 +156,7 @@ def rows_of(
         known,
         _users(background, attraction, candidates, layout.own, layout.edges, slate),
         Logger(*background.logger),
+        chunk.start,
     )
     return _contiguous(rows._replace(logger=_logger(background, regime.weighed, scores, rows)))
 

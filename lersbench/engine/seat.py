@@ -58,7 +58,7 @@ class Seat:
         self.view = View(*(self._copies.get(name, getattr(rows, name)) for name in View._fields))
         visit, meter = visit_of(spec, self.protocol), new_meter(spec.n_items, np.empty(0, np.int64), 0)
         self._box = SERVICE.box(service.Desk(rows, self.protocol, self.scratch, visit, meter))
-        self.desk = Desk(SERVICE.address, self._box.at)
+        self.desk = Desk(SERVICE.address, self._box.at, 0)
 
     def check_lent(self) -> None:
         """Raise RunError where a kernel from outside the package has written to what belongs to the log."""

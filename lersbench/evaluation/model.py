@@ -11,7 +11,6 @@ from lersbench.offpolicy.cross_fitting import CrossFitted
 from lersbench.offpolicy.folds import folds_of
 from lersbench.offpolicy.reward_models import Inputs, Shape, reward_model
 
-
 MOST = 64  # products of context and item, up to which the regressions of our own are given all of them
 REGRESSIONS = ("auto", "logistic", "ridge")
 

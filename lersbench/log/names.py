@@ -13,20 +13,23 @@ KEY = "feature_names"  # of the provenance, by the kinds below
 SIZES = {"context": "d", "features": "m", "items": "p"}  # kind of names -> how many there are, in LogInfo
 
 
-class ItemIds(Sequence[str]):
-    """The ids of the items of a log, by number. They are read at the first use, so they cost nothing before."""
+class Ids(Sequence[str]):
+    """The ids of the items or of the requests of a log, by number. They are read at the first use."""
 
-    def __init__(self, path: str, items: int) -> None:
-        self._path, self._items = path, items
+    def __init__(self, path: str, kind: str, size: int) -> None:
+        self._path, self._kind, self._size = path, kind, size
 
     @cached_property
-    def _ids(self) -> list[str]:
-        table = Log(self._path).table("items.parquet")
+    def _ids(self) -> Sequence[str]:
+        log = Log(self._path)
+        if self._kind == "requests":
+            return [str(one) for one in log.requests().to_pylist()]
+        table = log.table("items.parquet")
         name = "id" if "id" in table.column_names else "item"
         return [str(one) for one in table.column(name).to_pylist()]
 
     def __len__(self) -> int:
-        return self._items
+        return self._size
 
     @overload
     def __getitem__(self, at: int) -> str: ...
@@ -36,12 +39,17 @@ class ItemIds(Sequence[str]):
         return self._ids[at]
 
     def __repr__(self) -> str:
-        return f"ItemIds({self._path!r}, {self._items})"
+        return f"Ids({self._path!r}, {self._kind!r}, {self._size})"
 
 
-def item_ids(log: Log) -> ItemIds:
+def item_ids(log: Log) -> Ids:
     """The ids of the items of a log, (n_items,) texts."""
-    return ItemIds(log.path, log.info.items)
+    return Ids(log.path, "items", log.info.items)
+
+
+def request_ids(log: Log) -> Sequence[str]:
+    """The ids of the requests of a log, a text a round; empty where the log does not keep them."""
+    return Ids(log.path, "requests", log.info.rounds) if log.has_requests else ()
 
 
 def feature_names(info: LogInfo) -> dict[str, tuple[str, ...]]:
