@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from lersbench.errors import ConfigError
-from lersbench.offpolicy.diagnostics import Diagnostics
+from lersbench.offpolicy.diagnostics import Cut, Diagnostics, changing_clip
 
 BELIEVE, CAUTION, DO_NOT_BELIEVE = LEVELS = ("believe", "caution", "do not believe")
 PROPENSITIES = ("logged", "estimated", "uniform")
@@ -101,6 +101,12 @@ def level_of(diagnostics: Diagnostics, name: str, thresholds: Mapping[str, Bound
     if side == "most":
         return BELIEVE if abs(value) <= believe else CAUTION if abs(value) <= caution else DO_NOT_BELIEVE
     return BELIEVE if value >= believe else CAUTION if value >= caution else DO_NOT_BELIEVE
+
+
+def sign_warning(cuts: Sequence[Cut]) -> str:
+    """What the sensitivity row says of the sign of the lift against the log: "" where no clip changes it."""
+    clip = changing_clip(cuts)
+    return "" if clip is None else f"the sign of the lift against the log depends on rows above weight {_number(clip)}"
 
 
 # --- in words --------------------------------------------------------------------------------------------------------
