@@ -58,12 +58,13 @@ def _rows(rng: np.random.Generator, action: np.ndarray, p: np.ndarray) -> Rows:
     return Rows(1 / ARMS / p, r, p, bucket, action)
 
 
-def ours(rows: Rows, chunk: int = CHUNK) -> streamed.Sums:
-    """One pass, in chunks as a log is read."""
-    out = streamed.new_sums()
-    for first in range(0, len(rows.w), chunk):
-        some = slice(first, first + chunk)
-        streamed.add(out, rows.w[some], rows.r[some], rows.p[some], rows.bucket[some])
+def ours(rows: Rows, extra: np.ndarray | None = None, parts: np.ndarray | None = None) -> streamed.Sums:
+    """One pass, in chunks as a log is read; `extra` (n,) doubly robust values, `parts` (n, S) slices, if any."""
+    out = streamed.new_sums(streamed.Settings(slices=0 if parts is None else int(parts.max()) + 1))
+    for first in range(0, len(rows.w), CHUNK):
+        some = slice(first, first + CHUNK)
+        more = None if extra is None else extra[some], None if parts is None else parts[some]
+        streamed.add(out, rows.w[some], rows.r[some], rows.p[some], rows.bucket[some], *more)
     return out
 
 
@@ -127,8 +128,11 @@ def table() -> None:
         check(rows)
         own = nanoseconds(ours, rows)
         dist = np.full((len(rows.w), ARMS, 1), 1 / ARMS)
+        parts = np.column_stack([rows.action % 3, 3 + rows.action % 7])
         for what, taken in (
             ("lersbench: all", own),
+            ("lersbench: all, with doubly robust values", nanoseconds(ours, rows, rows.r)),
+            ("lersbench: all, with two slicings", nanoseconds(ours, rows, None, parts)),
             ("NumPy: all", nanoseconds(numpy_all, rows)),
             ("NumPy: the six sums", nanoseconds(numpy_six, rows)),
             (f"Open Bandit Pipeline's formulas: IPS and SNIPS, K = {ARMS}", nanoseconds(pipeline, rows, dist)),

@@ -131,7 +131,10 @@ def _top_row(d: Diagnostics, kind: str) -> str:
     if not d.top_out > THRESHOLDS["top_out"].believe:
         return row
     estimate = "the estimate" if kind == "snips" else "the self-normalised estimate"
-    return f"{row}; without it {estimate} is {_number(d.snips_without_top)} instead of {_number(d.snips)}"
+    without, with_it = (f"{x:.3g}" for x in (d.snips_without_top, d.snips))
+    if _number(d.snips_without_top) != _number(d.snips):
+        without, with_it = _number(d.snips_without_top), _number(d.snips)
+    return f"{row}; without it {estimate} is {without} instead of {with_it}"
 
 
 def _support(d: Diagnostics, kind: str) -> str:

@@ -103,6 +103,8 @@ def test_one_heavy_row_is_named_with_the_estimate_without_it() -> None:
         "The mean weight is 3.13 and should be 1 (z = 1.0)."
     )
     assert "without it the self-normalised estimate is 0.0077" in verdict(heavy, "ips").sentence
+    near = but(top_out=0.6, snips=0.1412, snips_without_top=0.1371)
+    assert "the estimate is 0.137 instead of 0.141" in verdict(near).sentence
     assert verdict(but(max_share=0.02)).sentence == "Caution: one row carries 2 % of all weight."
 
 
