@@ -58,6 +58,7 @@ lint: $(READY) ## ruff and mypy
 benchmark: $(READY) ## speed of the workloads beside tuned NumPy, one thread: in memory, then from disk (ten minutes)
 	@$(BIN)/python -m pytest benchmarks --benchmark-enable $(ARGS)
 	@$(BIN)/python -m benchmarks.speed
+	@$(BIN)/python -m benchmarks.offpolicy
 	@$(BIN)/python -m benchmarks.public
 
 clean: ## remove .venv and what tools left behind; results stay

@@ -238,9 +238,11 @@ def _coarse(sums: Sums, s: Six, step: float) -> float:
     high = top[top[:, TOP_P] >= limit]
     weight += float(high[resolution.off_grid(high[:, TOP_P], step), TOP_W].sum())
     strange = (p >= limit) & resolution.off_grid(p, step)
-    rest = [x - float(top[top[:, TOP_P] == each, TOP_W].sum()) for each, x in zip(p[strange], w[strange], strict=True)]
-    share = (weight + sum(x for x in rest if x > SAME) * 2.0 ** int(sums.sample.state[resolution.LEVEL])) / s.s1
-    return min(1.0, share)
+    for each, all_of_it in zip(p[strange].tolist(), w[strange].tolist(), strict=True):
+        rest = all_of_it - float(top[top[:, TOP_P] == each, TOP_W].sum())
+        if rest > SAME * all_of_it:
+            weight += rest * 2.0 ** int(sums.sample.state[resolution.LEVEL])
+    return min(1.0, weight / s.s1)
 
 
 def _agreement(sums: Sums, s: Six, doubly: bool) -> float:
@@ -291,6 +293,16 @@ def changing_clip(cuts: Sequence[Cut]) -> float | None:
     """The largest clip at which the sign of the lift is not that of the unclipped estimate; None: it never changes."""
     sign = np.sign(cuts[-1].lift)
     return max((cut.clip for cut in cuts[:-1] if np.sign(cut.lift) != sign), default=None)
+
+
+def check_stochastic(sums: Sums, source: str = "the log") -> None:
+    """DataError where every row was logged with certainty: weights of 0 and 1 measure agreement with the logger."""
+    p, _, _ = resolution.kept(sums.sample)
+    if resolution.is_whole(sums.sample) and len(p) and p.min() >= 1.0:
+        raise DataError(
+            f"{source}: all propensities are 1, so the logging policy never took another action: what other choices "
+            "would have earned is not in it. Only bounds, and the prediction of a reward model, can be given."
+        )
 
 
 def check_known_weights(sums: Sums, source: str = "the log") -> None:

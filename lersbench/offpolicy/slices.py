@@ -4,10 +4,11 @@ Over all rows this test can be blind: frequencies as propensities of a logger th
 exactly 1 for any target that does not. Cut by place, day, context and logger they do not. And by item: of each item j,
 the mean over the rows where it was a candidate of 1[logged = j] / p must be 1, whatever the target.
 
-Two ways to judge a mean. Markov's inequality: as weights are at least 0 and their mean should be 1, a mean of m or more
-has a chance of at most 1 / m, however heavy the tail. And z = (mean - 1) / error, for whatever lies below 1 or is less
-extreme, with the larger of the slice's own variance and that of all rows where few rows carry the slice: three small
-weights show no spread of their own.
+Three ways to judge a mean. Above 1 and carried by few rows: Markov's inequality. As weights are at least 0 and their
+mean should be 1, a mean of m or more has a chance of at most 1 / m, however heavy the tail. Carried by many rows:
+z = (mean - 1) / error. Below 1 and carried by few rows: the same with the larger of the slice's own variance and that
+of all rows, as three small weights show no spread of their own. A heavy tail that was not seen makes low means: a low
+one by itself is a weaker sign than a high one.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from lersbench.offpolicy.sums import Sums
 
 FEW = 30.0  # effective rows below which a slice's own variance is not enough
 BOUND = 4.0  # of |z| in one slice of some fifty
-CHANCE = 0.003  # of any slice beyond the bound, by accident (Bonferroni): 4.0 at 50 slices
+CHANCE = 0.003  # of any slice beyond the bound, by accident (Bonferroni): 4.0 at 47 slices
+SAME = 1e-9  # a mean this near to 1 is 1
 
 
 class Slice(NamedTuple):
@@ -35,7 +37,7 @@ class Slice(NamedTuple):
     name: str
     rows: int
     mean: float
-    z: float  # how far from 1 in standard errors, or in those of the same chance by Markov's inequality
+    z: float  # how far from 1 in standard errors; by Markov's inequality in those of the same chance
 
 
 class Items(NamedTuple):
@@ -122,17 +124,20 @@ def _judged(
     out = []
     for name, n, s1, s2, other in zip(names, rows.tolist(), w.tolist(), squares.tolist(), pooled.tolist(), strict=True):
         if n > 0:
-            mean = s1 / n
-            own = max(0.0, s2 - s1 * mean) / (n - 1) if n > 1 else 0.0
-            variance = own if s1 * s1 >= FEW * s2 > 0 else max(own, other)
-            out.append(Slice(name, n, mean, _z(mean, math.sqrt(max(0.0, variance) * deff / n))))
+            out.append(Slice(name, n, s1 / n, _z(n, s1, s2, max(0.0, other), deff)))
     return out
 
 
-def _z(mean: float, error: float) -> float:
-    """How far a mean lies from 1, by its error or, for a large one, by Markov's inequality: whichever says more."""
-    by_error = (mean - 1) / error if error > 0 else 0.0 if abs(mean - 1) < 1e-9 else math.copysign(math.inf, mean - 1)
-    return max(by_error, NormalDist().inv_cdf(1 - 0.5 / mean)) if mean > 1 else by_error
+def _z(n: int, s1: float, s2: float, pooled: float, deff: float) -> float:
+    """How far the mean of n weights of sum s1 and squares s2 lies from 1: see the head of this file."""
+    mean, few = s1 / n, s1 * s1 < FEW * s2 or s2 == 0
+    if mean > 1 and few:
+        return NormalDist().inv_cdf(1 - 0.5 / mean)
+    own = max(0.0, s2 - s1 * mean) / (n - 1) if n > 1 else 0.0
+    error = math.sqrt((max(own, pooled) if few else own) * deff / n)
+    if error > 0:
+        return (mean - 1) / error
+    return 0.0 if abs(mean - 1) < SAME else math.copysign(math.inf, mean - 1)
 
 
 def bound(slices: int) -> float:

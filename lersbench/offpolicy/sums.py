@@ -1,7 +1,7 @@
 """All that is kept of one contender at one place while a log streams by: sums, from which every figure comes later.
 
 A row is a logged action with its reward r and propensity p, and w = pi / p, how much likelier the contender (the
-target policy) was to take that action. One pass fills a `Sums` of some 90 kB, however long the log is; `merge` puts
+target policy) was to take that action. One pass fills a `Sums` of some 100 kB, however long the log is; `merge` puts
 two of them together. From it come IPS and SNIPS with errors by user, the sums of Cressie-Read and of the gamma
 interval, every clipped form, and the diagnostics of the weights.
 

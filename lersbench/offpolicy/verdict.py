@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from lersbench.errors import ConfigError
-from lersbench.offpolicy.diagnostics import Diagnostics
+from lersbench.offpolicy.diagnostics import Cut, Diagnostics, changing_clip
 
 BELIEVE, CAUTION, DO_NOT_BELIEVE = LEVELS = ("believe", "caution", "do not believe")
 PROPENSITIES = ("logged", "estimated", "uniform")
@@ -103,6 +103,12 @@ def level_of(diagnostics: Diagnostics, name: str, thresholds: Mapping[str, Bound
     return BELIEVE if value >= believe else CAUTION if value >= caution else DO_NOT_BELIEVE
 
 
+def sign_warning(cuts: Sequence[Cut]) -> str:
+    """What the sensitivity row says of the sign of the lift against the log: "" where no clip changes it."""
+    clip = changing_clip(cuts)
+    return "" if clip is None else f"the sign of the lift against the log depends on rows above weight {_number(clip)}"
+
+
 # --- in words --------------------------------------------------------------------------------------------------------
 
 
@@ -125,7 +131,10 @@ def _top_row(d: Diagnostics, kind: str) -> str:
     if not d.top_out > THRESHOLDS["top_out"].believe:
         return row
     estimate = "the estimate" if kind == "snips" else "the self-normalised estimate"
-    return f"{row}; without it {estimate} is {_number(d.snips_without_top)} instead of {_number(d.snips)}"
+    without, with_it = (f"{x:.3g}" for x in (d.snips_without_top, d.snips))
+    if _number(d.snips_without_top) != _number(d.snips):
+        without, with_it = _number(d.snips_without_top), _number(d.snips)
+    return f"{row}; without it {estimate} is {without} instead of {with_it}"
 
 
 def _support(d: Diagnostics, kind: str) -> str:

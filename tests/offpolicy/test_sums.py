@@ -319,6 +319,13 @@ def test_the_reward_of_a_row_without_weight_does_not_matter() -> None:
     assert a[:6] == b[:6]
 
 
+def test_memory_does_not_grow_with_the_rows() -> None:
+    def size(sums: Sums) -> int:
+        return sum(x.nbytes for x in (*sums[:-1], *sums.sample, sums.span) if isinstance(x, np.ndarray))
+
+    assert size(in_chunks(random_rows(5000), [])) == size(new_sums(Settings(slices=7))) < 110_000
+
+
 # --- buckets ---------------------------------------------------------------------------------------------------------
 
 
