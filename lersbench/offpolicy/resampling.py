@@ -42,7 +42,8 @@ def user_keys(users: np.ndarray, first: int, out: np.ndarray) -> None:
 def _fill(key: int, words: np.ndarray, halves: np.ndarray, out: np.ndarray) -> None:
     """Fill `out` (B,) uint8 with the multiplicities of an int64 key.
 
-    `words` (half of B, rounded up) uint32 is working memory, and `halves` the same memory as uint16. Word j is a hash of 64 bits of the key, two hashes of its halves, and of j.
+    `words` (half of B, rounded up) uint32 is working memory, and `halves` the same memory as uint16. Word j is a hash
+    of j and of 64 bits of the key, which are two hashes of its halves.
     """
     lower, upper = int(key) & MASK, int(key) >> 32 & MASK
     low, high = scramble(lower, upper), scramble(upper ^ OTHER, lower)
