@@ -144,7 +144,7 @@ class Estimate:
         Numerators and controls are both recomputed in each replicate: without normalisation the control is n.
         """
         n, groups = self.numerators.shape
-        keys = np.empty(n, dtype=np.uint64)
+        keys = np.empty(n, dtype=np.int64)
         user_keys(np.full(n, -1) if users is None else np.asarray(users, dtype=np.int64), 0, keys)
         controls = self.controls if normalised else np.ones((n, groups))
         sums = np.zeros((2 * groups, replicates))

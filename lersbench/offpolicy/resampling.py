@@ -18,43 +18,41 @@ import numpy as np
 from lersbench.distributions import LEVEL
 from lersbench.errors import DataError
 from lersbench.kernels.jit import inlined, kernel
+from lersbench.kernels.ties import MASK, scramble
 from lersbench.offpolicy.intervals import Interval, tail
 
 REPLICATES = 200
 TAILS = (41427, 17317, 5263, 1244, 240, 39, 5, 1)  # 65,536 P(X >= k) for k = 1, 2, ...; they add up to 65,536
+OTHER = 0x5BD1E995  # tells the second hash of a key from the first
 LEAST = 20  # replicates with any weight that an interval needs
 
 
 @kernel
 def user_keys(users: np.ndarray, first: int, out: np.ndarray) -> None:
-    """Fill `out` (n,) uint64 with what stands for the cluster of each row: its user, or the row itself.
+    """Fill `out` (n,) int64 with what stands for the cluster of each row: its user, or the row itself.
 
     `users` (n,) integers, below 0 where unknown; `first` the number of the first row in the whole log.
     """
     for i in range(users.shape[0]):
-        out[i] = np.uint64(2 * users[i]) if users[i] >= 0 else np.uint64(2 * (first + i) + 1)
+        user = int(users[i])
+        out[i] = 2 * user if user >= 0 else 2 * (first + i) + 1
 
 
 @inlined
-def _scatter(key: np.uint64) -> np.uint64:
-    """A bijection of 64 bits that hangs every bit on every other (the finaliser of SplitMix64, Steele et al. 2014)."""
-    h = np.uint64(key) + np.uint64(0x9E3779B97F4A7C15)
-    h = (h ^ (h >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return h ^ (h >> np.uint64(31))
+def _fill(key: int, words: np.ndarray, halves: np.ndarray, out: np.ndarray) -> None:
+    """Fill `out` (B,) uint8 with the multiplicities of an int64 key.
 
-
-@inlined
-def _fill(key: np.uint64, words: np.ndarray, halves: np.ndarray, out: np.ndarray) -> None:
-    """Fill `out` (B,) uint8 with the multiplicities of one key, by way of `words` uint32 and `halves`, their uint16."""
-    h = _scatter(key)
-    low, high = np.uint32(h & np.uint64(0xFFFFFFFF)), np.uint32(h >> np.uint64(32))
+    `words` (half of B, rounded up) uint32 is working memory, and `halves` the same memory as uint16. Word j is a hash
+    of j and of 64 bits of the key, which are two hashes of its halves.
+    """
+    lower, upper = int(key) & MASK, int(key) >> 32 & MASK
+    low, high = scramble(lower, upper), scramble(upper ^ OTHER, lower)
     for j in range(words.shape[0]):  # one word gives two replicates
-        x = np.uint32(low + np.uint32(np.uint32(j) * np.uint32(0x9E3779B1)))
-        x = np.uint32(np.uint32(x ^ (x >> np.uint32(16))) * np.uint32(0x7FEB352D))
-        x = np.uint32(x ^ high)
-        x = np.uint32(np.uint32(x ^ (x >> np.uint32(15))) * np.uint32(0x846CA68B))
-        words[j] = x ^ (x >> np.uint32(16))
+        x = (low + j * 0x9E3779B1) & MASK
+        x = ((x ^ (x >> 16)) * 0x7FEB352D) & MASK
+        x ^= high
+        x = ((x ^ (x >> 15)) * 0x45D9F3B) & MASK
+        words[j] = x ^ (x >> 16)
     for b in range(out.shape[0]):
         u = halves[b]
         out[b] = (
@@ -71,7 +69,7 @@ def _fill(key: np.uint64, words: np.ndarray, halves: np.ndarray, out: np.ndarray
 
 @kernel
 def poisson_multiplicities(keys: np.ndarray, replicates: int) -> np.ndarray:
-    """How often each of `keys` (n,) uint64 counts in each replicate: (n, replicates) uint8, Poisson(1)."""
+    """How often each of `keys` (n,) int64 counts in each replicate: (n, replicates) uint8, Poisson(1)."""
     words = np.empty((replicates + 1) // 2, dtype=np.uint32)
     halves = words.view(np.uint16)
     out = np.empty((keys.shape[0], replicates), dtype=np.uint8)
@@ -82,7 +80,7 @@ def poisson_multiplicities(keys: np.ndarray, replicates: int) -> np.ndarray:
 
 @kernel
 def add_replicates(replicates: np.ndarray, keys: np.ndarray, terms: np.ndarray) -> None:
-    """Add rows to sums of replicates: `replicates` (T, B) += multiplicity of `keys` (n,) uint64 times `terms` (n, T).
+    """Add rows to sums of replicates: `replicates` (T, B) += multiplicity of `keys` (n,) int64 times `terms` (n, T).
 
     The T terms of a row are what is to be summed of it: w r and w of each contender and place, and 1 for their number.
     A row whose terms are all 0 costs nothing.

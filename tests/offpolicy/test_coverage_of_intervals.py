@@ -67,7 +67,7 @@ def test_users_that_differ() -> None:
     user, tilt = np.repeat(np.arange(50), 40), np.array([0.5, -0.5])
     nodes, weights = np.polynomial.hermite_e.hermegauss(40)  # over the effect of a user
     truth = sum(pi[a] * (weights / (1 + np.exp(-tilt[a] - nodes))).sum() / weights.sum() for a in (0, 1))
-    keys, counts = np.empty(len(user), dtype=np.uint64), np.bincount(user)
+    keys, counts = np.empty(len(user), dtype=np.int64), np.bincount(user)
     user_keys(user, 0, keys)
     for seed in range(RUNS):
         rng = np.random.default_rng(seed)

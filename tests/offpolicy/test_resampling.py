@@ -16,7 +16,7 @@ W, R = np.array([0.5, 2.0, 1.0]), np.array([1.0, 0.0, 1.0])
 
 def keys_of(users, first: int = 0) -> np.ndarray:
     users = np.asarray(users, dtype=np.int64)
-    out = np.empty(len(users), dtype=np.uint64)
+    out = np.empty(len(users), dtype=np.int64)
     user_keys(users, first, out)
     return out
 
@@ -28,21 +28,23 @@ def sums_of(users, *terms: np.ndarray, replicates: int = 200, first: int = 0) ->
     return out
 
 
+def scrambled(key: int, index: int) -> int:
+    h = (key + index * 0x9E3779B1) % 2**32
+    for _ in range(2):
+        h = (h ^ (h >> 16)) * 0x45D9F3B % 2**32
+    return h ^ (h >> 16)
+
+
 def by_the_book(key: int, replicates: int) -> list[int]:
     """The multiplicities of one key in whole numbers of any size."""
-    most = 2**64 - 1
-    h = (key + 0x9E3779B97F4A7C15) & most
-    h = ((h ^ (h >> 30)) * 0xBF58476D1CE4E5B9) & most
-    h = ((h ^ (h >> 27)) * 0x94D049BB133111EB) & most
-    h ^= h >> 31
-    low, high, out = h & 0xFFFFFFFF, h >> 32, []
+    lower, upper, out = key % 2**32, key // 2**32 % 2**32, []
+    low, high = scrambled(lower, upper), scrambled(upper ^ 0x5BD1E995, lower)
     for b in range(replicates):
-        x = (low + (b // 2) * 0x9E3779B1) & 0xFFFFFFFF
-        x = ((x ^ (x >> 16)) * 0x7FEB352D) & 0xFFFFFFFF
-        x ^= high
-        x = ((x ^ (x >> 15)) * 0x846CA68B) & 0xFFFFFFFF
+        x = (low + b // 2 * 0x9E3779B1) % 2**32
+        x = (x ^ (x >> 16)) * 0x7FEB352D % 2**32 ^ high
+        x = (x ^ (x >> 15)) * 0x45D9F3B % 2**32
         x ^= x >> 16
-        half = x & 0xFFFF if b % 2 == 0 else x >> 16
+        half = x % 2**16 if b % 2 == 0 else x // 2**16
         out.append(sum(half < tail for tail in TAILS))
     return out
 
@@ -56,7 +58,7 @@ def test_the_tails_are_those_of_poisson() -> None:
 
 @pytest.mark.parametrize("replicates", [1, 7, 200])
 def test_multiplicities_are_their_hash_on_every_machine(replicates: int) -> None:
-    keys = np.array([0, 1, 2, 12345, 2**63, 2**64 - 1], dtype=np.uint64)
+    keys = np.array([0, 1, 2, 12345, 2**62 + 2**33 + 7, -1, -(2**63)], dtype=np.int64)
     found = poisson_multiplicities(keys, replicates)
     np.testing.assert_array_equal(found, [by_the_book(int(key), replicates) for key in keys])
 
