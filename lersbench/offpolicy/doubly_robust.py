@@ -1,8 +1,8 @@
 """Estimators of one action a row, with and without a reward model, as terms that can be added up.
 
-Row i has the weight w = pi / p (`sums.importance_weights`), the reward r, the reward model's prediction q for the logged
-action, and its direct part dm = sum_a pi(a | x) q(x, a) over the actions the target may take (`direct_part`). The model
-must have been fitted on other rows than those it is used on: see `reward_models`.
+Row i has the weight w = pi / p (`sums.importance_weights`), the reward r, the reward model's prediction q for the
+logged action, and its direct part dm = sum_a pi(a | x) q(x, a) over the actions the target may take (`direct_part`).
+The model must have been fitted on other rows than those it is used on: see `reward_models`.
 
     direct_method   mean dm                                  right where q is right; its error shows in no interval
     ips             mean w r                                 right where the propensities are

@@ -18,8 +18,8 @@ import numpy as np
 from lersbench.distributions import t_quantile
 from lersbench.errors import ConfigError, DataError, did_you_mean
 from lersbench.offpolicy import doubly_robust as est
-from lersbench.offpolicy.doubly_robust import Terms
 from lersbench.offpolicy.intervals import cluster_error
+from lersbench.offpolicy.sums import BUCKETS
 
 QUANTILES = (0.5, 0.75, 0.9, 0.95, 0.99, 0.999)
 ONE_SIDED = 0.1  # chance that a half-width of SLOPE leaves out, on one side
@@ -32,24 +32,39 @@ SHRINKAGES: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
 RULES = ("slope", "mse")
 
 
+class GridSums(NamedTuple):
+    """Sums of DR at each weight `at` (J,) of a grid, by fold and bucket: they merge, and do not grow with the log."""
+
+    at: np.ndarray
+    rows: np.ndarray  # (F, G) rows
+    values: np.ndarray  # (F, G, J) sums of the row values of DR
+    kept: np.ndarray  # (F, J) sums of the shrunk weights
+    off: np.ndarray  # (F, J) sums of (w - shrunk) (r - q)
+    weight: np.ndarray  # (F,) sum w
+    squares: np.ndarray  # (F,) sum w^2
+    largest: np.ndarray  # (F,) max w
+
+
 class Grid(NamedTuple):
     """An estimate at each weight `at` (J,) of a grid."""
 
     at: np.ndarray
     values: np.ndarray  # (J,)
-    errors: np.ndarray  # (J,) standard errors, by group where rows have groups
+    errors: np.ndarray  # (J,) standard errors, by bucket
     cut: np.ndarray  # (J,) share of the weight that is cut
     bounds: np.ndarray  # (J,) of the mean squared error, by `mse_bound`
-    groups: int  # that the errors were computed over
+    groups: int  # buckets with rows, over which the errors were computed
 
 
 class Tuned(NamedTuple):
-    """An estimate whose shrinkage was chosen for each fold on the others."""
+    """An estimate whose shrinkage was chosen for each fold on the others, beside the unshrunk one."""
 
-    terms: Terms  # of the shrunk weights
+    value: float
+    influence: np.ndarray  # (G,) of the rows, summed by bucket, for `intervals.cluster_error`
     chosen: np.ndarray  # (F,) the weight beyond which those of a fold are shrunk; infinite: not at all
-    unshrunk: Terms
     cut: float  # share of the weight that is cut
+    unshrunk: float
+    unshrunk_influence: np.ndarray  # (G,)
 
 
 def clip_grid(w: np.ndarray) -> np.ndarray:
@@ -85,93 +100,128 @@ def half_widths(errors: np.ndarray, groups: int) -> np.ndarray:
     return t_quantile(1 - 2 * ONE_SIDED, groups - 1) * errors
 
 
-def mse_bound(
-    w: np.ndarray, shrunk: np.ndarray, r: np.ndarray, q: np.ndarray, variance: float, reach: float = 1.0
-) -> float:
-    """An estimate of the mean squared error of DR with `shrunk` weights (n,) that leans to the safe side.
-
-    variance + (|mean (w - shrunk)(r - q)| + reach (sqrt(2 mean(w^2) ln(2/d) / n) + 2 max(w) ln(2/d) / (3 n)))^2 at
-    d = .05, of Su et al. (ICML 2020, DRos): `variance` that of the estimate, `reach` the largest |r - q|, 1 for clicks.
-    On heavy tails it nearly always advises to shrink nothing.
-    """
-    n, log = len(w), math.log(2 / SURE)
-    seen = abs(float(((w - shrunk) * (r - q)).mean()))
-    unsure = math.sqrt(2 * float((w * w).mean()) * log / n) + 2 * float(w.max()) * log / (3 * n)
-    return variance + (seen + reach * unsure) ** 2
+def new_sums(at: np.ndarray, folds: int, buckets: int = BUCKETS) -> GridSums:
+    """Empty sums for a grid (J,), of which the last must be infinity: unshrunk."""
+    at = np.asarray(at, dtype=np.float64)
+    if not len(at) or at[-1] != math.inf or not (at > 0).all():
+        raise ConfigError(f"a grid of clips is of weights above 0 and ends with infinity, not {at}.")
+    j = len(at)
+    return GridSums(
+        at, np.zeros((folds, buckets), dtype=np.int64), np.zeros((folds, buckets, j)), np.zeros((folds, j)),
+        np.zeros((folds, j)), np.zeros(folds), np.zeros(folds), np.zeros(folds),
+    )  # fmt: skip
 
 
-def along(
-    w: np.ndarray,
-    r: np.ndarray,
-    q: np.ndarray,
-    dm: np.ndarray,
-    at: np.ndarray,
-    shrinkage: str = "clip",
-    group: np.ndarray | None = None,
-    reach: float = 1.0,
-) -> Grid:
-    """DR at each weight `at` (J,), all arrays (n,) as in `doubly_robust.dr`; zeros for `q` and `dm` make it IPS.
-
-    `group` (n,) int64 from 0 on, the users or their buckets, makes the errors those of clusters. `reach` as in
-    `mse_bound`.
-    """
-    shrink = _known(shrinkage)
-    rows = np.arange(len(w)) if group is None else group
-    counts = np.bincount(rows)
-    values, errors, cut, bounds = (np.empty(len(at)) for _ in range(4))
-    groups = int(np.count_nonzero(counts))
-    for j, edge in enumerate(at):
-        shrunk = shrink(w, float(edge))
-        terms = est.dr(shrunk, r, q, dm)
-        values[j], cut[j] = terms.value(), est.mass_cut(w, shrunk)
-        errors[j] = cluster_error(np.bincount(rows, weights=terms.influence()), counts)[0]
-        bounds[j] = mse_bound(w, shrunk, r, q, errors[j] ** 2, reach)
-    return Grid(np.asarray(at, dtype=np.float64), values, errors, cut, bounds, groups)
-
-
-def choose(grid: Grid, rule: str) -> float:
-    """The weight beyond which to shrink: by "slope", or "mse", the least `mse_bound`."""
-    if rule not in RULES:
-        raise ConfigError(f"There is no rule '{rule}' to choose a clip by{did_you_mean(rule, RULES, 'there are')}")
-    if grid.groups < 2:
-        raise DataError(
-            "a clip cannot be chosen on rows of fewer than two users: the errors are not known. Set a number."
-        )
-    if rule == "mse":
-        return float(grid.at[np.argmin(grid.bounds)])
-    return float(grid.at[slope(grid.values, half_widths(grid.errors, grid.groups))])
-
-
-def tuned(
+def add(
+    sums: GridSums,
     w: np.ndarray,
     r: np.ndarray,
     q: np.ndarray,
     dm: np.ndarray,
     fold: np.ndarray,
-    rule: str = "slope",
+    bucket: np.ndarray,
     shrinkage: str = "clip",
-    group: np.ndarray | None = None,
-    reach: float = 1.0,
-) -> Tuned:
+) -> None:
+    """Add rows (n,) as in `doubly_robust.dr` to `sums`; zeros for `q` and `dm` make it IPS.
+
+    `fold` (n,) of the reward model, `bucket` (n,) by `sums.buckets_of`; `shrinkage` a name of `SHRINKAGES`.
+    """
+    shrink = _known(shrinkage)
+    folds, buckets = sums.rows.shape
+    cell, by_fold = fold * buckets + bucket, _total(fold, folds)
+    sums.rows[...] += np.bincount(cell, minlength=folds * buckets).reshape(folds, buckets)
+    for j, at in enumerate(sums.at):
+        shrunk = shrink(w, float(at))
+        terms = est.dr(shrunk, r, q, dm)
+        values = np.bincount(cell, weights=terms.direct + terms.weighted, minlength=folds * buckets)
+        sums.values[:, :, j] += values.reshape(folds, buckets)
+        sums.kept[:, j] += by_fold(shrunk)
+        sums.off[:, j] += by_fold((w - shrunk) * (r - q))
+    sums.weight[...] += by_fold(w)
+    sums.squares[...] += by_fold(w * w)
+    np.maximum.at(sums.largest, fold, w)
+
+
+def merge(sums: GridSums, other: GridSums) -> None:
+    """Add the sums of other rows, over the same grid, to `sums`."""
+    for own, more in zip(sums[1:-1], other[1:-1], strict=True):
+        own += more
+    np.maximum(sums.largest, other.largest, out=sums.largest)
+
+
+def mse_bound(
+    variance: np.ndarray, off: np.ndarray, n: int, squares: float, largest: float, reach: float
+) -> np.ndarray:
+    """Estimates (J,) of the mean squared error of DR with shrunk weights that lean to the safe side.
+
+    variance + (|mean (w - shrunk)(r - q)| + reach (sqrt(2 mean(w^2) ln(2/d) / n) + 2 max(w) ln(2/d) / (3 n)))^2 at
+    d = .05, of Su et al. (ICML 2020, DRos): `variance` (J,) of the estimates, `off` (J,) = mean (w - shrunk)(r - q),
+    `squares` = mean w^2, `reach` the largest |r - q|. On heavy tails it nearly always advises to shrink nothing.
+    """
+    log = math.log(2 / SURE)
+    unsure = math.sqrt(2 * squares * log / n) + 2 * largest * log / (3 * n)
+    return variance + (np.abs(off) + reach * unsure) ** 2
+
+
+def grid_of(sums: GridSums, without: int = -1, reach: float = 1.0) -> Grid:
+    """The estimates of all folds but one (-1: of all). `reach` is the largest |r - q| possible, 1 for clicks.
+
+    Errors are NaN for fewer than two buckets with rows.
+    """
+    others = np.arange(len(sums.rows)) != without
+    counts = sums.rows[others].sum(axis=0)
+    n = max(1, int(counts.sum()))
+    by_bucket = sums.values[others].sum(axis=0)
+    values = by_bucket.sum(axis=0) / n
+    errors, groups = cluster_error((by_bucket - values * counts[:, None]).T, counts)
+    squares, largest = sums.squares[others].sum() / n, sums.largest[others].max(initial=0.0)
+    bounds = mse_bound(errors**2, sums.off[others].sum(axis=0) / n, n, squares, largest, reach)
+    cut = _cut(sums.kept[others].sum(axis=0), float(sums.weight[others].sum()))
+    return Grid(sums.at, values, errors, cut, bounds, groups)
+
+
+def choose(grid: Grid, rule: str) -> int:
+    """Which of the grid to take: by "slope", or "mse", the least bound. DataError where the errors are not known."""
+    if rule not in RULES:
+        raise ConfigError(f"There is no rule '{rule}' to choose a clip by{did_you_mean(rule, RULES, 'there are')}")
+    if grid.groups < 2:
+        raise DataError("a clip cannot be chosen on rows of fewer than two users: set a number, or none.")
+    if rule == "mse":
+        return int(np.argmin(grid.bounds))
+    return slope(grid.values, half_widths(grid.errors, grid.groups))
+
+
+def tuned(sums: GridSums, rule: str = "slope", reach: float = 1.0) -> Tuned:
     """DR whose weights of each fold are shrunk as the rows of all other folds advise.
 
-    Arrays (n,) as in `along`; `fold` (n,) from 0 on, whole users, at least two folds. The grid is that of the other
-    folds' weights as well. Raises ConfigError for an unknown rule or shrinkage and for a single fold, DataError where
-    the other folds hold fewer than two users.
+    Folds without rows do not count. Raises ConfigError for an unknown rule and where all rows lie in one fold,
+    DataError where the other folds lie in fewer than two buckets.
     """
-    numbers = np.unique(fold)
-    if len(numbers) < 2:
-        raise ConfigError("a clip is chosen on other rows than it is used on: that takes at least 2 folds.")
-    shrink, shrunk, chosen = _known(shrinkage), np.empty(len(w)), np.full(int(numbers[-1]) + 1, math.inf)
-    for f in numbers:
-        own, others = fold == f, fold != f
-        grid = along(
-            w[others], r[others], q[others], dm[others], clip_grid(w[others]), shrinkage,
-            None if group is None else group[others], reach,
-        )  # fmt: skip
-        chosen[f] = choose(grid, rule)
-        shrunk[own] = shrink(w[own], chosen[f])
-    return Tuned(est.dr(shrunk, r, q, dm), chosen, est.dr(w, r, q, dm), est.mass_cut(w, shrunk))
+    used = np.flatnonzero(sums.rows.any(axis=1))
+    if len(used) < 2:
+        raise ConfigError("a clip is chosen on other rows than it is used on: that takes rows in at least 2 folds.")
+    last = len(sums.at) - 1
+    picks = np.full(len(sums.rows), last)
+    for f in used:
+        picks[f] = choose(grid_of(sums, int(f), reach), rule)
+    folds, counts = np.arange(len(picks)), sums.rows.sum(axis=0)
+    value, influence = _estimate(sums.values[folds, :, picks].sum(axis=0), counts)
+    unshrunk, unshrunk_influence = _estimate(sums.values[:, :, last].sum(axis=0), counts)
+    cut = _cut(sums.kept[folds, picks].sum(), float(sums.weight.sum()))
+    return Tuned(value, influence, sums.at[picks], float(cut), unshrunk, unshrunk_influence)
+
+
+def _estimate(by_bucket: np.ndarray, counts: np.ndarray) -> tuple[float, np.ndarray]:
+    value = float(by_bucket.sum() / counts.sum())
+    return value, by_bucket - value * counts
+
+
+def _cut(kept: np.ndarray, weight: float) -> np.ndarray:
+    return 1 - kept / weight if weight > 0 else np.zeros_like(kept)
+
+
+def _total(fold: np.ndarray, folds: int) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda values: np.bincount(fold, weights=values, minlength=folds)
 
 
 def _known(shrinkage: str) -> Callable[[np.ndarray, float], np.ndarray]:

@@ -42,67 +42,104 @@ def heavy(seed: int, n: int = 600) -> tuple[np.ndarray, ...]:
     return 1 / 40 / p[a], r, q, q, rng.integers(3, size=n)
 
 
+def summed(
+    w: np.ndarray, r: np.ndarray, q: np.ndarray, dm: np.ndarray, fold: np.ndarray, name: str = "clip"
+) -> shrinkage.GridSums:
+    """Each row a bucket of its own."""
+    sums = shrinkage.new_sums(shrinkage.clip_grid(w), 3)
+    shrinkage.add(sums, w, r, q, dm, fold, np.arange(len(w)), name)
+    return sums
+
+
 def test_along_the_grid_stand_the_estimates_themselves() -> None:
-    w, r, q, dm, _ = heavy(0)
-    at = shrinkage.clip_grid(w)
-    grid = shrinkage.along(w, r, q, dm, at)
-    for j, most in enumerate(at):
-        cut = np.minimum(w, most)
-        terms = est.dr(cut, r, q, dm)
-        assert grid.values[j] == pytest.approx(terms.value())
-        assert grid.errors[j] == pytest.approx(terms.error())
-        assert grid.cut[j] == pytest.approx(1 - cut.sum() / w.sum())
-        log = math.log(2 / 0.05)
-        unsure = math.sqrt(2 * (w**2).mean() * log / 600) + 2 * w.max() * log / 1800
-        bias = abs(((w - cut) * (r - q)).mean())
-        assert grid.bounds[j] == pytest.approx(terms.error() ** 2 + (bias + unsure) ** 2)
-    assert grid.cut[-1] == 0 and (np.diff(grid.errors) >= 0).all()
-    users = np.arange(600) // 3
-    clustered = shrinkage.along(w, r, q, dm, at, group=users)
-    assert clustered.groups == 200
+    w, r, q, dm, fold = heavy(0)
+    sums = summed(w, r, q, dm, fold)
+    for without, rows in ((-1, fold >= 0), (1, fold != 1)):
+        grid, n = shrinkage.grid_of(sums, without), int(rows.sum())
+        for j, most in enumerate(sums.at):
+            cut = np.minimum(w, most)
+            terms = est.dr(cut[rows], r[rows], q[rows], dm[rows])
+            assert grid.values[j] == pytest.approx(terms.value())
+            assert grid.errors[j] == pytest.approx(terms.error())
+            assert grid.cut[j] == pytest.approx(1 - cut[rows].sum() / w[rows].sum())
+            log = math.log(2 / 0.05)
+            unsure = math.sqrt(2 * (w[rows] ** 2).mean() * log / n) + 2 * w[rows].max() * log / (3 * n)
+            bias = abs(((w - cut) * (r - q))[rows].mean())
+            assert grid.bounds[j] == pytest.approx(terms.error() ** 2 + (bias + unsure) ** 2)
+        assert grid.cut[-1] == 0 and (np.diff(grid.errors) >= 0).all()
+
+
+def test_errors_are_those_of_users_in_their_buckets() -> None:
+    w, r, q, dm, fold = heavy(0)
+    sums, users = shrinkage.new_sums(np.array([math.inf]), 3), np.arange(600) // 3
+    shrinkage.add(sums, w, r, q, dm, fold, users)
+    grid = shrinkage.grid_of(sums)
     psi = np.bincount(users, weights=est.dr(w, r, q, dm).influence())
-    assert clustered.errors[-1] == pytest.approx(math.sqrt(200 / 199 * (psi**2).sum()) / 600)
-    dros = shrinkage.along(w, r, q, dm, np.array([2.0, math.inf]), "dros")
-    assert dros.values[0] == pytest.approx(est.dr(est.optimistic(w, 4.0), r, q, dm).value())
-    assert dros.values[1] == pytest.approx(grid.values[-1])
+    assert grid.groups == 200
+    assert grid.errors[0] == pytest.approx(math.sqrt(200 / 199 * (psi**2).sum()) / 600)
+
+
+def test_dros_is_highest_where_the_grid_says() -> None:
+    w, r, q, dm, fold = heavy(0)
+    sums = shrinkage.new_sums(np.array([2.0, math.inf]), 3)
+    shrinkage.add(sums, w, r, q, dm, fold, np.arange(600), "dros")
+    grid = shrinkage.grid_of(sums)
+    assert grid.values[0] == pytest.approx(est.dr(est.optimistic(w, 4.0), r, q, dm).value())
+    assert grid.values[1] == pytest.approx(est.dr(w, r, q, dm).value())
+
+
+def test_parts_merge() -> None:
+    w, r, q, dm, fold = heavy(4)
+    whole, parts = summed(w, r, q, dm, fold), shrinkage.new_sums(shrinkage.clip_grid(w), 3)
+    for cut in (slice(None, 7), slice(7, 400), slice(400, None)):
+        part = shrinkage.new_sums(whole.at, 3)
+        shrinkage.add(part, w[cut], r[cut], q[cut], dm[cut], fold[cut], np.arange(600)[cut])
+        shrinkage.merge(parts, part)
+    for one, other in zip(whole, parts, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("rule", ["slope", "mse"])
 @pytest.mark.parametrize("name", ["clip", "switch", "dros"])
-def test_no_choice_knows_the_rows_it_is_used_on(rule: str, name: str) -> None:
+def test_no_choice_knows_the_rewards_it_is_used_on(rule: str, name: str) -> None:
     w, r, q, dm, fold = heavy(1)
-    before = shrinkage.tuned(w, r, q, dm, fold, rule, name)
+    before = shrinkage.tuned(summed(w, r, q, dm, fold, name), rule)
     changed = False
     for f in range(3):
         other = np.where(fold == f, 5.0 * (w > 3), r)
-        after = shrinkage.tuned(w, other, q, dm, fold, rule, name)
+        after = shrinkage.tuned(summed(w, other, q, dm, fold, name), rule)
         assert after.chosen[f] == before.chosen[f]
         changed |= bool((after.chosen != before.chosen).any())
     assert changed or rule == "mse"  # whose bound is far above any of its differences here
-    shrunk = np.concatenate(
-        [shrinkage.SHRINKAGES[name](w[fold == f], before.chosen[f]) * (r - q)[fold == f] for f in range(3)]
-    )
-    assert before.terms.weighted.sum() == pytest.approx(shrunk.sum())
+
+
+@pytest.mark.parametrize("name", ["clip", "switch", "dros"])
+def test_the_unshrunk_estimate_stands_beside_the_shrunk_one(name: str) -> None:
+    w, r, q, dm, fold = heavy(2)
+    tuned = shrinkage.tuned(summed(w, r, q, dm, fold, name))
+    shrunk = np.empty(600)
+    for f in range(3):
+        shrunk[fold == f] = shrinkage.SHRINKAGES[name](w[fold == f], tuned.chosen[f])
+    for terms, value, influence in (
+        (est.dr(shrunk, r, q, dm), tuned.value, tuned.influence),
+        (est.dr(w, r, q, dm), tuned.unshrunk, tuned.unshrunk_influence),
+    ):
+        assert value == pytest.approx(terms.value())
+        np.testing.assert_allclose(influence[:600], terms.influence(), atol=1e-12)
+    assert 0 < tuned.cut < 1
+    assert tuned.cut == pytest.approx(1 - shrunk.sum() / w.sum())
 
 
 def test_the_rule_mse_takes_the_least_bound() -> None:
     three = np.array([1.0, 2.0, 3.0])
     grid = shrinkage.Grid(three, three, three, three, np.array([0.3, 0.1, 0.2]), 10)
-    assert shrinkage.choose(grid, "mse") == 2
-
-
-def test_the_unshrunk_estimate_stands_beside_the_shrunk_one() -> None:
-    w, r, q, dm, fold = heavy(2)
-    tuned = shrinkage.tuned(w, r, q, dm, fold)
-    assert tuned.unshrunk.value() == est.dr(w, r, q, dm).value()
-    assert 0 < tuned.cut < 1
-    assert tuned.cut == pytest.approx(1 - np.minimum(w, tuned.chosen[fold]).sum() / w.sum())
+    assert shrinkage.choose(grid, "mse") == 1
 
 
 def test_slope_helps_where_tails_are_heavy() -> None:
     """300 logs: the root mean squared error falls by a third at least."""
     shrunk, whole = np.array(
-        [(t.terms.value(), t.unshrunk.value()) for t in (shrinkage.tuned(*heavy(seed)) for seed in range(300))]
+        [(t.value, t.unshrunk) for t in (shrinkage.tuned(summed(*heavy(seed))) for seed in range(300))]
     ).T
     rmse = lambda values: math.sqrt(((values - 0.3) ** 2).mean())  # noqa: E731
     assert rmse(shrunk) < rmse(whole) * 2 / 3
@@ -110,11 +147,17 @@ def test_slope_helps_where_tails_are_heavy() -> None:
 
 def test_what_cannot_be_chosen() -> None:
     w, r, q, dm, fold = heavy(3)
+    sums = summed(w, r, q, dm, fold)
     with pytest.raises(ConfigError, match=r"no rule 'slop' .* did you mean 'slope'"):
-        shrinkage.tuned(w, r, q, dm, fold, "slop")
+        shrinkage.tuned(sums, "slop")
     with pytest.raises(ConfigError, match="no shrinkage 'clop'; did you mean 'clip'"):
-        shrinkage.tuned(w, r, q, dm, fold, "slope", "clop")
+        shrinkage.add(sums, w, r, q, dm, fold, np.arange(600), "clop")
     with pytest.raises(ConfigError, match="at least 2 folds"):
-        shrinkage.tuned(w, r, q, dm, np.zeros(600, dtype=np.int64))
+        shrinkage.tuned(summed(w, r, q, dm, np.ones(600, dtype=np.int64)))
+    for grid in ([], [1.0], [0.0, math.inf], [math.nan, math.inf]):
+        with pytest.raises(ConfigError, match="ends with infinity"):
+            shrinkage.new_sums(np.array(grid), 3)
+    two_users = shrinkage.new_sums(np.array([math.inf]), 3)
+    shrinkage.add(two_users, w, r, q, dm, fold // 2, fold // 2)
     with pytest.raises(DataError, match="fewer than two users"):
-        shrinkage.tuned(w, r, q, dm, fold, group=fold // 2)
+        shrinkage.tuned(two_users)
