@@ -174,3 +174,10 @@ def test_a_sum_over_places_adds_the_ends() -> None:
     assert found.value == one.value + other.value
     assert found.interval == (one.interval.low + other.interval.low, one.interval.high + other.interval.high)
     assert total([one, likely([], [], 2)]).reason == "no rows"
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_rounding_does_not_open_an_interval_that_has_no_width(seed: int) -> None:
+    """All rewards 1/2, at a level too low for an imagined row of large weight: all re-weightings have it."""
+    w = np.random.default_rng(seed).random(50)
+    assert likely(w * 50.05 / w.sum(), np.full(50, 0.5), 1e6, level=0.2).interval == pytest.approx((0.5, 0.5), abs=1e-6)
