@@ -1,4 +1,5 @@
 from lersbench.api import draw as draw
+from lersbench.api import evaluate as evaluate
 from lersbench.api import from_decisions as from_decisions
 from lersbench.api import from_impressions as from_impressions
 from lersbench.api import load_results as load_results
@@ -28,6 +29,7 @@ __all__ = [
     "Spec",
     "check_policy",
     "draw",
+    "evaluate",
     "from_decisions",
     "from_impressions",
     "kernel",

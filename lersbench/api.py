@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lersbench.errors import ConfigError
-from lersbench.feedback import USUAL
+from lersbench.feedback import CLICK, USUAL
 from lersbench.system.progress import say
 
 if TYPE_CHECKING:
     from lersbench.figures.notebook import Figures
     from lersbench.log import Log
     from lersbench.policy import Policy
+    from lersbench.results.evaluation import Evaluation
     from lersbench.results.tables import Results
 
 _folders: list[tempfile.TemporaryDirectory[str]] = []  # of logs that last as long as this process
@@ -109,6 +110,36 @@ def run(
     if made.failures:
         say(made.failures)
     return tables.load(made.folder)
+
+
+def evaluate(
+    log: Log | str | Path,
+    policies: str | Policy | Iterable[str | Policy] | Mapping[str, str | Policy],
+    questions: str | Sequence[str] = (),
+    *,
+    reward: str | Mapping[str, float] = CLICK,
+    seed: int = 0,
+    **settings: Any,
+) -> Evaluation:
+    """What policies would have earned on a log that another policy wrote: off-policy evaluation, with verdicts.
+
+    `log` is a Log, or its folder, with the propensities of what was shown. `policies` as of `replay`. `questions` are of
+    "off-policy" (policies as they are), "rejection" (learners on line) and "progressive" (learners trained on the log);
+    by default the first for policies that do not learn, the others for those that do. `reward` is the outcome that is
+    counted. `settings` are the keys of `[evaluate]` in a scenario: estimators = ["dr", "snips"], frozen = 0.5 (learn
+    from the first half, then stay fixed), target, folds, model, clip, max_weight, interval, cluster, level, draws.
+
+    The Evaluation has the tables `estimates` and `differences` (pandas), and shows itself as text. Nothing is written:
+    `.at(folder).save()` does that, and `lersbench.report.evaluation.write` makes figures and a report.
+
+    Raises ConfigError for what the log or a policy cannot answer, DataError for a broken log.
+    """
+    from lersbench.evaluation import run
+    from lersbench.log import Log
+
+    asked = (questions,) if isinstance(questions, str) else tuple(questions)
+    paid = reward if isinstance(reward, str) else dict(reward)
+    return run.evaluate(Log(_folder_of(log)), policies, settings, asked, paid, seed, say)
 
 
 def from_impressions(

@@ -32,7 +32,7 @@ def open_log(name: str, options: dict[str, Any]) -> Log:
 
 def evaluate(
     log: Log,
-    policies: Sequence[Any],
+    policies: Any,
     settings: dict[str, Any] | Evaluate | None = None,
     questions: Sequence[str] = (),
     reward: str | dict[str, float] = CLICK,

@@ -39,6 +39,11 @@ class Evaluation:
     items: pd.DataFrame = field(default_factory=pd.DataFrame)
     path: Path = Path("evaluation")  # the folder it was read from or is written to
 
+    def __repr__(self) -> str:
+        from lersbench.results.evaluation_words import as_text
+
+        return as_text(self)
+
     @property
     def meta(self) -> dict[str, Any]:
         """What records of figures know it by."""
