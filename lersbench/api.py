@@ -123,7 +123,7 @@ def evaluate(
 ) -> Evaluation:
     """What policies would have earned on a log that another policy wrote: off-policy evaluation, with verdicts.
 
-    `log` is a Log, or its folder, with the propensities of what was shown. `policies` as of `replay`. `questions` are of
+    `log` is a Log, or its folder, with the propensities of what was shown. `policies` as of `replay`. `questions` are
     "off-policy" (policies as they are), "rejection" (learners on line) and "progressive" (learners trained on the log);
     by default the first for policies that do not learn, the others for those that do. `reward` is the outcome that is
     counted. `settings` are the keys of `[evaluate]` in a scenario: estimators = ["dr", "snips"], frozen = 0.5 (learn

@@ -50,7 +50,6 @@ ROOMS: dict[str, set[str]] = {  # room: the rooms it may import, beside the grou
     "log": {*GROUND, "kernels"},
     "clicks": {*GROUND, "kernels", "log"},
     "offpolicy": {"errors", "distributions", "ranks", "kernels", "clicks"},
-    "audit": {*GROUND, "kernels", "clicks", "offpolicy"},
     "policies": {*GROUND, "kernels", "learners", "neural"},
     "engine": {*GROUND, "kernels", "log", "clicks", "offpolicy"},
     "testing": {*GROUND, "kernels", "log", "engine", "policies"},

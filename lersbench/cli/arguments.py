@@ -25,16 +25,9 @@ LOCAL = LocalPath()
 
 
 class OfOneTable(click.Command):
-<<<<<<< HEAD
-    """A command that takes TABLE and OUT. More arguments mostly come from a pattern that the shell replaced."""
-
-    def __init__(self, *args: Any, **more: Any) -> None:
-        super().__init__(*args, **{**more, "context_settings": {"allow_extra_args": True}})
-=======
     """A command that takes TABLE and OUT; more than that mostly comes from a pattern that the shell has replaced."""
 
     allow_extra_args = True  # they are refused below, in other words
->>>>>>> 666ffeafcbed68b0a9b86f9932a5600f3d120406
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         beyond = super().parse_args(ctx, args)
