@@ -92,8 +92,8 @@ def spec_of(chosen: scenario.Scenario, log: Log, case: scenario.Case, background
     fitted = (background.examination, background.examination_after) if background else ()
     items = background.items if background else log.items
     called = {kind: names for kind, names in feature_names(info).items() if kind != "features" or not pair}
-    told = {"item_ids": item_ids(log), "feature_names": called}
-    return Spec(info.items, wide, case.slate, info.d, m, rounds, info.users, items, *fitted, **told)
+    spec = Spec(info.items, wide, case.slate, info.d, m, rounds, info.users, items, *fitted)
+    return replace(spec, item_ids=item_ids(log), feature_names=called)
 
 
 def random_numbers(chosen: scenario.Scenario, purpose: str, replicate: int, policy: str = "") -> np.random.SeedSequence:

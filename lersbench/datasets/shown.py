@@ -260,8 +260,8 @@ class Shown:
         """One row a request, in the order of the rounds; what must be the same in all of its rows is."""
         names = self.roles.names
         moment = ["moment"] * ("moment" in names)
-        same = [alias for alias in ("visitor", "logger", "event") if alias in names]
-        same += [*self.roles.aliases("x"), *self.roles.aliases("c")]
+        same: list[str] = [alias for alias in ("visitor", "logger", "event") if alias in names]
+        same = [*same, *self.roles.aliases("x"), *self.roles.aliases("c")]
         if self.kind == SLATE and self.made != "none":
             same.append("propensity")
         if self.listed:
