@@ -19,7 +19,6 @@ from lersbench.log.scales import standard
 from lersbench.log.scaling import standard_items
 from lersbench.offpolicy.propensity import MOST
 
-
 CELLS = 1 << 27  # counts of items by place and last click that a fit may hold, a gigabyte
 
 
@@ -75,7 +74,7 @@ class Fits:
 
     @cached_property
     def carry(self) -> Carry | None:
-        """What a click is worth at another place, where brackets are wanted and the log can tell; else see `no_bracket`."""
+        """What a click is worth at another place, where brackets are wanted and the log can tell (see `no_bracket`)."""
         return self._carried[0]
 
     @property

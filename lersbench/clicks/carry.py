@@ -1,8 +1,8 @@
 """What a logged click is worth at another place: weights of places, with their error.
 
 Under the position-based model P(click on item i at place k) = w_k a_i. A click logged at place j stands for w_k / w_j
-clicks where its item is shown at place k (Joachims, Swaminathan and Schnabel 2017, Unbiased learning-to-rank with biased
-feedback, arXiv 1608.04468). The w are found by EM; the attractions a, one an item, are by-products.
+clicks where its item is shown at place k (Joachims, Swaminathan and Schnabel 2017, Unbiased Learning-to-Rank with
+Biased Feedback, arXiv 1608.04468). The w are found by EM; the attractions a, one an item, are by-products.
 
 Error of the weights. A display of item i at place k tells p / (1 - p) about ln w_k, and as much about ln a_i, with
 p = w_k a_i (the Fisher information of a Bernoulli variable by the logarithm of its probability). With m_ik the sum of

@@ -4,9 +4,9 @@ Low end: an item's logged click, wherever it is placed. High end: that click tim
 often each place is looked at (`clicks.carry`). The logged order is worth its first K clicks on the same rounds, so the
 differences to it are paired. Neither end is a bound: see METHODOLOGY.md.
 
-Errors go by user. Users are hashed to BUCKETS groups, rounds without a user one by one, and with S_g the sum of what the
-rounds of group g deviate by the variance of a mean over n rounds is G / (G - 1) sum_g S_g^2 / n^2, over the G groups
-that hold a round. To the high end the error of the weights is added, by the delta method.
+Errors go by user. Users are hashed to BUCKETS groups, rounds without a user one by one, and with S_g the sum of what
+the rounds of group g deviate by the variance of a mean over n rounds is G / (G - 1) sum_g S_g^2 / n^2, over the G
+groups that hold a round. To the high end the error of the weights is added, by the delta method.
 """
 
 from __future__ import annotations
