@@ -72,6 +72,9 @@ class Spec:
     names "past"; else empty."""
 
 
+NOWHERE = np.empty(0, np.int64)
+
+
 class Round(NamedTuple):
     """What a policy is given of one round. It may write `scores`, `propensities` and `notes`, nothing else.
 
@@ -87,6 +90,10 @@ class Round(NamedTuple):
     scores: np.ndarray  # (C,) out: the policy's score of each candidate; comes as zeros; ranking metrics read it
     propensities: np.ndarray  # (K,) out: probability with which each slot was chosen; `update` finds it here again
     notes: np.ndarray  # (K,) int64 out: whatever else `update` wants to find again; comes as zeros
+    shown_at: np.ndarray = NOWHERE
+    """(C,) int64 in `update` where rewards are logged clicks ([replay] charge = "logged"): the place at which the log
+    showed each candidate, which is where it was clicked or not, wherever the policy placed it. Else (0,), as always in
+    `select`: rewards come from where the policy placed the items. See `learners.position_model.place_of`."""
 
 
 class Policy:
