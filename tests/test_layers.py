@@ -52,6 +52,7 @@ ROOMS: dict[str, set[str]] = {  # room: the rooms it may import, beside the grou
     "datasets": {*GROUND, "kernels", "log", "clicks", "offpolicy"},
     "results": {*GROUND},
     "bench": {*GROUND, "kernels", "learners", "neural", "log", "clicks", "offpolicy", "engine", "datasets", "results"},
+    "audit": {*GROUND, "kernels", "log", "clicks", "offpolicy", "engine"},
     "lab": {*GROUND, "bench", "neural", "datasets", "results"},
     "figures": {*GROUND, "results", "clicks"},
     "report": {*GROUND, "results", "figures", "clicks"},
