@@ -26,6 +26,8 @@ from lersbench.words import cleaned, one_line
 
 CURVE_RESAMPLES = 1000  # of the bands of curves; tables use more
 IN_MEMORY = Path("(in memory)")  # the path of a run that has no folder
+LOGGED = ("ctr", "misses", "reward", "hr", "regret", "coverage", "logged_order", "bracket_high")
+"""How metrics begin that count logged clicks: where nobody knows what was seen, no interval is given of them."""
 LEARN_NOTHING = ("random", "ltr", "first", "past-popular", "past-bought", "past-streamer")  # so no regime helps them
 
 
@@ -258,6 +260,17 @@ class Results:
         """Is a value a share more than another? Not where rewards may be negative."""
         return all(self.reward_range(variant)[0] >= 0 for variant in self.variants)
 
+    # Where what was seen is not known
+    def bracketed(self, variant: str) -> bool:
+        """Is what a contender of `variant` earns known as a bracket alone (see `brackets`)? Where the world is known
+        its true values stand beside the logged clicks instead."""
+        return self.unweighed(variant) and not self.final(variant, "bracket_high").empty
+
+    def unweighed(self, variant: str) -> bool:
+        """Do logged clicks count wherever items are placed, with nothing to tell how likely these were to be seen?"""
+        told = "expected_ctr_sum" in self.metrics and not self.final(variant, "expected_ctr_sum").empty
+        return bool(self.log(variant).get("bracket")) and row_of(self.case(variant).protocol).weighed and not told
+
     # What an interval may claim
     def bounds(self, variant: str, metric: Metric) -> tuple[float, float]:
         """The least and the most that the final value of `metric` can be."""
@@ -284,6 +297,9 @@ class Results:
             floor: Any = self.floor(variant, [policy], metric)
         else:
             floor = np.array([self.floor(variant, [policy], metric, float(at)) for at in rounds])
+        if metric.name.startswith(LOGGED) and self.unweighed(variant):
+            mean = np.asarray(values, dtype=np.float64).mean(axis=0)  # seeds tell nothing of the error that counts
+            return Interval(mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan))
         resamples = RESAMPLES if rounds is None else CURVE_RESAMPLES
         ends = self.bounds(variant, metric)
         return interval(values, self.replicates, resamples=resamples, bounds=ends, floor=floor)
