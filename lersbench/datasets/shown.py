@@ -20,8 +20,8 @@ from lersbench.datasets.tables import cells
 from lersbench.datasets.tables.cells import Cell, Fault
 from lersbench.datasets.tables.reading import EXAMPLES, Table
 from lersbench.datasets.tables.times import times
+from lersbench.durations import microseconds
 from lersbench.errors import ConfigError, DataError
-from lersbench.log.durations import microseconds
 from lersbench.log.propensities import CONDITIONAL, POSITION, SLATE, TINY
 
 UNKNOWN = "unknown"  # the user of requests without one, where that is asked for
