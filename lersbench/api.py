@@ -198,6 +198,7 @@ def from_decisions(
 
     Every action of the table is on offer in every round. A reward that is not 0 or 1 is declared as an outcome,
     outcomes = {"reward": {"low": 0, "high": 5}}; it is no click then, unless `click_above` says from where on it is.
+    With `scores` a round offers the actions that have one; scores by request need the column request.
     All else is as in `from_impressions`.
     """
     from lersbench.datasets import impressions

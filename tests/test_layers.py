@@ -43,6 +43,7 @@ ROOMS: dict[str, set[str]] = {  # room: the rooms it may import, beside the grou
     "ranks": {"distributions"},
     "options": {"errors"},
     "columns": set(),
+    "durations": set(),
     "metrics": {"kernels", "offpolicy"},
     "feedback": {"errors", "words"},
     "bounds": {"errors", "metrics"},
