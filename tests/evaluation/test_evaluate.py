@@ -194,7 +194,7 @@ def shop(folder: Path, n: int = 4_000) -> tuple[Log, float]:
     noisy = np.log(liked / (1 - liked))[offered] + rng.gumbel(size=offered.shape)
     offered = np.take_along_axis(offered, np.argsort(-noisy, axis=1), axis=1)
     clicks = (rng.random(offered.shape) < liked[offered] * seen).astype(np.int8)
-    columns = {"candidates": offered, "slate": np.tile(np.arange(6), (n, 1)), "clicks": clicks}
+    columns = {"candidates": offered, "slate": offered, "clicks": clicks}
     best = -np.sort(-liked[offered], axis=1)[:, :3]
     return write(folder, columns, name="shop", items=100, order="exchangeable"), float((best * seen[:3]).sum(1).mean())
 
