@@ -98,6 +98,7 @@ class RBALinUCB(LinearBandit):
     first_click_only: bool = False  # only the topmost click of a list is a reward; false: every click is
 
     working = ("learners.column",)
+    learns_from_log = False  # a learner is told of its own choice
     kernels = (select, update)
     chance_kernel = chance
 
