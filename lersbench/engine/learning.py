@@ -140,8 +140,8 @@ class Rejection:
         Returns which rows were accepted (n,) bool, and the chances of the learner before each row: those of `chances`,
         but its own choice (0 or 1) where that is what decides and its scores are not asked for; `placed` is empty. With
         `everything`, and q a model of rewards fitted elsewhere, the mean over all rows of sum_a pi(a) q(a) + w (r - q)
-        is the doubly robust estimate of the mean value of the policies held (Dudik et al. 2012, constant rate). Raises DataError for a p that is none, ConfigError for a weight
-        above M, which names the row.
+        is the doubly robust estimate of the mean value of the policies held (Dudik et al. 2012, constant rate).
+        Raises DataError for a p that is none, ConfigError for a weight above M, which names the row.
         """
         seat, paid = _seated(self.policy, self.spec, rows, self.protocol, index, at)
         p = np.ascontiguousarray(p, np.float64)
