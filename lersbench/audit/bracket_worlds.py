@@ -1,7 +1,7 @@
 """How often brackets hold the truth: worlds of users and rankers, and re-rankings whose value is known in closed form.
 
-A ranker logs lists of C items by a score with Gumbel noise; a user of a click model reads them. The log tells nothing of
-the ranker. Its clicks are what brackets are made of (`clicks.carry`, `engine.brackets`), and the attraction of every
+A ranker logs lists of C items by a score with Gumbel noise; a user of a click model reads them. The log tells nothing
+of the ranker. Its clicks are what brackets are made of (`clicks.carry`, `engine.brackets`), and the attraction of every
 item to every user, which only the world knows, gives the truth.
 
 Brackets lean on a ranker that puts on top what is liked more. The rankers `nothing`, `item`, `user` and `user, sharply`
