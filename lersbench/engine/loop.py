@@ -16,6 +16,7 @@ from lersbench.engine.rounds import Protocol, Scratch, positions_of
 from lersbench.engine.service import ADMIT, COMPOSE, COUNT, DELIVER, DUE, READ, REVEAL, SERVICE
 from lersbench.kernels.indirect import call
 from lersbench.kernels.jit import inlined, specialise
+from lersbench.kernels.lowering import unowned
 from lersbench.kernels.ties import scramble
 from lersbench.kernels.uncounted import borrow, part
 from lersbench.policy import KernelPolicy, Policy, Round
@@ -43,6 +44,7 @@ class Desk(NamedTuple):
     box: int
 
 
+@unowned
 @inlined
 def round_at(
     view: View, row: int, at: int, slot: int, protocol: Protocol, scratch: Scratch, desk: Desk, composed: bool
@@ -73,6 +75,7 @@ def round_at(
     )
 
 
+@unowned
 @inlined
 def with_propensities(round: Round, propensities: np.ndarray) -> Round:
     """The same round with other propensities."""
