@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -62,14 +62,6 @@ class Results:
     meta: dict[str, Any]
     held: pd.DataFrame | None = None
 
-    def leaderboard(
-        self, metric: str | None = None, metrics: str | Sequence[str] | None = None, baseline: str | None = None
-    ) -> pd.DataFrame:
-        """The ranking, best first, in fractions and counts: see `ranking.table`."""
-        from lersbench.results.ranking import table
-
-        return table(self, metric, [metrics] if isinstance(metrics, str) else metrics, baseline)
-
     @property
     def curves(self) -> pd.DataFrame:
         """All curves: variant, policy, feedback, metric, seed, round (rounds of the log passed) and value, in fractions
@@ -83,7 +75,7 @@ class Results:
         rows = self.held[self.held["metric"] == metric].drop(columns="metric")
         return rows.merge(self.summary[["variant", "policy"]].drop_duplicates(), on=["variant", "policy"])
 
-    def in_memory(self) -> Results:
+    def in_memory(self) -> Self:
         """The same without its folder, which may then be removed."""
         return replace(self, path=IN_MEMORY, held=self.curves)
 
@@ -104,19 +96,7 @@ class Results:
         name, seeds = self.scenario["name"], len(self.meta["seeds"])
         contenders = len(self.contenders)
         what = f"{contenders} {'policy' if contenders == 1 else 'policies'}, {seeds} seed{'s' * (seeds > 1)}"
-        return f"<Results of {name}: {what}, {self.path}; leaderboard(), summary, curves>"
-
-    def __str__(self) -> str:
-        from lersbench.results.ranking import board
-        from lersbench.results.words import to_terminal
-
-        return to_terminal(board(self), bold=False)
-
-    def _repr_html_(self) -> str:
-        from lersbench.results.ranking import board
-        from lersbench.results.words import to_html
-
-        return to_html(board(self))
+        return f"<Results of {name}: {what}, {self.path}; summary, curves>"
 
     @property
     def scenario(self) -> dict[str, Any]:
