@@ -17,7 +17,7 @@ def named(policies: Iterable[str]) -> str:
 
 
 def order_in_words(rows: pd.DataFrame) -> str:
-    """How many neighbours of a ranking cannot be told apart; "" where it has no two rows."""
+    """How many neighbours of a ranking cannot be separated; "" where it has no two rows."""
     pairs = len(rows) - 1
     if pairs < 1:
         return ""
@@ -25,7 +25,7 @@ def order_in_words(rows: pd.DataFrame) -> str:
     if not open_:
         return "each row was shown to be better than the next"
     which = (
-        "the two cannot be told apart" if pairs == 1 else f"{open_} of {pairs} pairs of neighbours cannot be told apart"
+        "the two cannot be separated" if pairs == 1 else f"{open_} of {pairs} pairs of neighbours cannot be separated"
     )
     return f"{which}, so their order is that of their means and may turn with other seeds"
 
