@@ -71,10 +71,11 @@ def check(policy: str | type[Policy] | Policy, **params: Any) -> list[Result]:
     if not isinstance(policy, Policy):
         policy = make(find(policy) if isinstance(policy, str) else policy, params)
     bench = Bench(policy)
-    return [_run(one, bench) for one in CHECKS]
+    return [result_of(one, bench) for one in CHECKS]
 
 
-def _run(one: Callable[[Bench], None], bench: Bench) -> Result:
+def result_of(one: Callable[[Bench], None], bench: Bench) -> Result:
+    """What comes out of one check; whatever a policy raises in it is a finding."""
     problem = ""
     try:
         one(bench)
