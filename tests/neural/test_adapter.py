@@ -181,15 +181,15 @@ def test_torchs_global_numbers_are_left_alone_and_play_no_part() -> None:
 
 def test_contenders_in_threads_play_as_if_they_were_alone() -> None:
     policy, bench = WithDropout(), engines.Bench(WithDropout())
-    worlds = [worlds.make_world(40, 5, 2, seed=seed) for seed in (1, 2)]
-    states = [policy.init(world.spec) for world in worlds for _ in (0, 1)]
+    both = [worlds.make_world(40, 5, 2, seed=seed) for seed in (1, 2)]
+    states = [policy.init(world.spec) for world in both for _ in (0, 1)]
 
     def one(state: Any, world: worlds.World) -> None:
         play(policy, state, rounds_of(world), world.chunk.rewards, np.random.default_rng(9))
 
-    for state, world in zip(states[::2], worlds, strict=True):
+    for state, world in zip(states[::2], both, strict=True):
         one(state, world)
-    threads = [threading.Thread(target=one, args=told) for told in zip(states[1::2], worlds, strict=True)]
+    threads = [threading.Thread(target=one, args=told) for told in zip(states[1::2], both, strict=True)]
     for thread in threads:
         thread.start()
     for thread in threads:
