@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from lersbench.evaluation.answers import MODEL, Estimate
+from lersbench.evaluation.answers import FEW, MODEL, Estimate
 from lersbench.evaluation.judged import Judged
 from lersbench.evaluation.ran import Ran
 from lersbench.evaluation.setup import Setup
@@ -52,6 +52,8 @@ def of(setup: Setup, judged: Judged, estimate: Estimate, ran: Ran) -> dict[str, 
                 worst = one
     assert worst is not None
     found, level = worst
+    if estimate.bounded:
+        level = Verdict(verdict.DO_NOT_BELIEVE, (_bounded(estimate), *level.reasons))
     known = asdict(found)
     return {
         **{name: known[name] for name in SHOWN},
@@ -59,6 +61,14 @@ def of(setup: Setup, judged: Judged, estimate: Estimate, ran: Ran) -> dict[str, 
         "verdict": level.level,
         "reason": "; ".join(level.reasons[:2]),
     }
+
+
+def _bounded(estimate: Estimate) -> str:
+    """Why a sum over places is a bound only."""
+    numbers = ", ".join(map(str, estimate.bounded))
+    there = f"place{'s' * (len(estimate.bounded) > 1)} {numbers}"
+    agree = f"agree with the policy {'down to' if estimate.estimator == 'rips' else 'at'} {there}"
+    return f"the lists that {agree} are worth fewer than {FEW}, so there it may earn all or nothing"
 
 
 def _one(
@@ -76,7 +86,7 @@ def _one(
     )
     if kind == "rejection":  # rows are accepted or not: what concerns weights of other sizes says nothing
         found = replace(found, hill=math.nan, thin=0.0, agree_z=0.0)
-    return found, verdict.verdict(found, kind, judged.caps)
+    return found, verdict.verdict(found, kind, [*judged.caps, *judged.alarms.get(kind, [])])
 
 
 def sensitivity(judged: list[Judged]) -> pd.DataFrame:
