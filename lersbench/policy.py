@@ -113,12 +113,12 @@ class Policy:
 
         chance(state, round, slate, out)
 
-    which fills `out` (K,) with P(slate[k] stands at position k | slate[:k] stand above it), for any `slate` (K,) of
-    distinct indices, of any length up to that of a round, whether or not `select` would choose it. It must be
-    the distribution of `select` with this state, over `rng` and over the order of equal scores; over all candidates
-    that do not stand above, these chances sum to 1. It may use `round.scores`, which comes as zeros; it changes nothing
-    else, and learns nothing. `round.propensities`, which `select` writes, are no substitute: they are the chances
-    of its own choice.
+    which fills `out` (k,) with P(slate[j] stands at position j | slate[:j] stand above it), for any `slate` (k,) of
+    distinct indices, whether or not `select` would choose it: the K positions of the round, K = len(round.notes), or
+    the upper ones of them. It must be the distribution of `select` with this state, over `rng` and over the order of
+    equal scores; so these chances sum to 1 over all candidates that do not stand above. It may use `round.scores` and
+    `round.notes`, which come as zeros; it changes nothing else but working memory, and learns nothing.
+    `round.propensities`, which `select` writes, are no substitute: they are the chances of its own choice.
 
     Without it the chances of a `deterministic` policy follow from its scores, and those of any other are the
     frequencies of draws of `select`: unbiased, but noisy.

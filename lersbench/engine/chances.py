@@ -66,6 +66,22 @@ def chance_of(policy: Policy) -> Any:
     return getattr(type(policy), "chance_kernel", None) or getattr(policy, "chance", None)
 
 
+def chance_now(policy: Policy, state: Any, round: Round, slate: np.ndarray, out: np.ndarray) -> None:
+    """Fill `out` (K,) with the chance of each of `slate` (K,) below those above it, in one round, exactly.
+
+    `round` is as `select` is given it. Not for a policy whose chances take draws.
+    """
+    if isinstance(policy, KernelPolicy) and type(policy).chance_kernel is not None:
+        type(policy).chance_kernel(state, round, slate, out)
+    elif chance_of(policy) is not None:
+        policy.chance(state, round, slate, out)  # type: ignore[attr-defined]
+    elif policy.deterministic:
+        policy.select_batch(state, np.random.default_rng(0), [round], [np.zeros(len(round.notes), np.int64)])
+        ranked(round.scores, slate, out)
+    else:
+        raise ValueError(f"{policy!r} has no chances but by draws")
+
+
 def refuse_shown(policy: Policy) -> None:
     """Raise ConfigError for a policy whose slate is the logged one."""
     if policy.shows_the_log:

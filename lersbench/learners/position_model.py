@@ -44,3 +44,14 @@ def place(ranked: np.ndarray, order: np.ndarray, slate: np.ndarray) -> None:
         if order[j] < slate.shape[0]:
             slate[order[j]] = ranked[n]
             n += 1
+
+
+@kernel
+def rank_left(order: np.ndarray, k: int, positions: int) -> int:
+    """How many of the positions k + 1 .. positions - 1 come before `k` in `order`: they get better items."""
+    rank = 0
+    for j in range(order.shape[0]):
+        if order[j] == k:
+            break
+        rank += k < order[j] < positions
+    return rank

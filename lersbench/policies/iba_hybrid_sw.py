@@ -22,6 +22,7 @@ import numpy as np
 from lersbench.errors import ConfigError
 from lersbench.kernels.jit import inlined, kernel
 from lersbench.kernels.linalg import dot
+from lersbench.kernels.tie_chances import best_left
 from lersbench.kernels.vectors import LANES, aligned, lane_sums, padded
 from lersbench.learners.hybrid_per_position import Hybrids, bound, learn, new_hybrids
 from lersbench.learners.per_position import (
@@ -58,9 +59,21 @@ class State(NamedTuple):
 @kernel
 def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarray) -> None:
     """Position by position, the best by that position's bound among the candidates not taken above."""
-    learners, m = state.learners, round.features.shape[1]
+    walk(state, round, slate, round.scores[:0])
+
+
+@kernel
+def chance(state: State, round: Round, slate: np.ndarray, out: np.ndarray) -> None:
+    """The best of what is not taken above, by the position's bound given what stands there."""
+    walk(state, round, slate, out)
+
+
+@kernel
+def walk(state: State, round: Round, slate: np.ndarray, out: np.ndarray) -> None:
+    """Fill `slate` (K,); or, where `out` is (K,) and not (0,), fill that with the chances of the slate as it is."""
+    learners, m, n = state.learners, round.features.shape[1], round.features.shape[0]
     lay_out(learners, round.features)
-    for c in range(round.features.shape[0]):
+    for c in range(n):
         put_direction(state, round, c)
     for k in range(slate.shape[0]):
         if k > 0:
@@ -68,8 +81,11 @@ def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarr
         if state.by_item:
             hybrid_bounds(state, round, k)
         else:
-            score(learners, round.features.shape[0], k, k + 1, m + k)
-        pick(learners, k, round.ties, round.scores, slate)
+            score(learners, n, k, k + 1, m + k)
+        if out.shape[0] > 0:
+            out[k] = best_left(learners.bounds[k, :n], slate, k, 0)
+        else:
+            pick(learners, k, round.ties, round.scores, slate)
 
 
 @inlined
@@ -166,6 +182,7 @@ class IBAHybridSW(LinearBandit):
     weighted: bool = True  # false: every w_k is 1
 
     kernels = (select, update)
+    chance_kernel = chance
 
     def __post_init__(self) -> None:
         super().__post_init__()

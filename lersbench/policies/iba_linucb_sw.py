@@ -16,8 +16,9 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from lersbench.kernels.jit import kernel
+from lersbench.kernels.tie_chances import ranked
 from lersbench.kernels.ties import top_k
-from lersbench.learners.per_position import Learners, fill, learn, new_learners
+from lersbench.learners.per_position import Learners, fill, learn, new_learners, stand
 from lersbench.learners.shared import Ridge, observe, upper_bounds
 from lersbench.policies._linear import LinearBandit
 from lersbench.policy import Round, Spec
@@ -41,6 +42,16 @@ def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarr
         top_k(round.scores, round.ties, slate)
     else:
         fill(state.learners, round.features, round.ties, round.scores, slate)
+
+
+@kernel
+def chance(state: State, round: Round, slate: np.ndarray, out: np.ndarray) -> None:
+    """The best of what is not taken above, by the position's bound or the shared one."""
+    if state.shared:
+        upper_bounds(state.ridge, state.alpha, round.features, round.scores)
+        ranked(round.scores, slate, out)
+    else:
+        stand(state.learners, round.features, slate, out)
 
 
 @kernel
@@ -70,7 +81,9 @@ class IBALinUCBSW(LinearBandit):
 
     share_positions: bool = False  # one learner for all positions; false, as published: one for each
 
+    working = ("learners.column",)
     kernels = (select, update)
+    chance_kernel = chance
 
     def init(self, spec: Spec) -> State:
         weight = np.array(spec.examination[: spec.slate], np.float64)

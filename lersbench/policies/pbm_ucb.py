@@ -9,8 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from lersbench.kernels.jit import kernel
+from lersbench.kernels.tie_chances import best_left
 from lersbench.kernels.ties import FIRST, top_k
-from lersbench.learners.position_model import by_examination, column, columns, place
+from lersbench.learners.position_model import by_examination, column, columns, place, rank_left
 from lersbench.policy import KernelPolicy, Round, Spec
 from lersbench.ranges import require
 
@@ -25,6 +26,22 @@ class State(NamedTuple):
 
 @kernel
 def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarray) -> None:
+    """The most examined position shows the best bound, and so on down."""
+    bounds(state, round)
+    top_k(round.scores, round.ties, state.ranked[: slate.shape[0]])
+    place(state.ranked, state.order, slate)
+
+
+@kernel
+def chance(state: State, round: Round, slate: np.ndarray, out: np.ndarray) -> None:
+    """The bound that the position's examination calls for among what is left."""
+    bounds(state, round)
+    for k in range(slate.shape[0]):
+        out[k] = best_left(round.scores, slate, k, rank_left(state.order, k, round.notes.shape[0]))
+
+
+@kernel
+def bounds(state: State, round: Round) -> None:
     """score = S / Nt + sqrt(N / Nt) sqrt(delta / (2 Nt)), delta = (1 + epsilon) ln t; FIRST while Nt = 0."""
     delta = (1.0 + state.epsilon) * math.log(round.t + 1.0)
     for c in range(round.candidates.shape[0]):
@@ -33,8 +50,6 @@ def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarr
             round.scores[c] = FIRST
         else:
             round.scores[c] = (sums[0] + math.sqrt(sums[1] * delta / 2.0)) / sums[2]
-    top_k(round.scores, round.ties, state.ranked[: slate.shape[0]])
-    place(state.ranked, state.order, slate)
 
 
 @kernel
@@ -68,6 +83,7 @@ class PBMUCB(KernelPolicy):
     unit_rewards = True  # Hoeffding's bound is theirs
     zero_is_nothing = True  # what was not looked at pays 0
     kernels = (select, update)
+    chance_kernel = chance
 
     def __post_init__(self) -> None:
         require(self.epsilon >= 0, self, "epsilon", "0 or above")

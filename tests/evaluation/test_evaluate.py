@@ -129,7 +129,7 @@ def test_verdicts(tmp_path: Path) -> None:
 
 
 def test_wrong_propensities_are_noticed_by_the_context(tmp_path: Path) -> None:
-    """Frequencies in the place of the chances of a logger that looks at the context: the mean weight is 1 all the same."""
+    """Frequencies instead of the chances of a logger that looks at the context: the mean weight is 1 all the same."""
     right = world(tmp_path / "right", n=20_000)
     chunk = next(right.read())
     share = np.bincount(chunk.slate[:, 0], minlength=ACTIONS) / 20_000
