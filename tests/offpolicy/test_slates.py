@@ -1,4 +1,4 @@
-"""The worked cases of lists, the streamed sums against the array forms, and cascade-DR in worlds that are enumerated."""
+"""The worked cases of lists, streamed sums against the array forms, and cascade-DR in an enumerated world."""
 
 from __future__ import annotations
 
