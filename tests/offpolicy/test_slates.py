@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from lersbench.clicks import model as click_model
-from lersbench.errors import ConfigError
+from lersbench.errors import ConfigError, DataError
 from lersbench.offpolicy import propensity, slates
+from lersbench.offpolicy.cascade_model import Lists, cascade_model
+from lersbench.offpolicy.folds import folds_of
 from lersbench.offpolicy.sums import Settings, Sums, add, importance_weights, new_sums, six
-from tests.offpolicy.test_slate_twins import ITEMS, LISTS, SLOTS, World, sampled, world_of
+from tests.offpolicy.test_slate_twins import ITEMS, LISTS, SLOTS, UNIFORM, World, sampled, world_of
 from tests.support import slate_twins as twins
 
 # Three items, two places, uniform order; the target shows (0, 1) for sure. Logged: (0, 1), (0, 2), (1, 0).
@@ -214,3 +216,86 @@ def test_cascade_dr_is_unbiased_with_any_model(seed: int) -> None:
 def below(policy: np.ndarray, prefix: tuple[int, ...]) -> float:
     """P(a list of the policy begins with this prefix)."""
     return float(policy[(LISTS[:, : len(prefix)] == prefix).all(axis=1)].sum())
+
+
+# Its model ------------------------------------------------------------------------------------------------------------
+def lists_of(w: World, chances: np.ndarray) -> Lists:
+    n = len(w.which)
+    return Lists(np.empty((n, 0)), np.tile(np.arange(ITEMS), (n, 1)), w.slates, w.clicks, chances, np.arange(n))
+
+
+def chances_below(w: World) -> np.ndarray:
+    """(n, 3, 4) P(the target puts each item at k | the logged items above); 0 where these are not its own."""
+    by_list = np.zeros((len(LISTS), SLOTS, ITEMS))
+    for i, items in enumerate(LISTS.tolist()):
+        for k in range(SLOTS):
+            if (reached := below(w.target, tuple(items[:k]))) > 0:
+                for a in set(range(ITEMS)) - set(items[:k]):
+                    by_list[i, k, a] = below(w.target, (*items[:k], a)) / reached
+    return by_list[w.which]
+
+
+@pytest.mark.parametrize("sure", [True, False])
+def test_the_model_takes_variance_from_rips_and_no_truth(sure: bool) -> None:
+    """Over 40 logs of a user browsing world: unbiased, with less scatter than RIPS; also for a sure target."""
+    w = world_of("ubm", 2, UNIFORM)
+    if sure:
+        w = w._replace(target=np.eye(len(LISTS))[9])
+    errors = []
+    for seed in range(40):
+        log = sampled(w, 400, seed)
+        ratio = log.prefix(log.target) / log.prefix(log.logging)
+        q, ahead = cascade_model(lists_of(log, chances_below(log)), ITEMS)
+        rows = slates.cascade_dr(ratio, log.clicks, q, ahead), (ratio * log.clicks).sum(axis=1)
+        errors.append([row.mean() - w.truth()[0] for row in rows])
+    mean, spread = np.mean(errors, axis=0), np.std(errors, axis=0)
+    assert (np.abs(mean) < 3 * spread / np.sqrt(40)).all()
+    assert spread[0] < 0.9 * spread[1]
+
+
+def test_the_model_of_one_place_by_hand() -> None:
+    """The model that predicts a fold is the mean of the other by item."""
+    rng = np.random.default_rng(0)
+    n = 4000
+    slate, keys = rng.integers(2, size=(n, 1)), np.arange(n)
+    clicks = (rng.random((n, 1)) < np.array([0.8, 0.3])[slate]).astype(float)
+    chances = np.tile([0.25, 0.75], (n, 1, 1))
+    lists = Lists(np.empty((n, 0)), np.tile([0, 1], (n, 1)), slate, clicks, chances, keys)
+    q, ahead = cascade_model(lists, 2, model="ridge", folds=2)
+    fold = folds_of(keys, 2)
+    for f in range(2):
+        others = fold != f
+        means = [clicks[others & (slate[:, 0] == a), 0].mean() for a in range(2)]
+        for a in range(2):
+            np.testing.assert_allclose(q[(fold == f) & (slate[:, 0] == a), 0], means[a], atol=2e-3)
+        np.testing.assert_allclose(ahead[fold == f, 0], 0.25 * means[0] + 0.75 * means[1], atol=2e-3)
+
+
+def test_items_are_no_numbers_and_may_come_by_their_features() -> None:
+    """The middle item of three is the best, which no line through their numbers says; nor do features that hide it."""
+    rng = np.random.default_rng(1)
+    n = 3000
+    slate = np.argsort(rng.random((n, 3)), axis=1)[:, :2]
+    clicks = (rng.random((n, 2)) < np.array([0.1, 0.9, 0.1])[slate]).astype(float)
+    chances = np.zeros((n, 2, 3))
+    chances[:, 0, 1] = 1
+    chances[slate[:, 0] == 1, 1, 0] = 1  # elsewhere the target never is
+    lists = Lists(np.empty((n, 0)), np.tile([0, 1, 2], (n, 1)), slate, clicks, chances, np.arange(n))
+    _, ahead = cascade_model(lists, 3)
+    assert ahead[:, 0].mean() == pytest.approx(0.9 + 0.1, abs=0.06)
+    assert (ahead[slate[:, 0] != 1, 1] == 0).all()
+    _, blind = cascade_model(lists, 3, features=np.array([[0.0], [1.0], [0.0]]))
+    assert blind[:, 0].mean() == pytest.approx(1.0, abs=0.06)
+
+
+def test_the_model_refuses_what_it_cannot_use() -> None:
+    w = sampled(world_of("ubm", 2, UNIFORM), 60, 0)
+    lists = lists_of(w, chances_below(w))
+    with pytest.raises(ConfigError, match="folds = 1"):
+        cascade_model(lists, ITEMS, folds=1)
+    with pytest.raises(ConfigError, match="60 lists of 3"):
+        cascade_model(lists._replace(rewards=w.clicks[:, :2]), ITEMS)
+    wrong = lists.chances.copy()
+    wrong[5, 1] *= 0.5
+    with pytest.raises(DataError, match=r"list 5, place 1: .* sum to 0\.5"):
+        cascade_model(lists._replace(chances=wrong), ITEMS)
