@@ -81,6 +81,9 @@ class Spec:
     (p,) the static ones of an item."""
 
 
+NOWHERE = np.empty(0, np.int64)
+
+
 class Round(NamedTuple):
     """What a policy is given of one round. It may write `scores`, `propensities` and `notes`, nothing else.
 
@@ -100,6 +103,10 @@ class Round(NamedTuple):
     notes: np.ndarray  # (K,) int64 out: whatever else `update` wants to find again; comes as zeros
     time: int = -1  # of the request, microseconds since 1970; -1 where unknown
     request: int = -1  # its number in the log, from 0: what `Spec.request_ids` and tables by request go by
+    shown_at: np.ndarray = NOWHERE
+    """(C,) int64 in `update` where rewards are logged clicks ([replay] charge = "logged"): the place at which the log
+    showed each candidate, which is where it was clicked or not, wherever the policy placed it. Else (0,), as always in
+    `select`: rewards come from where the policy placed the items. See `learners.position_model.place_of`."""
 
 
 class Policy:

@@ -35,6 +35,7 @@ from lersbench.learners.per_position import (
     regress,
     score,
 )
+from lersbench.learners.position_model import place_of
 from lersbench.policies._linear import LinearBandit
 from lersbench.policy import Round, Spec
 
@@ -46,7 +47,7 @@ class State(NamedTuple):
 
     learners: Learners  # variant P: one a position on (x, z); variant H uses its lanes and bounds alone
     hybrids: Hybrids  # variant H: without positions in variant P
-    weight: np.ndarray  # (K,) examination of each position
+    weight: np.ndarray  # (L,) examination of each position
     alpha: float
     by_item: bool  # variant H
     static: np.ndarray  # (n_items, p) directions of the static item features; (0, 0) where joint features are compared
@@ -133,7 +134,7 @@ def hybrid_bounds(state: State, round: Round, k: int) -> None:
 @kernel
 def update(state: State, round: Round, slate: np.ndarray, rewards: np.ndarray, seen: np.ndarray) -> None:
     """Each position learns from its own item only; items beyond the last position belong to none."""
-    shown, learners, m = min(slate.shape[0], state.weight.shape[0]), state.learners, round.features.shape[1]
+    shown, learners, m = min(slate.shape[0], state.above.shape[0]), state.learners, round.features.shape[1]
     for k in range(shown):
         direction(state, round, slate[k], state.above[k])
     if state.by_item:
@@ -141,16 +142,17 @@ def update(state: State, round: Round, slate: np.ndarray, rewards: np.ndarray, s
             if seen[k]:
                 fill_similarity(state, k)
                 item, x = round.candidates[slate[k]], round.features[slate[k]]
-                learn(state.hybrids, k, item, x, state.z, state.weight[k], rewards[k])
+                learn(state.hybrids, k, item, x, state.z, state.weight[place_of(round.shown_at, slate, k)], rewards[k])
         return
     for block in range(learners.theta.shape[0]):
         for lane in range(LANES):
             k = LANES * block + lane
             if k < shown and seen[k]:
-                observe(learners, lane, round.features[slate[k]], state.weight[k], rewards[k])
+                weight = state.weight[place_of(round.shown_at, slate, k)]
+                observe(learners, lane, round.features[slate[k]], weight, rewards[k])
                 fill_similarity(state, k)
                 for j in range(state.z.shape[0]):
-                    learners.y[LANES * (m + j) + lane] = state.weight[k] * state.z[j]
+                    learners.y[LANES * (m + j) + lane] = weight * state.z[j]
             else:
                 observe_nothing(learners, lane, learners.column.shape[0])
         regress(learners, block)
@@ -197,12 +199,12 @@ class IBAHybridSW(LinearBandit):
                 "IBAHybridSW: similarity_on = 'item' compares static item features, and this log has none; "
                 "give its items features, or set similarity_on = 'context'."
             )
-        weight = np.array(spec.examination[: spec.slate]) if self.weighted else np.ones(spec.slate)
+        weight = np.array(spec.examination) if self.weighted else np.ones(spec.examination.size)
         above, width, by_item = spec.slate - 1, padded(spec.n_candidates), self.variant == "H"
         static = directions(spec.items) if self.similarity_on == "item" else np.zeros((0, 0))
         compared = static.shape[1] if self.similarity_on == "item" else spec.m
         return State(
-            learners=new_learners(weight, spec.n_candidates, spec.m + above, self.alpha, self.ridge),
+            learners=new_learners(weight[: spec.slate], spec.n_candidates, spec.m + above, self.alpha, self.ridge),
             hybrids=new_hybrids(spec.slate if by_item else 0, spec.n_items, spec.m, above, self.ridge),
             weight=weight,
             alpha=self.alpha,

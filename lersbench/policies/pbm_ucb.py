@@ -18,7 +18,7 @@ from lersbench.ranges import require
 
 class State(NamedTuple):
     sums: np.ndarray  # (n_items, 3) float64 over its displays: clicks; displays; examination
-    examination: np.ndarray  # (K + 1,), the last 1 for what is revealed without regard to a position
+    examination: np.ndarray  # (L + 1,), the last 1 for what is revealed without regard to a position
     order: np.ndarray  # (K,) int64 positions, the most examined first
     epsilon: float
     ranked: np.ndarray  # (K,) int64, working memory
@@ -55,7 +55,8 @@ def bounds(state: State, round: Round) -> None:
 @kernel
 def update(state: State, round: Round, slate: np.ndarray, rewards: np.ndarray, seen: np.ndarray) -> None:
     for k in range(slate.shape[0]):
-        weight = state.examination[column(k, slate.shape[0], state.order.shape[0])]
+        last = state.examination.shape[0] - 1
+        weight = state.examination[column(round.shown_at, slate, k, state.order.shape[0], last)]
         if seen[k] and weight > 0.0:
             sums = state.sums[round.candidates[slate[k]]]
             sums[0] += rewards[k]
@@ -70,6 +71,7 @@ class PBMUCB(KernelPolicy):
     With S the clicks of an item, N its displays and Nt the sum of the examinations of those displays, its
     attraction is estimated by S / Nt, and the K highest S / Nt + sqrt(N / Nt) sqrt(delta / (2 Nt)) with
     delta = (1 + epsilon) ln t are shown, the best where most is examined. t = rounds learned from, and one.
+    Under the feedback "logged" a click counts at the place where the log had it.
     A position that nobody examines teaches nothing. When the rewards of all candidates are revealed, they are
     learned with weight 1, since then no position had a part in them.
 
@@ -91,7 +93,7 @@ class PBMUCB(KernelPolicy):
     def init(self, spec: Spec) -> State:
         return State(
             np.zeros((spec.n_items, 3)),
-            columns(spec.examination, spec.slate),
+            columns(spec.examination),
             by_examination(spec.examination, spec.slate),
             self.epsilon,
             np.zeros(spec.slate, np.int64),
