@@ -80,7 +80,7 @@ def by_select(
     """Template: fill `out` (draws, S)."""
     state, view, scratch = borrow(state), borrow(view), borrow(scratch)
     for n in range(index.shape[0]):
-        round = round_at(view, index[n], at[n], 0, protocol, scratch, desk, False)
+        round = round_at(view, index[n], at[n], 0, protocol, scratch, desk, False, 0)
         own = part(scratch.slates[0], 0, top[n + 1] - top[n])
         for draw in range(out.shape[0]):
             clear(round)

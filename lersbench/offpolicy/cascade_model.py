@@ -27,9 +27,7 @@ class Lists(NamedTuple):
     candidates: np.ndarray  # (n, C) int64 items
     slate: np.ndarray  # (n, K) int64 logged, as indices into the candidates
     rewards: np.ndarray  # (n, K)
-    chances: (
-        np.ndarray
-    )  # (n, K, C) of each at k given the logged items above; all 0: the target is never there
+    chances: np.ndarray  # (n, K, C) of each at k given the logged items above; all 0: the target is never there
     keys: np.ndarray  # (n,) int64 of the users, by which lists are split into folds
 
 
