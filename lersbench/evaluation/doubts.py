@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from lersbench.evaluation.answers import FEW, MODEL, Estimate
@@ -13,9 +14,9 @@ from lersbench.evaluation.judged import Judged
 from lersbench.evaluation.ran import Ran
 from lersbench.evaluation.setup import Setup
 from lersbench.offpolicy import diagnostics, verdict
-from lersbench.offpolicy.diagnostics import Diagnostics, diagnose
+from lersbench.offpolicy.diagnostics import Cut, Diagnostics, diagnose
 from lersbench.offpolicy.slices import Slice
-from lersbench.offpolicy.sums import Sums, top_weights
+from lersbench.offpolicy.sums import Sums, six, top_weights
 from lersbench.offpolicy.verdict import LEVELS, Verdict
 
 POINTS = 60  # of a weight curve
@@ -90,12 +91,12 @@ def _one(
 
 
 def sensitivity(judged: list[Judged]) -> pd.DataFrame:
-    """SNIPS of each policy with its weights cut near quantiles of their distribution, and as it is."""
+    """SNIPS of each policy, or the leading estimator of its lists, with weights cut near their quantiles and as it is."""
     rows = []
     for one in judged:
         if one.question == "rejection":
             continue
-        for cut in diagnostics.sensitivity(one.first):
+        for cut in _cuts(one.leading):
             rows.append(
                 {
                     "policy": one.label,
@@ -108,6 +109,19 @@ def sensitivity(judged: list[Judged]) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(rows)
+
+
+def _cuts(places: list[Sums]) -> list[Cut]:
+    """What cutting the weights does to an estimate, or to the sum over the places of a list, each cut by itself."""
+    places = [sums for sums in places if sums.rows[0]]
+    share = np.array([sums.rows[0] for sums in places]) / max(int(sums.rows[0]) for sums in places)
+    weight = [six(sums).s1 for sums in places]
+    together = []
+    for cuts in zip(*map(diagnostics.sensitivity, places), strict=True):
+        value, lift = (float(share @ [getattr(cut, name) for cut in cuts]) for name in ("value", "lift"))
+        gone = float(np.average([cut.cut for cut in cuts], weights=weight)) if any(weight) else math.nan
+        together.append(Cut(cuts[0].quantile, max(cut.clip for cut in cuts), value, gone, lift))
+    return together
 
 
 def weights(judged: list[Judged]) -> pd.DataFrame:

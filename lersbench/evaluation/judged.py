@@ -39,9 +39,14 @@ class Judged:
     most: dict[str, float] = field(default_factory=dict)  # by click model: the largest possible value of a list
 
     @property
+    def leading(self) -> list[Sums]:
+        """The sums of its leading estimator, of lists a place each."""
+        return self.families[FAMILY.get(self.estimators[0], SINGLE)]
+
+    @property
     def first(self) -> Sums:
-        """The sums at the first place of its leading estimator."""
-        return self.families[FAMILY.get(self.estimators[0], SINGLE)][0]
+        """Those at the first place."""
+        return self.leading[0]
 
     @property
     def r2(self) -> float:

@@ -28,18 +28,7 @@ def evaluation_of(
     setup: Setup, judged: list[Judged], ran: Ran, model: Model | None, clicks: ClickModels | None = None
 ) -> Evaluation:
     """All tables, and what is said beside them."""
-    rows: list[dict[str, Any]] = []
-    said: list[str] = []
-    leading: dict[str, list[tuple[Judged, Estimate, dict[str, Any]]]] = {}
-    found = [answers.estimates_of(one, _ordered(setup, one), ran.counts, _spans(setup)) for one in judged]
-    for one, by_name in zip(judged, found, strict=True):
-        said += lists.compared(setup, one, by_name, ran, clicks)
-        alike = [other for many, other in zip(judged, found, strict=True) if many.question == one.question]
-        order = lists.ordered(setup, alike) if setup.places > 1 else list(by_name)
-        estimates = [estimate for name in order for estimate in by_name[name]]
-        lines = [_row(setup, one, estimate, ran) for estimate in estimates]
-        rows += lines
-        leading.setdefault(one.question, []).append((one, estimates[0], lines[0]))
+    rows, leading, said = _estimated(setup, judged, ran, clicks)
     pairs: list[dict[str, Any]] = []
     for question, ones in leading.items():
         pairs += _differences(setup, question, ones, ran)
@@ -70,6 +59,25 @@ def evaluation_of(
         doubts.weights(judged),
         pd.DataFrame([part._asdict() for part in ran.items]),
     )
+
+
+def _estimated(
+    setup: Setup, judged: list[Judged], ran: Ran, clicks: ClickModels | None
+) -> tuple[list[dict[str, Any]], dict[str, list[tuple[Judged, Estimate, dict[str, Any]]]], list[str]]:
+    """The rows of all estimates, the leading one of each policy with its row by question, and what is said of them."""
+    rows: list[dict[str, Any]] = []
+    leading: dict[str, list[tuple[Judged, Estimate, dict[str, Any]]]] = {}
+    said: list[str] = []
+    found = [answers.estimates_of(one, _ordered(setup, one), ran.counts, _spans(setup)) for one in judged]
+    for one, by_name in zip(judged, found, strict=True):
+        said += lists.compared(setup, one, by_name, ran, clicks)
+        alike = [other for many, other in zip(judged, found, strict=True) if many.question == one.question]
+        one.estimators = lists.ordered(setup, alike) if setup.places > 1 else list(by_name)
+        estimates = [estimate for name in one.estimators for estimate in by_name[name]]
+        lines = [_row(setup, one, estimate, ran) for estimate in estimates]
+        rows += lines
+        leading.setdefault(one.question, []).append((one, estimates[0], lines[0]))
+    return rows, leading, said
 
 
 def _ordered(setup: Setup, judged: Judged) -> list[str]:

@@ -190,6 +190,9 @@ def test_uniform_lists_are_weighed_as_the_array_forms_do(tmp_path: Path) -> None
     w = began / orders
     np.testing.assert_allclose(places["ess"], w.sum(0) ** 2 / (w**2).sum(0))
     assert places["value"].sum() == pytest.approx(twin["rips"])
+    uncut = judged(log, estimators=["rips"]).sensitivity.query("cut == 'none'").iloc[0]
+    assert uncut["value"] == pytest.approx(twin["rips"])  # of whole lists, not of their first place
+    assert uncut["lift"] == pytest.approx(twin["rips"] - chunk.clicks.sum(axis=1).mean())
 
 
 def test_random_equals_the_logger(tmp_path: Path) -> None:
