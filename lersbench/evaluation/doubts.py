@@ -16,7 +16,7 @@ from lersbench.evaluation.setup import Setup
 from lersbench.offpolicy import diagnostics, verdict
 from lersbench.offpolicy.diagnostics import Cut, Diagnostics, diagnose
 from lersbench.offpolicy.slices import Slice
-from lersbench.offpolicy.sums import Sums, six, top_weights
+from lersbench.offpolicy.sums import TOP_W, Sums, six, top_weights
 from lersbench.offpolicy.verdict import LEVELS, Verdict
 
 POINTS = 60  # of a weight curve
@@ -82,6 +82,7 @@ def _one(
         slice_names=setup.source.slice_names,
         items=items,
         doubly=judged.modelled,
+        thin=_thin_of_lists(sums) if setup.places > 1 else None,
         support=0.0 if setup.info.propensities == "uniform" else math.nan,
         r2=judged.r2 if kind in MODEL else math.nan,
     )
@@ -90,8 +91,21 @@ def _one(
     return found, verdict.verdict(found, kind, [*judged.caps, *judged.alarms.get(kind, [])])
 
 
+def _thin_of_lists(sums: Sums) -> float:
+    """The share of the weight on lists of which a single rewarded one would be worth more than all rewards there are.
+
+    Of a policy that shows one list they are those of p < 1 / (n V): the log is to hold less than one rewarded row of
+    them. Of one that spreads over lists as the logger does any is as rare, and none weighs much.
+    """
+    s, top = six(sums), top_weights(sums)
+    if not s.s1 > 0:
+        return 0.0
+    heavy = top[top[:, TOP_W] > max(s.n * s.r1 / s.s1, 1.0), TOP_W]
+    return min(1.0, float(heavy.sum()) / s.s1)
+
+
 def sensitivity(judged: list[Judged]) -> pd.DataFrame:
-    """SNIPS of each policy, or the leading estimator of its lists, with weights cut near their quantiles and as it is."""
+    """SNIPS of each policy, or what leads for its lists, with weights cut near their quantiles and as it is."""
     rows = []
     for one in judged:
         if one.question == "rejection":

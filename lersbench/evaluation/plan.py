@@ -84,14 +84,16 @@ def estimators_of(setup: Setup, question: str) -> list[str]:
                 raise ConfigError(f"{name} is an estimator of lists, and log '{setup.info.name}' shows one item a row.")
         return [*named] or (OF_LEARNERS[question] if question == "progressive" else _usual_single(kind))
     for name in named:
-        _check(setup, name, kind, question)
-    return _with_model_free(named) or _usual_of_lists(setup, kind)
+        _check(setup, name, kind)
+    return _with_model_free(named, question) or _usual_of_lists(setup, kind)
 
 
-def _with_model_free(names: list[str]) -> list[str]:
-    """The estimators named, and beside those by a click model the one that needs none."""
+def _with_model_free(names: list[str], question: str) -> list[str]:
+    """The estimators named, and beside those by a click model the one that needs none: alone for learners, whose value
+    by click models is a metric of a replay."""
     alone = any(name in MODELS for name in names) and "iips" not in names
-    return [*names, "iips"] if alone else [*names]
+    every = [*names, "iips"] if alone else [*names]
+    return every if question == "off-policy" else [name for name in every if name not in MODELS]
 
 
 def _usual_single(kind: str) -> list[str]:
@@ -113,7 +115,7 @@ def _usual_of_lists(setup: Setup, kind: str) -> list[str]:
     return able
 
 
-def _check(setup: Setup, name: str, kind: str, question: str) -> None:
+def _check(setup: Setup, name: str, kind: str) -> None:
     """Raise ConfigError where an estimator of lists cannot be made of this log, or would not be what is asked."""
     info = setup.info
     if name in SINGLE and name not in SLATES:
@@ -125,11 +127,6 @@ def _check(setup: Setup, name: str, kind: str, question: str) -> None:
         )
     if name in ELSEWHERE:
         raise ConfigError(f"{name} is not available in `evaluate`: {ELSEWHERE[name]}.")
-    if name in MODELS and question != "off-policy":
-        raise ConfigError(
-            f"{name} answers the question off-policy, of policies that do not learn. Along the path of a learner it is "
-            "a metric of `lersbench bench` with feedback = 'logged'."
-        )
     if why := _obstacle(setup, name, kind):
         raise ConfigError(f"{name} cannot be made of log '{info.name}': {why}.")
 
