@@ -160,6 +160,8 @@ def families_of(
     counts = {PREFIX: places, PLACE: places}
     ranges = dict.fromkeys(wanted, (low, high))
     ranges[WHOLE] = whole or (min(0.0, places * low), max(0.0, places * high))
+    if places > 1:
+        ranges[SINGLE] = ranges[WHOLE]  # of rejection, which takes lists as they are
     if models is not None:
         for name in models.fits:
             furthest = places / models.least(name) * (1 + ROUNDING)  # times a reward: what a list can be worth a weight

@@ -42,6 +42,7 @@ ELSEWHERE = {  # estimators of lists that are functions to be called, and why
     "cascade-dr": "it needs the target's chances of all candidates given the logged items above, which policies are "
     "not asked for: call lersbench.offpolicy.slates.cascade_dr. Use rips",
 }
+BRACKET = "logged"
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,11 @@ def asked_of(setup: Setup, questions: Sequence[str]) -> list[Asked]:
     By default policies that do not learn are taken as they are, and so are those that learned before `frozen`; about
     one that learns both questions of learners are asked.
     """
+    if BRACKET in questions:
+        raise ConfigError(
+            f"log '{setup.info.name}' holds propensities, which say more than a bracket of logged clicks does. Ask "
+            f"{' or '.join(name for name in QUESTIONS if name != BRACKET)}."
+        )
     asked = []
     for question in QUESTIONS:
         for entry in setup.entries:
@@ -69,7 +75,9 @@ def asked_of(setup: Setup, questions: Sequence[str]) -> list[Asked]:
 
 def _usual(setup: Setup, entry: Entry) -> Sequence[str]:
     fixed = not entry.policy.learns or setup.settings.frozen is not None
-    return ("off-policy",) if fixed else ("rejection", "progressive")
+    if fixed:
+        return ("off-policy",)
+    return ("rejection", "progressive") if entry.policy.learns_from_log else ("rejection",)
 
 
 def estimators_of(setup: Setup, question: str) -> list[str]:
@@ -85,15 +93,16 @@ def estimators_of(setup: Setup, question: str) -> list[str]:
         return [*named] or (OF_LEARNERS[question] if question == "progressive" else _usual_single(kind))
     for name in named:
         _check(setup, name, kind)
-    return _with_model_free(named, question) or _usual_of_lists(setup, kind)
+    every = _with_model_free(named)
+    if question == "progressive":
+        every = [name for name in every if name not in (*MODELS, *PLACED)]
+    return every or _usual_of_lists(setup, kind, question)
 
 
-def _with_model_free(names: list[str], question: str) -> list[str]:
-    """The estimators named, and beside those by a click model the one that needs none: alone for learners, whose value
-    by click models is a metric of a replay."""
+def _with_model_free(names: list[str]) -> list[str]:
+    """The estimators named, and beside those by a click model the one that needs none."""
     alone = any(name in MODELS for name in names) and "iips" not in names
-    every = [*names, "iips"] if alone else [*names]
-    return every if question == "off-policy" else [name for name in every if name not in MODELS]
+    return [*names, "iips"] if alone else [*names]
 
 
 def _usual_single(kind: str) -> list[str]:
@@ -101,10 +110,13 @@ def _usual_single(kind: str) -> list[str]:
     return ["snips", "dr", "ips"] if kind == "uniform" else ["dr", "snips", "ips"]
 
 
-def _usual_of_lists(setup: Setup, kind: str) -> list[str]:
+def _usual_of_lists(setup: Setup, kind: str, question: str) -> list[str]:
+    """What suits the log; a learner that is trained on it is asked about lists down to each place, not about places."""
     able = [name for name in ("rips", "sips", "iips") if not _obstacle(setup, name, kind)]
     if setup.settings.target == "any-click":
         able = [name for name in able if name not in ONLY_CLICKS]
+    if question == "progressive":
+        able = [name for name in able if name not in PLACED]
     if "rips" in able and "sips" in able and setup.places > 2:
         able.remove("sips")  # it weighs by all items of a list at once: hopeless beyond two
     if not able:

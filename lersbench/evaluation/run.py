@@ -8,11 +8,11 @@ from typing import Any
 
 from lersbench.datasets import DATASETS, build
 from lersbench.errors import ConfigError, did_you_mean
-from lersbench.evaluation import fixed, tables
+from lersbench.evaluation import bracketed, fixed, learners, tables
 from lersbench.evaluation.model import Model
 from lersbench.evaluation.plan import PLACED, asked_of
 from lersbench.evaluation.ran import Ran
-from lersbench.evaluation.setup import settings_of, setup_of
+from lersbench.evaluation.setup import policies_of, settings_of, setup_of
 from lersbench.feedback import CLICK
 from lersbench.log import Log
 from lersbench.offpolicy.settings import Evaluate
@@ -38,9 +38,13 @@ def evaluate(
     reward: str | dict[str, float] = CLICK,
     seed: int = 0,
     say: Callable[[str], None] = lambda line: None,
+    slate: int | None = None,
 ) -> Evaluation:
     """Judge policies by a log: see `lersbench evaluate`. Raises ConfigError for what the log cannot answer."""
-    setup = setup_of(log, policies, settings_of(settings), reward, seed)
+    setup = setup_of(log, policies, settings_of(settings), reward, seed, slate)
+    if log.info.propensities == "none":
+        ran = Ran.of(setup.source, setup.slate)
+        return bracketed.evaluate(setup, policies_of(policies), ran, tables.about(setup, [], ran, None), say)
     asked = asked_of(setup, questions)
     setup.source.placed = any(name in PLACED for one in asked for name in one.estimators)
     ran = Ran.of(setup.source)
@@ -50,4 +54,5 @@ def evaluate(
         model = Model(setup.source, setup.settings.model, setup.settings.folds)
     clicks = fixed.click_models_of(setup, as_they_are)
     judged = fixed.judge(setup, as_they_are, model, clicks)
+    judged += learners.judge(setup, [one for one in asked if one.question != "off-policy"], ran)
     return tables.evaluation_of(setup, judged, ran, model, clicks)

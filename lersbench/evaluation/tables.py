@@ -29,12 +29,26 @@ def evaluation_of(
 ) -> Evaluation:
     """All tables, and what is said beside them."""
     rows, leading, said = _estimated(setup, judged, ran, clicks)
+    beside = about(setup, judged, ran, model)
+    beside["notes"] += [*(clicks.notes if clicks else []), *said]
     pairs: list[dict[str, Any]] = []
     for question, ones in leading.items():
         pairs += _differences(setup, question, ones, ran)
+    return Evaluation(
+        beside,
+        pd.DataFrame(rows),
+        pd.DataFrame(pairs),
+        doubts.sensitivity(judged),
+        doubts.weights(judged),
+        pd.DataFrame([part._asdict() for part in ran.items]),
+    )
+
+
+def about(setup: Setup, judged: list[Judged], ran: Ran, model: Model | None) -> dict[str, Any]:
+    """What is said beside the tables."""
     level = setup.settings.level
     interval = ran.interval(level)
-    about = {
+    return {
         "log": setup.info.name,
         "digest": setup.info.digest,
         "n": ran.n,
@@ -47,18 +61,10 @@ def evaluation_of(
         "estimators": " | ".join(dict.fromkeys(name for one in judged for name in one.estimators)),
         "logger": {"value": ran.value, "low": interval.low, "high": interval.high},
         "settings": {**setup.settings.model_dump(), "seed": setup.seed},
-        "notes": [*_notes(setup, judged, model), *(clicks.notes if clicks else []), *said],
+        "notes": _notes(setup, judged, model),
         "sources": _sources(setup),
         "versions": {"lersbench": __version__, **{name: version(name) for name in PACKAGES}},
     }
-    return Evaluation(
-        about,
-        pd.DataFrame(rows),
-        pd.DataFrame(pairs),
-        doubts.sensitivity(judged),
-        doubts.weights(judged),
-        pd.DataFrame([part._asdict() for part in ran.items]),
-    )
 
 
 def _estimated(
@@ -98,7 +104,7 @@ def _spans(setup: Setup) -> dict[str, list[Range]]:
     widest = wide if uniform else math.inf
     whole = Range(list_low, list_high, orders[-1])
     return {
-        SINGLE: [Range(low, high, widest)],
+        SINGLE: [Range(low, high, widest) if setup.places == 1 else whole],
         WHOLE: [whole],
         PREFIX: [whole, *(Range(low, high, most) for most in orders)],
         PLACE: [whole, *(Range(low, high, widest) for _ in places)],

@@ -349,10 +349,15 @@ def test_click_models_need_the_chances_of_all_lists(tmp_path: Path) -> None:
 
 
 def test_learners_are_answered_by_what_needs_no_model(tmp_path: Path) -> None:
-    log = world(tmp_path / "log", PBM, None, 60)
+    log = world(tmp_path / "log", PBM, None, 600)
     setup = setup_of(log, [Sure()], settings_of({"estimators": ["ubm-ips", "rips"]}), "click", 0)
     assert estimators_of(setup, "off-policy") == ["ubm-ips", "rips", "iips"]
-    assert estimators_of(setup, "progressive") == ["rips", "iips"]
+    assert estimators_of(setup, "progressive") == ["rips"]
+    found = lb.evaluate(log, ["ucb1"]).estimates
+    assert set(zip(found["feedback"], found["estimator"], strict=True)) == {
+        ("rejection", "rejection"), ("progressive", "rips"),
+    }  # fmt: skip
+    assert (found["high"] <= L).all()
 
 
 def test_a_policy_that_spreads_as_the_logger_does_is_believed(tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ Logs from which slates without a click were removed: such a slate has v_i = 0, s
 only n is too small. The mean over kept slates is the value divided by the share kept; ratios of two policies (lifts)
 are right as they are, but self-normalised values are not, since the removed slates belong in their controls.
 
-They are the twins of `lersbench.offpolicy.slates` and of the sums by which lists are evaluated, straight from the papers
-and with all slates in memory. `ips_value` is what a replay adds up for a policy that learns, one slate at a time: given
+They are twins of `lersbench.offpolicy.slates` and of the sums by which lists are evaluated, straight from the papers,
+with all slates in memory. `ips_value` is what a replay adds up for a policy that learns, one slate at a time: given
 the past v_i is unbiased for the slate shown, so the mean of v_i estimates the average value along this very path.
 """
 
