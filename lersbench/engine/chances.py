@@ -299,7 +299,7 @@ def ask_rows(
     row: `propensities`, `rewards` and `seen` (S,)."""
     state, view, scratch = borrow(state), borrow(view), borrow(scratch)
     for n in range(index.shape[0]):
-        round = round_at(view, index[n], at[n], 0, protocol, scratch, desk, False, 0)
+        round = round_at(view, index[n], at[n], 0, protocol, scratch, desk, False, part(view.shown_at, 0, 0))
         slate, own = part(slates, top[n], top[n + 1]), part(scratch.slates[0], 0, top[n + 1] - top[n])
         some = part(placed, top[n], top[n + 1]) if placed.shape[0] > 0 else part(placed, 0, 0)
         every = part(offered, first[n], first[n + 1]) if offered.shape[0] > 0 else part(offered, 0, 0)
