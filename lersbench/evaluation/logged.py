@@ -85,6 +85,7 @@ class Source:
             step = max(1, CANDIDATES // self.log.info.C)
             for start in range(low, high, step):
                 yield self._logged(chunk, rows, scores, start, min(start + step, high))
+                self.session.bar.update(min(start + step, high) - start)
             if chunk.start + size >= end:
                 return
 
