@@ -35,6 +35,7 @@ class Judged:
     cut: np.ndarray = field(default_factory=lambda: np.zeros(2))  # weight before and after cutting
     modelled: bool = False  # a reward model takes part
     caps: list[tuple[str, str]] = field(default_factory=list)  # what its verdict may not exceed, and why
+    notes: list[str] = field(default_factory=list)  # what a reader must know of it
     alarms: dict[str, list[tuple[str, str]]] = field(default_factory=dict)  # the same, of one estimator
     most: dict[str, float] = field(default_factory=dict)  # by click model: the largest possible value of a list
 
