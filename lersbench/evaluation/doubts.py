@@ -6,16 +6,17 @@ import math
 from dataclasses import asdict, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from lersbench.evaluation.answers import MODEL, Estimate
+from lersbench.evaluation.answers import FEW, MODEL, Estimate
 from lersbench.evaluation.judged import Judged
 from lersbench.evaluation.ran import Ran
 from lersbench.evaluation.setup import Setup
 from lersbench.offpolicy import diagnostics, verdict
-from lersbench.offpolicy.diagnostics import Diagnostics, diagnose
+from lersbench.offpolicy.diagnostics import Cut, Diagnostics, diagnose
 from lersbench.offpolicy.slices import Slice
-from lersbench.offpolicy.sums import Sums, top_weights
+from lersbench.offpolicy.sums import TOP_W, Sums, six, top_weights
 from lersbench.offpolicy.verdict import LEVELS, Verdict
 
 POINTS = 60  # of a weight curve
@@ -52,6 +53,8 @@ def of(setup: Setup, judged: Judged, estimate: Estimate, ran: Ran) -> dict[str, 
                 worst = one
     assert worst is not None
     found, level = worst
+    if estimate.bounded:
+        level = Verdict(verdict.DO_NOT_BELIEVE, (_bounded(estimate), *level.reasons))
     known = asdict(found)
     return {
         **{name: known[name] for name in SHOWN},
@@ -59,6 +62,14 @@ def of(setup: Setup, judged: Judged, estimate: Estimate, ran: Ran) -> dict[str, 
         "verdict": level.level,
         "reason": "; ".join(level.reasons[:2]),
     }
+
+
+def _bounded(estimate: Estimate) -> str:
+    """Why a sum over places is a bound only."""
+    numbers = ", ".join(map(str, estimate.bounded))
+    there = f"place{'s' * (len(estimate.bounded) > 1)} {numbers}"
+    agree = f"agree with the policy {'down to' if estimate.estimator == 'rips' else 'at'} {there}"
+    return f"the lists that {agree} are worth fewer than {FEW}, so there it may earn all or nothing"
 
 
 def _one(
@@ -71,21 +82,37 @@ def _one(
         slice_names=setup.source.slice_names,
         items=items,
         doubly=judged.modelled,
+        thin=_thin_of_lists(sums) if setup.places > 1 else None,
         support=0.0 if setup.info.propensities == "uniform" else math.nan,
         r2=judged.r2 if kind in MODEL else math.nan,
     )
     if kind == "rejection":  # rows are accepted or not: what concerns weights of other sizes says nothing
         found = replace(found, hill=math.nan, thin=0.0, agree_z=0.0)
-    return found, verdict.verdict(found, kind, judged.caps)
+        if not found.ess:
+            return found, Verdict(verdict.DO_NOT_BELIEVE, (f"none of {found.rows:,} rows was accepted",))
+    return found, verdict.verdict(found, kind, [*judged.caps, *judged.alarms.get(kind, [])])
+
+
+def _thin_of_lists(sums: Sums) -> float:
+    """The share of the weight on lists of which a single rewarded one would be worth more than all rewards there are.
+
+    Of a policy that shows one list they are those of p < 1 / (n V): the log is to hold less than one rewarded row of
+    them. Of one that spreads over lists as the logger does any is as rare, and none weighs much.
+    """
+    s, top = six(sums), top_weights(sums)
+    if not s.s1 > 0:
+        return 0.0
+    heavy = top[top[:, TOP_W] > max(s.n * s.r1 / s.s1, 1.0), TOP_W]
+    return min(1.0, float(heavy.sum()) / s.s1)
 
 
 def sensitivity(judged: list[Judged]) -> pd.DataFrame:
-    """SNIPS of each policy with its weights cut near quantiles of their distribution, and as it is."""
+    """SNIPS of each policy, or what leads for its lists, with weights cut near their quantiles and as it is."""
     rows = []
     for one in judged:
         if one.question == "rejection":
             continue
-        for cut in diagnostics.sensitivity(one.first):
+        for cut in _cuts(one.leading):
             rows.append(
                 {
                     "policy": one.label,
@@ -98,6 +125,19 @@ def sensitivity(judged: list[Judged]) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(rows)
+
+
+def _cuts(places: list[Sums]) -> list[Cut]:
+    """What cutting the weights does to an estimate, or to the sum over the places of a list, each cut by itself."""
+    places = [sums for sums in places if sums.rows[0]]
+    share = np.array([sums.rows[0] for sums in places]) / max(int(sums.rows[0]) for sums in places)
+    weight = [six(sums).s1 for sums in places]
+    together = []
+    for cuts in zip(*map(diagnostics.sensitivity, places), strict=True):
+        value, lift = (float(share @ [getattr(cut, name) for cut in cuts]) for name in ("value", "lift"))
+        gone = float(np.average([cut.cut for cut in cuts], weights=weight)) if any(weight) else math.nan
+        together.append(Cut(cuts[0].quantile, max(cut.clip for cut in cuts), value, gone, lift))
+    return together
 
 
 def weights(judged: list[Judged]) -> pd.DataFrame:

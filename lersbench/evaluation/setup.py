@@ -60,6 +60,12 @@ class Setup:
         """The least and the most that a position can earn."""
         return (0.0, 1.0) if self.source.any_click else (self.source.reward.low, self.source.reward.high)
 
+    @property
+    def span_of_list(self) -> tuple[float, float]:
+        """The least and the most that a list can earn, however many positions it has."""
+        low, high = self.span
+        return (0.0, 1.0) if self.source.any_click else (min(0.0, self.places * low), max(0.0, self.places * high))
+
 
 def settings_of(settings: dict[str, Any] | Evaluate | None) -> Evaluate:
     """The settings, checked. Raises ConfigError naming key, value and what it takes."""
@@ -115,7 +121,9 @@ def setup_of(
     case = scenario.cases(chosen)[0]
     demands.check(chosen, log, case, spec_of(chosen, log, case), entries)
     background = Fits(log, 0, math.inf, "none").background
-    session = Session(chosen, log, case, background, 1, Bar(silent, total=0), Clock())
+    session = Session(
+        chosen, log, case, background, 1, Bar(silent, unit=" rows", unit_scale=True, leave=False), Clock()
+    )
     first = _first(log, settings)
     source = Source(session, pays, settings.cluster == "user", settings.target == "any-click", first, _matured(log))
     if source.first >= source.end:
@@ -176,11 +184,15 @@ def _first(log: Log, settings: Evaluate) -> int:
             f"frozen = {frozen!r} is a date, but the rows of log '{log.info.name}' are not in order of time. Give a "
             "share of the rows, such as 0.5."
         )
+    return _rows_before(log, moment_of(frozen, "frozen"))
+
+
+def moment_of(date: str, what: str) -> int:
+    """A date in microseconds since 1970. Raises ConfigError that says `what` it was for."""
     try:
-        moment = int(pd.Timestamp(frozen).tz_localize(None).as_unit("us").value)
+        return int(pd.Timestamp(date).tz_localize(None).to_datetime64().astype("M8[us]").astype(np.int64))
     except (ValueError, TypeError) as error:
-        raise ConfigError(f"frozen = {frozen!r}: this is no date, such as 2024-11-01, and no share.") from error
-    return _rows_before(log, moment)
+        raise ConfigError(f"{what} = {date!r}: this is no date, such as 2024-11-01.") from error
 
 
 def _rows_before(log: Log, moment: int) -> int:

@@ -10,8 +10,9 @@ import pandas as pd
 from lersbench.feedback import QUESTIONS
 from lersbench.results.evaluation import BELIEVE, DISBELIEVE, LOGGER, Evaluation
 from lersbench.results.numbers import MISSING, number, range_in_words
+from lersbench.results.words import markdown_row
 from lersbench.tables import aligned
-from lersbench.words import one_line
+from lersbench.words import markdown, one_line
 
 HEAD = ("policy", "estimator", "value", "{level} interval", "less what ran", "rank", "effective rows", "verdict")
 WORDS = 2  # leading columns of words
@@ -88,10 +89,13 @@ def lift_in_words(evaluation: Evaluation, difference: pd.Series) -> str:
         return "the same as what ran"
     low, middle, high = sorted(100 * difference[key] / abs(base) for key in ("low", "value", "high"))
     digits = max(0, digits_of((high - low) / 2)) if high > low else 1
-    span = range_in_words(low, high, min(digits, 1), sign=True)
+    digits = min(digits, 1)
     if low > 0 or high < 0:
-        return f"{number(abs(middle), min(digits, 1))} % {'more' if middle > 0 else 'less'} than what ran, {span} %"
-    return f"{number(middle, min(digits, 1), sign=True)} % against what ran, {span} %: the sign is open"
+        near, far = sorted((abs(low), abs(high)))
+        side = "more" if middle > 0 else "less"
+        return f"{number(abs(middle), digits)} % {side} than what ran {range_in_words(near, far, digits)}"
+    span = range_in_words(low, high, digits, sign=True)
+    return f"{number(middle, digits, sign=True)} % against what ran {span}: the sign is open"
 
 
 def _sentence(reason: str) -> str:
@@ -193,3 +197,13 @@ def as_text(evaluation: Evaluation) -> str:
         blocks.append("\n".join([f"{title}.", *aligned(columns, rows, WORDS)]))
     notes = [*reasons(evaluation), *legend(evaluation)]
     return "\n\n".join([*blocks, "\n".join(f"* {one_line(line)}" for line in notes)])
+
+
+def as_markdown(evaluation: Evaluation) -> str:
+    """The answer as a list, and a table a question."""
+    blocks = ["\n".join(f"* {markdown(line)}" for line in sentences(evaluation))]
+    for title, columns, rows in parts(evaluation):
+        rule = ["---" if column < WORDS else "---:" for column in range(len(columns))]
+        table = [markdown_row(columns), f"| {' | '.join(rule)} |", *map(markdown_row, rows)]
+        blocks.append("\n".join([f"{markdown(title)}.", "", *table]))
+    return "\n\n".join(blocks)
