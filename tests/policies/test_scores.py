@@ -1,4 +1,4 @@
-"""Scores from a table: by item, by request and item, what it lacks, what it has twice, and ids that look like others."""
+"""Scores from a table: by item, by request and item, what it lacks, what it has twice, and ids that look alike."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ N, WIDE = 40, 4
 
 
 def of_requests(folder: Path) -> tuple[lb.Log, pd.DataFrame]:
-    """A log in which the reward of an item in a round is its score in a table by request, turned round for one item."""
+    """A log in which the reward of an item in a round is its score in a table by request."""
     rng = np.random.default_rng(0)
     rewards, ids = rng.random((N, WIDE)).round(3), [f"{row:03d}" for row in range(N)]
     items = pd.DataFrame({"id": IDS, "features": [[0.0]] * WIDE})
