@@ -172,7 +172,7 @@ def test_a_candidate_without_a_score_ends_the_replay_or_comes_last(tmp_path: Pat
     log, scores = of_requests(tmp_path)
     file = str(tmp_path / "scores.csv")
     scores.drop(index=scores.index[4 * 25 + 1]).to_csv(file, index=False)
-    with pytest.raises(RunError, match=r"(?s)in round 25 of the log.*a table that has no score of a candidate"):
+    with pytest.raises(RunError, match=r"(?s)in round 25 of the log.*a table that has none of a candidate"):
         lb.replay({"scores": Scores(file)}, log, seeds=1, replicates="none")
     left = scores.drop(index=scores.index[4 * 25 + 1]).groupby("request")["score"].max().sum()
     done = lb.replay({"scores": Scores(file, missing="last")}, log, seeds=1, replicates="none").final("", "ctr_sum")
