@@ -131,7 +131,7 @@ def test_a_wrong_table_is_an_error_with_its_place(tmp_path: Path, text: str, pro
 def test_a_wrong_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"There is no table of scores .*none\.csv"):
         Scores(str(tmp_path / "none.csv")).init(SPEC)
-    with pytest.raises(ConfigError, match=r"table = '' must be the file of the scores"):
+    with pytest.raises(ConfigError, match=r"table is missing; name the file of the scores"):
         Scores().init(SPEC)
     (tmp_path / "no.parquet").write_text("item,score\n7,1\n")
     with pytest.raises(DataError, match=r"no\.parquet cannot be read as a table"):
