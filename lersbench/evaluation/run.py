@@ -45,6 +45,11 @@ def evaluate(
     setup = setup_of(log, policies, settings_of(settings), reward, seed, slate)
     with closing(setup.session.bar):
         if log.info.propensities == "none":
+            if asked := [name for name in questions if name != bracketed.QUESTION]:
+                raise ConfigError(
+                    f"log '{log.info.name}' holds no propensities, so {', '.join(asked)} cannot be asked of it. Lists are "
+                    "answered by a bracket: leave --question out. Single items need propensities."
+                )
             ran = Ran.of(setup.source, setup.slate)
             return bracketed.evaluate(setup, policies_of(policies), ran, tables.about(setup, [], ran, None), say)
         return _judged(setup, questions)

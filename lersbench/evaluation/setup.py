@@ -75,8 +75,8 @@ def settings_of(settings: dict[str, Any] | Evaluate | None) -> Evaluate:
         return Evaluate.model_validate(settings or {})
     except ValidationError as error:
         lines = [
-            f"{'.'.join(map(str, one['loc'])) or 'evaluate'}: {one['msg'].removeprefix('Value error, ')} "
-            f"(it is {one['input']!r})."
+            f"{'.'.join(map(str, one['loc'])) or 'evaluate'}: {one['msg'].removeprefix('Value error, ')}"
+            + (f" (it is {one['input']!r})." if one["loc"] else ".")
             for one in error.errors()
         ]
         raise ConfigError("\n".join(dict.fromkeys(lines))) from error
