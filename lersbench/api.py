@@ -155,20 +155,22 @@ def from_impressions(
     known_time: str | None = None,
     item_table: Any = None,
     item_features: Sequence[str] = (),
+    scores: Any = None,
     **options: Any,
 ) -> Log:
     """A log of ranked lists from impressions, one row an item shown: a pandas, polars or Arrow `frame`, or files.
 
     Files, named in place of a frame, are CSV, JSON lines or Parquet, packed or not, one, a folder or a pattern. The
-    columns are request, position (from 0 or 1), item, click (0 or 1) and, where there are any, propensity, time and
-    user; `columns` maps each of these to what it is called in the table. `features` and `context` name numeric columns,
-    `item_categories` and `categories` columns of text. `outcomes` declares columns of what else came of an item, as
-    {"revenue": {"column": "paid", "low": 0, "high": 500, "unit": "EUR"}}, and `known_time` the column of the times at
-    which that was known. `item_table` is a table of the items (id, numbers named by `item_features`, and on_from and
-    on_until for candidates = "on-air"). `options` are the fields of `datasets.options.ListOptions`, such
-    as `length`, `candidates`, `propensities`, `where`, `time_format`, `name`, `overwrite`; what they mean:
-    `datasets.impressions.build`. The log is written to `folder`, or to a temporary one that lasts as long as this
-    process.
+    columns are request, position (from 0 or 1), item, click (0 or 1) and, where there are any, propensity, time, user,
+    logger and score; `columns` maps each of these to what it is called in the table. `features` and `context` name
+    numeric columns, `item_categories` and `categories` columns of text. `outcomes` declares columns of what else came
+    of an item, as {"revenue": {"column": "paid", "low": 0, "high": 500, "unit": "EUR"}}, and `known_time` the column of
+    the times at which that was known. `item_table` is a table of the items (id, numbers named by `item_features`, and
+    on_from and on_until for candidates = "on-air"). `scores` is a table of the logging policy's scores (request, item,
+    score), of which propensities = "plackett-luce=1", "softmax=1" or "epsilon=0.1" are made. `options` are the fields
+    of `datasets.options.ListOptions`, such as `length`, `candidates`, `propensities`, `propensity_kind`,
+    `reward_window`, `where`, `time_format`, `name`, `overwrite`; what they mean: `datasets.impressions.build`. The log
+    is written to `folder`, or to a temporary one that lasts as long as this process.
 
     Raises ConfigError for wrong arguments, DataError for wrong data: it names the row of the frame, from 0.
     """
@@ -176,7 +178,7 @@ def from_impressions(
 
     options |= {"context": context, "categories": categories, "item_categories": item_categories}
     options |= {"outcomes": outcomes or {}, "known_time": known_time}
-    options |= {"item_table": item_table, "item_features": item_features}
+    options |= {"item_table": item_table, "item_features": item_features, "scores": scores}
     return impressions.build(frame, _log_folder(folder), columns or {}, features, **options)
 
 
@@ -189,6 +191,7 @@ def from_decisions(
     categories: Sequence[str] = (),
     outcomes: Mapping[str, Mapping[str, Any]] | None = None,
     known_time: str | None = None,
+    scores: Any = None,
     **options: Any,
 ) -> Log:
     """A log from decisions, one row each: action, reward (0 or 1) and, where there are any, propensity, time and user.
@@ -200,7 +203,7 @@ def from_decisions(
     from lersbench.datasets import impressions
 
     options |= {"context": context, "categories": categories, "kind": impressions.DECISIONS}
-    options |= {"outcomes": outcomes or {}, "known_time": known_time}
+    options |= {"outcomes": outcomes or {}, "known_time": known_time, "scores": scores}
     return impressions.build(frame, _log_folder(folder), columns or {}, **options)
 
 

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from lersbench import bounds
+from lersbench import bounds, durations
 from lersbench.errors import ConfigError, MissingPackage, did_you_mean
 from lersbench.feedback import CLICK, NAMES, REGIMES, USUAL
 from lersbench.files import read_toml
-from lersbench.log import durations
 from lersbench.metrics import METRICS, OF_CLICKS, OF_REWARDS
 from lersbench.policy import Policy, find, make
 from lersbench.sources import PACKAGE

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lersbench.durations import in_words, microseconds
 from lersbench.errors import ConfigError, DataError
 from lersbench.log import Log, Ragged, convert, propensities, validate, write
-from lersbench.log.durations import in_words, microseconds
 from lersbench.log.schema import SINCE_2
 
 HOUR = 3_600_000_000
