@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,7 +16,8 @@ from lersbench.offpolicy.intervals import Interval
 from lersbench.offpolicy.sums import Sums, influence, six, top_weights
 
 REPLICATES = 1000  # of a bootstrap over buckets
-MODEL = ("dr", "sndr", "dm")  # estimators that need a reward model
+MODEL = ("dr", "sndr", "dm", "dros", "switch-dr")  # estimators that need a reward model
+CUT = "-clipped"  # ends the names of estimates with weights cut, whose uncut ones stand beside them
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,11 @@ class Estimate:
     counts: np.ndarray  # (G,) rounds
     sums: tuple[Sums, ...]  # what it was made of, a place each
     span: Range
+    own: Callable[[float], tuple[Interval, str]] | None = None  # its interval at a level, where it has one of its own
+    clip: float = math.inf  # weights beyond it are cut or shrunk
+    cut: float = 0.0  # the share of the weight that is
+    uncut: tuple[Sums, ...] = ()  # `sums` of whole weights, where those were cut: by them it is judged
+    bounds: Interval | None = None  # between which the value lies, where the log says no more; `value` is then NaN
 
     @property
     def error(self) -> float:
@@ -66,12 +72,32 @@ def estimates_of(judged: Judged, estimators: list[str], counts: np.ndarray, span
     found: list[Estimate] = []
     for name in estimators:
         family = FAMILY.get(name, SINGLE)
-        sums = judged.families[family]
-        if family in (PREFIX, PLACE):
-            found += _by_place(name, sums, counts, spans[family])
-        else:
-            found.append(_alone(name, judged, sums[0], counts, spans[family]))
+        span, whole = spans[family], tuple(judged.families[family])
+        if judged.clipped and name != "dm":
+            found += _as_cut(judged, _by_name(name, judged, judged.clipped[family], counts, span), whole)
+        for key in (name + CUT, name):
+            if key in judged.beside:
+                found.append(judged.beside[key].estimate(judged, counts, span))
+        if name not in judged.beside:
+            found += _by_name(name, judged, list(whole), counts, span)
+    for own in (one for one in judged.beside.values() if hasattr(one, "applied")):
+        found = own.applied(found)
     return found
+
+
+def _by_name(name: str, judged: Judged, sums: list[Sums], counts: np.ndarray, span: Range) -> list[Estimate]:
+    if FAMILY.get(name, SINGLE) in (PREFIX, PLACE):
+        return list(_by_place(name, sums, counts, span))
+    return [_alone(name, judged, sums[0], counts, span)]
+
+
+def _as_cut(judged: Judged, found: list[Estimate], whole: tuple[Sums, ...]) -> Iterator[Estimate]:
+    """The estimates as those of cut weights, with the share of the weight that is cut."""
+    for one in found:
+        uncut = whole if one.place == 0 else (whole[one.place - 1],)
+        weight, kept = (sum(six(sums).s1 for sums in some) for some in (uncut, one.sums))
+        cut = 1 - kept / weight if weight > 0 else 0.0
+        yield replace(one, estimator=one.estimator + CUT, clip=judged.clip, cut=cut, uncut=uncut)
 
 
 def _alone(name: str, judged: Judged, sums: Sums, counts: np.ndarray, span: Range) -> Estimate:
@@ -132,6 +158,10 @@ def _by_place(name: str, sums: list[Sums], counts: np.ndarray, span: Range) -> I
 def interval_of(estimate: Estimate, kind: str, level: float) -> tuple[Interval, str]:
     """The interval of this kind of an estimate, and which it is: not every estimate has every kind."""
     span, single = estimate.span, len(estimate.sums) == 1
+    if estimate.own is not None:
+        return estimate.own(level)
+    if estimate.cut > 0:  # an interval of whole weights would be of another number
+        return normal_of(estimate, level), f"normal, by cluster, of {'cut' if estimate.uncut else 'whole'} weights"
     if kind == "bootstrap":
         return _bootstrap(estimate, level), "bootstrap"
     if kind in ("cr", "gamma", "bernstein") and single and estimate.estimator in ("ips", "snips", "cr", "sips"):

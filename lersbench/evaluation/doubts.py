@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from lersbench.evaluation.answers import MODEL, Estimate
+from lersbench.evaluation import bounded, categories
+from lersbench.evaluation.answers import CUT, MODEL, Estimate
 from lersbench.evaluation.judged import Judged
 from lersbench.evaluation.ran import Ran
 from lersbench.evaluation.setup import Setup
@@ -16,7 +17,7 @@ from lersbench.offpolicy import diagnostics, verdict
 from lersbench.offpolicy.diagnostics import Diagnostics, diagnose
 from lersbench.offpolicy.slices import Slice
 from lersbench.offpolicy.sums import Sums, top_weights
-from lersbench.offpolicy.verdict import LEVELS, Verdict
+from lersbench.offpolicy.verdict import LEVELS, Verdict, percent
 
 POINTS = 60  # of a weight curve
 SHOWN = (  # diagnostics that are columns of the estimates
@@ -43,7 +44,7 @@ SHOWN = (  # diagnostics that are columns of the estimates
 def of(setup: Setup, judged: Judged, estimate: Estimate, ran: Ran) -> dict[str, Any]:
     """Diagnostics, verdict and reasons of an estimate; a sum over places is as good as the worst of them."""
     worst: tuple[Diagnostics, Verdict] | None = None
-    for place, sums in enumerate(estimate.sums, 1):
+    for place, sums in enumerate(estimate.uncut or estimate.sums, 1):
         if sums.rows[0]:
             one = _one(setup, judged, estimate, sums, ran.items if len(estimate.sums) == 1 else [])
             if len(estimate.sums) > 1:
@@ -67,16 +68,48 @@ def _one(
     kind = estimate.estimator
     found = diagnose(
         sums,
-        propensities=setup.info.propensities,
+        propensities=setup.propensities,
         slice_names=setup.source.slice_names,
         items=items,
-        doubly=judged.modelled,
-        support=0.0 if setup.info.propensities == "uniform" else math.nan,
+        doubly=judged.modelled and kind != categories.NAME,
+        support=_support(setup, judged),
         r2=judged.r2 if kind in MODEL else math.nan,
     )
     if kind == "rejection":  # rows are accepted or not: what concerns weights of other sizes says nothing
         found = replace(found, hill=math.nan, thin=0.0, agree_z=0.0)
-    return found, verdict.verdict(found, kind, judged.caps)
+    if kind == bounded.NAME:
+        return found, _of_bounds(estimate)
+    if setup.propensities == "uniform":  # these are exact, whatever grid they lie on
+        found = replace(found, resolution_share=0.0)
+    return found, verdict.verdict(found, kind, [*judged.caps, *_caps(judged, estimate)])
+
+
+def _support(setup: Setup, judged: Judged) -> float:
+    """The share of the target on what the logging policy never takes; NaN where the log cannot say."""
+    if bounded.NAME in judged.beside:
+        return judged.beside[bounded.NAME].share
+    return 0.0 if setup.propensities == "uniform" else math.nan
+
+
+def _of_bounds(estimate: Estimate) -> Verdict:
+    """Bounds are to be believed, but they are no number."""
+    if estimate.bounds is None:
+        return Verdict(verdict.BELIEVE, ())
+    return Verdict(
+        verdict.CAUTION,
+        ("the logging policy never took another action, so what other choices would have earned is not in the log",),
+    )
+
+
+def _caps(judged: Judged, estimate: Estimate) -> list[tuple[str, str]]:
+    """What an estimate of this kind cannot be better than, and why."""
+    if estimate.cut > 0:
+        what = "cut" if estimate.estimator.endswith(CUT) else "shrunk away"
+        return [(verdict.CAUTION, f"{percent(estimate.cut)} of all weight is {what}, which biases the value")]
+    if estimate.estimator == categories.NAME:
+        column = judged.beside[categories.NAME].column
+        return [(verdict.CAUTION, f"it is right only where what an item earns depends on its {column} alone")]
+    return []
 
 
 def sensitivity(judged: list[Judged]) -> pd.DataFrame:

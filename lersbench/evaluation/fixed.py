@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 
 from lersbench.bench.session import random_numbers
 from lersbench.engine.chances import chances
-from lersbench.evaluation.answers import MODEL
+from lersbench.evaluation import bounded, categories, shrunk
+from lersbench.evaluation.answers import CUT, MODEL
+from lersbench.evaluation.estimated import Odds, Refits
 from lersbench.evaluation.judged import PLACE, SINGLE, Judged, families_of
 from lersbench.evaluation.logged import Logged
 from lersbench.evaluation.model import Model
 from lersbench.evaluation.plan import Asked
+from lersbench.evaluation.running import Running
 from lersbench.evaluation.setup import Setup
+from lersbench.offpolicy.sums import Settings
 
 
 def needs_model(asked: Asked) -> bool:
@@ -31,6 +36,29 @@ def judge(setup: Setup, asked: list[Asked], model: Model | None) -> list[Judged]
     return [target.judged for target in targets]
 
 
+def beside_of(setup: Setup, estimators: list[str]) -> dict[str, Any]:
+    """What is added up beside the sums of a policy, for these estimators of single items."""
+    settings, (low, high) = setup.settings, setup.span
+    beside: dict[str, Any] = {}
+    tuned = [name for name in estimators if name in shrunk.SHRINKAGES]
+    if settings.clip == "slope":
+        tuned += [name + CUT for name in estimators if name in shrunk.TUNABLE]
+    for name in tuned:
+        beside[name] = shrunk.Shrunk(name, settings.folds)
+    if categories.NAME in estimators:
+        of_item = categories.categories_of(setup.log, settings.embedding)
+        sums = Settings(low, high, len(setup.source.slice_names))
+        beside[categories.NAME] = categories.Categories(str(settings.embedding), of_item, sums, setup.log.path)
+    if bounded.NAME in estimators:
+        beside[bounded.NAME] = bounded.Bounded()
+    if settings.interval == "anytime":
+        beside["anytime"] = Running(low, high)
+    if setup.fits:
+        beside["refits"] = Refits(setup.source.estimated)
+        beside["odds"] = Odds(low, high)
+    return beside
+
+
 class Target:
     """A policy with its state, and the sums of what its chances weigh."""
 
@@ -42,9 +70,14 @@ class Target:
         self.policy, self.spec, self.protocol = policy, session.spec_for(policy), session.protocol_for(0, policy)
         self.state = policy.init(self.spec)
         families = families_of(asked.estimators, setup.places, *setup.span, len(setup.source.slice_names))
-        clip = setup.settings.clip
         self.judged = Judged(asked.entry, asked.question, asked.estimators, families)
-        self.judged.clip = float(clip) if not isinstance(clip, str) else np.inf
+        if not isinstance(setup.settings.clip, str):
+            self.judged.clip = float(setup.settings.clip)
+            self.judged.clipped = families_of(
+                asked.estimators, setup.places, *setup.span, len(setup.source.slice_names)
+            )
+        if setup.places == 1:
+            self.judged.beside = beside_of(setup, asked.estimators)
         self.judged.modelled = SINGLE in families and needs_model(asked)
 
     def take(self, logged: Logged, predicted: np.ndarray | None) -> None:
@@ -57,7 +90,7 @@ class Target:
             self.rng,
             self.protocol,
             logged.inside,
-            everything=self.judged.modelled,
+            everything=self.judged.modelled or categories.NAME in self.judged.beside,
             draws=self.setup.settings.draws,
             at=logged.at,
             placed=PLACE in self.judged.families,

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 from lersbench.bench.scenario import Entry
 from lersbench.errors import ConfigError
-from lersbench.evaluation.logged import kind_of
+from lersbench.evaluation import singles
 from lersbench.evaluation.setup import Setup
 from lersbench.feedback import QUESTIONS
 from lersbench.offpolicy.settings import SINGLE, SLATES
 
-OF_LEARNERS = {"rejection": ["rejection"], "progressive": ["snips", "ips"]}  # estimators where a list has one item
 NEEDS = {  # what the propensities of a log of lists must be for an estimator
     "rips": ("uniform", "conditional"),
     "sips": ("uniform", "conditional", "slate"),
@@ -46,28 +45,21 @@ def asked_of(setup: Setup, questions: Sequence[str]) -> list[Asked]:
 
 def _usual(setup: Setup, entry: Entry) -> Sequence[str]:
     fixed = not entry.policy.learns or setup.settings.frozen is not None
-    return ("off-policy",) if fixed else ("rejection", "progressive")
+    return ("off-policy",) if fixed else ("progressive",) if setup.fits else ("rejection", "progressive")
 
 
 def estimators_of(setup: Setup, question: str) -> list[str]:
     """The estimators that answer a question on this log. Raises ConfigError for one that cannot."""
-    kind, lists = kind_of(setup.log), setup.places > 1
+    kind, lists = setup.kind, setup.places > 1
     named = setup.settings.estimators
+    if not lists:
+        return singles.estimators_of(setup, question)
     if question == "rejection":
         return ["rejection"]
-    if not lists:
-        for name in named:
-            if name not in SINGLE:
-                raise ConfigError(f"{name} is an estimator of lists, and log '{setup.info.name}' shows one item a row.")
-        return [*named] or (OF_LEARNERS[question] if question == "progressive" else _usual_single(kind))
+    singles.refuse_of_lists(setup)
     for name in named:
         _check(setup, name, kind)
     return [*named] or _usual_of_lists(setup, kind)
-
-
-def _usual_single(kind: str) -> list[str]:
-    """SNIPS leads on a uniform log, where it is replay; DR elsewhere."""
-    return ["snips", "dr", "ips"] if kind == "uniform" else ["dr", "snips", "ips"]
 
 
 def _usual_of_lists(setup: Setup, kind: str) -> list[str]:

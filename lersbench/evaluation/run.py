@@ -8,7 +8,8 @@ from typing import Any
 
 from lersbench.datasets import DATASETS, build
 from lersbench.errors import ConfigError, did_you_mean
-from lersbench.evaluation import fixed, tables
+from lersbench.evaluation import fixed, singles, tables
+from lersbench.evaluation.estimated import Estimated
 from lersbench.evaluation.model import Model
 from lersbench.evaluation.plan import asked_of
 from lersbench.evaluation.ran import Ran
@@ -42,7 +43,10 @@ def evaluate(
     """Judge policies by a log: see `lersbench evaluate`. Raises ConfigError for what the log cannot answer."""
     setup = setup_of(log, policies, settings_of(settings), reward, seed)
     asked = asked_of(setup, questions)
+    if setup.fits:
+        setup.source.estimated = Estimated(setup.source, setup.settings.folds, seed, say)
     ran = Ran.of(setup.source)
+    asked = singles.answered(setup, asked, ran)
     as_they_are = [one for one in asked if one.question == "off-policy"]
     model = None
     if any(map(fixed.needs_model, as_they_are)):

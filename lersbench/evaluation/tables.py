@@ -10,10 +10,9 @@ import numpy as np
 import pandas as pd
 
 from lersbench import __version__
-from lersbench.evaluation import answers, doubts
+from lersbench.evaluation import answers, doubts, estimated
 from lersbench.evaluation.answers import MODEL, Estimate, Range
 from lersbench.evaluation.judged import PLACE, PREFIX, SINGLE, WHOLE, Judged
-from lersbench.evaluation.logged import kind_of
 from lersbench.evaluation.model import Model
 from lersbench.evaluation.ran import Ran
 from lersbench.evaluation.setup import Setup
@@ -35,6 +34,7 @@ def evaluation_of(setup: Setup, judged: list[Judged], ran: Ran, model: Model | N
     pairs: list[dict[str, Any]] = []
     for question, ones in leading.items():
         pairs += _differences(setup, question, ones, ran)
+    turned = _odds(leading, pairs, ran)
     level = setup.settings.level
     interval = ran.interval(level)
     about = {
@@ -44,13 +44,14 @@ def evaluation_of(setup: Setup, judged: list[Judged], ran: Ran, model: Model | N
         "users": ran.users,
         "positions": setup.places,
         "unit": setup.source.reward.unit if not setup.source.any_click else "lists with a click",
-        "propensities": f"{setup.info.propensities} ({kind_of(setup.log)})",
+        "propensities": f"{setup.propensities} ({setup.kind})",
+        **({"propensity_model": setup.source.estimated.facts} if setup.fits else {}),
         "clusters": setup.settings.cluster,
         "clusters_in_words": "by user" if setup.source.by_user else "by row",
         "estimators": " | ".join(dict.fromkeys(name for one in judged for name in one.estimators)),
         "logger": {"value": ran.value, "low": interval.low, "high": interval.high},
         "settings": {**setup.settings.model_dump(), "seed": setup.seed},
-        "notes": _notes(setup, judged, model),
+        "notes": [*_notes(setup, judged, model), *turned],
         "sources": _sources(setup),
         "versions": {"lersbench": __version__, **{name: version(name) for name in PACKAGES}},
     }
@@ -75,7 +76,7 @@ def _ordered(setup: Setup, judged: Judged) -> list[str]:
 def _spans(setup: Setup) -> dict[str, Range]:
     """The range of rewards and weights of each family."""
     low, high = setup.span
-    uniform = kind_of(setup.log) == "uniform"
+    uniform = setup.kind == "uniform"
     widest, places = setup.info.C, setup.places
     orders = math.prod(float(widest - k) for k in range(places)) if uniform else math.inf
     heaviest = {SINGLE: widest, PLACE: widest, PREFIX: orders, WHOLE: orders}
@@ -109,6 +110,10 @@ def _row(setup: Setup, judged: Judged, estimate: Estimate, ran: Ran) -> dict[str
         "n": int(sum(one.rows[0] for one in estimate.sums)) if estimate.place else ran.n,
         "users": ran.users,
         "chance": judged.how,
+        "clip": estimate.clip,
+        "cut": estimate.cut,
+        "least": estimate.bounds.low if estimate.bounds else math.nan,
+        "most": estimate.bounds.high if estimate.bounds else math.nan,
         **doubt,
     }
 
@@ -119,10 +124,11 @@ def _differences(
 ) -> list[dict[str, Any]]:
     """Each policy against what ran and against each other, by its leading estimate; ranks go into their rows."""
     values = np.array([*(estimate.value for _, estimate, _ in ones), ran.value])
-    psi = np.vstack([*(estimate.psi for _, estimate, _ in ones), ran.psi])
-    found = differences(values, psi, ran.counts, setup.settings.level)
-    withheld = np.array([line["verdict"] == DISBELIEVE for _, _, line in ones])
-    policies = differences(values[:-1], psi[:-1], ran.counts, setup.settings.level)
+    log, counts = estimated.of_log([one for one, _, _ in ones]) or (ran.psi, ran.counts)
+    psi = np.vstack([*(estimate.psi for _, estimate, _ in ones), log])
+    found = differences(values, psi, counts, setup.settings.level)
+    withheld = np.array([line["verdict"] == DISBELIEVE or math.isnan(line["value"]) for _, _, line in ones])
+    policies = differences(values[:-1], psi[:-1], counts, setup.settings.level)
     for (_, _, line), (best, worst) in zip(ones, rank_ranges(policies, withheld), strict=True):
         line["rank_low"], line["rank_high"] = float(best), float(worst)
     labels = [*(one.label for one, _, _ in ones), LOGGER]
@@ -142,6 +148,28 @@ def _differences(
                 }
             )
     return pairs
+
+
+def _odds(
+    leading: dict[str, list[tuple[Judged, Estimate, dict[str, Any]]]], pairs: list[dict[str, Any]], ran: Ran
+) -> list[str]:
+    """How wrong the odds of estimated propensities may be before the sign of each lift is open; into the rows too."""
+    notes = []
+    signed = {(pair["feedback"], pair["policy"]): pair["low"] > 0 or pair["high"] < 0 for pair in pairs
+              if pair["other"] == LOGGER}  # fmt: skip
+    for question, ones in leading.items():
+        for judged, _, line in ones:
+            if "odds" not in judged.beside:
+                continue
+            sure = signed[question, judged.label]
+            line["odds"] = judged.beside["odds"].turning(ran.value) if sure else 1.0
+            notes.append(
+                f"{judged.label}: its lift against what ran keeps its sign, random error aside, while the true odds of "
+                f"every propensity lie within a factor of {line['odds']:.2g} of the estimated ones."
+                if sure
+                else f"{judged.label}: the sign of its lift against what ran is open even if the propensities are right."
+            )
+    return notes
 
 
 # What is said beside the tables ---------------------------------------------------------------------------------------
@@ -167,7 +195,8 @@ def _notes(setup: Setup, judged: list[Judged], model: Model | None) -> list[str]
             f"The chances of {', '.join(drawn)} are frequencies of {setup.settings.draws} "
             f"draw{'s' * (setup.settings.draws > 1)} a row: unbiased for IPS and DR, noisier than they need be."
         )
-    return [*notes, *(model.notes if model else [])]
+    fitted = setup.source.estimated.notes if setup.fits else []
+    return [*notes, *(model.notes if model else []), *fitted]
 
 
 def _sources(setup: Setup) -> list[str]:

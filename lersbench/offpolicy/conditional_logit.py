@@ -11,6 +11,7 @@ penalty is ridge / 2 times the squares of all but the effects, and EFFECT / 2 ti
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -88,11 +89,11 @@ def fit(
     """
     penalty, rows = form.penalty(ridge), max(1.0, float(weight.sum()))
 
-    def loss(theta: np.ndarray) -> tuple[float, np.ndarray]:
+    def penalised(theta: np.ndarray) -> tuple[float, np.ndarray]:
         value, gradient = slope_of(form, choices, weight, theta)
         return value + 0.5 * float(penalty @ (theta * theta)), gradient + penalty * theta
 
-    return minimise(loss, start, close * rows, most)
+    return minimise(penalised, start, close * rows, most)
 
 
 def slope_of(form: Form, choices: Choices, weight: np.ndarray, theta: np.ndarray) -> tuple[float, np.ndarray]:
@@ -202,23 +203,24 @@ LEAST_SCALE, MOST_SCALE = 0.05, 20.0
 STEPS = 30
 
 
-def scale_of(utility: Utility, choices: Choices, weight: np.ndarray) -> float:
-    """The factor of the utilities, 1 over the temperature, that fits these choices best: Newton's method, within
-    .05..20."""
+def scale_of(models: Sequence[tuple[Utility, np.ndarray]], choices: Choices) -> float:
+    """The factor of the utilities, 1 over the temperature, that fits best: Newton's method, within .05..20.
+
+    `models`: utilities, and how often each of the choices (n,) counts that they are asked about.
+    """
     scale = 1.0
     for _ in range(STEPS):
-        _, slope, curve = _along(utility, choices, weight, scale)
+        _, slope, curve = np.sum([_along(utility, choices, weight, scale) for utility, weight in models], axis=0)
         if not curve > 0:
-            return scale
+            break
         there = min(max(scale - slope / curve, scale / 2), scale * 2)
         there = min(max(there, LEAST_SCALE), MOST_SCALE)
         if abs(there - scale) < 1e-6 * scale:
-            return there
+            return float(there)
         scale = there
-    return scale
+    return float(scale)
 
 
-def log_loss(utility: Utility, choices: Choices, weight: np.ndarray, scale: float = 1.0) -> float:
-    """Minus the log-likelihood of a choice, the mean over `weight` (n,); NaN where that is 0."""
-    rows = float(weight.sum())
-    return float(_along(utility, choices, weight, scale)[0]) / rows if rows > 0 else math.nan
+def loss(utility: Utility, choices: Choices, weight: np.ndarray, scale: float = 1.0) -> float:
+    """Minus the log-likelihood of choices that count `weight` (n,) times; `scale` multiplies the utilities."""
+    return float(_along(utility, choices, weight, scale)[0])

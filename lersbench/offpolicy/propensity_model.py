@@ -1,8 +1,9 @@
 """Propensities of a log that has none, by a model of which item its policy shows: cross-fitted and recalibrated.
 
-A conditional logit model (see `conditional_logit`) is fitted for each fold on the users of the others. One in five of
-these is kept back: by them the ridge penalty is chosen, and the temperature, one number that makes chances neither too
-bold nor too shy. What a model says of a row it has not seen, then, is its propensity, but never less than 1 / (10 C).
+A conditional logit model (see `conditional_logit`) is fitted for each fold on the users of the others. By what these
+models say of rows they have not seen, the ridge penalty is chosen, and the temperature of each: one number that makes
+chances neither too bold nor too shy, from the rows of the other folds. What a model then says of a row of its fold is
+the propensity, but never less than 1 / (10 C).
 
 For the error of what is made of them the model is refitted in replicates of the Poisson bootstrap by user: the largest
 part of that error is the model's.
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -26,9 +27,10 @@ from lersbench.offpolicy.conditional_logit import Choices, Form, Utility
 from lersbench.offpolicy.resampling import poisson_multiplicities
 
 RIDGES = (1000.0, 100.0, 10.0, 1.0)  # in rows
+AS_GOOD = 2.0  # log-likelihood of all rows, not seen, by which two fits may differ and be as good
 CLOSE, CLOSER = 1e-6, 1e-7  # gain of log-likelihood a row of the last step, of a refit and of the fit
 MOST = 200  # steps
-ENOUGH = 50  # rows kept back, below which the temperature stays 1
+ENOUGH = 50  # rows, below which the temperature stays 1
 FLOOR = 10  # no propensity is below 1 / (FLOOR times the candidates)
 REPLICATES = 20
 
@@ -39,8 +41,7 @@ class Fitted:
 
     theta: np.ndarray
     utility: Utility
-    ridge: float
-    scale: float  # 1 / temperature
+    scale: float = 1.0  # 1 / temperature
 
 
 @dataclass
@@ -50,6 +51,7 @@ class PropensityModel:
     form: Form
     folds: int
     seed: int
+    ridge: float = RIDGES[-1]
     of_fold: list[list[Fitted]] = field(default_factory=list)
     rows: int = 0  # that it was fitted on
 
@@ -59,22 +61,25 @@ class PropensityModel:
     ) -> PropensityModel:
         """Fit to the logged `choices` of the users `keys` (n,) int64. DataError where a fold has none to learn from."""
         model = cls(form, parts.checked(folds), seed, rows=len(keys))
-        fold, held = parts.folds_of(keys, folds, seed), parts.held_of(keys, seed)
-        often = poisson_multiplicities(keys, replicates).T if replicates else np.empty((0, len(keys)))
+        inside = parts.folds_of(keys, folds, seed) == np.arange(folds)[:, None]
+        _check(inside)
+        once = np.ones(len(keys))
         with ThreadPoolExecutor(os.cpu_count()) as pool:
+            paths = list(pool.map(lambda mine: _path(form, choices, mine), inside))
+            at = _penalty(np.array([[loss for loss, _ in path] for path in paths]).sum(axis=0))
+            model.ridge = RIDGES[at]
+            first = [path[at][1] for path in paths]
+            model.of_fold.append(_scaled(first, choices, inside, once))
 
-            def first(f: int) -> Fitted:
-                return _fitted(form, choices, *_roles(fold != f, held, f))
+            def again(often: np.ndarray) -> list[Fitted]:
+                refits = [
+                    _fit(form, choices, ~mine * often, model.ridge, near.theta, CLOSE)
+                    for mine, near in zip(inside, first, strict=True)
+                ]
+                return _scaled(refits, choices, inside, often)
 
-            found = list(pool.map(first, range(folds)))
-            model.of_fold.append(found)
-
-            def again(at: tuple[int, int]) -> Fitted:
-                b, f = at
-                return _refitted(form, choices, *_roles(fold != f, held, f), often[b].astype(np.float64), found[f])
-
-            refits = list(pool.map(again, [(b, f) for b in range(replicates) for f in range(folds)]))
-        model.of_fold += [refits[b * folds : (b + 1) * folds] for b in range(replicates)]
+            often = poisson_multiplicities(keys, replicates).T.astype(np.float64) if replicates else ()
+            model.of_fold += pool.map(again, often)
         return model
 
     def chances(self, choices: Choices, keys: np.ndarray, replicate: int = 0) -> np.ndarray:
@@ -88,10 +93,6 @@ class PropensityModel:
     def temperatures(self) -> list[float]:
         return [1 / one.scale for one in self.of_fold[0]]
 
-    @property
-    def ridges(self) -> list[float]:
-        return [one.ridge for one in self.of_fold[0]]
-
 
 def floored(chances: np.ndarray, choices: Choices) -> tuple[np.ndarray, np.ndarray]:
     """The propensities (n,) of what was chosen, at least 1 / (FLOOR C), and which of them were raised to that."""
@@ -100,40 +101,48 @@ def floored(chances: np.ndarray, choices: Choices) -> tuple[np.ndarray, np.ndarr
     return np.maximum(own, least), own < least
 
 
-def _roles(others: np.ndarray, held: np.ndarray, f: int) -> tuple[np.ndarray, np.ndarray]:
-    """How often each row counts in the fit of fold f, and in its calibration, (n,) each."""
-    learns, kept = (others & ~held).astype(np.float64), (others & held).astype(np.float64)
-    if not learns.any():
+def _check(inside: np.ndarray) -> None:
+    """DataError where all rows lie `inside` (F, n) one fold."""
+    if inside.all(axis=1).any():
         raise DataError(
-            f"fold {f} of the propensity model has no rows to learn from: all rows belong to users of that fold. Set "
-            "fewer folds, or cluster = 'none', which takes rows as independent."
+            f"fold {int(inside.all(axis=1).argmax())} of the propensity model has no rows to learn from: all rows "
+            "belong to users of that fold. Set fewer folds, or cluster = 'none', which takes rows as independent."
         )
-    return learns, kept
 
 
-def _fitted(form: Form, choices: Choices, learns: np.ndarray, kept: np.ndarray) -> Fitted:
-    """The fit with the penalty that predicts the rows kept back best, from the largest down."""
-    theta, best, least = np.zeros(sum(form.sizes)), None, np.inf
+def _path(form: Form, choices: Choices, mine: np.ndarray) -> list[tuple[float, Fitted]]:
+    """The fit to all rows but `mine` (n,) by each penalty, from the largest down, and the loss of each on these."""
+    theta, found = np.zeros(sum(form.sizes)), []
     for ridge in RIDGES:
-        theta = logit.fit(form, choices, learns, ridge, theta, CLOSER, MOST).at
-        utility = logit.utility_of(form, theta)
-        scale = _scale(utility, choices, kept)
-        loss = logit.log_loss(utility, choices, kept, scale)
-        if best is not None and not loss < least:
-            break
-        best, least = Fitted(theta, utility, ridge, scale), loss
-    assert best is not None
-    return best
+        one = _fit(form, choices, (~mine).astype(np.float64), ridge, theta, CLOSER)
+        theta = one.theta
+        found.append((logit.loss(one.utility, choices, mine.astype(np.float64)), one))
+    return found
 
 
-def _refitted(
-    form: Form, choices: Choices, learns: np.ndarray, kept: np.ndarray, often: np.ndarray, near: Fitted
-) -> Fitted:
-    """The fit to rows that count `often` (n,) times, from one nearby and with its penalty."""
-    theta = logit.fit(form, choices, learns * often, near.ridge, near.theta, CLOSE, MOST).at
-    utility = logit.utility_of(form, theta)
-    return Fitted(theta, utility, near.ridge, _scale(utility, choices, kept * often))
+def _penalty(losses: np.ndarray) -> int:
+    """Which of `RIDGES`: the least among those that predict rows not seen, whose `losses` these are, as well as the
+    best one does.
+
+    Too large a penalty makes propensities too even, which biases all that is weighed by them; too small a one makes
+    them noisy, which the error shows. So the doubt goes to the smaller one.
+    """
+    return int(np.flatnonzero(losses <= losses.min() + AS_GOOD)[-1])
 
 
-def _scale(utility: Utility, choices: Choices, kept: np.ndarray) -> float:
-    return logit.scale_of(utility, choices, kept) if kept.sum() >= ENOUGH else 1.0
+def _fit(form: Form, choices: Choices, weight: np.ndarray, ridge: float, near: np.ndarray, close: float) -> Fitted:
+    theta = logit.fit(form, choices, weight, ridge, near, close, MOST).at
+    return Fitted(theta, logit.utility_of(form, theta))
+
+
+def _scaled(fits: list[Fitted], choices: Choices, inside: np.ndarray, often: np.ndarray) -> list[Fitted]:
+    """The fits with their temperatures: that of a fold by what the fits of the others say of rows they did not see.
+
+    `inside` (F, n) the rows of each fold, which count `often` (n,) times.
+    """
+    scaled = []
+    for f, one in enumerate(fits):
+        seen = [(other.utility, inside[g] * often) for g, other in enumerate(fits) if g != f]
+        enough = sum(float(weight.sum()) for _, weight in seen) >= ENOUGH
+        scaled.append(replace(one, scale=logit.scale_of(seen, choices) if enough else 1.0))
+    return scaled
