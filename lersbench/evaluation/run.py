@@ -8,7 +8,7 @@ from typing import Any
 
 from lersbench.datasets import DATASETS, build
 from lersbench.errors import ConfigError, did_you_mean
-from lersbench.evaluation import fixed, singles, tables
+from lersbench.evaluation import fixed, sure, tables
 from lersbench.evaluation.estimated import Estimated
 from lersbench.evaluation.model import Model
 from lersbench.evaluation.plan import asked_of
@@ -46,7 +46,7 @@ def evaluate(
     if setup.fits:
         setup.source.estimated = Estimated(setup.source, setup.settings.folds, seed, say)
     ran = Ran.of(setup.source)
-    asked = singles.answered(setup, asked, ran)
+    asked = sure.answered(setup, asked, ran)
     as_they_are = [one for one in asked if one.question == "off-policy"]
     model = None
     if any(map(fixed.needs_model, as_they_are)):

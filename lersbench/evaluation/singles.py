@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
-
 from lersbench.errors import ConfigError
-from lersbench.evaluation import bounded, categories, estimated, shrunk
-from lersbench.evaluation.ran import Ran
+from lersbench.evaluation import categories, estimated, shrunk
 from lersbench.evaluation.setup import Setup
 from lersbench.offpolicy.settings import SINGLE
-
-if TYPE_CHECKING:
-    from lersbench.evaluation.plan import Asked
 
 PROGRESSIVE = ("snips", "ips")
 
@@ -59,8 +52,8 @@ def _check(setup: Setup) -> None:
         raise ConfigError("--embedding names the column of the items for --estimator mips; give both or neither.")
     if categories.NAME in named and setup.kind != "uniform":
         raise ConfigError(
-            f"mips needs the chance of every candidate under the logging policy, and log '{setup.info.name}' keeps that "
-            "of what was shown alone. Use dr, which takes the same logs, or a uniform log."
+            f"mips needs the logging policy's chance of every candidate, and log '{setup.info.name}' keeps that of "
+            "what was shown alone. Use dr, or a uniform log."
         )
     if settings.clip == "slope" and named and not any(name in shrunk.TUNABLE for name in named):
         raise ConfigError(f"clip = 'slope' chooses the largest weight of {' and '.join(shrunk.TUNABLE)}: name one.")
@@ -96,29 +89,3 @@ def refuse_of_lists(setup: Setup) -> None:
             )
     if settings.embedding is not None:
         raise ConfigError("embedding is for mips, which is for logs of single items.")
-
-
-def answered(setup: Setup, asked: list[Asked], ran: Ran) -> list[Asked]:
-    """The questions as a log can be asked them whose policy never chose by chance: by bounds, and a model beside them.
-
-    Raises ConfigError for estimators that say nothing there, and for bounds where the log says more.
-    """
-    sure = ran.least >= 1.0 and setup.kind != "uniform"
-    if not sure:
-        if any(bounded.NAME in one.estimators for one in asked):
-            raise ConfigError(
-                f"bounds are for logs whose policy took one action for sure. That of log '{setup.info.name}' chose by "
-                "chance, so values are estimated: leave the estimator out."
-            )
-        return asked
-    able, named = (bounded.NAME, "dm"), setup.settings.estimators
-    refused = [name for name in named if name not in able]
-    learners = [one.question for one in asked if one.question != "off-policy"]
-    if refused or learners or setup.places > 1:
-        raise ConfigError(
-            f"all propensities of log '{setup.info.name}' are 1: its policy never took another action, so what other "
-            f"choices would have earned is not in the log, and {(refused + learners + ['an estimate'])[0]} would "
-            "measure agreement with it. Of fixed policies on single items there are bounds, and a model's prediction "
-            "beside them: leave the estimator out."
-        )
-    return [replace(one, estimators=[*named] or [*able]) for one in asked]

@@ -167,7 +167,7 @@ def _odds(
                 f"{judged.label}: its lift against what ran keeps its sign, random error aside, while the true odds of "
                 f"every propensity lie within a factor of {line['odds']:.2g} of the estimated ones."
                 if sure
-                else f"{judged.label}: the sign of its lift against what ran is open even if the propensities are right."
+                else f"{judged.label}: the sign of its lift against what ran is open, were the propensities right."
             )
     return notes
 

@@ -1,4 +1,4 @@
-"""Which of its candidates a policy shows: the conditional logit model, for candidates that change from choice to choice.
+"""Which of its candidates a policy shows: the conditional logit model, for candidates that change by choice.
 
 P(j | x, candidates) = exp(u_j) / sum_k exp(u_k), over the candidates k of the row (McFadden 1974), with the utility
 
