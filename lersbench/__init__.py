@@ -15,7 +15,7 @@ _NAMES = {  # name: where it stands, "module" or "module:name there"
     "KernelPolicy": "lersbench.policy",
     "Log": "lersbench.log",
     "Policy": "lersbench.policy",
-    "Results": "lersbench.results.tables",
+    "Results": "lersbench.results.ranked",
     "Round": "lersbench.policy",
     "Spec": "lersbench.policy",
     "check_policy": "lersbench.testing.checks:check",

@@ -16,7 +16,7 @@ from lersbench.policy import Round as Round
 from lersbench.policy import Spec as Spec
 from lersbench.policy import load as load_policy
 from lersbench.policy import names as policy_names
-from lersbench.results.tables import Results as Results
+from lersbench.results.ranked import Results as Results
 from lersbench.testing.checks import check as check_policy
 
 __version__: str

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lersbench.log import Log
     from lersbench.policy import Policy
     from lersbench.results.evaluation import Evaluation
-    from lersbench.results.tables import Results
+    from lersbench.results.ranked import Results
 
 _folders: list[tempfile.TemporaryDirectory[str]] = []  # of logs that last as long as this process
 
@@ -60,7 +60,7 @@ def replay(
     the log or a policy cannot do, DataError for a broken log, RunError where all policies failed.
     """
     from lersbench.bench import objects, replays
-    from lersbench.results import tables
+    from lersbench.results import ranked
 
     protocol = {"feedback": feedback, "slate": slate, "seeds": seeds, "batch": batch, **settings}
     about = {"name": name, "title": name, "seed": seed, **({"leaderboard": metric} if metric else {})}
@@ -71,7 +71,7 @@ def replay(
         )
         if run.failures:
             say(run.failures)
-        return tables.load(run.folder).in_memory()
+        return ranked.load(run.folder).in_memory()
 
 
 def run(
@@ -97,7 +97,7 @@ def run(
     Raises ConfigError, DataError and RunError as `replay` does.
     """
     from lersbench.bench import objects, replays
-    from lersbench.results import tables
+    from lersbench.results import ranked
     from lersbench.studies import study as studies
 
     changes = {**(settings or {}), **({} if seeds is None else {"replay.seeds": seeds})}
@@ -109,7 +109,7 @@ def run(
     made = replays.bench(chosen, Path(results), threads, fresh, say, timeout=timeout, entries=entries)
     if made.failures:
         say(made.failures)
-    return tables.load(made.folder)
+    return ranked.load(made.folder)
 
 
 def evaluate(
@@ -198,6 +198,7 @@ def from_decisions(
 
     Every action of the table is on offer in every round. A reward that is not 0 or 1 is declared as an outcome,
     outcomes = {"reward": {"low": 0, "high": 5}}; it is no click then, unless `click_above` says from where on it is.
+    With `scores` a round offers the actions that have one; scores by request need the column request.
     All else is as in `from_impressions`.
     """
     from lersbench.datasets import impressions
@@ -219,6 +220,7 @@ def load_results(folder: str | Path) -> Results:
 
     Raises ConfigError where there are none, DataError where they are damaged.
     """
+    from lersbench.results.ranked import with_ranking
     from lersbench.results.tables import Results, latest
     from lersbench.studies import kinds
 
@@ -228,7 +230,7 @@ def load_results(folder: str | Path) -> Results:
     results = kinds.load(folder)
     if not isinstance(results, Results):
         raise ConfigError(f"{folder} holds an experiment on context models, which has no leaderboard of policies.")
-    return results
+    return with_ranking(results)
 
 
 def draw(

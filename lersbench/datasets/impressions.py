@@ -284,6 +284,9 @@ def _check_scores(
         raise ConfigError(f"propensities = '{options.propensities}' says of which kind they are: leave out the kind")
     if scores is not None and (options.candidates is not None or joint):
         raise ConfigError("what is on offer has a score in the table of scores: leave out candidates and features")
+    if scores is None and rule is not None and options.length is not None:
+        fault = "length cuts rows that were on offer, too, and their scores count"
+        raise ConfigError(f"{fault}: give the scores of all as a table, --scores (in Python scores=...)")
     if scores is None and rule is not None and options.candidates in ("all", "on-air"):
         raise ConfigError(f"candidates = '{options.candidates}': give the scores of all of them as a table, --scores")
 

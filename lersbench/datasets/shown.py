@@ -288,7 +288,9 @@ class Shown:
         longest = 1 if not self.listed else self.work.row("SELECT max(n) FROM requests")[0]
         if rule.of_one and min(longest, self.options.length or longest) > 1:
             said = f"{rule.name} is a choice of one item, but a request shows {longest}"
-            raise DataError(f"{self.table.name}: {said}. Fix: say plackett-luce of lists, or --length 1")
+            raise DataError(
+                f"{self.table.name}: {said}. Fix: say plackett-luce of lists, or --length 1 beside --scores"
+            )
 
     def _tell_young(self, window: str) -> None:
         """How many rounds are younger than the window of rewards, at the end of the log."""

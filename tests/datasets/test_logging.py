@@ -176,6 +176,7 @@ def test_log_weights_sum_to_one_over_the_lists() -> None:
         ({"propensities": "plackett-luce=1", "propensity_kind": "slate"}, "leave out the kind"),
         ({"propensities": "plackett-luce=1", "columns": {"propensity": "score"}}, "leave out the column propensity"),
         ({"propensities": "plackett-luce=1", "candidates": "all"}, "give the scores of all of them as a table"),
+        ({"propensities": "plackett-luce=1", "length": 1}, "length cuts rows that were on offer, too"),
         ({"propensities": "plackett-luce=1", "scores": ALL, "candidates": "shown"}, "leave out candidates"),
         ({"propensities": "plackett-luce=1", "scores": ALL, "columns": {"score": "score"}}, "leave out one of the two"),
         ({"scores": ALL}, "a table of scores, but nothing says how the logging policy chose"),
@@ -227,6 +228,14 @@ def test_wrong_scores(tmp_path: Path) -> None:
         build(TABLE, tmp_path / "far", propensities="plackett-luce=0.001")
     with pytest.raises(DataError, match=r"column score: no value"):
         build(TABLE.assign(score=None), tmp_path / "empty", propensities="plackett-luce=1")
+
+
+@pytest.mark.parametrize("rule", ["plackett-luce=2", "softmax=2"])
+def test_lists_that_are_cut_were_chosen_from_all(tmp_path: Path, rule: str) -> None:
+    log = build(TABLE, tmp_path / "log", scores=ALL, propensities=rule, length=1)
+    told = shown_in(log, whole(log).propensities)
+    for request, items in LISTS.items():
+        assert told[request] == pytest.approx(drawn(SCORES[request], items, 2.0)[:1], rel=1e-12)
 
 
 # ---- kinds of a column
