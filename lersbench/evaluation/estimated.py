@@ -108,7 +108,7 @@ class Estimated:
         model, groups = self.checked, self.checked.groups()
         worst = max(groups, key=lambda group: abs(group.z))
         sampled = "" if self.share >= 1 else f" of {100 * self.share:.2g} % of the users"
-        lines = [
+        return [
             f"The propensities are estimated: a model was fitted{sampled} to what was shown, by context and features, "
             "and each row has that of a model that did not see its user. Such a fit cannot see what the logging policy "
             "saw and the log does not hold; if that decided, these values are off, and nothing here would show it.",
@@ -117,7 +117,6 @@ class Estimated:
             f"{100 * worst.seen:.3g} % of the time where {100 * worst.said:.3g} % were foretold (z = {worst.z:.1f}). "
             f"{100 * model.raised_share:.2g} % of the propensities were raised to 1/{FLOOR} of an even chance.",
         ]
-        return lines
 
 
 def choices_of(logged: Logged) -> Choices:
@@ -251,7 +250,7 @@ ESTIMATORS = ("dr", "snips", "ips", "sndr", "dm")  # that are refitted
 
 
 def as_influence(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Replicates (B,) of an estimate as influences of B clusters of one row, whose error is their standard deviation."""
+    """Replicates (B,) of an estimate as influences of B clusters of one row: their error is the replicates' spread."""
     return (values - values.mean()) * np.sqrt(len(values)), np.ones(len(values), dtype=np.int64)
 
 

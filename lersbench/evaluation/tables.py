@@ -11,12 +11,14 @@ import pandas as pd
 
 from lersbench import __version__
 from lersbench.evaluation import answers, doubts, estimated
-from lersbench.evaluation.answers import MODEL, Estimate, Range
+from lersbench.evaluation.answers import CUT, MODEL, Estimate, Range
 from lersbench.evaluation.judged import PLACE, PREFIX, SINGLE, WHOLE, Judged
 from lersbench.evaluation.model import Model
 from lersbench.evaluation.ran import Ran
 from lersbench.evaluation.setup import Setup
+from lersbench.evaluation.shrunk import SHRINKAGES
 from lersbench.offpolicy.compare import differences, rank_ranges
+from lersbench.offpolicy.verdict import percent
 from lersbench.results.evaluation import BELIEVE, DISBELIEVE, LOGGER, Evaluation
 
 PACKAGES = ("numpy", "numba", "pandas")
@@ -34,7 +36,7 @@ def evaluation_of(setup: Setup, judged: list[Judged], ran: Ran, model: Model | N
     pairs: list[dict[str, Any]] = []
     for question, ones in leading.items():
         pairs += _differences(setup, question, ones, ran)
-    turned = _odds(leading, pairs, ran)
+    turned = [*_odds(leading, pairs, ran), *_cuts(rows)]
     level = setup.settings.level
     interval = ran.interval(level)
     about = {
@@ -168,6 +170,21 @@ def _odds(
                 f"every propensity lie within a factor of {line['odds']:.2g} of the estimated ones."
                 if sure
                 else f"{judged.label}: the sign of its lift against what ran is open, were the propensities right."
+            )
+    return notes
+
+
+def _cuts(rows: list[dict[str, Any]]) -> list[str]:
+    """Where weights are cut or shrunk: what is left out, and the value with all of it."""
+    notes = []
+    whole = {(row["policy"], row["feedback"], row["estimator"]): row["value"] for row in rows if not row["place"]}
+    for row in rows:
+        plain = row["estimator"].removesuffix(CUT) if row["estimator"] not in SHRINKAGES else "dr"
+        if row["cut"] > 0 and not row["place"]:
+            uncut = whole[row["policy"], row["feedback"], plain]
+            notes.append(
+                f"{row['policy']}, {row['estimator']}: {percent(row['cut'])} of all weight is left out, by weights "
+                f"beyond {row['clip']:.3g}; with all of it {plain} is {uncut:.4g} in place of {row['value']:.4g}."
             )
     return notes
 

@@ -70,11 +70,19 @@ def answer(evaluation: Evaluation, row: pd.Series, difference: pd.Series | None)
     """One estimate as a sentence that says how far it can be believed before it says the number."""
     digits = _digits(row)
     value = f"{number(row['value'], digits)} {range_in_words(row['low'], row['high'], digits)}"
+    if math.isfinite(row.get("least", math.nan)):
+        span = range_in_words(row["low"], row["high"], digits)
+        return f"{between(row, digits)}, whatever the model says; {span} with random error. {_sentence(row['reason'])}"
     if row["verdict"] == DISBELIEVE:
         return f"do not believe {value}. {_sentence(row['reason'])}"
     lift = f", {lift_in_words(evaluation, difference)}" if difference is not None else ""
     doubt = "" if row["verdict"] == BELIEVE else f". Caution: {str(row['reason']).rstrip('.')}"
     return f"{value}{lift}{doubt}."
+
+
+def between(row: pd.Series, digits: int) -> str:
+    """Bounds in place of a number: "between 0.25 and 0.75"."""
+    return f"between {number(row['least'], digits)} and {number(row['most'], digits)}"
 
 
 def lift_in_words(evaluation: Evaluation, difference: pd.Series) -> str:
@@ -125,7 +133,7 @@ def _cells(row: pd.Series, difference: pd.Series | None) -> list[str]:
     return [
         str(row["policy"]),
         str(row["estimator"]),
-        number(row["value"], digits),
+        between(row, digits) if math.isfinite(row.get("least", math.nan)) else number(row["value"], digits),
         range_in_words(row["low"], row["high"], digits),
         less,
         rank,
