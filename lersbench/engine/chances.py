@@ -131,15 +131,15 @@ def chances(
     flags = {"EVERYTHING": everything}
     try:
         if way == CHANCE:
-            _loop(by_chance, policy, flags, chance=True)(state, rng, *where, logged, offered)
+            loop_of(by_chance, policy, flags, chance=True)(state, rng, *where, logged, offered)
             if placed and spec.slate > 1:
-                _loop(places_by_draws, policy, {}, chance=True)(state, rng, *where, draws, stands)
+                loop_of(places_by_draws, policy, {}, chance=True)(state, rng, *where, draws, stands)
             else:
                 stands = logged.copy() if placed else stands
         elif way == DETERMINISTIC:
-            _loop(by_scores, policy, flags)(state, rng, *where, logged, stands, offered)
+            loop_of(by_scores, policy, flags)(state, rng, *where, logged, stands, offered)
         else:
-            _loop(by_draws, policy, flags)(state, rng, *where, draws, logged, stands, offered)
+            loop_of(by_draws, policy, flags)(state, rng, *where, draws, logged, stands, offered)
     except LostDigits as error:
         raise RunError(f"{policy!r} has lost the digits of its estimates: {error}.") from error
     seat.check_lent()
@@ -147,7 +147,7 @@ def chances(
     return Chances(logged, stands, offered, way, draws if way == DRAWS else 0, seat.top, seat.first)
 
 
-def _loop(template: Any, policy: Policy, flags: dict[str, bool], chance: bool = False) -> Any:
+def loop_of(template: Any, policy: Policy, flags: dict[str, bool], chance: bool = False) -> Any:
     """The template for this policy, compiled where all it asks is."""
     if isinstance(policy, KernelPolicy) and (not chance or type(policy).chance_kernel is not None):
         kind = type(policy)

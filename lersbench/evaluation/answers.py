@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from lersbench.errors import ConfigError
+from lersbench.evaluation.exposed import MODELS
 from lersbench.evaluation.judged import FAMILY, PLACE, PREFIX, SINGLE, Judged
 from lersbench.offpolicy import intervals, resampling
 from lersbench.offpolicy.empirical_likelihood import cressie_read
@@ -16,17 +18,20 @@ from lersbench.offpolicy.intervals import Interval
 from lersbench.offpolicy.sums import Sums, influence, six, top_weights
 
 REPLICATES = 1000  # of a bootstrap over buckets
+PLAIN = ("ips", "sips", "pbm-ips", "ubm-ips")  # means of weighted rewards
+FEW = 30  # lists that a place must be worth to be summed, in lists of more than `SHORT`
+SHORT = 3
 MODEL = ("dr", "sndr", "dm", "dros", "switch-dr")  # estimators that need a reward model
 CUT = "-clipped"  # ends the names of estimates with weights cut, whose uncut ones stand beside them
 
 
-@dataclass(frozen=True)
-class Range:
-    """What a reward can be, and a weight."""
+class Range(NamedTuple):
+    """What can be earned, and a weight."""
 
     low: float
     high: float
     heaviest: float  # the largest weight that is possible; infinite where that is not known
+    most: float = math.nan  # the largest weighted reward, where that is known better than as the product of both
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,8 @@ class Estimate:
     counts: np.ndarray  # (G,) rounds
     sums: tuple[Sums, ...]  # what it was made of, a place each
     span: Range
+    parts: tuple[Estimate, ...] = ()  # of a list: its places
+    bounded: tuple[int, ...] = ()  # places of which the log says too little: they count with all they could earn
     own: Callable[[float], tuple[Interval, str]] | None = None  # its interval at a level, where it has one of its own
     clip: float = math.inf  # weights beyond it are cut or shrunk
     cut: float = 0.0  # the share of the weight that is
@@ -58,36 +65,42 @@ class Estimate:
     @property
     def row_error(self) -> float:
         """The same as if all rows were independent; NaN where it is not kept."""
-        if len(self.sums) != 1 or self.estimator not in ("ips", "snips", "cr", "sips"):
+        if len(self.sums) != 1 or self.estimator not in (*PLAIN, "snips", "cr"):
             return math.nan
         errors = intervals.row_errors(six(self.sums[0]))
-        return errors.ips if self.estimator in ("ips", "sips") else errors.snips
+        return errors.ips if self.estimator in PLAIN else errors.snips
 
 
-def estimates_of(judged: Judged, estimators: list[str], counts: np.ndarray, spans: dict[str, Range]) -> list[Estimate]:
-    """All estimates of a policy, the leading one first; of lists also those of each place.
+def estimates_of(
+    judged: Judged, estimators: list[str], counts: np.ndarray, spans: dict[str, list[Range]]
+) -> dict[str, list[Estimate]]:
+    """All estimates of a policy by estimator; of lists those of each place come after that of the whole.
 
-    `counts` (G,) are the rounds by bucket, `spans` the ranges by family.
+    `counts` (G,) are the rounds by bucket, `spans` the ranges by family: of lists first that of the whole, then those
+    of the places.
     """
-    found: list[Estimate] = []
+    found: dict[str, list[Estimate]] = {}
     for name in estimators:
         family = FAMILY.get(name, SINGLE)
         span, whole = spans[family], tuple(judged.families[family])
         if judged.clipped and name != "dm":
-            found += _as_cut(judged, _by_name(name, judged, judged.clipped[family], counts, span), whole)
+            cut = _by_name(name, judged, judged.clipped[family], counts, span)
+            found[name + CUT] = list(_as_cut(judged, cut, whole))
         for key in (name + CUT, name):
             if key in judged.beside:
-                found.append(judged.beside[key].estimate(judged, counts, span))
+                found[key] = [judged.beside[key].estimate(judged, counts, span[0])]
         if name not in judged.beside:
-            found += _by_name(name, judged, list(whole), counts, span)
+            found[name] = _by_name(name, judged, list(whole), counts, span)
     for own in (one for one in judged.beside.values() if hasattr(one, "applied")):
-        found = own.applied(found)
+        found = {name: own.applied(some) for name, some in found.items()}
     return found
 
 
-def _by_name(name: str, judged: Judged, sums: list[Sums], counts: np.ndarray, span: Range) -> list[Estimate]:
-    if FAMILY.get(name, SINGLE) in (PREFIX, PLACE):
-        return list(_by_place(name, sums, counts, span))
+def _by_name(name: str, judged: Judged, sums: list[Sums], counts: np.ndarray, spans: list[Range]) -> list[Estimate]:
+    family = FAMILY.get(name, SINGLE)
+    if family in (PREFIX, PLACE):
+        return _by_place(name, sums, counts, spans)
+    span = spans[0]._replace(most=spans[0].most * judged.most.get(family, math.nan))
     return [_alone(name, judged, sums[0], counts, span)]
 
 
@@ -109,11 +122,11 @@ def _alone(name: str, judged: Judged, sums: Sums, counts: np.ndarray, span: Rang
 def _single(name: str, judged: Judged, sums: Sums, span: Range) -> tuple[float, np.ndarray]:
     s, n = six(sums), max(1, int(sums.rows[0]))
     rows, (w, v, d) = sums.bucket_rows, sums.buckets.T
-    if name in ("ips", "sips"):
+    if name in PLAIN:
         return s.r1 / n, influence(sums, "ips", s.r1 / n)
     if name in ("snips", "cr"):
         value = s.r1 / s.s1 if s.s1 > 0 else math.nan
-        likely = cressie_read(s, 0.0, _known(span, sums), span.low, span.high).value if name == "cr" else value
+        likely = cressie_read(s, 0.0, _known(span.heaviest, sums), span.low, span.high).value if name == "cr" else value
         return likely, influence(sums, "snips", value)
     if name == "ips-cv":
         spread = s.s2 / n - (s.s1 / n) ** 2
@@ -132,10 +145,11 @@ def _single(name: str, judged: Judged, sums: Sums, span: Range) -> tuple[float, 
     return direct + ratio, own + (correction - ratio * w) * (n / s.s1 if s.s1 > 0 else math.nan)
 
 
-def _by_place(name: str, sums: list[Sums], counts: np.ndarray, span: Range) -> Iterator[Estimate]:
+def _by_place(name: str, sums: list[Sums], counts: np.ndarray, spans: list[Range]) -> list[Estimate]:
     """Clicks of whole lists as the sum over their places, each normalised by itself, and then those of each place.
 
-    A place earns the share of lists that have it times what such a list earns there.
+    A place earns the share of lists that have it times what such a list earns there. In longer lists a place that is
+    worth fewer than `FEW` lists is not summed: it counts with all that it could earn.
     """
     n = int(counts.sum())
     parts = []
@@ -145,13 +159,17 @@ def _by_place(name: str, sums: list[Sums], counts: np.ndarray, span: Range) -> I
         s, share = six(one), one.rows[0] / n
         value = s.r1 / s.s1 if s.s1 > 0 else math.nan
         psi = influence(one, "snips", value) + value * (one.bucket_rows - share * counts)
-        parts.append(Estimate(name, place, share * value, psi, counts, (one,), span))
-    known = [part for part in parts if math.isfinite(part.value)]
-    total = sum(part.value for part in known) if len(known) == len(parts) else math.nan
-    psi = np.sum([part.psi for part in parts], axis=0)
-    whole = Range(span.low * len(sums), span.high * len(sums), span.heaviest)
-    yield Estimate(name, 0, total, psi, counts, tuple(sums), whole)
-    yield from parts
+        parts.append(Estimate(name, place, share * value, psi, counts, (one,), spans[place]))
+    few = (part.place for part in parts if len(sums) > SHORT and effective_rows(part.sums[0]) < FEW)
+    psi, total = np.sum([part.psi for part in parts], axis=0), float(sum(part.value for part in parts))
+    every = tuple(part.sums[0] for part in parts)
+    return [Estimate(name, 0, total, psi, counts, every, spans[0], tuple(parts), tuple(few)), *parts]
+
+
+def effective_rows(sums: Sums) -> float:
+    """(sum w)^2 / sum w^2: how many equally weighted rows would say as much."""
+    s = six(sums)
+    return s.s1**2 / s.s2 if s.s2 > 0 else 0.0
 
 
 # Intervals ------------------------------------------------------------------------------------------------------------
@@ -160,10 +178,15 @@ def interval_of(estimate: Estimate, kind: str, level: float) -> tuple[Interval, 
     span, single = estimate.span, len(estimate.sums) == 1
     if estimate.own is not None:
         return estimate.own(level)
+    if estimate.bounded:
+        return _place_by_place(estimate, level), "bound"
     if estimate.cut > 0:  # an interval of whole weights would be of another number
         return normal_of(estimate, level), f"normal, by cluster, of {'cut' if estimate.uncut else 'whole'} weights"
     if kind == "bootstrap":
         return _bootstrap(estimate, level), "bootstrap"
+    if estimate.estimator in MODELS:
+        paid = kind in ("cr", "gamma") and span.low >= 0
+        return (gamma_of(estimate, level), "gamma") if paid else (normal_of(estimate, level), "normal, by cluster")
     if kind in ("cr", "gamma", "bernstein") and single and estimate.estimator in ("ips", "snips", "cr", "sips"):
         s = six(estimate.sums[0])
         if kind == "bernstein":
@@ -185,32 +208,41 @@ def robust(estimate: Estimate, level: float) -> tuple[Interval, str]:
     place at a level of which the sum has `level`."""
     if len(estimate.sums) == 1:
         return likely(estimate, level), "cr"
-    each = 1 - (1 - level) / len(estimate.sums)
-    n = int(estimate.counts.sum())
-    low = high = 0.0
-    for sums in estimate.sums:
-        if not sums.rows[0]:
-            continue
-        share = sums.rows[0] / n
-        one = Range(
-            estimate.span.low / len(estimate.sums), estimate.span.high / len(estimate.sums), estimate.span.heaviest
-        )
-        part = cressie_read(six(sums), 0.0, _known(one, sums), one.low, one.high, each, _deff(sums)).interval
-        low, high = low + share * part.low, high + share * part.high
-    return Interval(low, high), "cr by place"
+    return _place_by_place(estimate, level), "cr by place"
+
+
+def _place_by_place(estimate: Estimate, level: float) -> Interval:
+    """The sum of the Cressie-Read ends of the places, each at a level of which the sum has `level`; of a place of which
+    the log says too little, all that it could earn."""
+    each = 1 - (1 - level) / max(1, len(estimate.parts) - len(estimate.bounded))
+    n, low, high = int(estimate.counts.sum()), 0.0, 0.0
+    for part in estimate.parts:
+        sums = part.sums[0]
+        known = part.place not in estimate.bounded
+        ends = _likely(sums, part.span.heaviest, each) if known else sums.span.tolist()
+        low, high = low + sums.rows[0] / n * ends[0], high + sums.rows[0] / n * ends[1]
+    return Interval(float(low), float(high)).within(estimate.span.low, estimate.span.high)
 
 
 def likely(estimate: Estimate, level: float) -> Interval:
-    """The Cressie-Read interval, widened by what users add to the variance."""
-    sums, span = estimate.sums[0], estimate.span
-    return cressie_read(six(sums), 0.0, _known(span, sums), span.low, span.high, level, _deff(sums)).interval
+    """The Cressie-Read interval, widened by what users add to the variance; of a place times the share of lists that
+    have it."""
+    sums, share = estimate.sums[0], estimate.sums[0].rows[0] / int(estimate.counts.sum())
+    low, high = _likely(sums, estimate.span.heaviest, level)
+    return Interval(share * low, share * high)
+
+
+def _likely(sums: Sums, heaviest: float, level: float) -> Interval:
+    low, high = sums.span.tolist()
+    return cressie_read(six(sums), 0.0, _known(heaviest, sums), low, high, level, _deff(sums)).interval
 
 
 def gamma_of(estimate: Estimate, level: float) -> Interval:
     """The gamma interval, widened about the value by what users add to the variance, and cut to the range."""
     sums, span = estimate.sums[0], estimate.span
     s = six(sums)
-    plain = intervals.gamma(s.r1, s.q2, _known(span, sums) * span.high, s.n, level)
+    most = span.most if math.isfinite(span.most) else _known(span.heaviest, sums) * span.high
+    plain = intervals.gamma(s.r1, s.q2, most, s.n, level)
     wider = math.sqrt(max(1.0, _deff(sums))) if math.isfinite(_deff(sums)) else math.inf
     value = estimate.value
     wide = Interval(value - wider * (value - plain.low), value + wider * (plain.high - value))
@@ -232,10 +264,10 @@ def _bootstrap(estimate: Estimate, level: float) -> Interval:
     return resampling.bootstrap(moved, None, level)
 
 
-def _known(span: Range, sums: Sums) -> float:
+def _known(heaviest: float, sums: Sums) -> float:
     """The largest weight that is possible; where that is not known the largest seen, infinity if that is at most 1."""
-    if math.isfinite(span.heaviest):
-        return span.heaviest
+    if math.isfinite(heaviest):
+        return heaviest
     top = top_weights(sums)
     seen = float(top[0, 0]) if len(top) else 0.0
     return seen if seen > 1 else math.inf

@@ -49,7 +49,9 @@ class Bounded:
 
         def own(level: float) -> tuple[Interval, str]:
             both = [
-                normal(value, float(cluster_error(sums - value * counts, counts)[0]), np.count_nonzero(counts), level)
+                normal(
+                    value, float(cluster_error(sums - value * counts, counts)[0]), int(np.count_nonzero(counts)), level
+                )
                 for sums, value in ((low, ends.low), (high, ends.high))
             ]
             return Interval(both[0].low, both[1].high).within(span.low, span.high), "normal, of both ends"
@@ -58,5 +60,5 @@ class Bounded:
         known = missing == 0
         value = point if known else math.nan
         return Estimate(
-            NAME, 0, value, low - ends.low * counts, counts, sums, span, own, bounds=None if known else ends
+            NAME, 0, value, low - ends.low * counts, counts, sums, span, own=own, bounds=None if known else ends
         )

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from lersbench.evaluation import bounded, categories
-from lersbench.evaluation.answers import CUT, MODEL, Estimate
+from lersbench.evaluation.answers import CUT, FEW, MODEL, Estimate
 from lersbench.evaluation.judged import Judged
 from lersbench.evaluation.ran import Ran
 from lersbench.evaluation.setup import Setup
@@ -53,6 +53,8 @@ def of(setup: Setup, judged: Judged, estimate: Estimate, ran: Ran) -> dict[str, 
                 worst = one
     assert worst is not None
     found, level = worst
+    if estimate.bounded:
+        level = Verdict(verdict.DO_NOT_BELIEVE, (_bounded(estimate), *level.reasons))
     known = asdict(found)
     return {
         **{name: known[name] for name in SHOWN},
@@ -60,6 +62,14 @@ def of(setup: Setup, judged: Judged, estimate: Estimate, ran: Ran) -> dict[str, 
         "verdict": level.level,
         "reason": "; ".join(level.reasons[:2]),
     }
+
+
+def _bounded(estimate: Estimate) -> str:
+    """Why a sum over places is a bound only."""
+    numbers = ", ".join(map(str, estimate.bounded))
+    there = f"place{'s' * (len(estimate.bounded) > 1)} {numbers}"
+    agree = f"agree with the policy {'down to' if estimate.estimator == 'rips' else 'at'} {there}"
+    return f"the lists that {agree} are worth fewer than {FEW}, so there it may earn all or nothing"
 
 
 def _one(
@@ -81,7 +91,8 @@ def _one(
         return found, _of_bounds(estimate)
     if setup.propensities == "uniform":  # these are exact, whatever grid they lie on
         found = replace(found, resolution_share=0.0)
-    return found, verdict.verdict(found, kind, [*judged.caps, *_caps(judged, estimate)])
+    alarms = judged.alarms.get(kind.removesuffix(CUT), [])
+    return found, verdict.verdict(found, kind, [*judged.caps, *alarms, *_caps(judged, estimate)])
 
 
 def _support(setup: Setup, judged: Judged) -> float:

@@ -9,9 +9,11 @@ import numpy as np
 
 from lersbench.bench.session import random_numbers
 from lersbench.engine.chances import chances
+from lersbench.engine.drawn import drawn_slates
 from lersbench.evaluation import bounded, categories, shrunk
 from lersbench.evaluation.answers import CUT, MODEL
 from lersbench.evaluation.estimated import Odds, Refits
+from lersbench.evaluation.exposed import MODELS, ClickModels, Exposed
 from lersbench.evaluation.judged import PLACE, SINGLE, Judged, families_of
 from lersbench.evaluation.logged import Logged
 from lersbench.evaluation.model import Model
@@ -26,13 +28,20 @@ def needs_model(asked: Asked) -> bool:
     return any(name in MODEL for name in asked.estimators)
 
 
-def judge(setup: Setup, asked: list[Asked], model: Model | None) -> list[Judged]:
+def click_models_of(setup: Setup, asked: list[Asked]) -> ClickModels | None:
+    """The click models that the estimators need, fitted; None where they need none."""
+    names = list(dict.fromkeys(MODELS[name] for one in asked for name in one.estimators if name in MODELS))
+    return ClickModels(setup.source, names) if names else None
+
+
+def judge(setup: Setup, asked: list[Asked], model: Model | None, clicks: ClickModels | None = None) -> list[Judged]:
     """The sums of policies as they are; with `frozen` they have learned from the rows before the first."""
-    targets = [Target(setup, one) for one in asked]
+    targets = [Target(setup, one, clicks) for one in asked]
     for logged in setup.source.read():
         predicted = model.predicted(logged) if model and any(map(needs_model, asked)) else None
+        known = clicks.before(logged) if clicks else {}
         for target in targets:
-            target.take(logged, predicted)
+            target.take(logged, predicted, known)
     return [target.judged for target in targets]
 
 
@@ -62,26 +71,28 @@ def beside_of(setup: Setup, estimators: list[str]) -> dict[str, Any]:
 class Target:
     """A policy with its state, and the sums of what its chances weigh."""
 
-    def __init__(self, setup: Setup, asked: Asked) -> None:
+    def __init__(self, setup: Setup, asked: Asked, clicks: ClickModels | None = None) -> None:
         self.setup, policy = setup, asked.entry.policy
         session = setup.session
         name = json.dumps([type(policy).__qualname__, asked.entry.params], sort_keys=True)
         self.rng = np.random.default_rng(random_numbers(setup.chosen, "policy", 0, name))
         self.policy, self.spec, self.protocol = policy, session.spec_for(policy), session.protocol_for(0, policy)
         self.state = policy.init(self.spec)
-        families = families_of(asked.estimators, setup.places, *setup.span, len(setup.source.slice_names))
+        slices, whole = len(setup.source.slice_names), setup.span_of_list
+        families, clipped = (
+            families_of(asked.estimators, setup.places, *setup.span, slices, whole, clicks) for _ in range(2)
+        )
         self.judged = Judged(asked.entry, asked.question, asked.estimators, families)
         if not isinstance(setup.settings.clip, str):
             self.judged.clip = float(setup.settings.clip)
-            self.judged.clipped = families_of(
-                asked.estimators, setup.places, *setup.span, len(setup.source.slice_names)
-            )
+            self.judged.clipped = clipped
         if setup.places == 1:
             self.judged.beside = beside_of(setup, asked.estimators)
         self.judged.modelled = SINGLE in families and needs_model(asked)
 
-    def take(self, logged: Logged, predicted: np.ndarray | None) -> None:
-        """Add some rounds by the policy's chances; `predicted` (N,) of all candidates by the reward model, or None."""
+    def take(self, logged: Logged, predicted: np.ndarray | None, known: dict[str, Exposed]) -> None:
+        """Add some rounds by the policy's chances; `predicted` (N,) of all candidates by the reward model, or None;
+        `known` by the click models."""
         found = chances(
             self.policy,
             self.state,
@@ -96,3 +107,8 @@ class Target:
             placed=PLACE in self.judged.families,
         )
         self.judged.take(logged, found, predicted if self.judged.modelled else None, self.setup.log.path)
+        if mine := [name for name in known if name in self.judged.families]:
+            where = logged.rows, self.rng, self.protocol, logged.inside, logged.at, self.setup.settings.draws
+            slates = drawn_slates(self.policy, self.state, self.spec, *where)
+            for name in mine:
+                self.judged.take_exposed(logged, slates, name, known[name], self.setup.log.path)

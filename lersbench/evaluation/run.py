@@ -11,7 +11,7 @@ from lersbench.errors import ConfigError, did_you_mean
 from lersbench.evaluation import fixed, sure, tables
 from lersbench.evaluation.estimated import Estimated
 from lersbench.evaluation.model import Model
-from lersbench.evaluation.plan import asked_of
+from lersbench.evaluation.plan import PLACED, asked_of
 from lersbench.evaluation.ran import Ran
 from lersbench.evaluation.setup import settings_of, setup_of
 from lersbench.feedback import CLICK
@@ -45,11 +45,13 @@ def evaluate(
     asked = asked_of(setup, questions)
     if setup.fits:
         setup.source.estimated = Estimated(setup.source, setup.settings.folds, seed, say)
+    setup.source.placed = any(name in PLACED for one in asked for name in one.estimators)
     ran = Ran.of(setup.source)
     asked = sure.answered(setup, asked, ran)
     as_they_are = [one for one in asked if one.question == "off-policy"]
     model = None
     if any(map(fixed.needs_model, as_they_are)):
         model = Model(setup.source, setup.settings.model, setup.settings.folds)
-    judged = fixed.judge(setup, as_they_are, model)
-    return tables.evaluation_of(setup, judged, ran, model)
+    clicks = fixed.click_models_of(setup, as_they_are)
+    judged = fixed.judge(setup, as_they_are, model, clicks)
+    return tables.evaluation_of(setup, judged, ran, model, clicks)

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from lersbench import __version__
-from lersbench.evaluation import answers, doubts, estimated
+from lersbench.evaluation import answers, doubts, estimated, lists
 from lersbench.evaluation.answers import CUT, MODEL, Estimate, Range
+from lersbench.evaluation.exposed import MODELS, ClickModels
 from lersbench.evaluation.judged import PLACE, PREFIX, SINGLE, WHOLE, Judged
 from lersbench.evaluation.model import Model
 from lersbench.evaluation.ran import Ran
@@ -24,15 +25,22 @@ from lersbench.results.evaluation import BELIEVE, DISBELIEVE, LOGGER, Evaluation
 PACKAGES = ("numpy", "numba", "pandas")
 
 
-def evaluation_of(setup: Setup, judged: list[Judged], ran: Ran, model: Model | None) -> Evaluation:
+def evaluation_of(
+    setup: Setup, judged: list[Judged], ran: Ran, model: Model | None, clicks: ClickModels | None = None
+) -> Evaluation:
     """All tables, and what is said beside them."""
     rows: list[dict[str, Any]] = []
+    said: list[str] = []
     leading: dict[str, list[tuple[Judged, Estimate, dict[str, Any]]]] = {}
-    for one in judged:
-        found = answers.estimates_of(one, _ordered(setup, one), ran.counts, _spans(setup))
-        lines = [_row(setup, one, estimate, ran) for estimate in found]
+    found = [answers.estimates_of(one, _ordered(setup, one), ran.counts, _spans(setup)) for one in judged]
+    for one, by_name in zip(judged, found, strict=True):
+        said += lists.compared(setup, one, by_name, ran, clicks)
+        alike = [other for many, other in zip(judged, found, strict=True) if many.question == one.question]
+        order = lists.ordered(setup, alike) if setup.places > 1 else list(by_name)
+        estimates = [estimate for name in order for estimate in by_name[name]]
+        lines = [_row(setup, one, estimate, ran) for estimate in estimates]
         rows += lines
-        leading.setdefault(one.question, []).append((one, found[0], lines[0]))
+        leading.setdefault(one.question, []).append((one, estimates[0], lines[0]))
     pairs: list[dict[str, Any]] = []
     for question, ones in leading.items():
         pairs += _differences(setup, question, ones, ran)
@@ -53,7 +61,7 @@ def evaluation_of(setup: Setup, judged: list[Judged], ran: Ran, model: Model | N
         "estimators": " | ".join(dict.fromkeys(name for one in judged for name in one.estimators)),
         "logger": {"value": ran.value, "low": interval.low, "high": interval.high},
         "settings": {**setup.settings.model_dump(), "seed": setup.seed},
-        "notes": [*_notes(setup, judged, model), *turned],
+        "notes": [*_notes(setup, judged, model), *(clicks.notes if clicks else []), *said, *turned],
         "sources": _sources(setup),
         "versions": {"lersbench": __version__, **{name: version(name) for name in PACKAGES}},
     }
@@ -75,20 +83,21 @@ def _ordered(setup: Setup, judged: Judged) -> list[str]:
     return [*(name for name in names if name not in MODEL), *(name for name in names if name in MODEL)]
 
 
-def _spans(setup: Setup) -> dict[str, Range]:
-    """The range of rewards and weights of each family."""
+def _spans(setup: Setup) -> dict[str, list[Range]]:
+    """The ranges of rewards and weights of each family: of lists first that of the whole, then those of its places."""
     low, high = setup.span
+    list_low, list_high = setup.span_of_list
+    wide, places = float(setup.info.C), range(setup.places)
     uniform = setup.kind == "uniform"
-    widest, places = setup.info.C, setup.places
-    orders = math.prod(float(widest - k) for k in range(places)) if uniform else math.inf
-    heaviest = {SINGLE: widest, PLACE: widest, PREFIX: orders, WHOLE: orders}
+    orders = [math.prod(wide - k for k in range(place + 1)) if uniform else math.inf for place in places]
+    widest = wide if uniform else math.inf
+    whole = Range(list_low, list_high, orders[-1])
     return {
-        family: Range(
-            min(0.0, places * low) if family == WHOLE else low,
-            places * high if family == WHOLE else high,
-            float(most) if uniform else math.inf,
-        )
-        for family, most in heaviest.items()
+        SINGLE: [Range(low, high, widest)],
+        WHOLE: [whole],
+        PREFIX: [whole, *(Range(low, high, most) for most in orders)],
+        PLACE: [whole, *(Range(low, high, widest) for _ in places)],
+        **{model: [Range(list_low, list_high, math.inf, high)] for model in MODELS.values()},
     }
 
 

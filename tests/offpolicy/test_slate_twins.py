@@ -11,8 +11,8 @@ import pytest
 
 from lersbench.clicks import model as click_model
 from lersbench.errors import ConfigError, DataError
-from lersbench.offpolicy import estimators as est
 from lersbench.offpolicy import propensity
+from tests.support import slate_twins as est
 
 ITEMS, SLOTS = 4, 3
 LISTS = np.array(list(permutations(range(ITEMS), SLOTS)))
