@@ -11,8 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lersbench.bench.click_fits import CELLS
 from lersbench.clicks import fit
 from lersbench.clicks.model import ClickModel, pbm, ubm
+from lersbench.errors import ConfigError
 from lersbench.evaluation.logged import Logged, Source
 from lersbench.evaluation.ranked import by_shape
 from lersbench.offpolicy import propensity
@@ -46,7 +48,13 @@ class ClickModels:
     """The click models that estimators need, fitted once for all policies."""
 
     def __init__(self, source: Source, names: list[str]) -> None:
+        """Raises ConfigError where a fit would take gigabytes, and as `clicks.fit.fit_both`."""
         self.source, info = source, source.log.info
+        if info.items * info.L * (info.L + 1) > 2 * CELLS:
+            raise ConfigError(
+                f"{info.items:,} items at {info.L} places of log '{info.name}' are more than a click model can be "
+                "fitted to: use rips or iips, or import the log with --length."
+            )
         self.places, self.upper = info.L, (info.L + 1) // 2
         self.uniform = info.propensities == "uniform"
         middle = (source.first + source.end) // 2

@@ -170,16 +170,20 @@ def families_of(
     low: float,
     high: float,
     slices: int,
-    whole: tuple[float, float],
-    models: ClickModels | None,
+    whole: tuple[float, float] | None = None,
+    models: ClickModels | None = None,
 ) -> dict[str, list[Sums]]:
-    """Fresh sums for these estimators, whose rewards lie in low..high; of lists of up to `places` items, which earn
-    what lies in `whole`. `models` are the click models of the log, where estimators need one."""
+    """Fresh sums for these estimators, whose rewards lie in low..high; of lists of up to `places` items.
+
+    `whole` is what a list can earn, by default what its places can; `models` the click models of the log, where
+    estimators need one.
+    """
     wanted = dict.fromkeys(FAMILY.get(name, SINGLE) for name in estimators)
     counts = {PREFIX: places, PLACE: places}
-    ranges = dict.fromkeys(wanted, (low, high)) | {WHOLE: whole}
-    for name in set(wanted) & set(MODELS.values()):
-        assert models is not None
-        furthest = places / models.least(name) * (1 + ROUNDING)  # times a reward: what a list can be worth a weight
-        ranges[name] = min(0.0, low) * furthest, max(0.0, high) * furthest
+    ranges = dict.fromkeys(wanted, (low, high))
+    ranges[WHOLE] = whole or (min(0.0, places * low), max(0.0, places * high))
+    if models is not None:
+        for name in models.fits:
+            furthest = places / models.least(name) * (1 + ROUNDING)  # times a reward: what a list can be worth a weight
+            ranges[name] = min(0.0, low) * furthest, max(0.0, high) * furthest
     return {kind: [new_sums(Settings(*ranges[kind], slices)) for _ in range(counts.get(kind, 1))] for kind in wanted}

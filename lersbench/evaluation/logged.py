@@ -109,17 +109,7 @@ class Source:
         place = np.arange(edges[-1]) - np.repeat(edges[:-1], lengths)
         reward = self.reward.of(chunk).reshape(-1)[there]
         given = np.ascontiguousarray(chunk.propensities.reshape(-1)[there])
-        wide = np.diff(rows.first)[index][row]
         scores = scores[rows.first[low] : rows.first[high]] if scores.size else scores
-        if scores.size:
-            first = rows.first[low : high + 1] - rows.first[low]
-            prefix, marginal = ranked.of_scores(scores, rows.slate[there], edges, first, self.placed)
-            if self.log.info.propensities == "logged":
-                kind, start = self.log.info.propensity_kind, int(at[0])
-                ranked.check(kind, given, prefix, marginal, edges, start, self.log.path)
-            chances = prefix, marginal, prefix[edges[1:] - 1]
-        else:
-            chances = self._propensities(given, wide, place, edges)
         return Logged(
             rows,
             index,
@@ -128,7 +118,7 @@ class Source:
             place,
             row,
             first_only(reward, edges) if self.any_click else reward,
-            *chances,
+            *self._propensities(given, scores, rows.slate[there], edges, rows.first[low : high + 1], int(at[0])),
             scores,
             chunk.clicks.reshape(-1)[there] if chunk.clicks.size else np.empty(0),
             buckets_of(user if self.by_user else None, len(index), int(at[0])),
@@ -137,21 +127,36 @@ class Source:
         )
 
     def _propensities(
-        self, given: np.ndarray, wide: np.ndarray, place: np.ndarray, edges: np.ndarray
+        self,
+        given: np.ndarray,
+        scores: np.ndarray,
+        slate: np.ndarray,
+        edges: np.ndarray,
+        first: np.ndarray,
+        start: int,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Those of the beginnings of the logged lists (S,), of their positions (S,), of the whole lists (n,)."""
-        kind, none, last = kind_of(self.log), np.empty(0), edges[1:] - 1
+        """Those of the beginnings of the logged lists (S,), of their positions (S,), of the whole lists (n,).
+
+        `given` are the logged numbers, `scores` (N,) those of the candidates, whose edges are `first`, `slate` (S,) the
+        logged ones; `start` is the number of the first round.
+        """
+        kind, none, last, info = kind_of(self.log), np.empty(0), edges[1:] - 1, self.log.info
         if kind == "uniform":
-            prefix = running_product(1.0 / (wide - place), edges)
+            lengths = np.diff(edges)
+            wide = np.repeat(np.diff(first), lengths)
+            prefix = running_product(1.0 / (wide - np.arange(len(wide)) + np.repeat(edges[:-1], lengths)), edges)
             return prefix, 1.0 / wide, prefix[last]
-        if self.log.info.L == 1:
+        if info.L == 1:
             return given, given, given
+        if kind == SCORES:
+            prefix, marginal = ranked.of_scores(scores, slate, edges, first - first[0], self.placed)
+            if info.propensities == "logged":
+                ranked.check(info.propensity_kind, given, prefix, marginal, edges, start, self.log.path)
+            return prefix, marginal, prefix[last]
         if kind == "conditional":
             prefix = running_product(given, edges)
             return prefix, none, prefix[last]
-        if kind == "slate":
-            return none, none, given[last]
-        return none, given, none
+        return (none, none, given[last]) if kind == "slate" else (none, given, none)
 
     @cached_property
     def spells(self) -> Spells:

@@ -27,6 +27,7 @@ TARGET = (2, 3, 1)  # the list of the policy that is judged
 BEST = (0, 2, 3)  # most clicks come high up
 SCORES = np.array([[0.0, 0.8, 0.2, 0.5], [0.6, 0.0, 0.9, 0.3], [0.0, 0.0, 0.0, 0.0]])  # of the ranker, by kind of row
 PBM = click_model.pbm([0.9, 0.6, 0.4])
+TIMES = {"early": [0.9, 0.3, 0.1], "late": [0.9, 0.9, 0.9]}  # P(a position is examined)
 CASCADE = click_model.cascade(L)
 
 
@@ -289,7 +290,7 @@ def test_click_models_hold_where_they_are_right_and_bring_iips(tmp_path: Path, u
 
 
 def test_a_wrong_click_model_raises_the_alarm(tmp_path: Path) -> None:
-    """Users skip what stands first on half of the lists: by the item alone, which no model of places knows."""
+    """Each item has a place of its own, which no product of item and place can say."""
     rng, n = np.random.default_rng(3), 8000
     slate = np.argsort(rng.random((n, C)), axis=1)[:, :L]
     click_rate = np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8], [0.3, 0.3, 0.3]])  # by item and place
@@ -303,6 +304,22 @@ def test_a_wrong_click_model_raises_the_alarm(tmp_path: Path) -> None:
     assert found["verdict"]["pbm-ips"] == DISBELIEVE != found["verdict"]["iips"]
     assert "the click model is wrong: iips" in found["reason"]["pbm-ips"]
     assert any("the click model is wrong" in note for note in evaluation.about["notes"])
+
+
+def test_a_click_model_of_other_times_raises_the_alarm(tmp_path: Path) -> None:
+    """Fitted while users looked at the top alone, judged when they look everywhere: short lists give it away."""
+    early, late = (world(tmp_path / name, click_model.pbm(e), None, 2000) for name, e in TIMES.items())
+    chunks = [
+        {name: getattr(next(log.read()), name) for name in ("slate", "clicks", "propensities")} for log in (early, late)
+    ]
+    log = write(tmp_path / "log", chunks, name="drift", items=C, propensities="uniform", propensity_kind="conditional")
+    found = whole(judged(log, estimators=["pbm-ips"], frozen=0.5))
+    assert "cut to 2 places" in found["reason"]["pbm-ips"] and found["verdict"]["pbm-ips"] == DISBELIEVE
+    same = write(
+        tmp_path / "same", [chunks[0], chunks[0]], name="s", items=C, propensities="uniform",
+        propensity_kind="conditional",
+    )  # fmt: skip
+    assert "cut to" not in whole(judged(same, estimators=["pbm-ips"], frozen=0.5))["reason"]["pbm-ips"]
 
 
 def test_24_candidates_in_uniform_order_need_no_sets(tmp_path: Path) -> None:
