@@ -39,7 +39,6 @@ ROOMS: dict[str, set[str]] = {  # room: the rooms it may import, beside the grou
     "tables": {"words"},
     "ranges": {"errors"},
     "distributions": {"errors"},
-    "durations": set(),
     "ranks": {"distributions"},
     "options": {"errors"},
     "columns": set(),
