@@ -149,10 +149,10 @@ def _check_propensities(log: Log, settings: Evaluate) -> None:
         raise ConfigError(
             f"log '{info.name}' holds no propensities: nothing in it says how likely what was shown was to be shown, "
             "and no guess is made in their place. Fix, the best first: 1. log them, and import the log with the column "
-            "(--column propensity=YOURS); 2. where the rule is known (a uniform choice, or one with a known chance of "
-            "exploring), compute them by it into such a column, and say --propensities uniform at the import where all "
-            "were equally likely; 3. let them be estimated: lersbench evaluate --propensities estimated. Estimates see "
-            "no input that the log does not hold, so no verdict is then better than 'caution'."
+            "(--column propensity=YOURS); 2. where the rule is known, give it at the import with the scores it went by "
+            "(--propensities epsilon=0.1 or softmax=1, with --column score=YOURS); 3. let them be estimated: lersbench "
+            "evaluate --propensities estimated. Estimates see no input that the log does not hold, so no verdict is "
+            "then better than 'caution'."
         )
 
 
