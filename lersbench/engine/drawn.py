@@ -6,17 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from lersbench.engine.chances import clear, loop_of, refuse_shown, select, with_ties
+from lersbench.engine.chances import clear, refuse_shown, with_ties
 from lersbench.engine.loop import Desk, View, round_at
 from lersbench.engine.rounds import Protocol, Scratch
 from lersbench.engine.rows import Rows
-from lersbench.engine.seat import Seat
-from lersbench.errors import LostDigits, RunError
-from lersbench.kernels.ties import scramble
+from lersbench.engine.seat import Seat, compiled, in_python
+from lersbench.errors import RunError
 from lersbench.kernels.uncounted import borrow, part
-from lersbench.policy import Policy, Spec
-
-__all__ = ["drawn_slates", "select"]
+from lersbench.policy import KernelPolicy, Policy, Round, Spec
 
 
 def drawn_slates(
@@ -39,14 +36,21 @@ def drawn_slates(
     refuse_shown(policy)
     seat = Seat(policy, spec, rows, protocol, index, at)
     out = np.empty((draws, int(seat.top[-1])), np.int64)
-    loop = loop_of(by_select, policy, {}, chance=False)
-    try:
-        loop(state, rng, seat.view, seat.index, seat.at, seat.protocol, seat.scratch, seat.desk, seat.top, out)
-    except LostDigits as error:
-        raise RunError(f"{policy!r} has lost the digits of its estimates: {error}.") from error
-    seat.check_lent()
+    seat.run(_loop(policy), state, rng, out)
     _check(policy, seat, out)
     return out
+
+
+def _loop(policy: Policy) -> Any:
+    """The loop for this policy, compiled where the policy is."""
+    if isinstance(policy, KernelPolicy):
+        return compiled(by_select, type(policy), {}, select=policy.kernels[0])
+
+    def select(state: Any, rng: Any, round: Round, slate: np.ndarray) -> None:
+        policy.select_batch(state, rng, [round], [slate])
+
+    plain = {of.__name__: getattr(of, "py_func", of) for of in (clear, with_ties)}
+    return in_python(by_select, policy, {}, select=select, **plain)
 
 
 def _check(policy: Policy, seat: Seat, slates: np.ndarray) -> None:
@@ -65,6 +69,10 @@ def _check(policy: Policy, seat: Seat, slates: np.ndarray) -> None:
             )
 
 
+def select(state: Any, rng: Any, round: Round, slate: np.ndarray) -> None:
+    """Stands for the policy's kernel in the template below."""
+
+
 def by_select(
     state: Any,
     rng: Any,
@@ -75,6 +83,8 @@ def by_select(
     scratch: Scratch,
     desk: Desk,
     top: np.ndarray,
+    first: np.ndarray,
+    slates: np.ndarray,
     out: np.ndarray,
 ) -> None:
     """Template: fill `out` (draws, S)."""
@@ -84,6 +94,6 @@ def by_select(
         own = part(scratch.slates[0], 0, top[n + 1] - top[n])
         for draw in range(out.shape[0]):
             clear(round)
-            select(state, rng, with_ties(round, scramble(round.ties, draw) if draw > 0 else round.ties), own)
+            select(state, rng, with_ties(round, draw), own)
             for k in range(own.shape[0]):
                 out[draw, top[n] + k] = own[k]

@@ -21,6 +21,7 @@ REPLICATES = 1000  # of a bootstrap over buckets
 PLAIN = ("ips", "sips", "pbm-ips", "ubm-ips")  # means of weighted rewards
 FEW = 30  # lists that a place must be worth to be summed, in lists of more than `SHORT`
 SHORT = 3
+WEIGHED = (*PLAIN, "snips", "cr", "rejection")  # estimators of weighted rewards alone
 MODEL = ("dr", "sndr", "dm", "dros", "switch-dr")  # estimators that need a reward model
 CUT = "-clipped"  # ends the names of estimates with weights cut, whose uncut ones stand beside them
 
@@ -65,7 +66,7 @@ class Estimate:
     @property
     def row_error(self) -> float:
         """The same as if all rows were independent; NaN where it is not kept."""
-        if len(self.sums) != 1 or self.estimator not in (*PLAIN, "snips", "cr"):
+        if len(self.sums) != 1 or self.estimator not in WEIGHED:
             return math.nan
         errors = intervals.row_errors(six(self.sums[0]))
         return errors.ips if self.estimator in PLAIN else errors.snips
@@ -124,7 +125,7 @@ def _single(name: str, judged: Judged, sums: Sums, span: Range) -> tuple[float, 
     rows, (w, v, d) = sums.bucket_rows, sums.buckets.T
     if name in PLAIN:
         return s.r1 / n, influence(sums, "ips", s.r1 / n)
-    if name in ("snips", "cr"):
+    if name in ("snips", "cr", "rejection"):
         value = s.r1 / s.s1 if s.s1 > 0 else math.nan
         likely = cressie_read(s, 0.0, _known(span.heaviest, sums), span.low, span.high).value if name == "cr" else value
         return likely, influence(sums, "snips", value)
@@ -187,7 +188,7 @@ def interval_of(estimate: Estimate, kind: str, level: float) -> tuple[Interval, 
     if estimate.estimator in MODELS:
         paid = kind in ("cr", "gamma") and span.low >= 0
         return (gamma_of(estimate, level), "gamma") if paid else (normal_of(estimate, level), "normal, by cluster")
-    if kind in ("cr", "gamma", "bernstein") and single and estimate.estimator in ("ips", "snips", "cr", "sips"):
+    if kind in ("cr", "gamma", "bernstein") and single and estimate.estimator in WEIGHED:
         s = six(estimate.sums[0])
         if kind == "bernstein":
             if not math.isfinite(span.heaviest) or span.low < 0:

@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from lersbench.evaluation import bounded, categories
@@ -14,9 +15,9 @@ from lersbench.evaluation.judged import Judged
 from lersbench.evaluation.ran import Ran
 from lersbench.evaluation.setup import Setup
 from lersbench.offpolicy import diagnostics, verdict
-from lersbench.offpolicy.diagnostics import Diagnostics, diagnose
+from lersbench.offpolicy.diagnostics import Cut, Diagnostics, diagnose
 from lersbench.offpolicy.slices import Slice
-from lersbench.offpolicy.sums import Sums, top_weights
+from lersbench.offpolicy.sums import TOP_W, Sums, six, top_weights
 from lersbench.offpolicy.verdict import LEVELS, Verdict, percent
 
 POINTS = 60  # of a weight curve
@@ -82,6 +83,7 @@ def _one(
         slice_names=setup.source.slice_names,
         items=items,
         doubly=judged.modelled and kind != categories.NAME,
+        thin=_thin_of_lists(sums) if setup.places > 1 else None,
         support=_support(setup, judged),
         r2=judged.r2 if kind in MODEL else math.nan,
     )
@@ -123,13 +125,26 @@ def _caps(judged: Judged, estimate: Estimate) -> list[tuple[str, str]]:
     return []
 
 
+def _thin_of_lists(sums: Sums) -> float:
+    """The share of the weight on lists of which a single rewarded one would be worth more than all rewards there are.
+
+    Of a policy that shows one list they are those of p < 1 / (n V): the log is to hold less than one rewarded row of
+    them. Of one that spreads over lists as the logger does any is as rare, and none weighs much.
+    """
+    s, top = six(sums), top_weights(sums)
+    if not s.s1 > 0:
+        return 0.0
+    heavy = top[top[:, TOP_W] > max(s.n * s.r1 / s.s1, 1.0), TOP_W]
+    return min(1.0, float(heavy.sum()) / s.s1)
+
+
 def sensitivity(judged: list[Judged]) -> pd.DataFrame:
-    """SNIPS of each policy with its weights cut near quantiles of their distribution, and as it is."""
+    """SNIPS of each policy, or what leads for its lists, with weights cut near their quantiles and as it is."""
     rows = []
     for one in judged:
         if one.question == "rejection":
             continue
-        for cut in diagnostics.sensitivity(one.first):
+        for cut in _cuts(one.leading):
             rows.append(
                 {
                     "policy": one.label,
@@ -142,6 +157,19 @@ def sensitivity(judged: list[Judged]) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(rows)
+
+
+def _cuts(places: list[Sums]) -> list[Cut]:
+    """What cutting the weights does to an estimate, or to the sum over the places of a list, each cut by itself."""
+    places = [sums for sums in places if sums.rows[0]]
+    share = np.array([sums.rows[0] for sums in places]) / max(int(sums.rows[0]) for sums in places)
+    weight = [six(sums).s1 for sums in places]
+    together = []
+    for cuts in zip(*map(diagnostics.sensitivity, places), strict=True):
+        value, lift = (float(share @ [getattr(cut, name) for cut in cuts]) for name in ("value", "lift"))
+        gone = float(np.average([cut.cut for cut in cuts], weights=weight)) if any(weight) else math.nan
+        together.append(Cut(cuts[0].quantile, max(cut.clip for cut in cuts), value, gone, lift))
+    return together
 
 
 def weights(judged: list[Judged]) -> pd.DataFrame:

@@ -52,7 +52,7 @@ class Estimated:
     def with_propensities(self, logged: Logged) -> Logged:
         """The rounds with the propensities that they have by the model."""
         p, _ = floored(*self._chances(logged, 0))
-        return logged._replace(prefix=p, marginal=p, whole=p)
+        return logged._replace(given=p, prefix=p, marginal=p, whole=p)
 
     def replicates(self, logged: Logged) -> list[np.ndarray]:
         """The propensities (n,) by the model of each replicate; of the last rounds they are kept."""

@@ -10,6 +10,7 @@ import numpy as np
 from lersbench.bench.session import random_numbers
 from lersbench.engine.chances import chances
 from lersbench.engine.drawn import drawn_slates
+from lersbench.engine.learning import Learner
 from lersbench.evaluation import bounded, categories, shrunk
 from lersbench.evaluation.answers import CUT, MODEL
 from lersbench.evaluation.estimated import Odds, Refits
@@ -37,6 +38,11 @@ def click_models_of(setup: Setup, asked: list[Asked]) -> ClickModels | None:
 def judge(setup: Setup, asked: list[Asked], model: Model | None, clicks: ClickModels | None = None) -> list[Judged]:
     """The sums of policies as they are; with `frozen` they have learned from the rows before the first."""
     targets = [Target(setup, one, clicks) for one in asked]
+    pupils = [target.learner for target in targets if target.learner is not None]
+    if pupils:
+        for logged in setup.source.read(0, setup.source.first):
+            for pupil in pupils:
+                pupil.learn(logged.rows, logged.given, logged.inside, logged.at)
     for logged in setup.source.read():
         predicted = model.predicted(logged) if model and any(map(needs_model, asked)) else None
         known = clicks.before(logged) if clicks else {}
@@ -78,15 +84,18 @@ class Target:
         self.rng = np.random.default_rng(random_numbers(setup.chosen, "policy", 0, name))
         self.policy, self.spec, self.protocol = policy, session.spec_for(policy), session.protocol_for(0, policy)
         self.state = policy.init(self.spec)
+        self.learner: Learner | None = None  # where it has learned from the rows before those that are judged
+        if asked.question == "off-policy" and setup.source.first and policy.learns:
+            self.learner = Learner(policy, self.spec, self.protocol, self.rng, self.state)
         slices, whole = len(setup.source.slice_names), setup.span_of_list
         families, clipped = (
             families_of(asked.estimators, setup.places, *setup.span, slices, whole, clicks) for _ in range(2)
         )
         self.judged = Judged(asked.entry, asked.question, asked.estimators, families)
-        if not isinstance(setup.settings.clip, str):
+        if not isinstance(setup.settings.clip, str) and asked.question != "rejection":
             self.judged.clip = float(setup.settings.clip)
             self.judged.clipped = clipped
-        if setup.places == 1:
+        if setup.places == 1 and asked.question != "rejection":
             self.judged.beside = beside_of(setup, asked.estimators)
         self.judged.modelled = SINGLE in families and needs_model(asked)
 
@@ -105,6 +114,7 @@ class Target:
             draws=self.setup.settings.draws,
             at=logged.at,
             placed=PLACE in self.judged.families,
+            learned=self.learner.rounds if self.learner is not None else 0,
         )
         self.judged.take(logged, found, predicted if self.judged.modelled else None, self.setup.log.path)
         if mine := [name for name in known if name in self.judged.families]:

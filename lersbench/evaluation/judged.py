@@ -57,9 +57,14 @@ class Judged:
     most: dict[str, float] = field(default_factory=dict)  # by click model: the largest possible value of a list
 
     @property
+    def leading(self) -> list[Sums]:
+        """The sums of its leading estimator, of lists a place each."""
+        return self.families[FAMILY.get(self.estimators[0], SINGLE)]
+
+    @property
     def first(self) -> Sums:
-        """The sums at the first place of its leading estimator."""
-        return self.families[FAMILY.get(self.estimators[0], SINGLE)][0]
+        """Those at the first place."""
+        return self.leading[0]
 
     @property
     def r2(self) -> float:
@@ -182,6 +187,8 @@ def families_of(
     counts = {PREFIX: places, PLACE: places}
     ranges = dict.fromkeys(wanted, (low, high))
     ranges[WHOLE] = whole or (min(0.0, places * low), max(0.0, places * high))
+    if places > 1:
+        ranges[SINGLE] = ranges[WHOLE]  # of rejection, which takes lists as they are
     if models is not None:
         for name in models.fits:
             furthest = places / models.least(name) * (1 + ROUNDING)  # times a reward: what a list can be worth a weight

@@ -41,6 +41,7 @@ class Logged(NamedTuple):
     place: np.ndarray  # (S,) int64 position, 0 on top
     row: np.ndarray  # (S,) int64 0..n - 1
     reward: np.ndarray  # (S,)
+    given: np.ndarray  # (S,) propensities as the log has them; (0,) without
     prefix: np.ndarray  # (S,) P(the list begins with what was logged down to here); (0,) where the log cannot say
     marginal: np.ndarray  # (S,) P(the item stands at this position); (0,) likewise
     whole: np.ndarray  # (n,) P(the logged slate); (0,) likewise
@@ -108,7 +109,7 @@ class Source:
         row = np.repeat(np.arange(len(index)), lengths)
         place = np.arange(edges[-1]) - np.repeat(edges[:-1], lengths)
         reward = self.reward.of(chunk).reshape(-1)[there]
-        given = np.ascontiguousarray(chunk.propensities.reshape(-1)[there])
+        given = np.ascontiguousarray(chunk.propensities.reshape(-1)[there] if chunk.propensities.size else np.empty(0))
         scores = scores[rows.first[low] : rows.first[high]] if scores.size else scores
         return Logged(
             rows,
@@ -118,6 +119,7 @@ class Source:
             place,
             row,
             first_only(reward, edges) if self.any_click else reward,
+            given,
             *self._propensities(given, scores, rows.slate[there], edges, rows.first[low : high + 1], int(at[0])),
             scores,
             chunk.clicks.reshape(-1)[there] if chunk.clicks.size else np.empty(0),
@@ -146,6 +148,8 @@ class Source:
             wide = np.repeat(np.diff(first), lengths)
             prefix = running_product(1.0 / (wide - np.arange(len(wide)) + np.repeat(edges[:-1], lengths)), edges)
             return prefix, 1.0 / wide, prefix[last]
+        if not given.size:
+            return none, none, none
         if info.L == 1:
             return given, given, given
         if kind == SCORES:

@@ -42,6 +42,7 @@ ELSEWHERE = {  # estimators of lists that are functions to be called, and why
     "cascade-dr": "it needs the target's chances of all candidates given the logged items above, which policies are "
     "not asked for: call lersbench.offpolicy.slates.cascade_dr. Use rips",
 }
+BRACKET = "logged"
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,11 @@ def asked_of(setup: Setup, questions: Sequence[str]) -> list[Asked]:
     By default policies that do not learn are taken as they are, and so are those that learned before `frozen`; about
     one that learns both questions of learners are asked.
     """
+    if BRACKET in questions:
+        raise ConfigError(
+            f"log '{setup.info.name}' holds propensities, which say more than a bracket of logged clicks does. Ask "
+            f"{' or '.join(name for name in QUESTIONS if name != BRACKET)}."
+        )
     asked = []
     for question in QUESTIONS:
         for entry in setup.entries:
@@ -69,7 +75,10 @@ def asked_of(setup: Setup, questions: Sequence[str]) -> list[Asked]:
 
 def _usual(setup: Setup, entry: Entry) -> Sequence[str]:
     fixed = not entry.policy.learns or setup.settings.frozen is not None
-    return ("off-policy",) if fixed else ("progressive",) if setup.fits else ("rejection", "progressive")
+    if fixed:
+        return ("off-policy",)
+    known = () if setup.fits else ("rejection",)
+    return (*known, "progressive") if entry.policy.learns_from_log or not known else known
 
 
 def estimators_of(setup: Setup, question: str) -> list[str]:
@@ -82,8 +91,11 @@ def estimators_of(setup: Setup, question: str) -> list[str]:
         return ["rejection"]
     singles.refuse_of_lists(setup)
     for name in named:
-        _check(setup, name, kind, question)
-    return _with_model_free(named) or _usual_of_lists(setup, kind)
+        _check(setup, name, kind)
+    every = _with_model_free(named)
+    if question == "progressive":
+        every = [name for name in every if name not in (*MODELS, *PLACED)]
+    return every or _usual_of_lists(setup, kind, question)
 
 
 def _with_model_free(names: list[str]) -> list[str]:
@@ -92,10 +104,13 @@ def _with_model_free(names: list[str]) -> list[str]:
     return [*names, "iips"] if alone else [*names]
 
 
-def _usual_of_lists(setup: Setup, kind: str) -> list[str]:
+def _usual_of_lists(setup: Setup, kind: str, question: str) -> list[str]:
+    """What suits the log; a learner that is trained on it is asked about lists down to each place, not about places."""
     able = [name for name in ("rips", "sips", "iips") if not _obstacle(setup, name, kind)]
     if setup.settings.target == "any-click":
         able = [name for name in able if name not in ONLY_CLICKS]
+    if question == "progressive":
+        able = [name for name in able if name not in PLACED]
     if "rips" in able and "sips" in able and setup.places > 2:
         able.remove("sips")  # it weighs by all items of a list at once: hopeless beyond two
     if not able:
@@ -106,7 +121,7 @@ def _usual_of_lists(setup: Setup, kind: str) -> list[str]:
     return able
 
 
-def _check(setup: Setup, name: str, kind: str, question: str) -> None:
+def _check(setup: Setup, name: str, kind: str) -> None:
     """Raise ConfigError where an estimator of lists cannot be made of this log, or would not be what is asked."""
     info = setup.info
     if name in SINGLE and name not in SLATES:
@@ -118,11 +133,6 @@ def _check(setup: Setup, name: str, kind: str, question: str) -> None:
         )
     if name in ELSEWHERE:
         raise ConfigError(f"{name} is not available in `evaluate`: {ELSEWHERE[name]}.")
-    if name in MODELS and question != "off-policy":
-        raise ConfigError(
-            f"{name} answers the question off-policy, of policies that do not learn. Along the path of a learner it is "
-            "a metric of `lersbench bench` with feedback = 'logged'."
-        )
     if why := _obstacle(setup, name, kind):
         raise ConfigError(f"{name} cannot be made of log '{info.name}': {why}.")
 

@@ -8,12 +8,12 @@ from typing import Any
 
 from lersbench.datasets import DATASETS, build
 from lersbench.errors import ConfigError, did_you_mean
-from lersbench.evaluation import fixed, sure, tables
+from lersbench.evaluation import bracketed, fixed, learners, sure, tables
 from lersbench.evaluation.estimated import Estimated
 from lersbench.evaluation.model import Model
 from lersbench.evaluation.plan import PLACED, asked_of
 from lersbench.evaluation.ran import Ran
-from lersbench.evaluation.setup import settings_of, setup_of
+from lersbench.evaluation.setup import policies_of, settings_of, setup_of
 from lersbench.feedback import CLICK
 from lersbench.log import Log
 from lersbench.offpolicy.settings import Evaluate
@@ -39,9 +39,13 @@ def evaluate(
     reward: str | dict[str, float] = CLICK,
     seed: int = 0,
     say: Callable[[str], None] = lambda line: None,
+    slate: int | None = None,
 ) -> Evaluation:
     """Judge policies by a log: see `lersbench evaluate`. Raises ConfigError for what the log cannot answer."""
-    setup = setup_of(log, policies, settings_of(settings), reward, seed)
+    setup = setup_of(log, policies, settings_of(settings), reward, seed, slate)
+    if log.info.propensities == "none" and not setup.fits:
+        ran = Ran.of(setup.source, setup.slate)
+        return bracketed.evaluate(setup, policies_of(policies), ran, tables.about(setup, [], ran, None), say)
     asked = asked_of(setup, questions)
     if setup.fits:
         setup.source.estimated = Estimated(setup.source, setup.settings.folds, seed, say)
@@ -54,4 +58,5 @@ def evaluate(
         model = Model(setup.source, setup.settings.model, setup.settings.folds)
     clicks = fixed.click_models_of(setup, as_they_are)
     judged = fixed.judge(setup, as_they_are, model, clicks)
+    judged += learners.judge(setup, [one for one in asked if one.question != "off-policy"], ran)
     return tables.evaluation_of(setup, judged, ran, model, clicks)

@@ -7,7 +7,8 @@ from lersbench.evaluation import categories, estimated, shrunk
 from lersbench.evaluation.setup import Setup
 from lersbench.offpolicy.settings import SINGLE
 
-PROGRESSIVE = ("snips", "ips")
+PROGRESSIVE = ("snips", "ips", "ips-cv", "cr")  # of a learner that is trained on the log: no model knows its chances
+USUAL_PROGRESSIVE = ("snips", "ips")
 
 
 def estimators_of(setup: Setup, question: str) -> list[str]:
@@ -25,7 +26,7 @@ def estimators_of(setup: Setup, question: str) -> list[str]:
             )
         return ["rejection"]
     if question == "progressive":
-        return [*named] or [*PROGRESSIVE]
+        return [name for name in named if name in PROGRESSIVE] or [*USUAL_PROGRESSIVE]
     return _with_plain(named) or _usual(setup)
 
 

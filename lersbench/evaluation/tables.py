@@ -29,25 +29,28 @@ def evaluation_of(
     setup: Setup, judged: list[Judged], ran: Ran, model: Model | None, clicks: ClickModels | None = None
 ) -> Evaluation:
     """All tables, and what is said beside them."""
-    rows: list[dict[str, Any]] = []
-    said: list[str] = []
-    leading: dict[str, list[tuple[Judged, Estimate, dict[str, Any]]]] = {}
-    found = [answers.estimates_of(one, _ordered(setup, one), ran.counts, _spans(setup)) for one in judged]
-    for one, by_name in zip(judged, found, strict=True):
-        said += lists.compared(setup, one, by_name, ran, clicks)
-        alike = [other for many, other in zip(judged, found, strict=True) if many.question == one.question]
-        order = lists.ordered(setup, alike) if setup.places > 1 else list(by_name)
-        estimates = [estimate for name in order for estimate in by_name[name]]
-        lines = [_row(setup, one, estimate, ran) for estimate in estimates]
-        rows += lines
-        leading.setdefault(one.question, []).append((one, estimates[0], lines[0]))
+    rows, leading, said = _estimated(setup, judged, ran, clicks)
+    beside = about(setup, judged, ran, model)
+    beside["notes"] += [*(clicks.notes if clicks else []), *said]
     pairs: list[dict[str, Any]] = []
     for question, ones in leading.items():
         pairs += _differences(setup, question, ones, ran)
-    turned = [*_odds(leading, pairs, ran), *_cuts(rows)]
+    beside["notes"] += [*_odds(leading, pairs, ran), *_cuts(rows)]
+    return Evaluation(
+        beside,
+        pd.DataFrame(rows),
+        pd.DataFrame(pairs),
+        doubts.sensitivity(judged),
+        doubts.weights(judged),
+        pd.DataFrame([part._asdict() for part in ran.items]),
+    )
+
+
+def about(setup: Setup, judged: list[Judged], ran: Ran, model: Model | None) -> dict[str, Any]:
+    """What is said beside the tables."""
     level = setup.settings.level
     interval = ran.interval(level)
-    about = {
+    return {
         "log": setup.info.name,
         "digest": setup.info.digest,
         "n": ran.n,
@@ -61,18 +64,29 @@ def evaluation_of(
         "estimators": " | ".join(dict.fromkeys(name for one in judged for name in one.estimators)),
         "logger": {"value": ran.value, "low": interval.low, "high": interval.high},
         "settings": {**setup.settings.model_dump(), "seed": setup.seed},
-        "notes": [*_notes(setup, judged, model), *(clicks.notes if clicks else []), *said, *turned],
+        "notes": _notes(setup, judged, model),
         "sources": _sources(setup),
         "versions": {"lersbench": __version__, **{name: version(name) for name in PACKAGES}},
     }
-    return Evaluation(
-        about,
-        pd.DataFrame(rows),
-        pd.DataFrame(pairs),
-        doubts.sensitivity(judged),
-        doubts.weights(judged),
-        pd.DataFrame([part._asdict() for part in ran.items]),
-    )
+
+
+def _estimated(
+    setup: Setup, judged: list[Judged], ran: Ran, clicks: ClickModels | None
+) -> tuple[list[dict[str, Any]], dict[str, list[tuple[Judged, Estimate, dict[str, Any]]]], list[str]]:
+    """The rows of all estimates, the leading one of each policy with its row by question, and what is said of them."""
+    rows: list[dict[str, Any]] = []
+    leading: dict[str, list[tuple[Judged, Estimate, dict[str, Any]]]] = {}
+    said: list[str] = []
+    found = [answers.estimates_of(one, _ordered(setup, one), ran.counts, _spans(setup)) for one in judged]
+    for one, by_name in zip(judged, found, strict=True):
+        said += lists.compared(setup, one, by_name, ran, clicks)
+        alike = [other for many, other in zip(judged, found, strict=True) if many.question == one.question]
+        one.estimators = lists.ordered(setup, alike) if setup.places > 1 else list(by_name)
+        estimates = [estimate for name in one.estimators for estimate in by_name[name]]
+        lines = [_row(setup, one, estimate, ran) for estimate in estimates]
+        rows += lines
+        leading.setdefault(one.question, []).append((one, estimates[0], lines[0]))
+    return rows, leading, said
 
 
 def _ordered(setup: Setup, judged: Judged) -> list[str]:
@@ -93,7 +107,7 @@ def _spans(setup: Setup) -> dict[str, list[Range]]:
     widest = wide if uniform else math.inf
     whole = Range(list_low, list_high, orders[-1])
     return {
-        SINGLE: [Range(low, high, widest)],
+        SINGLE: [Range(low, high, widest) if setup.places == 1 else whole],
         WHOLE: [whole],
         PREFIX: [whole, *(Range(low, high, most) for most in orders)],
         PLACE: [whole, *(Range(low, high, widest) for _ in places)],

@@ -50,7 +50,7 @@ def cascade_model(
     shown = np.take_along_axis(lists.candidates, lists.slate, axis=1)
     above = np.cumsum(told[shown], axis=1) - told[shown]
     q, ahead = np.zeros((n, places)), np.zeros((n, places))
-    known = np.ones(n, bool)  # is it known what the target does below?
+    known: np.ndarray = np.ones(n, bool)  # is it known what the target does below?
     for k in range(places - 1, -1, -1):
         below = ahead[:, k + 1] if k + 1 < places else 0.0
         fitted = reward_model(model, shape, folds, calibrate=False)
@@ -62,7 +62,7 @@ def cascade_model(
         q[:, k] = fitted.predict(_entries(lists, above[:, k], shown[:, k : k + 1], everyone), fold)
         each = fitted.predict(_entries(lists, above[:, k], lists.candidates, everyone), fold).reshape(n, -1)
         ahead[:, k] = (lists.chances[:, k] * each).sum(axis=1)
-        known = lists.chances[:, k].any(axis=1)
+        known = np.asarray(lists.chances[:, k].any(axis=1))
     return q, ahead
 
 

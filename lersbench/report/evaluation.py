@@ -110,7 +110,7 @@ def _fitted(evaluation: Evaluation) -> list[Block]:
         Heading(2, "The estimated propensities"),
         Text(
             f"Model: {facts['method']}, by {', '.join(facts['inputs'])}; fitted to {facts['rows']:,} rows in "
-            f"{facts['folds']} folds of users, with ridge {facts['ridge']:g} and temperatures {temperatures}. Below: of "
+            f"{facts['folds']} folds of users, with ridge {facts['ridge']:g}, temperatures {temperatures}. Below: of "
             "all candidates with about the same chance, the share that was shown. No |z| should be much beyond 3."
         ),
         Table(["foretold, %", "shown, %", "candidates", "z"], lines, 0),

@@ -184,3 +184,51 @@ def test_strict_ends_with_1_where_something_is_not_to_be_believed(tmp_path: Path
     log = world(tmp_path / "log", n=60)
     asked = ["evaluate", log.path, "--policy", "random", "--strict", "--no-plots", "--out", str(tmp_path / "out")]
     assert CliRunner().invoke(cli, asked).exit_code == 1
+
+
+def shop(folder: Path, n: int = 4_000) -> tuple[Log, float]:
+    """Lists of a noisy ranker, and the clicks that the three most liked items of each would have had, in truth."""
+    rng = np.random.default_rng(0)
+    liked, seen = 1 / (1 + np.exp(-rng.normal(-2, 1, 100))), 0.85 ** np.arange(6)
+    offered = np.stack([rng.choice(100, 6, replace=False) for _ in range(n)])
+    noisy = np.log(liked / (1 - liked))[offered] + rng.gumbel(size=offered.shape)
+    offered = np.take_along_axis(offered, np.argsort(-noisy, axis=1), axis=1)
+    clicks = (rng.random(offered.shape) < liked[offered] * seen).astype(np.int8)
+    columns = {"candidates": offered, "slate": offered, "clicks": clicks}
+    best = -np.sort(-liked[offered], axis=1)[:, :3]
+    return write(folder, columns, name="shop", items=100, order="exchangeable"), float((best * seen[:3]).sum(1).mean())
+
+
+@dataclass(frozen=True)
+class Liked(lb.Policy):
+    """Knows the true liking of each item."""
+
+    learns = False
+    deterministic = True
+
+    def init(self, spec: lb.Spec) -> np.ndarray:
+        return 1 / (1 + np.exp(-np.random.default_rng(0).normal(-2, 1, 100)))
+
+    def select(self, state: Any, rng: Any, round: lb.Round, slate: np.ndarray) -> None:
+        round.scores[:] = state[round.candidates]
+        slate[:] = np.argsort(-round.scores, kind="stable")[: len(slate)]
+
+    def update(self, *feedback: Any) -> None:
+        pass
+
+
+def test_lists_without_propensities_are_answered_by_a_bracket(tmp_path: Path) -> None:
+    from lersbench.evaluation.run import evaluate
+
+    log, truth = shop(tmp_path / "log")
+    found = evaluate(log, {"liked": Liked(), "random": "random"}, slate=3)
+    row = found.estimates.set_index("policy").loc["liked"]
+    assert row["low"] < truth < row["high"] and row["end_low"] < row["end_high"]
+    assert row["verdict"] != BELIEVE and "%" in sentences(found)[1]
+
+
+def test_single_items_without_propensities_are_an_error_that_names_the_ways_out(tmp_path: Path) -> None:
+    columns = {"slate": np.zeros((50, 1), np.int64), "clicks": np.ones((50, 1), np.int8)}
+    log = write(tmp_path / "log", columns, name="bare", items=3, order="exchangeable")
+    with pytest.raises(ConfigError, match="epsilon"):
+        lb.evaluate(log, ["random"])

@@ -16,9 +16,11 @@ import lersbench as lb
 from lersbench.clicks import model as click_model
 from lersbench.clicks.model import ClickModel
 from lersbench.errors import ConfigError, DataError
+from lersbench.evaluation.plan import estimators_of
+from lersbench.evaluation.setup import settings_of, setup_of
 from lersbench.log import Log, write
 from lersbench.offpolicy import propensity
-from lersbench.results.evaluation import DISBELIEVE, Evaluation
+from lersbench.results.evaluation import BELIEVE, DISBELIEVE, Evaluation
 from tests.support import slate_twins as twins
 
 C, L = 4, 3
@@ -190,6 +192,9 @@ def test_uniform_lists_are_weighed_as_the_array_forms_do(tmp_path: Path) -> None
     w = began / orders
     np.testing.assert_allclose(places["ess"], w.sum(0) ** 2 / (w**2).sum(0))
     assert places["value"].sum() == pytest.approx(twin["rips"])
+    uncut = judged(log, estimators=["rips"]).sensitivity.query("cut == 'none'").iloc[0]
+    assert uncut["value"] == pytest.approx(twin["rips"])  # of whole lists, not of their first place
+    assert uncut["lift"] == pytest.approx(twin["rips"] - chunk.clicks.sum(axis=1).mean())
 
 
 def test_random_equals_the_logger(tmp_path: Path) -> None:
@@ -341,8 +346,31 @@ def test_click_models_need_the_chances_of_all_lists(tmp_path: Path) -> None:
     log = world(tmp_path / "log", PBM, ranker(90), 90, scored=False)
     with pytest.raises(ConfigError, match=r"pbm-ips cannot.*a uniform log, or the scores of its ranker"):
         judged(log, estimators=["pbm-ips"])
-    with pytest.raises(ConfigError, match=r"pbm-ips answers the question off-policy.*feedback = 'logged'"):
-        lb.evaluate(world(tmp_path / "uniform", PBM, None, 60), ["ucb1"], "progressive", estimators=["pbm-ips"])
+
+
+def test_learners_are_answered_by_what_needs_no_model(tmp_path: Path) -> None:
+    log = world(tmp_path / "log", PBM, None, 600)
+    setup = setup_of(log, [Sure()], settings_of({"estimators": ["ubm-ips", "rips"]}), "click", 0)
+    assert estimators_of(setup, "off-policy") == ["ubm-ips", "rips", "iips"]
+    assert estimators_of(setup, "progressive") == ["rips"]
+    found = lb.evaluate(log, ["ucb1"]).estimates
+    assert set(zip(found["feedback"], found["estimator"], strict=True)) == {
+        ("rejection", "rejection"), ("progressive", "rips"),
+    }  # fmt: skip
+    assert (found["high"] <= L).all()
+
+
+def test_a_policy_that_spreads_as_the_logger_does_is_believed(tmp_path: Path) -> None:
+    """Every order of 5 of 12 items is rare, but none weighs more than another."""
+    rng, n = np.random.default_rng(0), 2000
+    slate = np.argsort(rng.random((n, 12)), axis=1)[:, :5]
+    columns = {"slate": slate, "clicks": rng.random((n, 5)) < 0.3, "propensities": np.full((n, 5), 1 / 12)}
+    log = write(tmp_path / "log", [columns], name="many", items=12, propensities="uniform")
+    found = whole(lb.evaluate(log, ["random"], estimators=["rips"])).loc["rips"]
+    assert found["verdict"] == BELIEVE and found["thin"] == 0
+    assert found["value"] == pytest.approx(next(log.read()).clicks.sum(axis=1).mean())
+    sure = lb.evaluate(log, [Sure(tuple(range(12)))], estimators=["rips"]).estimates.query("place == 4")
+    assert sure["thin"].iloc[0] > 0.2 or sure["events"].iloc[0] == 0
 
 
 @pytest.mark.parametrize(("name", "function"), [("pi", "pi_weights"), ("cascade-dr", "cascade_dr")])
