@@ -14,12 +14,15 @@ from lersbench.evaluation.answers import CUT, FEW, MODEL, Estimate
 from lersbench.evaluation.judged import Judged
 from lersbench.evaluation.ran import Ran
 from lersbench.evaluation.setup import Setup
-from lersbench.offpolicy import diagnostics, verdict
+from lersbench.offpolicy import diagnostics, slices, verdict
 from lersbench.offpolicy.diagnostics import Cut, Diagnostics, diagnose
 from lersbench.offpolicy.slices import Slice
 from lersbench.offpolicy.sums import TOP_W, Sums, six, top_weights
 from lersbench.offpolicy.verdict import LEVELS, Verdict, percent
 
+FITTED = {  # of fitted propensities: no fit is right to the last digit, and of many rows the z of a mean weight says so
+    name: bounds for name, bounds in verdict.THRESHOLDS.items() if name != "wbar_z"
+}
 POINTS = 60  # of a weight curve
 SHOWN = (  # diagnostics that are columns of the estimates
     "ess",
@@ -93,8 +96,22 @@ def _one(
         return found, _of_bounds(estimate)
     if setup.propensities == "uniform":  # these are exact, whatever grid they lie on
         found = replace(found, resolution_share=0.0)
+    thresholds = verdict.THRESHOLDS
+    if "refits" in judged.beside:
+        found, thresholds = _of_fit(setup, judged, found, sums, items), FITTED
     alarms = judged.alarms.get(kind.removesuffix(CUT), [])
-    return found, verdict.verdict(found, kind, [*judged.caps, *alarms, *_caps(judged, estimate)])
+    return found, verdict.verdict(found, kind, [*judged.caps, *alarms, *_caps(judged, estimate)], thresholds)
+
+
+def _of_fit(setup: Setup, judged: Judged, found: Diagnostics, sums: Sums, items: list[Slice]) -> Diagnostics:
+    """The diagnostics as they judge a fit: a slice is off where its mean weight also is by size, and DR agrees with
+    SNIPS where that is near beside the error of the refits."""
+    parts = [*slices.by_slice(sums, setup.source.slice_names), *items]
+    limit, size = slices.bound(len(parts)), verdict.THRESHOLDS["wbar_off"].believe
+    off = sum(abs(part.z) >= limit and abs(part.mean - 1) > size for part in parts)
+    doubly = float(sums.buckets[:, 2].sum()) / max(1, found.rows)
+    agree = judged.beside["refits"].apart(doubly, found.snips) if judged.modelled else math.nan
+    return replace(found, slices_off=off / len(parts) if parts else 0.0, agree_z=agree)
 
 
 def _support(setup: Setup, judged: Judged) -> float:

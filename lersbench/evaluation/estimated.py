@@ -226,6 +226,15 @@ class Refits:
             "sndr": direct / rows + left / weight,
         }[estimator]
 
+    def apart(self, dr: float, snips: float) -> float:
+        """How far these two estimates lie apart, in errors of the first; NaN where it has none.
+
+        A fit is a little wrong, so of many rows they differ by more than the error of their difference, which is tiny
+        beside their own: what matters is whether it can be seen in their intervals.
+        """
+        error = float(np.std(self.values("dr"), ddof=1))
+        return abs(dr - snips) / error if error > 0 else np.nan
+
     @property
     def log(self) -> np.ndarray:
         """(B,) what the log earned in each replicate."""

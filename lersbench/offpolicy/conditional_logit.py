@@ -81,11 +81,18 @@ def utility_of(form: Form, theta: np.ndarray) -> Utility:
 
 
 def fit(
-    form: Form, choices: Choices, weight: np.ndarray, ridge: float, start: np.ndarray, close: float, most: int
+    form: Form,
+    choices: Choices,
+    weight: np.ndarray,
+    ridge: float,
+    start: np.ndarray,
+    close: float,
+    most: int,
+    near: Minimum | None = None,
 ) -> Minimum:
     """The penalised likelihood's maximum from `start` (k,) on, over choices that count `weight` (n,) >= 0 times.
 
-    It ends when a step gains less than `close` of log-likelihood a choice.
+    It ends when a step gains less than `close` of log-likelihood a choice. `near` is a fit to much the same choices.
     """
     penalty, rows = form.penalty(ridge), max(1.0, float(weight.sum()))
 
@@ -93,7 +100,7 @@ def fit(
         value, gradient = slope_of(form, choices, weight, theta)
         return value + 0.5 * float(penalty @ (theta * theta)), gradient + penalty * theta
 
-    return minimise(penalised, start, close * rows, most)
+    return minimise(penalised, start, close * rows, most, near.moves if near is not None else None)
 
 
 def slope_of(form: Form, choices: Choices, weight: np.ndarray, theta: np.ndarray) -> tuple[float, np.ndarray]:

@@ -17,33 +17,39 @@ class Minimum(NamedTuple):
     value: float
     steps: int
     settled: bool  # False where the steps ran out first
+    moves: list[tuple[np.ndarray, np.ndarray]]  # the last steps, and what they changed of the gradient
 
 
 def minimise(
-    function: Callable[[np.ndarray], tuple[float, np.ndarray]], start: np.ndarray, close: float, most: int
+    function: Callable[[np.ndarray], tuple[float, np.ndarray]],
+    start: np.ndarray,
+    close: float,
+    most: int,
+    moves: list[tuple[np.ndarray, np.ndarray]] | None = None,
 ) -> Minimum:
     """The minimum of `function`, which gives a value and a gradient (k,), from `start` (k,) on; that is left as it is.
 
     Limited-memory BFGS (Nocedal 1980, two-loop recursion of Nocedal & Wright, algorithm 7.4) with backtracking. It ends
-    when a step gains less than `close`, or after `most` of them.
+    when a step gains less than `close`, or after `most` of them. `moves`, of a minimum of much the same function, say
+    how this one is curved before the first step.
     """
     at = start.copy()
     value, slope = function(at)
-    moves: list[tuple[np.ndarray, np.ndarray]] = []
+    moves = list(moves or ())
     for step in range(most):
         direction = _direction(slope, moves)
         promise = float(slope @ direction)
         if not promise < 0:
-            return Minimum(at, value, step, True)
+            return Minimum(at, value, step, True, moves)
         found = _search(function, at, value, direction, promise, 1.0 if moves else _first_length(slope))
         if found is None:
-            return Minimum(at, value, step, True)
+            return Minimum(at, value, step, True, moves)
         there, now, slope_there = found
         moves = _remembered(moves, there - at, slope_there - slope)
         gain, at, value, slope = value - now, there, now, slope_there
         if gain < close:
-            return Minimum(at, value, step + 1, True)
-    return Minimum(at, value, most, False)
+            return Minimum(at, value, step + 1, True, moves)
+    return Minimum(at, value, most, False, moves)
 
 
 def _first_length(slope: np.ndarray) -> float:

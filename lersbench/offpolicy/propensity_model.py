@@ -24,11 +24,12 @@ from lersbench.errors import DataError
 from lersbench.offpolicy import conditional_logit as logit
 from lersbench.offpolicy import folds as parts
 from lersbench.offpolicy.conditional_logit import Choices, Form, Utility
+from lersbench.offpolicy.minimise import Minimum
 from lersbench.offpolicy.resampling import poisson_multiplicities
 
 RIDGES = (1000.0, 100.0, 10.0, 1.0)  # in rows
 AS_GOOD = 2.0  # log-likelihood of all rows, not seen, by which two fits may differ and be as good
-CLOSE, CLOSER = 1e-6, 1e-7  # gain of log-likelihood a row of the last step, of a refit and of the fit
+CLOSE, CLOSER = 1e-5, 1e-7  # gain of log-likelihood a row of the last step, of a refit and of the fit
 MOST = 200  # steps
 ENOUGH = 50  # rows, below which the temperature stays 1
 FLOOR = 10  # no propensity is below 1 / (FLOOR times the candidates)
@@ -39,7 +40,7 @@ REPLICATES = 20
 class Fitted:
     """The model of one fold."""
 
-    theta: np.ndarray
+    minimum: Minimum
     utility: Utility
     scale: float = 1.0  # 1 / temperature
 
@@ -73,7 +74,7 @@ class PropensityModel:
 
             def again(often: np.ndarray) -> list[Fitted]:
                 refits = [
-                    _fit(form, choices, ~mine * often, model.ridge, near.theta, CLOSE)
+                    _fit(form, choices, ~mine * often, model.ridge, near.minimum, CLOSE)
                     for mine, near in zip(inside, first, strict=True)
                 ]
                 return _scaled(refits, choices, inside, often)
@@ -112,10 +113,11 @@ def _check(inside: np.ndarray) -> None:
 
 def _path(form: Form, choices: Choices, mine: np.ndarray) -> list[tuple[float, Fitted]]:
     """The fit to all rows but `mine` (n,) by each penalty, from the largest down, and the loss of each on these."""
-    theta, found = np.zeros(sum(form.sizes)), []
+    near: Minimum | None = None
+    found = []
     for ridge in RIDGES:
-        one = _fit(form, choices, (~mine).astype(np.float64), ridge, theta, CLOSER)
-        theta = one.theta
+        one = _fit(form, choices, (~mine).astype(np.float64), ridge, near, CLOSER)
+        near = one.minimum
         found.append((logit.loss(one.utility, choices, mine.astype(np.float64)), one))
     return found
 
@@ -130,9 +132,10 @@ def _penalty(losses: np.ndarray) -> int:
     return int(np.flatnonzero(losses <= losses.min() + AS_GOOD)[-1])
 
 
-def _fit(form: Form, choices: Choices, weight: np.ndarray, ridge: float, near: np.ndarray, close: float) -> Fitted:
-    theta = logit.fit(form, choices, weight, ridge, near, close, MOST).at
-    return Fitted(theta, logit.utility_of(form, theta))
+def _fit(form: Form, choices: Choices, weight: np.ndarray, ridge: float, near: Minimum | None, close: float) -> Fitted:
+    start = near.at if near is not None else np.zeros(sum(form.sizes))
+    found = logit.fit(form, choices, weight, ridge, start, close, MOST, near)
+    return Fitted(found, logit.utility_of(form, found.at))
 
 
 def _scaled(fits: list[Fitted], choices: Choices, inside: np.ndarray, often: np.ndarray) -> list[Fitted]:

@@ -186,7 +186,8 @@ def _groups(d: Diagnostics, kind: str) -> str:
 
 
 def _agreement(d: Diagnostics, kind: str) -> str:
-    return f"estimators of the same value differ by {d.agree_z:.1f} standard errors of their difference"
+    of = "their own" if d.propensities == "fitted" else "their difference"
+    return f"estimators of the same value differ by {d.agree_z:.1f} standard errors of {of}"
 
 
 def _reward_model(d: Diagnostics, kind: str) -> str:

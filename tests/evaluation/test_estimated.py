@@ -71,6 +71,22 @@ def test_odds_may_be_wrong_by_some_factor_until_the_sign_is_open(found: Any) -> 
     assert 1 < leading.loc["random", "odds"] < leading.loc["sure", "odds"] < 10
 
 
+def test_the_mean_weight_of_a_fit_is_judged_by_its_size(tmp_path: Path) -> None:
+    """Of 30,000 rows a fit by too few slopes is off by many errors of chance, and still near enough."""
+    rng = np.random.default_rng(8)
+    n = 30_000
+    x = rng.normal(size=(n, 2))
+    odds = np.exp(0.5 * np.stack([x[:, 0] * x[:, 1], x[:, 0], -x[:, 1]], axis=1))
+    chance = odds / odds.sum(axis=1, keepdims=True)
+    action = (chance.cumsum(1) > rng.random((n, 1))).argmax(1)
+    clicks = (rng.random(n) < np.array([0.1, 0.3, 0.2])[action]).astype(np.int8)
+    columns = {"context": x, "slate": action[:, None], "clicks": clicks[:, None]}
+    log = write(tmp_path / "log", columns, name="curved", items=3)
+    for _, row in _evaluate(log, ["random"]).estimates.iterrows():
+        assert abs(row["value"] - 0.2) < 0.01 and row["verdict"] == CAUTION
+        assert abs(row["wbar"] - 1) < 0.1 and "mean weight is" not in row["reason"]
+
+
 def test_differences_have_the_errors_of_the_refits(found: Any) -> None:
     pairs = found.differences.set_index(["policy", "other"])
     row = pairs.loc[("sure", LOGGER)]
