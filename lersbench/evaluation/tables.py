@@ -137,8 +137,8 @@ def _row(setup: Setup, judged: Judged, estimate: Estimate, ran: Ran) -> dict[str
         "chance": judged.how,
         "clip": estimate.clip,
         "cut": estimate.cut,
-        "least": estimate.bounds.low if estimate.bounds else math.nan,
-        "most": estimate.bounds.high if estimate.bounds else math.nan,
+        "end_low": estimate.bounds.low if estimate.bounds else math.nan,
+        "end_high": estimate.bounds.high if estimate.bounds else math.nan,
         **doubt,
     }
 

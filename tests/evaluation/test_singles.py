@@ -13,6 +13,7 @@ import lersbench as lb
 from lersbench.errors import ConfigError
 from lersbench.log import Log, write
 from lersbench.offpolicy.anytime import Anytime
+from lersbench.report.evaluation import write as write_report
 from lersbench.results.evaluation import BELIEVE, CAUTION, DISBELIEVE
 from lersbench.results.evaluation_words import as_text
 from tests.evaluation.test_evaluate import RATES, Sure, world
@@ -128,11 +129,14 @@ def test_each_kind_of_interval_holds_the_truth(tmp_path: Path, kind: str) -> Non
 def test_a_sure_logger_leaves_bounds(tmp_path: Path) -> None:
     evaluation = lb.evaluate(_sure(tmp_path / "log"), POLICIES, "off-policy", estimators=["bounds"])
     rows = evaluation.estimates.set_index("policy")
-    assert rows.loc["sure", ["least", "most", "support"]].tolist() == [0.25, 0.75, 0.5]
-    assert rows.loc["random", ["least", "most", "support"]].tolist() == [3 / 16, 15 / 16, 0.75]
+    assert rows.loc["sure", ["end_low", "end_high", "support"]].tolist() == [0.25, 0.75, 0.5]
+    assert rows.loc["random", ["end_low", "end_high", "support"]].tolist() == [3 / 16, 15 / 16, 0.75]
     assert rows["value"].isna().all() and (rows["verdict"] == CAUTION).all()
-    assert (rows["low"] <= rows["least"]).all() and (rows["high"] >= rows["most"]).all()
+    assert (rows["low"] <= rows["end_low"]).all() and (rows["high"] >= rows["end_high"]).all()
     assert "sure: between 0.2" in as_text(evaluation) and "whatever the model says" in as_text(evaluation)
+    evaluation = evaluation.at(tmp_path / "out")
+    evaluation.save()
+    assert "0.25 to 0.75" in write_report(evaluation)[0].read_text()
 
 
 def test_bounds_hold_the_truth_and_a_model_is_no_evidence(tmp_path: Path) -> None:
@@ -147,7 +151,7 @@ def test_bounds_hold_the_truth_and_a_model_is_no_evidence(tmp_path: Path) -> Non
     found = lb.evaluate(log, {"sure": Sure()}, "off-policy").estimates.set_index("estimator")
     assert list(found.index) == ["bounds", "dm"]
     assert found.loc["bounds", "low"] < TRUTH["sure"] < found.loc["bounds", "high"]
-    assert found.loc["bounds", "least"] == pytest.approx(clicks[action == 2].sum() / N, rel=1e-12)
+    assert found.loc["bounds", "end_low"] == pytest.approx(clicks[action == 2].sum() / N, rel=1e-12)
     assert found.loc["dm", "verdict"] == DISBELIEVE and "not evidence" in found.loc["dm", "reason"]
 
 
