@@ -328,7 +328,7 @@ def accept_rows(
     state, view, scratch = borrow(state), borrow(view), borrow(scratch)
     nothing = part(placed, 0, 0)
     for n in range(index.shape[0]):
-        round = round_at(view, index[n], at[n], 0, protocol, scratch, desk, False, 0)
+        round = round_at(view, index[n], at[n], 0, protocol, scratch, desk, False, part(view.shown_at, 0, 0))
         slate, own = part(slates, top[n], top[n + 1]), part(scratch.slates[0], 0, top[n + 1] - top[n])
         said = part(logged, top[n], top[n + 1])
         every = part(offered, first[n], first[n + 1]) if offered.shape[0] > 0 else nothing

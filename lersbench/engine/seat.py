@@ -124,7 +124,7 @@ class Inner:
 def in_python(template: Callable[..., None], policy: Policy, flags: dict[str, bool], **methods: Any) -> Any:
     """`template` run by Python, for a policy that has methods in place of kernels."""
 
-    def round_at(view, row, at, slot, protocol, scratch, desk, composed, told) -> Round:
+    def round_at(view, row, at, slot, protocol, scratch, desk, composed, shown_at) -> Round:
         round = round_in_python(view, int(row), int(at), slot, protocol, scratch, desk)
         return round if isinstance(policy, KernelPolicy) else read_only(round)
 

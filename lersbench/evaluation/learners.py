@@ -57,7 +57,7 @@ class _OnLine:
         target.judged.how = "acceptance by its chances"
 
     def play(self, logged: Logged) -> None:
-        """Play some rows; an accepted one weighs M, so that all have the mean weight 1 if propensities are right."""
+        """Play some rows. An accepted one weighs M: the mean weight is 1 if the propensities are right."""
         accepted, _ = self.rejection.play(logged.rows, logged.whole, logged.inside, logged.at)
         reward = np.add.reduceat(logged.reward, logged.edges[:-1])
         source, first = self.target.setup.log.path, int(logged.at[0])

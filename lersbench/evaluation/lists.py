@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from lersbench.evaluation.answers import CUT, Estimate
-from lersbench.evaluation.exposed import MODELS, PBM, ClickModels
+from lersbench.evaluation.exposed import MODELS, PBM, UBM, ClickModels
 from lersbench.evaluation.judged import Judged
 from lersbench.evaluation.ran import Ran
 from lersbench.evaluation.setup import Setup
@@ -16,6 +16,7 @@ from lersbench.offpolicy.intervals import cluster_error
 from lersbench.offpolicy.verdict import DO_NOT_BELIEVE
 
 AGREE = 2.0  # standard errors of their difference within which two estimators of the same value agree
+FREE = {PBM: ("iips", "rips"), UBM: ("rips",)}  # estimators without parameters that are right wherever the model is
 RANDOM = "random"
 WRONG = 3.0  # beyond so many a click model is wrong
 
@@ -101,8 +102,9 @@ def _alarms(
         z = _z(value, own.psi - ran.psi, own.counts)
         if abs(z) > WRONG:
             yield f"the click model is wrong: random must equal the logger, and differs by {value:+.3g} (z = {z:.1f})"
-    free = "iips" if model == PBM else "rips"  # right wherever the model is, whatever its numbers
-    if free in found and not found[free][0].bounded:
+    for free in FREE[model]:
+        if free not in found or found[free][0].bounded:
+            continue
         value, z, _ = apart(own, found[free][0])
         if abs(z) > WRONG:
             yield (

@@ -99,9 +99,9 @@ def estimators_of(setup: Setup, question: str) -> list[str]:
 
 
 def _with_model_free(names: list[str]) -> list[str]:
-    """The estimators named, and beside those by a click model the one that needs none."""
-    alone = any(name in MODELS for name in names) and "iips" not in names
-    return [*names, "iips"] if alone else [*names]
+    """The estimators named, and beside those by a click model the ones that need none, by which it is judged."""
+    free = ("iips", "rips") if any(name in MODELS for name in names) else ()
+    return [*dict.fromkeys((*names, *free))]
 
 
 def _usual_of_lists(setup: Setup, kind: str, question: str) -> list[str]:

@@ -147,7 +147,8 @@ def percent(bracket: Bracket) -> tuple[str, str]:
     if ends.first == ends.last == 0:
         return "0", MISSING
     digits = 1 if abs(ends.last - ends.first) < 10 else 0
-    low, high, first, last = (number(x, digits, True) for x in (ends.low, ends.high, ends.first, ends.last))
+    known = (ends.low, ends.high, ends.first, ends.last)
+    low, high, first, last = (number(round(x, digits) + 0.0, digits, True) for x in known)  # no -0
     between = MISSING if MISSING in (first, last) else f"[{first}, {last}]"
     return (low if low == high else f"{low} to {high}"), between
 
@@ -220,6 +221,11 @@ def warnings(results: Results) -> list[str]:
             lines.append(
                 f"Log '{name}' has no propensities, and no bracket either: {facts['fault']}. Values are logged clicks, "
                 "which favour the logged order by an unknown amount; they have no interval and no rank."
+            )
+        elif results.unweighed(case.variant) and not results.bracketed(case.variant):
+            lines.append(
+                f"Log '{name}' has no propensities, and rewards that may be negative have no bracket. Values are "
+                "logged rewards, which favour the logged order by an unknown amount; they have no interval and no rank."
             )
         lines += [
             f"The examination fitted to log '{name}' does not fall with the place: {doubt}. The high ends rest on it "

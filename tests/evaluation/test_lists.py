@@ -281,10 +281,10 @@ def test_lists_with_a_click_are_not_for_estimators_of_clicks(tmp_path: Path, nam
 
 # Click models ---------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("uniform", [True, False])
-def test_click_models_hold_where_they_are_right_and_bring_iips(tmp_path: Path, uniform: bool) -> None:
+def test_click_models_hold_where_they_are_right_and_bring_iips_and_rips(tmp_path: Path, uniform: bool) -> None:
     evaluation = judged(world(tmp_path / "log", PBM, None if uniform else ranker()), estimators=["pbm-ips", "ubm-ips"])
     found = whole(evaluation)
-    assert list(found.index) == ["pbm-ips", "ubm-ips", "iips"]
+    assert list(found.index) == ["pbm-ips", "ubm-ips", "iips", "rips"]
     for name, row in found.iterrows():
         assert abs(row["value"] - truth(PBM)[0]) < 3.5 * row["se"], name
         assert abs(row["wbar"] - 1) < 0.05
@@ -309,6 +309,15 @@ def test_a_wrong_click_model_raises_the_alarm(tmp_path: Path) -> None:
     assert found["verdict"]["pbm-ips"] == DISBELIEVE != found["verdict"]["iips"]
     assert "the click model is wrong: iips" in found["reason"]["pbm-ips"]
     assert any("the click model is wrong" in note for note in evaluation.about["notes"])
+
+
+def test_rips_gives_away_a_model_of_places_where_users_stop(tmp_path: Path) -> None:
+    """PBM-IPS and IIPS are wrong alike there and agree; the user browsing model holds the cascade."""
+    found = whole(judged(world(tmp_path / "log", CASCADE, ranker()), Sure(BEST), estimators=["pbm-ips", "ubm-ips"]))
+    off = (found["value"] - truth(CASCADE, BEST)[0]).abs()
+    assert off["pbm-ips"] > 5 * found["se"]["pbm-ips"] and off["ubm-ips"] < 3 * found["se"]["ubm-ips"]
+    assert "the click model is wrong: rips" in found["reason"]["pbm-ips"]
+    assert found["verdict"]["pbm-ips"] == DISBELIEVE != found["verdict"]["ubm-ips"]
 
 
 def test_a_click_model_of_other_times_raises_the_alarm(tmp_path: Path) -> None:
@@ -351,7 +360,7 @@ def test_click_models_need_the_chances_of_all_lists(tmp_path: Path) -> None:
 def test_learners_are_answered_by_what_needs_no_model(tmp_path: Path) -> None:
     log = world(tmp_path / "log", PBM, None, 600)
     setup = setup_of(log, [Sure()], settings_of({"estimators": ["ubm-ips", "rips"]}), "click", 0)
-    assert estimators_of(setup, "off-policy") == ["ubm-ips", "rips", "iips"]
+    assert estimators_of(setup, "off-policy") == ["ubm-ips", "rips", "iips"]  # those named come first
     assert estimators_of(setup, "progressive") == ["rips"]
     found = lb.evaluate(log, ["ucb1"]).estimates
     assert set(zip(found["feedback"], found["estimator"], strict=True)) == {
