@@ -22,6 +22,7 @@ from lersbench.offpolicy.compare import differences, rank_ranges
 from lersbench.offpolicy.verdict import percent
 from lersbench.results.evaluation import BELIEVE, DISBELIEVE, LOGGER, Evaluation
 
+BY_ROW = ("anytime", "bernstein")  # intervals that know no users
 PACKAGES = ("numpy", "numba", "pandas")
 
 
@@ -234,6 +235,11 @@ def _notes(setup: Setup, judged: list[Judged], model: Model | None) -> list[str]
         notes.append(
             f"The chances of {', '.join(drawn)} are frequencies of {setup.settings.draws} "
             f"draw{'s' * (setup.settings.draws > 1)} a row: unbiased for IPS and DR, noisier than they need be."
+        )
+    if setup.source.by_user and setup.settings.interval in BY_ROW:
+        notes.append(
+            f"Intervals of kind '{setup.settings.interval}' take the rows of a user as independent of each other; where "
+            "they are not, they are too narrow. The errors beside them are by user."
         )
     fitted = setup.source.estimated.notes if setup.fits else []
     return [*notes, *(model.notes if model else []), *fitted]

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 import lersbench as lb
 from lersbench.cli.main import cli
 from lersbench.errors import ConfigError
+from lersbench.evaluation import estimated, logged
 from lersbench.log import Log, write
 from lersbench.results.evaluation import BELIEVE, CAUTION, LOGGER
 from lersbench.results.evaluation_words import sentences
@@ -124,6 +125,37 @@ def test_errors_are_by_user_and_candidates_may_change(tmp_path: Path) -> None:
         assert abs(row["value"] - liked.mean()) < 3.5 * row["se"] and row["verdict"] == CAUTION
     again = evaluation.about["propensity_model"]
     assert again["log_loss"] == pytest.approx(-np.log(chance[np.arange(N), at]).mean(), abs=0.01)
+
+
+def test_chunks_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(9)
+    candidates = np.stack([rng.permutation(4) for _ in range(1_000)])
+    features = rng.normal(size=(1_000, 4, 2))
+    slate = candidates[np.arange(1_000), rng.integers(4, size=1_000)][:, None]
+    clicks, context = rng.integers(2, size=(1_000, 1)).astype(np.int8), rng.normal(size=(1_000, 2))
+    columns = {"candidates": candidates, "features": features, "slate": slate, "clicks": clicks, "context": context}
+    log = write(tmp_path / "log", columns, name="featured", items=4)
+    at_once = _evaluate(log, ["random"])
+    monkeypatch.setattr(logged, "CANDIDATES", 900)
+    in_parts = _evaluate(log, ["random"])
+    for name in ("value", "se", "low", "high", "odds"):
+        assert in_parts.estimates[name].tolist() == pytest.approx(
+            at_once.estimates[name].tolist(), rel=1e-9, nan_ok=True
+        )
+    facts = [one.about["propensity_model"] for one in (at_once, in_parts)]
+    assert facts[0]["log_loss"] == pytest.approx(facts[1]["log_loss"], rel=1e-9)
+    assert facts[0]["inputs"] == ["items", "context (2)", "joint features (2)"]
+
+
+def test_a_long_log_is_fitted_on_some_of_its_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = _bare(tmp_path / "log", user=np.arange(N) % 400)
+    monkeypatch.setattr(estimated, "MOST_ROWS", N // 4)
+    evaluation = _evaluate(log)
+    facts, rows = evaluation.about["propensity_model"], evaluation.estimates
+    assert 0.15 * N < facts["rows"] < 0.35 * N and facts["rows"] % 10 == 0  # whole users, of ten rows each
+    assert any("% of the users" in note for note in evaluation.about["notes"])
+    for _, row in rows.iterrows():
+        assert abs(row["value"] - TRUTH[row["policy"]]) < 3.5 * row["se"]
 
 
 def test_propensities_of_the_log_can_be_put_aside(tmp_path: Path) -> None:

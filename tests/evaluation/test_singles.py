@@ -125,6 +125,16 @@ def test_each_kind_of_interval_holds_the_truth(tmp_path: Path, kind: str) -> Non
     )
 
 
+def test_intervals_by_row_say_so_where_users_are_known(tmp_path: Path) -> None:
+    log = world(tmp_path / "log", users=300, user=np.random.default_rng(5).integers(300, size=4_000))
+    said = [
+        any("take the rows of a user as independent" in note for note in evaluation.about["notes"])
+        for kind in ("anytime", "cr")
+        for evaluation in [lb.evaluate(log, {"sure": Sure()}, "off-policy", interval=kind, estimators=["snips"])]
+    ]
+    assert said == [True, False]
+
+
 # Bounds ---------------------------------------------------------------------------------------------------------------
 def test_a_sure_logger_leaves_bounds(tmp_path: Path) -> None:
     evaluation = lb.evaluate(_sure(tmp_path / "log"), POLICIES, "off-policy", estimators=["bounds"])
