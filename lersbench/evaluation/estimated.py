@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -36,14 +35,13 @@ class Columns(NamedTuple):
 class Estimated:
     """The propensities of a log of single items by a model of what its policy shows."""
 
-    def __init__(self, source: Source, folds: int, seed: int, say: Callable[[str], None] = lambda line: None) -> None:
+    def __init__(self, source: Source, folds: int, seed: int) -> None:
         info, self.folds, self.seed = source.log.info, folds, seed
         choices, keys = _sample(source)
         self.share = len(keys) / max(1, source.end - source.first)
         self.columns = Columns(_moments(choices.context), _moments(choices.features))
         statics = _standard(source.session.background.items, _moments(source.session.background.items))
         form = Form(info.items, choices.context.shape[1], choices.features.shape[1], statics)
-        say(f"fitting propensities to {len(keys):,} rows, and again in {REPLICATES} replicates")
         self.model = PropensityModel.of(form, self._standard(choices), keys, folds, REPLICATES, seed)
         self.checked = Reliability(info.items)
         self._last: tuple[int, int, list[np.ndarray]] | None = None

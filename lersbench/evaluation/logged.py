@@ -88,6 +88,7 @@ class Source:
             for start in range(low, high, step):
                 logged = self._logged(chunk, rows, scores, start, min(start + step, high))
                 yield logged if self.estimated is None else self.estimated.with_propensities(logged)
+                self.session.bar.update(min(start + step, high) - start)
             if chunk.start + size >= end:
                 return
 

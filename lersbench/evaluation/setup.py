@@ -137,7 +137,9 @@ def setup_of(
     case = scenario.cases(chosen)[0]
     demands.check(chosen, log, case, spec_of(chosen, log, case), entries)
     background = Fits(log, 0, math.inf, "none").background
-    session = Session(chosen, log, case, background, 1, Bar(silent, total=0), Clock())
+    session = Session(
+        chosen, log, case, background, 1, Bar(silent, unit=" rows", unit_scale=True, leave=False), Clock()
+    )
     first = _first(log, settings)
     source = Source(session, pays, settings.cluster == "user", settings.target == "any-click", first, _matured(log))
     if source.first >= source.end:

@@ -238,8 +238,8 @@ def _notes(setup: Setup, judged: list[Judged], model: Model | None) -> list[str]
         )
     if setup.source.by_user and setup.settings.interval in BY_ROW:
         notes.append(
-            f"Intervals of kind '{setup.settings.interval}' take the rows of a user as independent of each other; where "
-            "they are not, they are too narrow. The errors beside them are by user."
+            f"Intervals of kind '{setup.settings.interval}' take the rows of a user as independent of each "
+            "other; where they are not, they are too narrow. The errors beside them are by user."
         )
     fitted = setup.source.estimated.notes if setup.fits else []
     return [*notes, *(model.notes if model else []), *fitted]

@@ -95,10 +95,13 @@ def lift_in_words(evaluation: Evaluation, difference: pd.Series) -> str:
         return "the same as what ran"
     low, middle, high = sorted(100 * difference[key] / abs(base) for key in ("low", "value", "high"))
     digits = max(0, digits_of((high - low) / 2)) if high > low else 1
-    span = range_in_words(low, high, min(digits, 1), sign=True)
+    digits = min(digits, 1)
     if low > 0 or high < 0:
-        return f"{number(abs(middle), min(digits, 1))} % {'more' if middle > 0 else 'less'} than what ran, {span} %"
-    return f"{number(middle, min(digits, 1), sign=True)} % against what ran, {span} %: the sign is open"
+        near, far = sorted((abs(low), abs(high)))
+        side = "more" if middle > 0 else "less"
+        return f"{number(abs(middle), digits)} % {side} than what ran {range_in_words(near, far, digits)}"
+    span = range_in_words(low, high, digits, sign=True)
+    return f"{number(middle, digits, sign=True)} % against what ran {span}: the sign is open"
 
 
 def _sentence(reason: str) -> str:
