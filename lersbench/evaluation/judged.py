@@ -53,6 +53,7 @@ class Judged:
     model: np.ndarray = field(default_factory=lambda: np.zeros(4))  # sums of w^2 (r - q)^2, w^2 r, w^2 r^2, w^2
     modelled: bool = False  # a reward model takes part
     caps: list[tuple[str, str]] = field(default_factory=list)  # what its verdict may not exceed, and why
+    notes: list[str] = field(default_factory=list)  # what a reader must know of it
     alarms: dict[str, list[tuple[str, str]]] = field(default_factory=dict)  # the same, of one estimator
     most: dict[str, float] = field(default_factory=dict)  # by click model: the largest possible value of a list
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from lersbench.datasets import DATASETS, build
 from lersbench.errors import ConfigError, did_you_mean
-from lersbench.evaluation import bracketed, fixed, learners, sure, tables
+from lersbench.evaluation import bracketed, fixed, learners, sure, tables, trained
 from lersbench.evaluation.estimated import Estimated
 from lersbench.evaluation.model import Model
 from lersbench.evaluation.plan import PLACED, asked_of
@@ -71,4 +71,8 @@ def _judged(setup: Setup, questions: Sequence[str]) -> Evaluation:
     judged = fixed.judge(setup, as_they_are, model, clicks)
     bar.set_description_str("learners")
     judged += learners.judge(setup, [one for one in asked if one.question != "off-policy"], ran)
+    for one in judged:
+        caps, notes = trained.caps(setup.source, one.label, one.entry.policy)
+        one.caps += caps
+        one.notes += notes
     return tables.evaluation_of(setup, judged, ran, model, clicks)

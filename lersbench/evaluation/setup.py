@@ -219,11 +219,15 @@ def _first(log: Log, settings: Evaluate) -> int:
             f"frozen = {frozen!r} is a date, but the rows of log '{log.info.name}' are not in order of time. Give a "
             "share of the rows, such as 0.5."
         )
+    return _rows_before(log, moment_of(frozen, "frozen"))
+
+
+def moment_of(date: str, what: str) -> int:
+    """A date in microseconds since 1970. Raises ConfigError that says `what` it was for."""
     try:
-        moment = int(pd.Timestamp(frozen).tz_localize(None).as_unit("us").value)
+        return int(pd.Timestamp(date).tz_localize(None).to_datetime64().astype("M8[us]").astype(np.int64))
     except (ValueError, TypeError) as error:
-        raise ConfigError(f"frozen = {frozen!r}: this is no date, such as 2024-11-01, and no share.") from error
-    return _rows_before(log, moment)
+        raise ConfigError(f"{what} = {date!r}: this is no date, such as 2024-11-01.") from error
 
 
 def _rows_before(log: Log, moment: int) -> int:

@@ -230,6 +230,7 @@ def _notes(setup: Setup, judged: list[Judged], model: Model | None) -> list[str]
                 f"{one.label} learns, and was judged as it is before its first round. Let it learn with --frozen, or "
                 "ask the questions of learners (progressive, rejection)."
             )
+    notes += dict.fromkeys(note for one in judged for note in one.notes)
     drawn = [one.label for one in judged if one.how == "draws"]
     if drawn:
         notes.append(
