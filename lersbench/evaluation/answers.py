@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +22,8 @@ PLAIN = ("ips", "sips", "pbm-ips", "ubm-ips")  # means of weighted rewards
 FEW = 30  # lists that a place must be worth to be summed, in lists of more than `SHORT`
 SHORT = 3
 WEIGHED = (*PLAIN, "snips", "cr", "rejection")  # estimators of weighted rewards alone
-MODEL = ("dr", "sndr", "dm")  # estimators that need a reward model
+MODEL = ("dr", "sndr", "dm", "dros", "switch-dr")  # estimators that need a reward model
+CUT = "-clipped"  # ends the names of estimates with weights cut, whose uncut ones stand beside them
 
 
 class Range(NamedTuple):
@@ -46,6 +48,11 @@ class Estimate:
     span: Range
     parts: tuple[Estimate, ...] = ()  # of a list: its places
     bounded: tuple[int, ...] = ()  # places of which the log says too little: they count with all they could earn
+    own: Callable[[float], tuple[Interval, str]] | None = None  # its interval at a level, where it has one of its own
+    clip: float = math.inf  # weights beyond it are cut or shrunk
+    cut: float = 0.0  # the share of the weight that is
+    uncut: tuple[Sums, ...] = ()  # `sums` of whole weights, where those were cut: by them it is judged
+    bounds: Interval | None = None  # between which the value lies, where the log says no more; `value` is then NaN
 
     @property
     def error(self) -> float:
@@ -76,14 +83,35 @@ def estimates_of(
     found: dict[str, list[Estimate]] = {}
     for name in estimators:
         family = FAMILY.get(name, SINGLE)
-        sums = judged.families[family]
-        if family in (PREFIX, PLACE):
-            found[name] = _by_place(name, sums, counts, spans[family])
-        else:
-            span = spans[family][0]
-            span = span._replace(most=span.most * judged.most.get(family, math.nan))
-            found[name] = [_alone(name, judged, sums[0], counts, span)]
+        span, whole = spans[family], tuple(judged.families[family])
+        if judged.clipped and name != "dm":
+            cut = _by_name(name, judged, judged.clipped[family], counts, span)
+            found[name + CUT] = list(_as_cut(judged, cut, whole))
+        for key in (name + CUT, name):
+            if key in judged.beside:
+                found[key] = [judged.beside[key].estimate(judged, counts, span[0])]
+        if name not in judged.beside:
+            found[name] = _by_name(name, judged, list(whole), counts, span)
+    for own in (one for one in judged.beside.values() if hasattr(one, "applied")):
+        found = {name: own.applied(some) for name, some in found.items()}
     return found
+
+
+def _by_name(name: str, judged: Judged, sums: list[Sums], counts: np.ndarray, spans: list[Range]) -> list[Estimate]:
+    family = FAMILY.get(name, SINGLE)
+    if family in (PREFIX, PLACE):
+        return _by_place(name, sums, counts, spans)
+    span = spans[0]._replace(most=spans[0].most * judged.most.get(family, math.nan))
+    return [_alone(name, judged, sums[0], counts, span)]
+
+
+def _as_cut(judged: Judged, found: list[Estimate], whole: tuple[Sums, ...]) -> Iterator[Estimate]:
+    """The estimates as those of cut weights, with the share of the weight that is cut."""
+    for one in found:
+        uncut = whole if one.place == 0 else (whole[one.place - 1],)
+        weight, kept = (sum(six(sums).s1 for sums in some) for some in (uncut, one.sums))
+        cut = 1 - kept / weight if weight > 0 else 0.0
+        yield replace(one, estimator=one.estimator + CUT, clip=judged.clip, cut=cut, uncut=uncut)
 
 
 def _alone(name: str, judged: Judged, sums: Sums, counts: np.ndarray, span: Range) -> Estimate:
@@ -149,8 +177,12 @@ def effective_rows(sums: Sums) -> float:
 def interval_of(estimate: Estimate, kind: str, level: float) -> tuple[Interval, str]:
     """The interval of this kind of an estimate, and which it is: not every estimate has every kind."""
     span, single = estimate.span, len(estimate.sums) == 1
+    if estimate.own is not None:
+        return estimate.own(level)
     if estimate.bounded:
         return _place_by_place(estimate, level), "bound"
+    if estimate.cut > 0:  # an interval of whole weights would be of another number
+        return normal_of(estimate, level), f"normal, by cluster, of {'cut' if estimate.uncut else 'whole'} weights"
     if kind == "bootstrap":
         return _bootstrap(estimate, level), "bootstrap"
     if estimate.estimator in MODELS:
