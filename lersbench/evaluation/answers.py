@@ -16,6 +16,7 @@ from lersbench.offpolicy.intervals import Interval
 from lersbench.offpolicy.sums import Sums, influence, six, top_weights
 
 REPLICATES = 1000  # of a bootstrap over buckets
+NORMAL = "normal, by cluster"
 MODEL = ("dr", "sndr", "dm")  # estimators that need a reward model
 
 
@@ -68,19 +69,19 @@ def estimates_of(judged: Judged, estimators: list[str], counts: np.ndarray, span
         family = FAMILY.get(name, SINGLE)
         sums = judged.families[family]
         if family in (PREFIX, PLACE):
-            found += _by_place(name, sums, counts, spans[family])
+            found += by_place(name, sums, counts, spans[family])
         else:
-            found.append(_alone(name, judged, sums[0], counts, spans[family]))
+            found.append(estimate_of(name, sums[0], counts, spans[family], judged.direct))
     return found
 
 
-def _alone(name: str, judged: Judged, sums: Sums, counts: np.ndarray, span: Range) -> Estimate:
-    """An estimate from rows of one weight each."""
-    value, psi = _single(name, judged, sums, span)
+def estimate_of(name: str, sums: Sums, counts: np.ndarray, span: Range, direct: np.ndarray | None = None) -> Estimate:
+    """An estimate from rows of one weight each; `direct` (G,) the sums of the reward model's part, by bucket."""
+    value, psi = _single(name, sums, span, np.zeros(len(counts)) if direct is None else direct)
     return Estimate(name, 0, value, psi, counts, (sums,), span)
 
 
-def _single(name: str, judged: Judged, sums: Sums, span: Range) -> tuple[float, np.ndarray]:
+def _single(name: str, sums: Sums, span: Range, by_model: np.ndarray) -> tuple[float, np.ndarray]:
     s, n = six(sums), max(1, int(sums.rows[0]))
     rows, (w, v, d) = sums.bucket_rows, sums.buckets.T
     if name in ("ips", "sips"):
@@ -94,11 +95,11 @@ def _single(name: str, judged: Judged, sums: Sums, span: Range) -> tuple[float, 
         b = (s.r2 / n - s.r1 * s.s1 / n**2) / spread if spread > 0 else 0.0
         value = (s.r1 - b * (s.s1 - n)) / n
         return value, v - b * (w - rows) - value * rows
-    direct = float(judged.direct.sum()) / n
-    own = judged.direct - direct * rows
+    direct = float(by_model.sum()) / n
+    own = by_model - direct * rows
     if name == "dm":
         return direct, own
-    correction = d - judged.direct
+    correction = d - by_model
     if name == "dr":
         value = float(d.sum()) / n
         return value, d - value * rows
@@ -106,7 +107,7 @@ def _single(name: str, judged: Judged, sums: Sums, span: Range) -> tuple[float, 
     return direct + ratio, own + (correction - ratio * w) * (n / s.s1 if s.s1 > 0 else math.nan)
 
 
-def _by_place(name: str, sums: list[Sums], counts: np.ndarray, span: Range) -> Iterator[Estimate]:
+def by_place(name: str, sums: list[Sums], counts: np.ndarray, span: Range) -> Iterator[Estimate]:
     """Clicks of whole lists as the sum over their places, each normalised by itself, and then those of each place.
 
     A place earns the share of lists that have it times what such a list earns there.
@@ -147,7 +148,15 @@ def interval_of(estimate: Estimate, kind: str, level: float) -> tuple[Interval, 
         if span.low >= 0 and (kind == "gamma" or estimate.estimator in ("ips", "sips")):
             return gamma_of(estimate, level), "gamma"
         return likely(estimate, level), "cr"
-    return normal_of(estimate, level), "normal, by cluster"
+    return normal_of(estimate, level), NORMAL
+
+
+def shown(estimate: Estimate, kind: str, level: float, believed: bool) -> tuple[Interval, str]:
+    """The interval that is shown, and which it is: where the verdict is not "believe", never the normal one."""
+    interval, how = interval_of(estimate, kind, level)
+    if believed or how != NORMAL or estimate.estimator == "dm":
+        return interval, how
+    return robust(estimate, level)
 
 
 def robust(estimate: Estimate, level: float) -> tuple[Interval, str]:

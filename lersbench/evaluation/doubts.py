@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -15,8 +16,8 @@ from lersbench.evaluation.setup import Setup
 from lersbench.offpolicy import diagnostics, verdict
 from lersbench.offpolicy.diagnostics import Diagnostics, diagnose
 from lersbench.offpolicy.slices import Slice
-from lersbench.offpolicy.sums import Sums, top_weights
-from lersbench.offpolicy.verdict import LEVELS, Verdict
+from lersbench.offpolicy.sums import top_weights
+from lersbench.offpolicy.verdict import LEVELS, Bounds, Verdict
 
 POINTS = 60  # of a weight curve
 SHOWN = (  # diagnostics that are columns of the estimates
@@ -40,43 +41,80 @@ SHOWN = (  # diagnostics that are columns of the estimates
 )
 
 
+class Known(NamedTuple):
+    """What the sums of an estimate cannot say of the log and the policy."""
+
+    propensities: str = "logged"
+    slice_names: Sequence[str] = ()
+    items: Sequence[Slice] = ()  # of a log of single items
+    doubly: bool = False  # a reward model takes part
+    support: float = math.nan  # share of the policy's choices that the log cannot hold
+    r2: float = math.nan  # of the reward model
+    caps: Sequence[tuple[str, str]] = ()  # what the verdict may not exceed, and why
+
+
 def of(setup: Setup, judged: Judged, estimate: Estimate, ran: Ran) -> dict[str, Any]:
-    """Diagnostics, verdict and reasons of an estimate; a sum over places is as good as the worst of them."""
-    worst: tuple[Diagnostics, Verdict] | None = None
-    for place, sums in enumerate(estimate.sums, 1):
-        if sums.rows[0]:
-            one = _one(setup, judged, estimate, sums, ran.items if len(estimate.sums) == 1 else [])
-            if len(estimate.sums) > 1:
-                one = one[0], Verdict(one[1].level, tuple(f"place {place}: {why}" for why in one[1].reasons))
-            if worst is None or LEVELS.index(one[1].level) > LEVELS.index(worst[1].level):
-                worst = one
-    assert worst is not None
-    found, level = worst
-    known = asdict(found)
+    """Diagnostics, verdict and reasons of an estimate, as columns."""
+    known = Known(
+        setup.info.propensities,
+        setup.source.slice_names,
+        ran.items,
+        judged.modelled,
+        0.0 if setup.info.propensities == "uniform" else math.nan,
+        judged.r2 if estimate.estimator in MODEL else math.nan,
+        judged.caps,
+    )
+    found, level = worst(estimate, diagnoses(estimate, known), known)
+    columns = asdict(found)
     return {
-        **{name: known[name] for name in SHOWN},
+        **{name: columns[name] for name in SHOWN},
         "snips_without_top": found.snips_without_top,
         "verdict": level.level,
         "reason": "; ".join(level.reasons[:2]),
     }
 
 
-def _one(
-    setup: Setup, judged: Judged, estimate: Estimate, sums: Sums, items: list[Slice]
+def diagnoses(estimate: Estimate, known: Known) -> list[Diagnostics | None]:
+    """The diagnostics of each place of an estimate that has a row; None for a place without."""
+    single = len(estimate.sums) == 1
+    found: list[Diagnostics | None] = []
+    for sums in estimate.sums:
+        if not sums.rows[0]:
+            found.append(None)
+            continue
+        one = diagnose(
+            sums,
+            propensities=known.propensities,
+            slice_names=known.slice_names,
+            items=known.items if single else [],
+            doubly=known.doubly,
+            support=known.support,
+            r2=known.r2,
+        )
+        if estimate.estimator == "rejection":  # rows are accepted or not: sizes of weights say nothing
+            one = replace(one, hill=math.nan, thin=0.0, agree_z=0.0)
+        found.append(one)
+    return found
+
+
+def worst(
+    estimate: Estimate,
+    found: Sequence[Diagnostics | None],
+    known: Known,
+    thresholds: Mapping[str, Bounds] = verdict.THRESHOLDS,
 ) -> tuple[Diagnostics, Verdict]:
-    kind = estimate.estimator
-    found = diagnose(
-        sums,
-        propensities=setup.info.propensities,
-        slice_names=setup.source.slice_names,
-        items=items,
-        doubly=judged.modelled,
-        support=0.0 if setup.info.propensities == "uniform" else math.nan,
-        r2=judged.r2 if kind in MODEL else math.nan,
-    )
-    if kind == "rejection":  # rows are accepted or not: what concerns weights of other sizes says nothing
-        found = replace(found, hill=math.nan, thin=0.0, agree_z=0.0)
-    return found, verdict.verdict(found, kind, judged.caps)
+    """The verdict on an estimate by its diagnostics: a sum over places is as good as the worst of them."""
+    least: tuple[Diagnostics, Verdict] | None = None
+    for place, one in enumerate(found, 1):
+        if one is None:
+            continue
+        level = verdict.verdict(one, estimate.estimator, known.caps, thresholds)
+        if len(found) > 1:
+            level = Verdict(level.level, tuple(f"place {place}: {why}" for why in level.reasons))
+        if least is None or LEVELS.index(level.level) > LEVELS.index(least[1].level):
+            least = one, level
+    assert least is not None
+    return least
 
 
 def sensitivity(judged: list[Judged]) -> pd.DataFrame:
