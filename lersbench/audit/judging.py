@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from lersbench.audit.world import CR, GAMMA, LEVEL, NORMAL, SHOWN, Answer
 from lersbench.evaluation import answers, doubts
-from lersbench.evaluation.answers import Estimate, Range
+from lersbench.evaluation.answers import MODEL, Estimate, Range
 from lersbench.evaluation.doubts import Known
 from lersbench.offpolicy.anytime import Anytime
 from lersbench.offpolicy.betting import betting
@@ -62,7 +63,12 @@ def judged(
     span = Range(0.0, 1.0, heaviest)
     made = [answers.estimate_of(name, sums, sums.bucket_rows, span, direct) for name in estimators]
     found = doubts.diagnoses(made[0], known)
-    return [answer for one in made for answer in answers_of(one, truth, known, found, level)]
+    plain = [replace(one, r2=math.nan) if one else one for one in found]
+    return [
+        answer
+        for one in made
+        for answer in answers_of(one, truth, known, found if one.estimator in MODEL else plain, level)
+    ]
 
 
 def answers_of(
@@ -76,7 +82,7 @@ def answers_of(
     found = doubts.diagnoses(estimate, known) if found is None else found
     _, decided = doubts.worst(estimate, found, known)
     shown, how = answers.shown(estimate, "cr", level, decided.level == BELIEVE)
-    name = how if how in (CR, GAMMA) and estimate.estimator != "dr" else SHOWN
+    name = how if how in (CR, GAMMA) and estimate.estimator not in MODEL else SHOWN
     values, most = doubts_of(found), _most(estimate, found, known)
     return [
         Answer(estimate.estimator, kind, estimate.value, *interval, truth, values, most)
