@@ -89,7 +89,7 @@ to disk and go through `evaluate` as a user's would. With a cut in time the answ
 and with the log's `reward_window` the rows too young to be known are left out. Without the window the same log gives a
 value that is too low, and nothing in its weights can tell.""",
     [
-        World("W11 with the reward window", "W11", 300, 10, partial(play, WINDOW), KINDS[2:], KINDS[:2], KINDS, cut),
-        World("W11 without it", "W11", 300, 10, partial(play, 0), more=young),
+        World("W11 with the reward window", "W11", 300, 20, partial(play, WINDOW), KINDS[2:], KINDS[:2], KINDS, cut),
+        World("W11 without it", "W11", 300, 40, partial(play, 0), more=young),
     ],
 )

@@ -3,51 +3,56 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
 from lersbench.audit.judging import levels_of
-from lersbench.audit.world import CR, GAMMA, NORMAL, SHOWN, SURE, Answer, Check, Line, Lines, World
+from lersbench.audit.runs import Runs
+from lersbench.audit.world import CR, GAMMA, LEVEL, NORMAL, SHOWN, SURE, Check, Line, Lines, World
 from lersbench.offpolicy.verdict import THRESHOLDS, Bounds
 
 LEAST, MOST = 0.93, 0.97  # what an interval of 95 % that is believed may cover
-SIGMA = 2.0  # Monte-Carlo errors by which a coverage may miss that
-FEW = 100  # runs below which no coverage is judged
+MANY, SIGMA, ROUGH = 300, 2.0, 4.0  # Monte-Carlo errors by which a coverage of many runs may miss that, and of fewer
+FEW = 100  # believed runs below which their coverage is not judged
 SPREADS = 0.1  # of an estimate's spread: what a bias of order 1 / n may be
 
 
-def lines_of(runs: Sequence[Sequence[Answer]], thresholds: Mapping[str, Bounds] = THRESHOLDS) -> dict:
-    """The lines, by estimator and interval, of the answers of each run."""
-    by_line: dict[tuple[str, str], list[Answer]] = {}
-    for run in runs:
-        for answer in run:
-            by_line.setdefault((answer.estimator, answer.interval), []).append(answer)
-    return {key: _line(answers, thresholds) for key, answers in by_line.items()}
+def lines_of(runs: Runs, thresholds: Mapping[str, Bounds] = THRESHOLDS) -> dict[tuple[str, str], Line]:
+    """The lines of a world's runs, by estimator and interval."""
+    return {
+        (str(estimator), str(interval)): _line(runs, at, thresholds)
+        for at, (estimator, interval) in enumerate(runs.names)
+    }
 
 
-def _line(answers: Sequence[Answer], thresholds: Mapping[str, Bounds]) -> Line:
-    value, low, high, truth = (np.array([answer[i] for answer in answers]) for i in range(2, 6))
-    error, n = value - truth, len(answers)
-    above, below = truth > high, truth < low
-    inside = ~(above | below) & ~np.isnan(low)
-    shares, believed = (math.nan,) * 3, math.nan
-    if answers[0].most >= 0:
-        levels = levels_of(np.stack([a.doubts for a in answers]), np.array([a.most for a in answers]), thresholds)
-        shares = tuple(float((levels == level).mean()) for level in range(3))
-        believed = float(inside[levels == 0].mean()) if (levels == 0).any() else math.nan
+def inside(runs: Runs, at: int) -> np.ndarray:
+    """(R,) does the interval of answer number `at` hold the truth?"""
+    _, low, high, truth = runs.numbers[:, at].T
+    return (low <= truth) & (truth <= high)
+
+
+def _line(runs: Runs, at: int, thresholds: Mapping[str, Bounds]) -> Line:
+    value, low, high, truth = runs.numbers[:, at].T
+    error, n = value - truth, len(value)
+    covered, believed = inside(runs, at), math.nan
+    shares = (math.nan, math.nan, math.nan)
+    if runs.most[at, 0] >= 0:
+        levels = levels_of(runs.doubts[:, at], runs.most[at], thresholds)
+        shares = (float((levels == 0).mean()), float((levels == 1).mean()), float((levels == 2).mean()))
+        believed = float(covered[levels == 0].mean()) if (levels == 0).any() else math.nan
     return Line(
-        answers[0].estimator,
-        answers[0].interval,
+        str(runs.names[at, 0]),
+        str(runs.names[at, 1]),
         n,
         float(truth.mean()),
         float(error.mean()),
         3 * float(error.std(ddof=1)) / math.sqrt(n) if n > 1 else math.nan,
         float(np.sqrt((error**2).mean())),
         float((abs(error) / abs(truth)).mean()),
-        float(inside.mean()),
-        float(above.mean()),
-        float(below.mean()),
+        float(covered.mean()),
+        float((truth > high).mean()),
+        float((truth < low).mean()),
         float((high - low).mean()),
         shares,
         believed,
@@ -83,7 +88,7 @@ def _coverage(line: Line) -> list[Check]:
     believed = line.runs * line.verdicts[0]
     if line.interval not in (NORMAL, SHOWN) or not believed >= FEW:
         return []
-    slack = SIGMA * line.noise(runs=believed)
+    slack = _sigma(believed) * line.noise(runs=believed)
     fine = LEAST - slack <= line.believed <= MOST + slack
     what = f"{line.estimator}, {line.interval}, covers {LEAST:.0%} to {MOST:.0%} where it is believed"
     return [Check(what, fine, f"{line.believed:.1%} of {believed:.0f} runs")]
@@ -91,9 +96,13 @@ def _coverage(line: Line) -> list[Check]:
 
 def covers(line: Line, least: float, most: float = 1.0) -> Check:
     """Does it cover enough, within two Monte-Carlo errors?"""
-    slack = SIGMA * line.noise(least)
+    slack = _sigma(line.runs) * line.noise(min(least, LEVEL))
     what = f"{line.estimator}, {line.interval}, covers at least {least:.0%}"
     return Check(what, least - slack <= line.coverage <= most + slack, f"{line.coverage:.1%} of {line.runs} runs")
+
+
+def _sigma(runs: float) -> float:
+    return SIGMA if runs >= MANY else ROUGH
 
 
 def biased(line: Line, by: float, what: str) -> Check:

@@ -209,8 +209,8 @@ def _tail_rows(sums: Sums) -> int:
 def hill(weights: np.ndarray, k: int) -> float:
     """The tail index 1 / mean ln(w_(i) / w_(k+1)), i = 1..k, of `weights` (m,) from the largest on, all above 0.
 
-    Infinite where these are all equal, or the three largest are: weights of a few sizes have a largest, and where the log
-    holds rows of it no tail is to come. NaN for k < 2, and where there are no k + 1 weights.
+    Infinite where these are all equal, or the three largest are: weights of a few sizes have a largest, and where the
+    log holds rows of it no tail is to come. NaN for k < 2, and where there are no k + 1 weights.
     """
     if k < 2 or len(weights) <= k:
         return math.nan
