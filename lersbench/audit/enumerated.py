@@ -75,16 +75,16 @@ def outcomes() -> list[Outcome]:
 
 def formulas(log: tuple[Outcome, ...]) -> dict[str, F | None]:
     """The estimates of a log, from the textbook."""
-    n, w = len(log), sum(row.w for row in log)
+    n, w = len(log), sum((row.w for row in log), F(0))
     most = F(edge(CLIP))
-    v = sum(row.w * row.r for row in log)
+    v = sum((row.w * row.r for row in log), F(0))
     cut = [min(row.w, most) for row in log]
-    dm, correction = sum(row.dm for row in log), sum(row.dr - row.dm for row in log)
+    dm, dr = sum((row.dm for row in log), F(0)), sum((row.dr for row in log), F(0))
     return {
         "ips": v / n,
-        "dr": sum(row.dr for row in log) / n,
+        "dr": dr / n,
         "snips": v / w if w else None,
-        "sndr": dm / n + correction / w if w else None,
+        "sndr": dm / n + (dr - dm) / w if w else None,
         "dm": dm / n,
         f"ips clipped at {edge(CLIP):g}": sum((m * row.r for m, row in zip(cut, log, strict=True)), F(0)) / n,
     }

@@ -25,8 +25,8 @@ should be 95 %. **Truth above** and **truth below** are the misses: the truth ab
 **Verdicts** are the shares of *believe / caution / do not believe*, and **believed** is the coverage of the runs with
 the verdict *believe*: the number that decides whether verdicts are worth anything. The interval *normal* is the usual
 one, by users; *gamma* and *cr* (Cressie-Read, empirical likelihood) are shown by `evaluate` for IPS and SNIPS; *as
-shown* is what `evaluate` shows where that depends on the verdict. *bernstein*, *betting* and *anytime* promise their 95 % for
-every number of rows, and pay for it with width.
+shown* is what `evaluate` shows where that depends on the verdict. *bernstein*, *betting* and *anytime* promise their
+95 % for every number of rows, and pay for it with width.
 
 A check passes if the mean error is within 3 sd/√R where no bias is promised; if gamma and Cressie-Read intervals cover
 93 % everywhere that propensities are right; if those with a guarantee cover 95 %; and if an estimate that is believed

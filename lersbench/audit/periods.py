@@ -58,10 +58,10 @@ def play(window: int, rng: np.random.Generator) -> list[Answer]:
             settings = {"estimators": ["snips", "ips"], "frozen": frozen}
             table = evaluate(log, ["random"], settings).estimates
             rows = np.arange(round(ROWS * CUT) if frozen else 0, ROWS - window)
-            for row in table.itertuples():
-                numbers = (float(row.value), float(row.low), float(row.high), float(drifted(rows).mean()))
-                kind = f"{row.estimator}, {name}"
-                out.append(Answer(kind, SHOWN, *numbers, NONE, LEVELS.index(row.verdict)))
+            for row in table.to_dict("records"):
+                numbers = (float(row["value"]), float(row["low"]), float(row["high"]), float(drifted(rows).mean()))
+                kind = f"{row['estimator']}, {name}"
+                out.append(Answer(kind, SHOWN, *numbers, NONE, LEVELS.index(row["verdict"])))
     return out
 
 

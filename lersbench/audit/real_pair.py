@@ -51,21 +51,12 @@ def to_uniform(campaign: str, bts: Log, uniform: Log) -> list[Line]:
     """The bts log about a uniform policy, by `evaluate` as it is."""
     table = evaluate(bts, ["random"], {"estimators": ["snips", "ips"]}).estimates
     other = on_policy(uniform)
-    return [
-        Line(
-            campaign,
-            "bts about uniform",
-            row.estimator,
-            float(row.value),
-            float(row.se),
-            float(row.low),
-            float(row.high),
-            float(row.events),
-            row.verdict,
-            *other,
-        )
-        for row in table.itertuples()
-    ]
+    out = []
+    for row in table.to_dict("records"):
+        value, error, low, high, events = (float(row[name]) for name in ("value", "se", "low", "high", "events"))
+        numbers = (value, error, low, high, events)
+        out.append(Line(campaign, "bts about uniform", str(row["estimator"]), *numbers, str(row["verdict"]), *other))
+    return out
 
 
 def to_shares(campaign: str, bts: Log, uniform: Log) -> list[Line]:
@@ -82,8 +73,8 @@ def to_shares(campaign: str, bts: Log, uniform: Log) -> list[Line]:
         one = answers.estimate_of(name, sums, sums.bucket_rows, Range(0.0, 1.0, float(uniform.info.items)))
         found, level = doubts.worst(one, doubts.diagnoses(one, known), known)
         interval, _ = answers.shown(one, "cr", LEVEL, level.level == BELIEVE)
-        numbers = (one.value, one.error, *interval, found.events, level.level)
-        out.append(Line(campaign, "uniform about item shares of bts", name, *numbers, *other))
+        numbers = (one.value, one.error, *interval, found.events)
+        out.append(Line(campaign, "uniform about item shares of bts", name, *numbers, level.level, *other))
     return out
 
 

@@ -43,10 +43,9 @@ def chosen(names: Sequence[str]) -> list[Group]:
 
     ConfigError for a name that is none.
     """
+    known_names = [group.name for group in GROUPS] + [world.name for group in GROUPS for world in group.worlds]
     for name in names:
-        if not any(
-            _begins(group.name, name) or _begins(w.name, name) for group in GROUPS for w in group.worlds or [group]
-        ):
+        if not any(_begins(one, name) for one in known_names):
             known = ", ".join(group.name for group in GROUPS)
             raise ConfigError(f"there is no world '{name}'; there are {known}, and those of their tables ('W4 B').")
     if not names:

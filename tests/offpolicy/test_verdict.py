@@ -73,7 +73,7 @@ def test_what_nothing_speaks_against_is_believed() -> None:
         ("zero_share", (0.0, 0.999, 1.0), "bbd"),
         ("support", (0.0, 0.01, 0.1, 0.11, math.nan), "bccdb"),
         ("r2", (0.01, 0.0, -0.5, math.nan), "bccb"),
-        ("agree_z", (2.0, 2.1, 3.0, 3.1), "bccd"),
+        ("agree_z", (3.0, 3.1, 4.0, 4.1), "bccd"),
         ("groups", (20, 19, 2, 1), "bccd"),
         ("propensities", ("logged", "uniform", "estimated"), "bbc"),
     ],
