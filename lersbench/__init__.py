@@ -1,6 +1,7 @@
 """lersbench: replay logs past bandit recommenders before the A/B test. `import lersbench as lb`.
 
 lb.replay(policies, log)        one comparison, in memory
+lb.evaluate(log, policies)      what policies would have earned in the place of the one that wrote the log
 lb.run("active", add=[mine])    a scenario, kept on disk
 lb.from_impressions(frame)      a log from a pandas frame; lb.write_log from arrays; lb.Log from disk
 lb.Policy, lb.KernelPolicy      what a policy of your own is made of, with lb.Spec, lb.Round and lb.kernel
@@ -14,11 +15,12 @@ _NAMES = {  # name: where it stands, "module" or "module:name there"
     "KernelPolicy": "lersbench.policy",
     "Log": "lersbench.log",
     "Policy": "lersbench.policy",
-    "Results": "lersbench.results.tables",
+    "Results": "lersbench.results.ranked",
     "Round": "lersbench.policy",
     "Spec": "lersbench.policy",
     "check_policy": "lersbench.testing.checks:check",
     "draw": "lersbench.api",
+    "evaluate": "lersbench.api",
     "from_decisions": "lersbench.api",
     "from_impressions": "lersbench.api",
     "kernel": "lersbench.kernels.jit",

@@ -1,4 +1,5 @@
 from lersbench.api import draw as draw
+from lersbench.api import evaluate as evaluate
 from lersbench.api import from_decisions as from_decisions
 from lersbench.api import from_impressions as from_impressions
 from lersbench.api import load_results as load_results
@@ -15,7 +16,7 @@ from lersbench.policy import Round as Round
 from lersbench.policy import Spec as Spec
 from lersbench.policy import load as load_policy
 from lersbench.policy import names as policy_names
-from lersbench.results.tables import Results as Results
+from lersbench.results.ranked import Results as Results
 from lersbench.testing.checks import check as check_policy
 
 __version__: str
@@ -28,6 +29,7 @@ __all__ = [
     "Spec",
     "check_policy",
     "draw",
+    "evaluate",
     "from_decisions",
     "from_impressions",
     "kernel",

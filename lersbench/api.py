@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lersbench.errors import ConfigError
-from lersbench.feedback import USUAL
+from lersbench.feedback import CLICK, USUAL
 from lersbench.system.progress import say
 
 if TYPE_CHECKING:
     from lersbench.figures.notebook import Figures
     from lersbench.log import Log
     from lersbench.policy import Policy
-    from lersbench.results.tables import Results
+    from lersbench.results.evaluation import Evaluation
+    from lersbench.results.ranked import Results
 
 _folders: list[tempfile.TemporaryDirectory[str]] = []  # of logs that last as long as this process
 
@@ -59,7 +60,7 @@ def replay(
     the log or a policy cannot do, DataError for a broken log, RunError where all policies failed.
     """
     from lersbench.bench import objects, replays
-    from lersbench.results import tables
+    from lersbench.results import ranked
 
     protocol = {"feedback": feedback, "slate": slate, "seeds": seeds, "batch": batch, **settings}
     about = {"name": name, "title": name, "seed": seed, **({"leaderboard": metric} if metric else {})}
@@ -70,7 +71,7 @@ def replay(
         )
         if run.failures:
             say(run.failures)
-        return tables.load(run.folder).in_memory()
+        return ranked.load(run.folder).in_memory()
 
 
 def run(
@@ -96,7 +97,7 @@ def run(
     Raises ConfigError, DataError and RunError as `replay` does.
     """
     from lersbench.bench import objects, replays
-    from lersbench.results import tables
+    from lersbench.results import ranked
     from lersbench.studies import study as studies
 
     changes = {**(settings or {}), **({} if seeds is None else {"replay.seeds": seeds})}
@@ -108,7 +109,37 @@ def run(
     made = replays.bench(chosen, Path(results), threads, fresh, say, timeout=timeout, entries=entries)
     if made.failures:
         say(made.failures)
-    return tables.load(made.folder)
+    return ranked.load(made.folder)
+
+
+def evaluate(
+    log: Log | str | Path,
+    policies: str | Policy | Iterable[str | Policy] | Mapping[str, str | Policy],
+    questions: str | Sequence[str] = (),
+    *,
+    reward: str | Mapping[str, float] = CLICK,
+    seed: int = 0,
+    **settings: Any,
+) -> Evaluation:
+    """What policies would have earned on a log that another policy wrote: off-policy evaluation, with verdicts.
+
+    `log` is a Log, or its folder, with the propensities of what was shown. `policies` as of `replay`. `questions` are
+    "off-policy" (policies as they are), "rejection" (learners on line) and "progressive" (learners trained on the log);
+    by default the first for policies that do not learn, the others for those that do. `reward` is the outcome that is
+    counted. `settings` are the keys of `[evaluate]` in a scenario: estimators = ["dr", "snips"], frozen = 0.5 (learn
+    from the first half, then stay fixed), target, folds, model, clip, max_weight, interval, cluster, level, draws.
+
+    The Evaluation has the tables `estimates` and `differences` (pandas), and shows itself as text. Nothing is written:
+    `.at(folder).save()` does that, and `lersbench.report.evaluation.write` makes figures and a report.
+
+    Raises ConfigError for what the log or a policy cannot answer, DataError for a broken log.
+    """
+    from lersbench.evaluation import run
+    from lersbench.log import Log
+
+    asked = (questions,) if isinstance(questions, str) else tuple(questions)
+    paid = reward if isinstance(reward, str) else dict(reward)
+    return run.evaluate(Log(_folder_of(log)), policies, settings, asked, paid, seed, say)
 
 
 def from_impressions(
@@ -124,20 +155,22 @@ def from_impressions(
     known_time: str | None = None,
     item_table: Any = None,
     item_features: Sequence[str] = (),
+    scores: Any = None,
     **options: Any,
 ) -> Log:
     """A log of ranked lists from impressions, one row an item shown: a pandas, polars or Arrow `frame`, or files.
 
     Files, named in place of a frame, are CSV, JSON lines or Parquet, packed or not, one, a folder or a pattern. The
-    columns are request, position (from 0 or 1), item, click (0 or 1) and, where there are any, propensity, time and
-    user; `columns` maps each of these to what it is called in the table. `features` and `context` name numeric columns,
-    `item_categories` and `categories` columns of text. `outcomes` declares columns of what else came of an item, as
-    {"revenue": {"column": "paid", "low": 0, "high": 500, "unit": "EUR"}}, and `known_time` the column of the times at
-    which that was known. `item_table` is a table of the items (id, numbers named by `item_features`, and on_from and
-    on_until for candidates = "on-air"). `options` are the fields of `datasets.options.ListOptions`, such
-    as `length`, `candidates`, `propensities`, `where`, `time_format`, `name`, `overwrite`; what they mean:
-    `datasets.impressions.build`. The log is written to `folder`, or to a temporary one that lasts as long as this
-    process.
+    columns are request, position (from 0 or 1), item, click (0 or 1) and, where there are any, propensity, time, user,
+    logger and score; `columns` maps each of these to what it is called in the table. `features` and `context` name
+    numeric columns, `item_categories` and `categories` columns of text. `outcomes` declares columns of what else came
+    of an item, as {"revenue": {"column": "paid", "low": 0, "high": 500, "unit": "EUR"}}, and `known_time` the column of
+    the times at which that was known. `item_table` is a table of the items (id, numbers named by `item_features`, and
+    on_from and on_until for candidates = "on-air"). `scores` is a table of the logging policy's scores (request, item,
+    score), of which propensities = "plackett-luce=1", "softmax=1" or "epsilon=0.1" are made. `options` are the fields
+    of `datasets.options.ListOptions`, such as `length`, `candidates`, `propensities`, `propensity_kind`,
+    `reward_window`, `where`, `time_format`, `name`, `overwrite`; what they mean: `datasets.impressions.build`. The log
+    is written to `folder`, or to a temporary one that lasts as long as this process.
 
     Raises ConfigError for wrong arguments, DataError for wrong data: it names the row of the frame, from 0.
     """
@@ -145,7 +178,7 @@ def from_impressions(
 
     options |= {"context": context, "categories": categories, "item_categories": item_categories}
     options |= {"outcomes": outcomes or {}, "known_time": known_time}
-    options |= {"item_table": item_table, "item_features": item_features}
+    options |= {"item_table": item_table, "item_features": item_features, "scores": scores}
     return impressions.build(frame, _log_folder(folder), columns or {}, features, **options)
 
 
@@ -158,18 +191,20 @@ def from_decisions(
     categories: Sequence[str] = (),
     outcomes: Mapping[str, Mapping[str, Any]] | None = None,
     known_time: str | None = None,
+    scores: Any = None,
     **options: Any,
 ) -> Log:
     """A log from decisions, one row each: action, reward (0 or 1) and, where there are any, propensity, time and user.
 
     Every action of the table is on offer in every round. A reward that is not 0 or 1 is declared as an outcome,
     outcomes = {"reward": {"low": 0, "high": 5}}; it is no click then, unless `click_above` says from where on it is.
+    With `scores` a round offers the actions that have one; scores by request need the column request.
     All else is as in `from_impressions`.
     """
     from lersbench.datasets import impressions
 
     options |= {"context": context, "categories": categories, "kind": impressions.DECISIONS}
-    options |= {"outcomes": outcomes or {}, "known_time": known_time}
+    options |= {"outcomes": outcomes or {}, "known_time": known_time, "scores": scores}
     return impressions.build(frame, _log_folder(folder), columns or {}, **options)
 
 
@@ -185,6 +220,7 @@ def load_results(folder: str | Path) -> Results:
 
     Raises ConfigError where there are none, DataError where they are damaged.
     """
+    from lersbench.results.ranked import with_ranking
     from lersbench.results.tables import Results, latest
     from lersbench.studies import kinds
 
@@ -194,7 +230,7 @@ def load_results(folder: str | Path) -> Results:
     results = kinds.load(folder)
     if not isinstance(results, Results):
         raise ConfigError(f"{folder} holds an experiment on context models, which has no leaderboard of policies.")
-    return results
+    return with_ranking(results)
 
 
 def draw(

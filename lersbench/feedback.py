@@ -137,6 +137,12 @@ QUESTIONS = {
             "time on all rows before",
             learner=True,
         ),
+        Question(
+            name="logged",
+            title="re-ranked lists",
+            asks="between which values the logged clicks of the re-ranked lists place it, without propensities",
+            learner=False,
+        ),
     )
 }
 NAMES = tuple(sorted(REGIMES))  # what a scenario may say, as messages list it

@@ -179,6 +179,7 @@ def _registry() -> dict[str, Metric]:
                 f"Shown items that the logging policy can never have had examined: {name} leaves out what they earn.",
             ),
         ]
+    metrics += _of_brackets()
     metrics += [
         Metric(
             "recommend_ratio",
@@ -235,6 +236,26 @@ def _registry() -> dict[str, Metric]:
         for top in TOPS
     ]
     return {m.name: m for m in metrics}
+
+
+def _of_brackets() -> list[Metric]:
+    """What is measured where a log of lists tells nothing of how likely items were to be seen."""
+    carried = "logged clicks times how often their new place is looked at over how often the logged one is"
+    rows = [
+        ("logged_order", "Logged order, CTR_sum", "share", "Clicks per round of the first K places of the log."),
+        ("bracket_high", "High end of CTR_sum", "share", f"Clicks per round of the slates, by {carried}."),
+        ("bracket_low_se", "Low end, standard error", "share", "Of ctr_sum by logged clicks, over users or rounds."),
+        ("bracket_high_se", "High end, standard error", "share", "Of bracket_high, that of the weights included."),
+        ("lift_low_se", "Lift of the low end, standard error", "share", "Of ctr_sum / logged_order - 1, paired."),
+        (
+            "lift_high_se",
+            "Lift of the high end, standard error",
+            "share",
+            "Of bracket_high / logged_order - 1, paired.",
+        ),
+        ("bracket_groups", "Groups of the errors", "count", "Users, or rounds without one, hashed to at most 1,024."),
+    ]
+    return [Metric(name, title, unit, "neither", source) for name, title, unit, source in rows]
 
 
 METRICS = _registry()

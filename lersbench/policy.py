@@ -81,6 +81,9 @@ class Spec:
     (p,) the static ones of an item."""
 
 
+NOWHERE = np.empty(0, np.int64)
+
+
 class Round(NamedTuple):
     """What a policy is given of one round. It may write `scores`, `propensities` and `notes`, nothing else.
 
@@ -100,6 +103,10 @@ class Round(NamedTuple):
     notes: np.ndarray  # (K,) int64 out: whatever else `update` wants to find again; comes as zeros
     time: int = -1  # of the request, microseconds since 1970; -1 where unknown
     request: int = -1  # its number in the log, from 0: what `Spec.request_ids` and tables by request go by
+    shown_at: np.ndarray = NOWHERE
+    """(C,) int64 in `update` where rewards are logged clicks ([replay] charge = "logged"): the place at which the log
+    showed each candidate, which is where it was clicked or not, wherever the policy placed it. Else (0,), as always in
+    `select`: rewards come from where the policy placed the items. See `learners.position_model.place_of`."""
 
 
 class Policy:
@@ -113,12 +120,12 @@ class Policy:
 
         chance(state, round, slate, out)
 
-    which fills `out` (K,) with P(slate[k] stands at position k | slate[:k] stand above it), for any `slate` (K,) of
-    distinct indices, of any length up to that of a round, whether or not `select` would choose it. It must be
-    the distribution of `select` with this state, over `rng` and over the order of equal scores; over all candidates
-    that do not stand above, these chances sum to 1. It may use `round.scores`, which comes as zeros; it changes nothing
-    else, and learns nothing. `round.propensities`, which `select` writes, are no substitute: they are the chances
-    of its own choice.
+    which fills `out` (k,) with P(slate[j] stands at position j | slate[:j] stand above it), for any `slate` (k,) of
+    distinct indices, whether or not `select` would choose it: the K positions of the round, K = len(round.notes), or
+    the upper ones of them. It must be the distribution of `select` with this state, over `rng` and over the order of
+    equal scores; so these chances sum to 1 over all candidates that do not stand above. It may use `round.scores` and
+    `round.notes`, which come as zeros; it changes nothing else but working memory, and learns nothing.
+    `round.propensities`, which `select` writes, are no substitute: they are the chances of its own choice.
 
     Without it the chances of a `deterministic` policy follow from its scores, and those of any other are the
     frequencies of draws of `select`: unbiased, but noisy.

@@ -81,7 +81,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> lb.Log:
 
 
 @pytest.fixture(scope="module")
-def results(log: lb.Log) -> tables.Results:
+def results(log: lb.Log) -> lb.Results:
     return lb.replay({"random": "random", "mine": of_a_notebook()()}, log, slate=2, seeds=3)
 
 
@@ -133,7 +133,7 @@ def test_what_a_policy_depends_on_is_not_all_of_the_package_since_it_imports_the
 
 # Numbers --------------------------------------------------------------------------------------------------------------
 def test_the_leaderboard_is_that_of_the_command_line(
-    log: lb.Log, results: tables.Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    log: lb.Log, results: lb.Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same log, seeds and policies: from a file in a process of its own, and from a notebook in this one."""
     (tmp_path / "greedy_of_api.py").write_text(GREEDY)
@@ -161,7 +161,7 @@ def test_the_leaderboard_is_that_of_the_command_line(
     )
 
 
-def test_results_hold_frames_and_show_themselves(results: tables.Results, tmp_path: Path) -> None:
+def test_results_hold_frames_and_show_themselves(results: lb.Results, tmp_path: Path) -> None:
     last = results.curves.query("round == 120 and metric == 'misses'").set_index(["policy", "seed"])["value"]
     final = results.summary.query("metric == 'misses'").set_index(["policy", "seed"])["value"]
     assert last.to_dict() == final.to_dict()

@@ -1,1 +1,1 @@
-"""Worlds whose true values are known, on which the off-policy estimates are judged."""
+"""Worlds whose truth is known, and how often what is said of their logs comes out right."""

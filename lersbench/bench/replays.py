@@ -128,7 +128,8 @@ def _fits(
 ) -> dict[str, Fits]:
     """What is fitted to the first rounds of each log; says which of it a log cannot have."""
     replay = chosen.replay
-    fits = {label: Fits(log, replay.fit, replay.clip, replay.scale) for label, log in logs.items()}
+    asked = {case.log for case in cases if REGIMES[case.feedback].weighed}
+    fits = {label: Fits(log, replay.fit, replay.clip, replay.scale, label in asked) for label, log in logs.items()}
     for limit in dict.fromkeys(fits[case.log].limit for case in cases if REGIMES[case.feedback].weighed):
         if limit:
             say(f"Note: {limit}")

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from lersbench import bounds
+from lersbench import bounds, durations
 from lersbench.errors import ConfigError, MissingPackage, did_you_mean
 from lersbench.feedback import CLICK, NAMES, REGIMES, USUAL
 from lersbench.files import read_toml
-from lersbench.log import durations
 from lersbench.metrics import METRICS, OF_CLICKS, OF_REWARDS
 from lersbench.policy import Policy, find, make
 from lersbench.sources import PACKAGE
 
 Replicates = Literal["shuffle", "subsample", "none"]
 Scale = Literal["none", "standard"]
+Charge = Literal["logged", "own"]
 FOLDER = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"  # names that become folders, of at most LONGEST characters
 LONGEST = 100
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ class Replay(_Strict):
     ranking: bool = True
     interactions: tuple[int, int] | None = None
     allow_biased: bool = False
+    charge: Charge = "logged"  # where policies that weigh by place learn a logged click: there, or as they placed it
     fit: int = Field(0, ge=0)
     clip: float = Field(10.0, gt=0)
     scale: Scale = "none"  # "standard": columns are standardised by the first `fit` rounds
@@ -437,6 +438,9 @@ def _explain(where: str, problem: Any) -> str:
     if key == "replay.scale":
         hint = did_you_mean(str(problem["input"]), get_args(Scale))
         return f"{where}: there is no scale {problem['input']!r}, only {', '.join(get_args(Scale))}{hint}"
+    if key == "replay.charge":
+        hint = did_you_mean(str(problem["input"]), get_args(Charge))
+        return f"{where}: there is no charge {problem['input']!r}, only {', '.join(get_args(Charge))}{hint}"
     if key.startswith("replay.reward"):
         takes = "an outcome, such as 'revenue', or weights, such as { click = 1, purchase = 10 }"
         return f"{where}: reward takes {takes}, not {problem['input']!r}."

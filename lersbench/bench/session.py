@@ -349,6 +349,8 @@ class Session:
             silence=policy.silence,
             truth=self.regime.listed and self.background.model.weights.shape[0] > 0 and reward.is_click,
             weighed=self.regime.weighed and (self.background.uniform or scored),
+            charged=int(self.regime.weighed and replay.charge == "logged"),
+            bracketed=self.regime.weighed and self.background.carried.weights.size > 0 and reward.low >= 0,
             shows_the_log=policy.shows_the_log and self.regime.listed,
             similar=self.case.slate > 1 and self.spec.m > 0 and (composed or not replay.interactions),
             draws=self._number("clicks", seed),

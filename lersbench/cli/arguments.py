@@ -25,10 +25,9 @@ LOCAL = LocalPath()
 
 
 class OfOneTable(click.Command):
-    """A command that takes TABLE and OUT. More arguments mostly come from a pattern that the shell replaced."""
+    """A command that takes TABLE and OUT; more than that mostly comes from a pattern that the shell has replaced."""
 
-    def __init__(self, *args: Any, **more: Any) -> None:
-        super().__init__(*args, **{**more, "context_settings": {"allow_extra_args": True}})
+    allow_extra_args = True  # they are refused below, in other words
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         beyond = super().parse_args(ctx, args)

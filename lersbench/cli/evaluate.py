@@ -59,6 +59,7 @@ FOLDER = Path("evaluations")
 )
 @click.option("--cluster", type=click.Choice(["user", "none"]), default="user", show_default=True)
 @click.option("--level", type=float, default=0.95, show_default=True, help="Of the intervals.")
+@click.option("--slate", type=int, help="Places of re-ranked lists without propensities; as many as logged by default.")
 @click.option("--set", "options", multiple=True, metavar="KEY=VALUE", help="An option of the data set that LOG names.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all random numbers.")
 @click.option("--out", type=LOCAL, help="Folder of tables, figures and report; evaluations/NAME by default.")
@@ -73,6 +74,7 @@ def evaluate(
     reward: str,
     options: tuple[str, ...],
     seed: int,
+    slate: int | None,
     out: Path | None,
     plots: bool,
     as_json: bool,
@@ -102,6 +104,7 @@ def evaluate(
         reward=reward,
         seed=seed,
         say=say,
+        slate=slate,
     ).at(out or FOLDER / re.sub(r"[^\w.-]+|^[.]+", "-", log)[-100:])
     evaluation.save()
     click.echo(json.dumps(evaluation.records(), indent=1, allow_nan=False) if as_json else as_text(evaluation))

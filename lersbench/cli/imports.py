@@ -142,7 +142,12 @@ def _read_as(command: Any) -> Any:
             metavar="COLUMN",
             help='Column of the times at which it became known what came of an item, for [replay] delay = "logged".',
         ),
-        flags(ListOptions, ("propensities", "category_cap")),
+        flags(ListOptions, ("propensities", "propensity_kind", "reward_window", "category_cap")),
+        click.option(
+            "--scores",
+            type=LOCAL,
+            help="A table of the logging policy's scores: item (or action), score and, where they differ, request.",
+        ),
         flags(TableOptions, READING),
         flags(ListOptions, ("empty_click", "unknown_user")),
         _shared,
@@ -172,8 +177,8 @@ def impressions(
 ) -> None:
     """Impressions in TABLE (one row an item shown) become the ranked-list log OUT.
 
-    TABLE has the columns request, position, item, click and, where there are any, propensity, time, user. Requests may
-    differ in length.
+    TABLE has the columns request, position, item, click and, where there are any, propensity, time, user, logger (which
+    policy it was) and score (see --propensities). Requests may differ in length.
     """
     log = _build(table, out, columns_file, columns, features=features, **options)
     if features:
@@ -196,7 +201,8 @@ def decisions(table: Path, out: str, columns: tuple[str, ...], columns_file: Pat
     """Decisions in TABLE (one row a decision) become the log OUT, whose rounds show one item.
 
     TABLE has the columns action, reward (0 or 1, or any number with --reward-range) and, where there are any,
-    propensity, time, user. Every action of the table is on offer in every round.
+    propensity, time, user, logger, request. Every action of the table is on offer in every round, or with --scores
+    those that have a score.
     """
     from lersbench.datasets.impressions import DECISIONS
 

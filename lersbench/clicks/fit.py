@@ -216,6 +216,12 @@ def settled(counts: Counts) -> Counts:
     return counts._replace(filtered=False, why=said, slates=nothing, first=np.empty(0, np.int64))
 
 
+def by_place(cells: np.ndarray) -> np.ndarray:
+    """Counts (n_items, cells) of the user browsing cells as counts (n_items, L) of the positions."""
+    length = int((2 * cells.shape[1]) ** 0.5)
+    return np.add.reduceat(cells, np.arange(length) * np.arange(1, length + 1) // 2, axis=1)
+
+
 def _problem(counts: Counts, model: str, filtered: bool) -> Problem:
     """What EM works on."""
     length = counts.length
@@ -223,7 +229,7 @@ def _problem(counts: Counts, model: str, filtered: bool) -> Problem:
     none = np.arange(length) * np.arange(1, length + 1) // 2
     displays, clicks, after = counts.displays, counts.clicks, np.where(column == 0, row, -1)
     if model == "pbm":
-        displays, clicks = (np.add.reduceat(table, none, axis=1) for table in (displays, clicks))
+        displays, clicks = by_place(displays), by_place(clicks)
         after = none = np.arange(length)
     if not filtered:
         after = np.full(len(after), -1)

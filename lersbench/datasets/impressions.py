@@ -10,9 +10,12 @@ from typing import Any
 
 from lersbench.datasets.item_table import ItemTable
 from lersbench.datasets.item_table import read as read_items
+from lersbench.datasets.logging_rules import TAKEN, Rule, rule_of
 from lersbench.datasets.options import ListOptions
 from lersbench.datasets.outcomes import Outcome, outcomes_of
 from lersbench.datasets.places import FRAME
+from lersbench.datasets.score_table import ScoreTable
+from lersbench.datasets.score_table import read as read_scores
 from lersbench.datasets.shown import Roles, Shown
 from lersbench.datasets.shown_rounds import Rounds
 from lersbench.datasets.tables import reading
@@ -22,6 +25,7 @@ from lersbench.datasets.tables.times import check_format
 from lersbench.errors import ConfigError, DataError, did_you_mean
 from lersbench.log import Log, write
 from lersbench.log.outcomes import range_of
+from lersbench.log.propensities import SLATE
 from lersbench.options import checked, options_of
 from lersbench.system.progress import say
 
@@ -33,12 +37,19 @@ class Kind:
     name: str
     needed: tuple[str, ...]
     alias: Mapping[str, str]  # our name -> that of `shown`
-    optional: tuple[str, ...] = ("propensity", "time", "user")
+    optional: tuple[str, ...]
+    item: str  # what it calls an item
 
 
-IMPRESSIONS = Kind("impressions", ("request", "position", "item", "click"), {"time": "moment", "user": "visitor"})
+ALIAS = {"time": "moment", "user": "visitor"}
+OPTIONAL = ("propensity", "time", "user", "logger")
+IMPRESSIONS = Kind("impressions", ("request", "position", "item", "click"), ALIAS, (*OPTIONAL, "score"), "item")
 DECISIONS = Kind(
-    "decisions", ("action", "reward"), {"action": "item", "reward": "click", "time": "moment", "user": "visitor"}
+    "decisions",
+    ("action", "reward"),
+    {**ALIAS, "action": "item", "reward": "click", "request": "event"},
+    (*OPTIONAL, "request"),
+    "action",
 )
 
 
@@ -55,6 +66,7 @@ def build(
     known_time: str | None = None,
     item_table: Any = None,
     item_features: Sequence[str] = (),
+    scores: Any = None,
     kind: Kind = IMPRESSIONS,
     **values: Any,
 ) -> Log:
@@ -62,13 +74,14 @@ def build(
     `out`, one round a request; `values` are those of `ListOptions`. Of the kind DECISIONS each row is a round of one
     position, all actions of the table are on offer, and the reward, 0 or 1, is the click.
 
-    `columns` maps request, position, item, click and, where there are any, propensity, time and user (of decisions:
-    action, reward, ...) to the names in the table; a name left out is looked for as it is, and the last three may be
-    missing. Columns that are not used are listed in the log's provenance. `features` names numeric columns that
-    describe the item in the request, `context` numeric columns that are the same in all rows of a request;
-    `item_categories` and `categories` columns of text likewise, each value of which becomes a column of 0 and 1.
-    Positions count from 0 or from 1. Rounds are in the order of their first time where there is a time, else as the
-    requests appear. How cells are read: `datasets.tables`.
+    `columns` maps request, position, item, click and, where there are any, propensity, time, user, logger (which
+    logging policy it was, any text) and score to the names in the table (of decisions: action, reward, propensity,
+    time, user, logger, request); a name left out is looked for as it is, and all from propensity on may be missing. The
+    ids of the requests are kept, see `Log.requests`. Columns that are not used are listed in the log's provenance.
+    `features` names numeric columns that describe the item in the request, `context` numeric columns that are the same
+    in all rows of a request; `item_categories` and `categories` columns of text likewise, each value of which becomes a
+    column of 0 and 1. Positions count from 0 or from 1. Rounds are in the order of their first time where there is a
+    time, else as the requests appear. How cells are read: `datasets.tables`.
 
     `outcomes` are what else came of an item, by name, declared as `lersbench.log.write` takes them, with the `column`
     that has it where that is called differently, and `empty`, what an empty cell means: {"revenue": {"column": "paid",
@@ -84,9 +97,18 @@ def build(
     Requests keep their lengths; with `length`, longer ones are cut to their top `length` positions. `candidates` is
     "shown" (a round offers the items it showed; the default where there are features) or "all" (every item of the
     table; the default otherwise, and not possible with features), or "on-air": those that `item_table` has on air at
-    the time of the round. `propensities` says how they were made: "logged"
-    (the default where there is such a column), "estimated", or "uniform": then each must be 1/C of the C candidates
-    (those shown, or all) at the digits that are written, and 1/C is what is stored.
+    the time of the round. `propensities` says how they were made: "logged" (the default where there is such a column),
+    "estimated", or "uniform": then each must be 1/C of the C candidates (those shown, or all) at the digits that are
+    written, and 1/C is what is stored. `propensity_kind` says of what they are probabilities, see
+    `log.propensities.KINDS`. Where the logging policy is known they need no column: "epsilon=0.1" (the item of the top
+    score but for a share of random choices), "softmax=TEMPERATURE" (both of one item a round) and
+    "plackett-luce=TEMPERATURE" (lists drawn from the top down) make them of its scores, exactly, and the log gets its
+    whole logging distribution in the column scores. The scores are in the column score, of the items that were shown,
+    which then are the candidates; or `scores` is a table of them: item (of decisions: action), score and, where scores
+    differ between requests, request. Then the candidates of a round are the items that have a score.
+
+    `reward_window`, such as "1 d", is how long after a round its clicks still come in: how many rounds at the end are
+    younger is said, and none of them is judged.
 
     Neither the table nor the log is held in memory. Raises a ConfigError for wrong arguments and a DataError that
     names the line of a text file (the header is line 1) or the row of a Parquet file or a frame (0-based) for wrong
@@ -94,15 +116,20 @@ def build(
     """
     options = ListOptions(**checked(kind.name, options_of(ListOptions), values))
     _check_arguments(kind, columns, [*features, *item_categories], options)
-    paid = outcomes_of(outcomes)
+    paid, rule = outcomes_of(outcomes), rule_of(options.propensities)
+    _check_scores(rule, scores, columns, [*features, *item_categories], options)
     described = _item_table(item_table, item_features, options)
     with reading.workshop(out) as work:
+        scored = None if scores is None else read_scores(scores, work.folder, kind.item, options)
         table = reading.opened(work, source, separator=options.separator, encoding=options.encoding)
         needed, paid = _without_clicks(kind, columns, paid, table.columns, options)
         lists = (tuple(features), tuple(context), tuple(categories), tuple(item_categories))
         others = [*(column for columns in lists for column in columns), *(outcome.column for outcome in paid)]
-        names = _names(kind, needed, columns, others if known_time is None else [*others, known_time], table.columns)
-        made = _made(options.propensities, names)
+        optional = _optional(kind, rule, scored)
+        wanted = others if known_time is None else [*others, known_time]
+        names = _names(needed, optional, columns, wanted, table.columns)
+        made = "logged" if rule else _made(options.propensities, names)
+        _check_told(rule, scored, names, made, options, kind)
         if known_time is not None:
             names = _with_known_time(names, known_time)
         _require([*names.values(), *others], kind, table)
@@ -110,7 +137,7 @@ def build(
         roles = Roles(ours, *lists, paid)
         if options.candidates == "on-air" and "time" not in names:
             raise ConfigError("what is on air depends on the time of the round: name it with --column time=YOURS")
-        shown = Shown(table, roles, options, made, kind is IMPRESSIONS, described)
+        shown = Shown(table, roles, options, made, kind is IMPRESSIONS, described, rule, scored)
         with reading.damage_as_errors(table.name), table.named():
             shown.prepare()
         used = {*names.values(), *roles.others}
@@ -123,7 +150,17 @@ def build(
             "categories": shown.levels,
             "outcomes": {outcome.name: outcome.column for outcome in paid},
             "click": _clicks_are(shown, options),
-            "candidates": "on-air" if shown.on_air else "shown" if shown.only_shown else "all",
+            "feature_names": _called(features, item_categories, context, categories, item_features, shown),
+            "candidates": "on-air"
+            if shown.on_air
+            else "scored"
+            if scored is not None
+            else "shown"
+            if shown.only_shown
+            else "all",
+            **({} if rule is None else {"propensity_rule": rule.facts}),
+            **({} if scored is None else {"table of scores": scored.name}),
+            **({"loggers": shown.loggers} if shown.loggers else {}),
             **({} if described is None else {"item table": described.name, "item features": list(item_features)}),
             "impressions": shown.impressions,
             **shown.selections.facts,
@@ -136,6 +173,8 @@ def build(
             users=shown.ids("users") if "visitor" in ours else None,
             order="time" if "moment" in ours else "exchangeable",
             propensities=made,
+            propensity_kind="" if made == "none" else shown.kind,
+            reward_window=options.reward_window or 0,
             licence=options.licence,
             attribution=options.attribution,
             provenance=provenance,
@@ -229,13 +268,87 @@ def _check_arguments(kind: Kind, columns: Mapping[str, str], features: Sequence[
         raise ConfigError("decisions have no positions: leave out length, renumber and first_of_doubled")
 
 
+def _check_scores(
+    rule: Rule | None, scores: Any, columns: Mapping[str, str], joint: Sequence[str], options: ListOptions
+) -> None:
+    """Scores and the rule that makes propensities of them come together, and nothing else says what is on offer."""
+    given = "a table of scores" if scores is not None else "the column score" if "score" in columns else ""
+    if given and rule is None:
+        fault = f"{given}, but nothing says how the logging policy chose by them"
+        raise ConfigError(f"{fault}: propensities = 'plackett-luce=1' takes them for log-weights; there are {TAKEN}.")
+    if scores is not None and "score" in columns:
+        raise ConfigError("the scores are in a column or in a table of their own: leave out one of the two")
+    if rule is not None and "propensity" in columns:
+        raise ConfigError(f"propensities = '{options.propensities}' makes them: leave out the column propensity")
+    if rule is not None and options.propensity_kind is not None:
+        raise ConfigError(f"propensities = '{options.propensities}' says of which kind they are: leave out the kind")
+    if scores is not None and (options.candidates is not None or joint):
+        raise ConfigError("what is on offer has a score in the table of scores: leave out candidates and features")
+    if scores is None and rule is not None and options.length is not None:
+        fault = "length cuts rows that were on offer, too, and their scores count"
+        raise ConfigError(f"{fault}: give the scores of all as a table, --scores (in Python scores=...)")
+    if scores is None and rule is not None and options.candidates in ("all", "on-air"):
+        raise ConfigError(f"candidates = '{options.candidates}': give the scores of all of them as a table, --scores")
+
+
+def _check_told(
+    rule: Rule | None, scored: ScoreTable | None, names: Mapping[str, str], made: str, options: ListOptions, kind: Kind
+) -> None:
+    """Whatever is said must have the columns it is said of."""
+    if rule is not None and scored is None and "score" not in names:
+        more = "" if kind is DECISIONS else " or a column, --column score=YOURS"
+        fix = f"a table of them, --scores (in Python scores=...),{more}"
+        raise ConfigError(f"propensities = '{options.propensities}' is made of scores. Give {fix}")
+    if scored is not None and scored.by_request and "request" not in names:
+        raise ConfigError("the scores are by request: name the column of the decisions, --column request=YOURS")
+    if options.propensity_kind is not None and made == "none":
+        fault = f"propensity_kind = '{options.propensity_kind}', but the table has no column propensity"
+        raise ConfigError(f"{fault}. Name it with --column propensity=YOURS")
+    if options.propensity_kind == SLATE and (options.length or options.first_of_doubled):
+        raise ConfigError("the probability of a whole slate is not that of a part: leave out length, first_of_doubled")
+    if options.reward_window and "time" not in names:
+        fault = f"reward_window = '{options.reward_window}', but the table has no column time"
+        raise ConfigError(f"{fault}. Name it with --column time=YOURS")
+
+
+def _optional(kind: Kind, rule: Rule | None, scored: ScoreTable | None) -> list[str]:
+    """The columns that are used where the table has them: those that propensities follow from, or are in."""
+    unused = {"propensity"} if rule is not None else {"score"}
+    return [key for key in kind.optional if key not in unused and (key != "score" or scored is None)]
+
+
+def _called(
+    features: Sequence[str],
+    item_categories: Sequence[str],
+    context: Sequence[str],
+    categories: Sequence[str],
+    item_features: Sequence[str],
+    shown: Shown,
+) -> dict[str, list[str]]:
+    """What the numbers of the log are called, see `log.names`."""
+
+    def values(columns: Sequence[str]) -> list[str]:
+        return [f"{column}={level}" for column in columns for level in shown.levels[column]]
+
+    names = {
+        "context": [*context, *values(categories)],
+        "features": [*features, *values(item_categories)],
+        "items": list(item_features),
+    }
+    return {kind: of for kind, of in names.items() if of}
+
+
 def _names(
-    kind: Kind, needed: Sequence[str], columns: Mapping[str, str], others: Sequence[str], present: Collection[str]
+    needed: Sequence[str],
+    optional: Sequence[str],
+    columns: Mapping[str, str],
+    others: Sequence[str],
+    present: Collection[str],
 ) -> dict[str, str]:
     """The name in the table of every column that is used: as mapped, else our own where the table has it."""
     names = {key: columns.get(key, key) for key in needed}
     taken = {*names.values(), *columns.values(), *others}
-    names |= {key: columns.get(key, key) for key in kind.optional if key in columns or key in {*present} - taken}
+    names |= {key: columns.get(key, key) for key in optional if key in columns or key in {*present} - taken}
     used = [*names.values(), *others]
     for column in used:
         if used.count(column) > 1:

@@ -30,6 +30,7 @@ from lersbench.datasets.public.rounds import spool
 from lersbench.datasets.reduce import MOST_LEVELS, encode
 from lersbench.errors import DataError
 from lersbench.log import Log, write
+from lersbench.log.propensities import TINY
 from lersbench.log.writer import vacant
 
 TITLE = "Open Bandit Dataset, small version: clicks on fashion recommendations with propensities (ZOZOTOWN)"
@@ -176,12 +177,12 @@ def _part(
     for column, low, high in (("item_id", 0, ITEMS[campaign] - 1), ("position", 1, 3), ("click", 0, 1)):
         _refuse(~table[column].between(low, high), table, column, name, start, f"lie in {low}..{high}")
     _refuse(
-        ~table["propensity_score"].between(0, 1, inclusive="right"),
+        ~table["propensity_score"].between(TINY, 1, inclusive="right"),
         table,
         "propensity_score",
         name,
         start,
-        "lie in (0, 1]",
+        f"lie in ({TINY:g}, 1]",
     )
     time = pd.to_datetime(table["timestamp"], errors="coerce", format="ISO8601", utc=True)
     _refuse(time.isna(), table, "timestamp", name, start, "be a time")

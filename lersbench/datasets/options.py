@@ -86,9 +86,19 @@ class ListOptions(LogOptions, TableOptions):
     candidates: Literal["shown", "all", "on-air"] | None = option(
         None, help="Items on offer; 'shown' where there are features; 'on-air' by the times of the item table."
     )
-    propensities: Literal["logged", "uniform", "estimated"] | None = option(
-        None, help="How they were made; 'logged' where there is the column."
+    propensities: str | None = option(
+        None,
+        help="How they were made: logged (where there is the column), uniform or estimated; or what makes them of the "
+        "scores: epsilon=SHARE, softmax=TEMPERATURE, plackett-luce=TEMPERATURE.",
+        metavar="HOW",
     )
+    propensity_kind: Literal["position", "conditional", "slate"] | None = option(
+        None, help="Of what: of the item at its position (default), of it given those above, or of the whole slate."
+    )
+    reward_window: str | None = option(
+        None, help="How long after a round its clicks still come in, as '1 d': younger rounds are not judged.",
+        metavar="TIME",
+    )  # fmt: skip
     category_cap: int = option(50, least=1, help="Values of a category with a column of their own; others share one.")
     renumber: bool = option(False, help="Repair: number the positions of each request anew, in their order.")
     first_of_doubled: bool = option(False, help="Repair: of an item shown twice in a request keep the upper one.")

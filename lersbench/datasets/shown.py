@@ -11,14 +11,18 @@ import pandas as pd
 from lersbench.datasets.categories import levels_of
 from lersbench.datasets.hashed import hashed_key
 from lersbench.datasets.item_table import ON_OFFER, ItemTable
+from lersbench.datasets.logging_rules import Rule
 from lersbench.datasets.options import ListOptions
 from lersbench.datasets.outcomes import Outcome, rule
+from lersbench.datasets.score_table import ScoreTable
 from lersbench.datasets.selections import CLICKS, Selections, Tally
 from lersbench.datasets.tables import cells
 from lersbench.datasets.tables.cells import Cell, Fault
 from lersbench.datasets.tables.reading import EXAMPLES, Table
 from lersbench.datasets.tables.times import times
-from lersbench.errors import DataError
+from lersbench.durations import microseconds
+from lersbench.errors import ConfigError, DataError
+from lersbench.log.propensities import CONDITIONAL, POSITION, SLATE, TINY
 
 UNKNOWN = "unknown"  # the user of requests without one, where that is asked for
 HALF_STEP = (  # half of the last digit that is written of a number, as SQL of its text
@@ -26,13 +30,15 @@ HALF_STEP = (  # half of the last digit that is written of a number, as SQL of i
     "- length(regexp_extract({0}, '\\.(\\d*)', 1)))"
 )
 TOTAL = "coalesce(sum({0}), 0)"
-IDS = ("request", "item", "visitor")
+IDS = ("request", "event", "item", "visitor", "logger")
+MOST_LOGGERS = 1000  # values of a column of loggers: more are something else
 
 
 @dataclass(frozen=True)
 class Roles:
-    """Which columns of the table serve as what: request, position, item, click, propensity, moment, known, visitor by
-    name, the others in lists. A table without request and position has one row a round; one without click has outcomes.
+    """Which columns of the table serve as what: request, position, item, click, propensity, score, moment, known,
+    visitor, logger and event (the request of a decision) by name, the others in lists. A table without request and
+    position has one row a round; one without click has outcomes.
     """
 
     names: dict[str, str]
@@ -82,6 +88,7 @@ class Shown:
         impressions: rows that go into the log.
         has_clicks: does the log have clicks, of a column or of rewards above a number?
         levels: the values of each category, in the order of their columns. selections: what was left out or repaired.
+        kind: of what the propensities are probabilities. loggers: the names of the logging policies, by number.
         same_length: do all rounds show equally many items? below: the place from which rows are cut, None: nowhere.
     """
 
@@ -93,12 +100,17 @@ class Shown:
         made: str,
         listed: bool,
         item_table: ItemTable | None = None,
+        rule: Rule | None = None,
+        scores: ScoreTable | None = None,
     ) -> None:
+        self.rule, self.scores = rule, scores
+        self.kind = CONDITIONAL if rule is not None else options.propensity_kind or POSITION
+        self.loggers: list[str] = []
         self.table, self.roles, self.options, self.made, self.listed = table, roles, options, made, listed
         self.item_table, self.on_air = item_table, options.candidates == "on-air"
         self.work = table.work
         self.only_shown = options.candidates == "shown" or (
-            options.candidates is None and bool(roles.features or roles.item_categories)
+            options.candidates is None and bool(roles.features or roles.item_categories or "score" in roles.names)
         )
         self.selections = Selections(roles.came[1])
         self.has_clicks = "click" in roles.names or options.click_above is not None
@@ -125,6 +137,13 @@ class Shown:
         self._place()
         if self.item_table is not None:
             self._join(self.item_table)
+        if self.rule is not None:
+            self._check_rule(self.rule)
+        if self.scores is not None:
+            below = "true" if self.below is None else f"place < {self.below}"
+            self.scores.join(self.table, below, self.event, self.selections)
+        if self.options.reward_window:
+            self._tell_young(self.options.reward_window)
         self._number()
 
     def _do(self, query: str) -> None:
@@ -199,6 +218,9 @@ class Shown:
             click = cells.number(alias, kind, self._empty_click(kind), flag=True)
             return _limited(click, alias, *(CLICK if self.listed else (*REWARD, self._reward_range())))
         number = cells.number(alias, kind)
+        if alias == "propensity" and self.kind != SLATE:
+            number = _limited(number, alias, *LIMITS[alias])
+            return _limited(number, alias, f"{{0}} <= {TINY}", f"propensity not above {TINY:g}", TINY_FIX)
         return _limited(number, alias, *LIMITS[alias]) if alias in LIMITS else number
 
     def _reward_range(self) -> str:
@@ -236,8 +258,12 @@ class Shown:
     # Requests ---------------------------------------------------------------------------------------------------------
     def _group(self) -> None:
         """One row a request, in the order of the rounds; what must be the same in all of its rows is."""
-        visitor, moment = (["visitor"] * ("visitor" in self.roles.names), ["moment"] * ("moment" in self.roles.names))
-        same = [*visitor, *self.roles.aliases("x"), *self.roles.aliases("c")]
+        names = self.roles.names
+        moment = ["moment"] * ("moment" in names)
+        same: list[str] = [alias for alias in ("visitor", "logger", "event") if alias in names]
+        same = [*same, *self.roles.aliases("x"), *self.roles.aliases("c")]
+        if self.kind == SLATE and self.made != "none":
+            same.append("propensity")
         if self.listed:
             columns = ["request", "count(*) AS n", "min(row) AS first", "min(position) AS lowest"]
             columns += ["max(position) AS highest", *(f"min({alias}) AS {alias}" for alias in [*moment, *same])]
@@ -251,6 +277,27 @@ class Shown:
             for alias in self.roles.aliases(lead):
                 column, cap = self.table.aliases[alias], self.options.category_cap
                 self.levels[column] = levels_of(self.work, relation, alias, column, cap, self.selections)
+
+    @property
+    def event(self) -> str:
+        """The column of `ordered` with the id of the request as the table has it; "" where it has none."""
+        return "request" if self.listed else "event" if "event" in self.roles.names else ""
+
+    def _check_rule(self, rule: Rule) -> None:
+        """Rules of one item are of rounds that show one."""
+        longest = 1 if not self.listed else self.work.row("SELECT max(n) FROM requests")[0]
+        if rule.of_one and min(longest, self.options.length or longest) > 1:
+            said = f"{rule.name} is a choice of one item, but a request shows {longest}"
+            raise DataError(
+                f"{self.table.name}: {said}. Fix: say plackett-luce of lists, or --length 1 beside --scores"
+            )
+
+    def _tell_young(self, window: str) -> None:
+        """How many rounds are younger than the window of rewards, at the end of the log."""
+        newest = f"(SELECT max(moment) FROM ordered) - to_microseconds({_microseconds(window)})"
+        young, rounds = self.work.row(f"SELECT count(*) FILTER (WHERE moment > {newest}), count(*) FROM ordered")
+        said = f"{young:,} of {rounds:,} rounds are younger than that at the end; they stay, and are not judged"
+        self.selections.repaired(f"--reward-window {window}", said)
 
     def _check_known(self) -> None:
         """What came of an item is known at or after the time of its round, by one clock."""
@@ -370,6 +417,8 @@ class Shown:
         ids = f"SELECT item AS id FROM {self._rows}"
         if self.on_air:
             ids += f" UNION {ON_OFFER}"
+        if self.scores is not None:
+            ids += f" UNION SELECT item AS id FROM {'offers' if self.scores.by_request else self.scores.relation}"
         self._do(
             f"CREATE TABLE items AS SELECT id FROM (SELECT DISTINCT id FROM ({ids})) "
             f"ORDER BY {hashed_key('id', 'item')}"
@@ -380,12 +429,22 @@ class Shown:
                 f"ORDER BY {hashed_key('id', 'user')}"
             )
 
+        if "logger" in self.roles.names:
+            self._do("CREATE TABLE loggers AS SELECT DISTINCT logger AS id FROM requests ORDER BY logger")
+            count = self.work.row("SELECT count(*) FROM loggers")[0]
+            if count > MOST_LOGGERS:
+                fix = "name the column with the logging policy or its version, or leave it out"
+                said = f"{count:,} logging policies, more than {MOST_LOGGERS:,}"
+                raise DataError(f"{self.table.name}, column {self.roles.names['logger']}: {said}. Fix: {fix}")
+            self.loggers = [row[0] for row in self.work.rows("SELECT id FROM loggers ORDER BY rowid")]
+
     def ids(self, table: str) -> pd.DataFrame:
         """The ids of `items` or `users` by number, column id."""
         return self.work.frame(f"SELECT id FROM {table} ORDER BY rowid")
 
 
 CLICK = ("{0} NOT IN (0.0, 1.0)", "click not in {0, 1}", "write 1 for a click, else 0")  # the one outcome that is read
+TINY_FIX = "it is a rounding error or a floor; write the probability itself, or leave the request out"
 REWARD = (CLICK[0], "reward not in {0, 1}")
 LIMITS = {
     "position": ("NOT ({0} = floor({0}) AND abs({0}) < 1e15)", "not a whole number", "number from 0 or 1"),
@@ -395,6 +454,13 @@ LIMITS = {
         "store the probability with which the logging policy chose the item",
     ),
 }
+
+
+def _microseconds(window: str) -> int:
+    try:
+        return microseconds(window)
+    except ValueError as error:
+        raise ConfigError(f"--reward-window: {error}") from error
 
 
 def _limited(rule: Cell, alias: str, wrong: str, what: str, fix: str) -> Cell:

@@ -60,6 +60,6 @@ def _loop(loop: Loop, step: Callable[[float], object]) -> None:
         array.flags.writeable = False
     none, one, rng = np.zeros(0, np.int64), np.zeros((1, 1)), np.random.default_rng(0)
     made = Contender(make(find(loop.policy), loop.params), loop.spec, loop.protocol, rng, none)
-    view = View(none, one, none, 0, none, one, none, none, none, 0)
+    view = View(none, one, none, 0, none, one, none, none, none, 0, none)
     given = (made.state, rng, view, none, none, made.protocol, made.scratch, Desk(0, 0, 0))
     made.drive.compile(tuple(map(numba.typeof, given)))  # type: ignore[attr-defined]

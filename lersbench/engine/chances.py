@@ -66,6 +66,22 @@ def chance_of(policy: Policy) -> Any:
     return getattr(type(policy), "chance_kernel", None) or getattr(policy, "chance", None)
 
 
+def chance_now(policy: Policy, state: Any, round: Round, slate: np.ndarray, out: np.ndarray) -> None:
+    """Fill `out` (K,) with the chance of each of `slate` (K,) below those above it, in one round, exactly.
+
+    `round` is as `select` is given it. Not for a policy whose chances take draws.
+    """
+    if isinstance(policy, KernelPolicy) and type(policy).chance_kernel is not None:
+        type(policy).chance_kernel(state, round, slate, out)
+    elif chance_of(policy) is not None:
+        policy.chance(state, round, slate, out)  # type: ignore[attr-defined]
+    elif policy.deterministic:
+        policy.select_batch(state, np.random.default_rng(0), [round], [np.zeros(len(round.notes), np.int64)])
+        ranked(round.scores, slate, out)
+    else:
+        raise ValueError(f"{policy!r} has no chances but by draws")
+
+
 def refuse_shown(policy: Policy) -> None:
     """Raise ConfigError for a policy whose slate is the logged one."""
     if policy.shows_the_log:
@@ -216,6 +232,7 @@ def with_ties(round: Round, ties: int) -> Round:
         round.notes,
         round.time,
         round.request,
+        round.shown_at,
     )
 
 
@@ -247,7 +264,7 @@ def by_chance(
     """Template: fill `logged` (S,) with what the policy says, and `offered` (N,) where EVERYTHING is wanted."""
     state, view, scratch = borrow(state), borrow(view), borrow(scratch)
     for n in range(index.shape[0]):
-        round = round_at(view, index[n], at[n], 0, protocol, scratch, desk, False)
+        round = round_at(view, index[n], at[n], 0, protocol, scratch, desk, False, 0)
         clear(round)
         slate = part(scratch.slates[0], 0, top[n + 1] - top[n])
         for k in range(slate.shape[0]):
@@ -277,7 +294,7 @@ def by_scores(
     """Template: fill `logged` (S,), `placed` (S,) or (0,), and `offered` (N,) or (0,), by the scores of the policy."""
     state, view, scratch = borrow(state), borrow(view), borrow(scratch)
     for n in range(index.shape[0]):
-        round = round_at(view, index[n], at[n], 0, protocol, scratch, desk, False)
+        round = round_at(view, index[n], at[n], 0, protocol, scratch, desk, False, 0)
         clear(round)
         select(state, rng, round, part(scratch.slates[0], 0, top[n + 1] - top[n]))
         slate, out = part(slates, top[n], top[n + 1]), part(logged, top[n], top[n + 1])
@@ -324,7 +341,7 @@ def by_draws(
     """
     state, view, scratch = borrow(state), borrow(view), borrow(scratch)
     for n in range(index.shape[0]):
-        round = round_at(view, index[n], at[n], 0, protocol, scratch, desk, False)
+        round = round_at(view, index[n], at[n], 0, protocol, scratch, desk, False, 0)
         slate, own = part(slates, top[n], top[n + 1]), part(scratch.slates[0], 0, top[n + 1] - top[n])
         counts = part(logged, top[n], top[n + 1])
         for k in range(slate.shape[0]):
@@ -370,7 +387,7 @@ def places_by_draws(
     state, view, scratch = borrow(state), borrow(view), borrow(scratch)
     trial, said = np.empty(scratch.slates.shape[1], np.int64), np.empty(scratch.slates.shape[1])
     for n in range(index.shape[0]):
-        round = round_at(view, index[n], at[n], 0, protocol, scratch, desk, False)
+        round = round_at(view, index[n], at[n], 0, protocol, scratch, desk, False, 0)
         slate, own = part(slates, top[n], top[n + 1]), part(scratch.slates[0], 0, top[n + 1] - top[n])
         for k in range(slate.shape[0]):
             placed[top[n] + k] = 0.0

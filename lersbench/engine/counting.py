@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from lersbench.clicks.model import draw_clicks, expected, shown_attraction
+from lersbench.engine.brackets import bucket_of, count_bracket
 from lersbench.engine.meter import (
     DISTINCT,
     EXPECTED,
@@ -394,6 +395,15 @@ def count(
     if protocol.weighed:
         clicks, logged = part(rows.rewards, start, stop), part(rows.slate, rows.top[row], rows.top[row + 1])
         weigh(meter, rows.logger, start, stop, candidates, clicks, logged, slate, protocol.shows_the_log, visit)
+    if protocol.bracketed:
+        first, last = rows.top[row], rows.top[row + 1]
+        clicks, logged, places = (
+            part(rows.rewards, start, stop),
+            part(rows.slate, first, last),
+            part(rows.shown_at, start, stop),
+        )
+        bucket = bucket_of(rows.user[row], rows.start + row)
+        count_bracket(meter.buckets, meter.turn, rows.carried.weights, bucket, clicks, places, logged, slate)
     if protocol.similar and size > 1:
         features = scratch.features[:wide]
         if protocol.users < 0:

@@ -16,11 +16,12 @@ from lersbench.engine.rounds import Protocol, Scratch, positions_of
 from lersbench.engine.service import ADMIT, COMPOSE, COUNT, DELAYS, DELIVER, DUE, READ, REVEAL, SERVICE
 from lersbench.kernels.indirect import call
 from lersbench.kernels.jit import inlined, specialise
+from lersbench.kernels.lowering import unowned
 from lersbench.kernels.ties import scramble
 from lersbench.kernels.uncounted import borrow, part
 from lersbench.policy import KernelPolicy, Policy, Round
 
-LENT = ("context", "candidates", "features")  # arrays of the log that a round shows to a policy
+LENT = ("context", "candidates", "features", "shown_at")  # arrays of the log that a round shows to a policy
 
 
 class View(NamedTuple):
@@ -36,6 +37,7 @@ class View(NamedTuple):
     slate: np.ndarray  # (S,) logged slates, as indices into the candidates
     time: np.ndarray  # (n,) int64 microseconds, or (0,)
     start: int  # number of the first row in the log
+    shown_at: np.ndarray  # (N,) int64 place of each candidate in the log, where policies are charged by it; else (0,)
 
 
 class Desk(NamedTuple):
@@ -46,13 +48,23 @@ class Desk(NamedTuple):
     delays: int  # the address of what serves delayed feedback; 0 where feedback is not delayed
 
 
+@unowned
 @inlined
 def round_at(
-    view: View, row: int, at: int, slot: int, protocol: Protocol, scratch: Scratch, desk: Desk, composed: bool
+    view: View,
+    row: int,
+    at: int,
+    slot: int,
+    protocol: Protocol,
+    scratch: Scratch,
+    desk: Desk,
+    composed: bool,
+    told: int,
 ) -> Round:
     """The round of this row, its outputs in place `slot` of the scratch memory.
 
-    `composed` tells that its joint features are in the scratch memory already.
+    `composed` tells that its joint features are in the scratch memory already. `told` is 1 where the policy learns, 0
+    where it chooses: then it may not know where the log showed what.
     """
     scratch.clock[2] = at
     first, last = view.first[row], view.first[row + 1]
@@ -75,9 +87,11 @@ def round_at(
         part(scratch.notes[slot], 0, size),
         view.time[row] if view.time.shape[0] else -1,
         view.start + row,
+        part(view.shown_at, told * protocol.charged * first, told * protocol.charged * last),
     )
 
 
+@unowned
 @inlined
 def with_propensities(round: Round, propensities: np.ndarray) -> Round:
     """The same round with other propensities."""
@@ -93,6 +107,7 @@ def with_propensities(round: Round, propensities: np.ndarray) -> Round:
         round.notes,
         round.time,
         round.request,
+        round.shown_at,
     )
 
 
@@ -135,7 +150,7 @@ def deliver(state: Any, view: View, now: int, protocol: Protocol, scratch: Scrat
         row, at = scratch.rows[slot], scratch.at[slot]
         # with feedback at once the round that waits is the one that was composed last
         composed = protocol.batch == 1 and not DELAYED
-        round = round_at(view, row, at, slot, protocol, scratch, desk, composed)
+        round = round_at(view, row, at, slot, protocol, scratch, desk, composed, 1)
         size, propensities = round.notes.shape[0], round.propensities
         slate, rewards = part(scratch.slates[slot], 0, size), part(scratch.rewards[slot], 0, size)
         seen = part(scratch.seen[slot], 0, size)
@@ -181,7 +196,7 @@ def drive(
         if at[n] >= scratch.clock[DUE]:
             call(desk.address, desk.box, READ, row, at[n], 0)
         slot = scratch.clock[NEXT_PLACE] if DELAYED else scratch.clock[1]
-        round = round_at(view, row, at[n], slot, protocol, scratch, desk, False)
+        round = round_at(view, row, at[n], slot, protocol, scratch, desk, False, 0)
         slate = part(scratch.slates[slot], 0, round.notes.shape[0])
         for c in range(round.scores.shape[0]):
             round.scores[c] = 0.0
@@ -269,15 +284,16 @@ def _play_batch(policy, state, rng, view, index, at, protocol, scratch, desk) ->
             ask(desk.box, COMPOSE, row, place, slot)
         if ask(desk.box, COUNT, row, place, slot):
             return False
+        told = _charged(policy, rounds[slot], view, row, protocol)
         if protocol.full:
             ask(desk.box, REVEAL, row, place, slot)
             wide = len(rounds[slot].candidates)
             everything = (scratch.all_slate[:wide], scratch.all_rewards[:wide], scratch.all_seen[:wide])
-            round = rounds[slot]._replace(propensities=scratch.all_propensities[:wide])
+            round = told._replace(propensities=scratch.all_propensities[:wide])
             learned.append((round, *(array.copy() for array in everything)))
         else:
             size = len(slates[slot])
-            learned.append((rounds[slot], slates[slot], scratch.rewards[slot, :size], scratch.seen[slot, :size]))
+            learned.append((told, slates[slot], scratch.rewards[slot, :size], scratch.seen[slot, :size]))
     if learned:
         policy.update_batch(state, *map(list, zip(*learned, strict=True)))
     scratch.clock[0] += len(learned)
@@ -295,7 +311,7 @@ def _play_delayed(policy, state, rng, view, row, place, protocol, scratch, desk)
     learned: list[tuple[Any, ...]] = []
     while (slot := DELAYS.asked(desk.box, DELIVER, row, 0, 0)) >= 0:
         then, at = int(scratch.rows[slot]), int(scratch.at[slot])
-        round = round_of(then, at, slot)
+        round = _charged(policy, round_of(then, at, slot), view, then, protocol)
         size, given = len(round.notes), (scratch.slates[slot], scratch.queue.paid, scratch.seen[slot])
         if protocol.full:
             ask(desk.box, REVEAL, then, at, slot)
@@ -346,6 +362,13 @@ def round_in_python(
         int(view.time[row]) if view.time.size else -1,
         view.start + row,
     )
+
+
+def _charged(policy: Policy, round: Round, view: View, row: int, protocol: Protocol) -> Round:
+    """The round as its policy learns from it: it is told where the log showed what, if it is charged by that."""
+    first, last = protocol.charged * view.first[row], protocol.charged * view.first[row + 1]
+    told = round._replace(shown_at=view.shown_at[first:last])
+    return told if isinstance(policy, KernelPolicy) else read_only(told)
 
 
 def read_only(round: Round) -> Round:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lersbench.engine import brackets
 from lersbench.kernels.jit import kernel
 from lersbench.kernels.sorting import ascending
 from lersbench.metrics import AGES, NAMES, TOPS
@@ -35,6 +36,7 @@ EXPECTED_SUM_AT, EXPECTED_SET_AT, SIMILARITY_AT = (
 )
 PBM_AT, UBM_AT, IIPS_AT = (_AT[name] for name in ("pbm_ips", "ubm_ips", "iips"))  # and the three that follow each
 UNDELIVERED = _AT["undelivered"]
+BRACKET_AT = _AT["logged_order"]  # and those that follow, as `brackets.read_bracket` fills them
 YOUNG_AT = _AT[f"exposure_first{AGES[0]}"]  # for each of AGES; then the rewards
 RECOMMEND_AT = _AT["recommend_ratio"]  # ratio, accuracy, precision, recall
 HR, HR_PUB = _AT[f"hr@{TOPS[0]}"], _AT[f"hr_published@{TOPS[0]}"]  # the families follow
@@ -54,10 +56,15 @@ class Meter(NamedTuple):
         np.ndarray
     )  # (2,) int64: kind of the first broken slate (0 none, 1 index, 2 repeated, 3 NaN score), and its row
     published: np.ndarray  # (n_items,) int64, place of each item in the file of a study; (0,) where there is none
+    buckets: np.ndarray  # (brackets.BUCKETS, 4) sums of both ends of a bracket by user; (0, 4) where none is counted
+    turn: np.ndarray  # (L,) slope of the high ends in the logarithms of the weights of places; or (0,)
 
 
-def new_meter(n_items: int, checkpoints: np.ndarray, likes: int, published: np.ndarray | None = None) -> Meter:
+def new_meter(
+    n_items: int, checkpoints: np.ndarray, likes: int, published: np.ndarray | None = None, places: int = 0
+) -> Meter:
     """A meter at zero. `likes` are the numbers given to likes so far (see `likes.Likes`); 0 leaves coverage out.
+    `places` is the length of the longest logged list where brackets are counted, else 0.
 
     `published` (n_items,) orders equal scores in the published metrics; left out, they stand as the candidates do.
     """
@@ -71,6 +78,8 @@ def new_meter(n_items: int, checkpoints: np.ndarray, likes: int, published: np.n
         np.full((checkpoints.size, len(NAMES)), np.nan),
         np.zeros(2, np.int64),
         np.empty(0, np.int64) if published is None else published.astype(np.int64),
+        np.zeros((brackets.BUCKETS if places else 0, 4)),
+        np.zeros(places),
     )
 
 
@@ -86,16 +95,27 @@ def with_room(meter: Meter, likes: int) -> Meter:
 
 @kernel
 def read_until(
-    meter: Meter, row: int, ranked: bool, regret: bool, replayed: bool, silent: bool, aged: bool, clicked: bool
+    meter: Meter,
+    row: int,
+    ranked: bool,
+    regret: bool,
+    replayed: bool,
+    silent: bool,
+    aged: bool,
+    clicked: bool,
+    covariance: np.ndarray,
 ) -> None:
     """Copy the sums to every checkpoint at or before `row` that has not been read yet.
 
     The flags say what was measured: ranks of likes, regret, matches, recommendations, which mean something only of a
     policy that may stay `silent`, what items earn that have not been offered often (`aged`), and click rates, only
-    where rewards are clicks.
+    where rewards are clicks. `covariance` (L, L) is that of the weights of places, where brackets are counted.
     """
     while meter.done[0] < meter.checkpoints.shape[0] and meter.checkpoints[meter.done[0]] <= row:
         _read(meter, meter.curve[meter.done[0]], ranked, regret, replayed, silent, aged, clicked)
+        if meter.buckets.shape[0] > 0:
+            out = meter.curve[meter.done[0], BRACKET_AT : BRACKET_AT + brackets.READ]
+            brackets.read_bracket(meter.buckets, meter.turn, covariance, out)
         meter.done[0] += 1
 
 

@@ -36,6 +36,8 @@ class Protocol(NamedTuple):
     clicked: bool = True  # rewards are clicks: count click rates; else what is paid
     low: float = 0.0  # the policy learns (reward - low) / span, what is counted stays as it is
     span: float = 0.0  # 0: it learns the reward itself
+    charged: int = 0  # 1: a policy learns where the log showed what it is rewarded for
+    bracketed: bool = False  # what was seen is not known: count what logged clicks are worth at both extremes
 
 
 class Visit(NamedTuple):

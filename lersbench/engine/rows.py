@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lersbench.clicks.model import ClickModel, best_slate, expected, pbm, shown_attraction, ubm
-from lersbench.engine.layout import Layout, chosen, in_place, layout_of
+from lersbench.engine.brackets import NOTHING, Carried
+from lersbench.engine.layout import Layout, chosen, in_place, invert, layout_of
 from lersbench.feedback import REGIMES
 from lersbench.kernels.jit import kernel
 from lersbench.log.chunk import Chunk
@@ -67,7 +68,9 @@ class Rows(NamedTuple):
     known: np.ndarray  # like `rewards`, int64, when each is known; or (0,)
     users: Users
     logger: Logger
-    start: int = 0  # number of the first row in the log
+    shown_at: np.ndarray  # (N,) int64 place at which the log showed each candidate whose logged reward counts; or (0,)
+    carried: Carried
+    start: int  # place of the first of these rounds in the log
 
     def wide(self, values: np.ndarray) -> np.ndarray:
         """What there is for each candidate as (n, C), or (n, C, m): for rounds of one length only."""
@@ -87,6 +90,7 @@ class Background(NamedTuple):
     uniform: bool = False  # the logged list is a uniformly random order of its items
     scales: Scales = PLAIN  # what context and joint features are standardised by
     scored: bool = True  # scores, where the log has them, tell the probability of every order of the candidates
+    carried: Carried = NOTHING  # what a click is worth at another place, where brackets are counted
 
 
 def background_of(items: np.ndarray, n_items: int, family: np.ndarray | None = None) -> Background:
@@ -156,9 +160,18 @@ def rows_of(
         known,
         _users(background, attraction, candidates, layout.own, layout.edges, slate),
         Logger(*background.logger),
-        chunk.start,
+        _places(layout) if regime.weighed else layout.shown[:0],
+        Carried(*background.carried),
+        int(chunk.start),
     )
     return _contiguous(rows._replace(logger=_logger(background, regime.weighed, scores, rows)))
+
+
+def _places(layout: Layout) -> np.ndarray:
+    """The place (N,) at which the log showed each candidate of its lists."""
+    places = np.empty_like(layout.shown)
+    invert(layout.shown, layout.top, places)
+    return places
 
 
 def _features(chunk: Chunk, layout: Layout) -> np.ndarray:
@@ -204,6 +217,7 @@ def as_logged(rows: Rows) -> Rows:
         liked_from=liked_from,
         liked=liked,
         logger=rows.logger._replace(exposure=exposure, placed=shown_by(rows.logger.placed)),
+        shown_at=shown_by(rows.shown_at),
     )
 
 

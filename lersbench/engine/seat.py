@@ -40,7 +40,7 @@ class Seat:
         self.index = np.arange(rows.user.shape[0]) if index is None else np.asarray(index, np.int64)
         self.at = self.index if at is None else np.asarray(at, np.int64)
         self.protocol = protocol._replace(
-            slate=spec.slate, batch=1, replay=True, full=False, lazy=False, delayed=False, delay=0
+            slate=spec.slate, batch=1, replay=True, full=False, lazy=False, delayed=False, delay=0, charged=0
         )
         shown = np.diff(rows.top)[self.index]
         if shown.size and (shown.min() < 1 or shown.max() > spec.slate):
@@ -106,7 +106,7 @@ class Inner:
 def in_python(template: Callable[..., None], policy: Policy, flags: dict[str, bool], **methods: Any) -> Any:
     """`template` run by Python, for a policy that has methods in place of kernels."""
 
-    def round_at(view, row, at, slot, protocol, scratch, desk, composed) -> Round:
+    def round_at(view, row, at, slot, protocol, scratch, desk, composed, told) -> Round:
         round = round_in_python(view, int(row), int(at), slot, protocol, scratch, desk)
         return round if isinstance(policy, KernelPolicy) else read_only(round)
 

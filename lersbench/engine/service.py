@@ -78,7 +78,9 @@ def serve(desk: Desk, task: int, row: int, at: int, slot: int) -> int:
         count(meter, rows, row, at, slot, protocol, scratch, desk.visit)
     elif task == READ:
         silent, aged = protocol.silence > -np.inf, rows.age.shape[0] > 0
-        read_until(meter, at, protocol.ranked, protocol.regret, protocol.replay, silent, aged, protocol.clicked)
+        ranked, regret, clicked = protocol.ranked, protocol.regret, protocol.clicked
+        covariance = rows.carried.covariance
+        read_until(meter, at, ranked, regret, protocol.replay, silent, aged, clicked, covariance)
         done = meter.done[0]
         scratch.clock[DUE] = meter.checkpoints[done] if done < meter.checkpoints.shape[0] else NEVER
     elif task == COMPOSE:

@@ -98,7 +98,7 @@ class Source:
         row = np.repeat(np.arange(len(index)), lengths)
         place = np.arange(edges[-1]) - np.repeat(edges[:-1], lengths)
         reward = self.reward.of(chunk).reshape(-1)[there]
-        given = np.ascontiguousarray(chunk.propensities.reshape(-1)[there])
+        given = np.ascontiguousarray(chunk.propensities.reshape(-1)[there] if chunk.propensities.size else np.empty(0))
         wide = np.diff(rows.first)[index][row]
         return Logged(
             rows,
@@ -122,6 +122,8 @@ class Source:
         if kind == "uniform":
             prefix = running_product(1.0 / (wide - place), edges)
             return prefix, 1.0 / wide, prefix[last]
+        if not given.size:
+            return none, none, none
         if self.log.info.L == 1:
             return given, given, given
         if kind == "conditional":

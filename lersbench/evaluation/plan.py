@@ -18,6 +18,7 @@ NEEDS = {  # what the propensities of a log of lists must be for an estimator
     "sips": ("uniform", "conditional", "slate"),
     "iips": ("uniform", "position"),
 }
+BRACKET = "logged"
 ONLY_CLICKS = ("iips", "pbm-ips", "ubm-ips", "pi")
 
 
@@ -36,6 +37,11 @@ def asked_of(setup: Setup, questions: Sequence[str]) -> list[Asked]:
     By default policies that do not learn are taken as they are, and so are those that learned before `frozen`; about
     one that learns both questions of learners are asked.
     """
+    if BRACKET in questions:
+        raise ConfigError(
+            f"log '{setup.info.name}' holds propensities, which say more than a bracket of logged clicks does. Ask "
+            f"{' or '.join(name for name in QUESTIONS if name != BRACKET)}."
+        )
     asked = []
     for question in QUESTIONS:
         for entry in setup.entries:

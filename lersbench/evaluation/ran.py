@@ -24,12 +24,17 @@ class Ran:
     items: list[Slice]  # the mean weight of a sure choice of each item, of logs of single items: it must be 1
 
     @classmethod
-    def of(cls, source: Source) -> Ran:
-        """One pass over the rows."""
+    def of(cls, source: Source, places: int | None = None) -> Ran:
+        """One pass over the rows; `places`: only so many of each list count."""
         earned, counts, least, users = np.zeros(BUCKETS), np.zeros(BUCKETS, np.int64), np.inf, _Distinct()
-        by_item = slices.new_items(source.log.info.items) if source.log.info.L == 1 else None
+        by_item = (
+            slices.new_items(source.log.info.items)
+            if source.log.info.L == 1 and source.log.info.propensities != "none"
+            else None
+        )
         for logged in source.read():
-            earned += np.bincount(logged.bucket[logged.row], logged.reward, BUCKETS)
+            counted = logged.reward if places is None else logged.reward * (logged.place < places)
+            earned += np.bincount(logged.bucket[logged.row], counted, BUCKETS)
             counts += np.bincount(logged.bucket, minlength=BUCKETS)
             given = next((p for p in (logged.whole, logged.marginal) if p.size), np.ones(1))
             least = min(least, float(given.min()))

@@ -8,11 +8,11 @@ from typing import Any
 
 from lersbench.datasets import DATASETS, build
 from lersbench.errors import ConfigError, did_you_mean
-from lersbench.evaluation import fixed, tables
+from lersbench.evaluation import bracketed, fixed, tables
 from lersbench.evaluation.model import Model
 from lersbench.evaluation.plan import asked_of
 from lersbench.evaluation.ran import Ran
-from lersbench.evaluation.setup import settings_of, setup_of
+from lersbench.evaluation.setup import policies_of, settings_of, setup_of
 from lersbench.feedback import CLICK
 from lersbench.log import Log
 from lersbench.offpolicy.settings import Evaluate
@@ -32,15 +32,19 @@ def open_log(name: str, options: dict[str, Any]) -> Log:
 
 def evaluate(
     log: Log,
-    policies: Sequence[Any],
+    policies: Any,
     settings: dict[str, Any] | Evaluate | None = None,
     questions: Sequence[str] = (),
     reward: str | dict[str, float] = CLICK,
     seed: int = 0,
     say: Callable[[str], None] = lambda line: None,
+    slate: int | None = None,
 ) -> Evaluation:
     """Judge policies by a log: see `lersbench evaluate`. Raises ConfigError for what the log cannot answer."""
-    setup = setup_of(log, policies, settings_of(settings), reward, seed)
+    setup = setup_of(log, policies, settings_of(settings), reward, seed, slate)
+    if log.info.propensities == "none":
+        ran = Ran.of(setup.source, setup.slate)
+        return bracketed.evaluate(setup, policies_of(policies), ran, tables.about(setup, [], ran, None), say)
     asked = asked_of(setup, questions)
     ran = Ran.of(setup.source)
     as_they_are = [one for one in asked if one.question == "off-policy"]

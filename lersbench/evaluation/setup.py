@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,7 @@ class Setup:
     source: Source
     settings: Evaluate
     seed: int
+    slate: int  # K, of lists without propensities; else as many places as were logged
 
     @property
     def log(self) -> Log:
@@ -75,7 +76,14 @@ def settings_of(settings: dict[str, Any] | Evaluate | None) -> Evaluate:
         raise ConfigError("\n".join(dict.fromkeys(lines))) from error
 
 
-def setup_of(log: Log, policies: Sequence[Any], settings: Evaluate, reward: str | dict[str, float], seed: int) -> Setup:
+def setup_of(
+    log: Log,
+    policies: Any,
+    settings: Evaluate,
+    reward: str | dict[str, float],
+    seed: int,
+    slate: int | None = None,
+) -> Setup:
     """The parts of an evaluation. Raises ConfigError where log, policies and settings do not go together."""
     if "slate" not in log.info.columns:
         raise ConfigError(
@@ -103,7 +111,7 @@ def setup_of(log: Log, policies: Sequence[Any], settings: Evaluate, reward: str 
         "reward": reward,
     }
     about = {"name": NAME, "title": NAME, "seed": seed}
-    chosen, entries = objects.scenario_of([_policy(one) for one in policies], log.path, protocol, about, None)
+    chosen, entries = objects.scenario_of(policies_of(policies), log.path, protocol, about, None)
     case = scenario.cases(chosen)[0]
     demands.check(chosen, log, case, spec_of(chosen, log, case), entries)
     background = Fits(log, 0, math.inf, "none").background
@@ -112,7 +120,22 @@ def setup_of(log: Log, policies: Sequence[Any], settings: Evaluate, reward: str 
     source = Source(session, pays, settings.cluster == "user", settings.target == "any-click", first, _matured(log))
     if source.first >= source.end:
         raise ConfigError(f"frozen = {settings.frozen!r} leaves no row of log '{log.info.name}' to evaluate on.")
-    return Setup(chosen, entries, source, settings, seed)
+    slate = log.info.L if slate is None else slate
+    if not 1 <= slate <= log.info.L or (slate < log.info.L and log.info.propensities != "none"):
+        raise ConfigError(
+            f"slate = {slate}: the lists of log '{log.info.name}' have up to {log.info.L} places, and with "
+            "propensities lists are judged as long as they were logged."
+        )
+    return Setup(chosen, entries, source, settings, seed, slate)
+
+
+def policies_of(given: Any) -> Any:
+    """Policies as `objects.entries_of` takes them."""
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        return _policy(given)
+    if isinstance(given, Mapping):
+        return {label: _policy(one) for label, one in given.items()}
+    return [_policy(one) for one in given]
 
 
 def _policy(given: Any) -> Any:

@@ -35,9 +35,21 @@ def evaluation_of(setup: Setup, judged: list[Judged], ran: Ran, model: Model | N
     pairs: list[dict[str, Any]] = []
     for question, ones in leading.items():
         pairs += _differences(setup, question, ones, ran)
+    return Evaluation(
+        about(setup, judged, ran, model),
+        pd.DataFrame(rows),
+        pd.DataFrame(pairs),
+        doubts.sensitivity(judged),
+        doubts.weights(judged),
+        pd.DataFrame([part._asdict() for part in ran.items]),
+    )
+
+
+def about(setup: Setup, judged: list[Judged], ran: Ran, model: Model | None) -> dict[str, Any]:
+    """What is said beside the tables."""
     level = setup.settings.level
     interval = ran.interval(level)
-    about = {
+    return {
         "log": setup.info.name,
         "digest": setup.info.digest,
         "n": ran.n,
@@ -54,14 +66,6 @@ def evaluation_of(setup: Setup, judged: list[Judged], ran: Ran, model: Model | N
         "sources": _sources(setup),
         "versions": {"lersbench": __version__, **{name: version(name) for name in PACKAGES}},
     }
-    return Evaluation(
-        about,
-        pd.DataFrame(rows),
-        pd.DataFrame(pairs),
-        doubts.sensitivity(judged),
-        doubts.weights(judged),
-        pd.DataFrame([part._asdict() for part in ran.items]),
-    )
 
 
 def _ordered(setup: Setup, judged: Judged) -> list[str]:

@@ -35,11 +35,12 @@ from lersbench.figures.bands import (
     policies_by_value,
     typical_half_width,
 )
-from lersbench.figures.frame import drawn_cases, footer, grid, panel_height
+from lersbench.figures.frame import drawn_cases, footer, grid, panel_height, sources
 from lersbench.figures.legends import draw_end_labels, draw_legend, label, legend_width
 from lersbench.figures.records import Plan, Record, draw_plans
 from lersbench.figures.style import Look, by_family, crowded, looks
 from lersbench.metrics import METRICS, Metric
+from lersbench.results import brackets
 from lersbench.results.comparisons import representatives
 from lersbench.results.numbers import MISSING, decimals, number, scale
 from lersbench.results.ranking import board
@@ -79,6 +80,12 @@ ONE_RATE = "With one item shown per round, {} are the same number, so one of the
 HIT_RATIO = "Hit ratio HR@K"
 HIT_RATIOS = {"hit-ratio": HIT_RATIO, "hit-ratio-published": f"{HIT_RATIO}, as published: ties in file order"}
 RATES = ("reward_sum", "reward", "ctr_sum", "ctr_set", "ctr")
+BRACKET_TITLE = "What the log can tell of the lift over the logged order"
+BRACKET_NOTE = [
+    "Bar: from logged clicks wherever items are placed to the same clicks by how often the new place is looked at over "
+    "the logged one. Line: as far as the 95 % errors of both ends reach. At the right the best and the worst rank that "
+    f"these allow. {brackets.ASSUMPTION}."
+]
 RANDOM: dict[str, Any] = {"color": "0.6", "lw": 0.9, "ls": (0, (2, 2)), "label": "random ranking"}
 
 
@@ -313,11 +320,16 @@ def forest(results: Results, name: str, policies: Sequence[str]) -> Figure:
     }
     look = looks(results)
     size = (4.6 if len(panels) == 1 else 3.4, 0.75 + 0.235 * max(map(len, panels.values())))
-    notes = [*footer(results), *_rank_note(metric), *_same_note(frame)]
+    with_brackets = [brackets.ranks(results, variant, metric) for variant, _ in panels]
+    notes = [*(BRACKET_NOTE if any(with_brackets) else [])]
+    notes += sources(results) if all(with_brackets) else [*footer(results), *_rank_note(metric), *_same_note(frame)]
     columns = _columns(len(panels), [name])
-    figure, axes = grid(len(panels), columns, size, f"{full_title(metric)}, final values", results, notes, 0.4)
+    figure, axes = grid(len(panels), columns, size, _forest_title(results, metric), results, notes, 0.4)
     for ax, ((variant, kind), rows) in zip(axes, panels.items(), strict=True):
-        _draw_forest(ax, results, rows, metric, look)
+        if brackets.ranks(results, variant, metric):
+            _draw_brackets(ax, results, rows, look)
+        else:
+            _draw_forest(ax, results, rows, metric, look)
         head = [cases[variant].in_words(), f"{kind} feedback" if results.mixed else ""]
         # at the right, for narrow axes: at the left is the room of the labels
         ax.set_title(", ".join(filter(None, head)), loc="right", fontsize=9)
@@ -326,13 +338,40 @@ def forest(results: Results, name: str, policies: Sequence[str]) -> Figure:
     return figure
 
 
+def _forest_title(results: Results, metric: Metric) -> str:
+    """What is drawn of the final values of a metric."""
+    known = all(not brackets.ranks(results, variant, metric) for variant in results.variants)
+    return f"{full_title(metric)}, final values" if known else BRACKET_TITLE
+
+
+def _draw_brackets(ax: Axes, results: Results, rows: pd.DataFrame, look: Look) -> None:
+    """A bar from end to end for each of `rows`, thin lines as far as the errors reach, its rank at the right."""
+    ax.axvline(0, color="0.5", lw=0.9, zorder=0)
+    spans = (rows[["bracket_low", "bracket_high", "bracket_first", "bracket_last"]] * 100).to_numpy()
+    for y, (policy, (low, high, first, last)) in enumerate(zip(rows["policy"], spans, strict=True)):
+        colour = look[policy]["color"]
+        ax.plot([first, last], [y, y], color=colour, lw=1.0, solid_capstyle="butt")
+        ax.plot([low, high], [y, y], color=colour, lw=6.0, solid_capstyle="butt")
+        if low == high:
+            ax.plot(low, y, "|", color=colour, ms=9, mew=2)
+    _name_rows(ax, results, rows)
+    ax.set_xlabel("Lift over the logged order (%)")
+
+
 def _draw_forest(ax: Axes, results: Results, rows: pd.DataFrame, metric: Metric, look: Look) -> None:
     """A dot and a bar for each of `rows`, its rank at the right."""
     spans = (rows[["mean", "low", "high"]] * scale(metric)).to_numpy()
-    for y, (policy, rank, (mean, low, high)) in enumerate(zip(rows["policy"], rows["rank"], spans, strict=True)):
+    for y, (policy, (mean, low, high)) in enumerate(zip(rows["policy"], spans, strict=True)):
         colour = look[policy]["color"]
         ax.plot([low, high], [y, y], color=colour, lw=1.8, solid_capstyle="butt")
         ax.plot(mean, y, "o", color=colour, ms=5)
+    _name_rows(ax, results, rows)
+    ax.set_xlabel(axis_title(metric))
+
+
+def _name_rows(ax: Axes, results: Results, rows: pd.DataFrame) -> None:
+    """The policies of `rows` at the left, their ranks at the right, the first on top."""
+    for y, rank in enumerate(rows["rank"]):
         ax.text(1.02, y, rank, transform=ax.get_yaxis_transform(), va="center", fontsize=9, color="0.3")
     names = [results.entries[policy] for policy in rows["policy"]]  # the title of the panel has the regime
     ax.set_yticks(range(len(rows)), names)
@@ -340,7 +379,6 @@ def _draw_forest(ax: Axes, results: Results, rows: pd.DataFrame, metric: Metric,
     ax.tick_params(axis="y", length=0)
     ax.grid(axis="x", color="0.92", lw=0.8)
     ax.set_axisbelow(True)
-    ax.set_xlabel(axis_title(metric))
 
 
 def _rank_note(metric: Metric) -> list[str]:
@@ -418,7 +456,7 @@ def _plans(
     variants = tuple(case.variant for case in drawn_cases(results))
     plans = []
     for name in forests:
-        title = f"{full_title(known_metric(results, name))}, final values"
+        title = _forest_title(results, known_metric(results, name))
         plans.append(Plan(_stem("final", name), title, "final", variants, partial(forest, results, name, policies)))
     if by_family(results):
         return plans + _family_plans(results, groups, bands, policies, metrics is None)

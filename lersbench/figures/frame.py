@@ -137,6 +137,11 @@ def footer(results: Results) -> list[str]:
     }[results.replicates]
     alone = len(results.meta["seeds"]) == 1
     spread = "One seed only, so no interval can be given." if alone else f"Mean and {kind}."
+    if all(map(results.unweighed, results.variants)):
+        spread = (
+            "Mean over seeds, by logged clicks, the low end of each bracket: without bands, since what the log cannot "
+            "tell is wider by far than what seeds differ by."
+        )
     regimes = sorted(set(results.summary["feedback"]))
     regime = f"Feedback: {regimes[0]}." if len(regimes) == 1 else "Feedback differs as named: compare within a regime."
     choice = [results.meta["choice"]] if "choice" in results.meta else []

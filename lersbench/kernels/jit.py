@@ -27,7 +27,7 @@ from typing import Any, cast
 import numba
 
 from lersbench.errors import ConfigError
-from lersbench.kernels.parts import Kernel, Part
+from lersbench.kernels.parts import Kernel, KernelCompiler, Part
 from lersbench.sources import digest, is_ours
 from lersbench.system.cache_folder import ELSEWHERE, cache_root, private
 
@@ -124,7 +124,7 @@ def entry(template: Callable[..., Any], kernel: Any, signature: str, **kernels: 
     source = kernel.py_func
     copy = _copy(template, f"{source.__module__}.{source.__qualname__}", kernels)
     numba.config.CACHE_DIR = folder_of((template.__module__, source.__module__))
-    return numba.cfunc(signature, cache=True)(copy)
+    return numba.cfunc(signature, cache=True, pipeline_class=KernelCompiler)(copy)
 
 
 def is_kept(function: Any) -> bool:

@@ -15,8 +15,9 @@ from typing import Any
 
 from llvmlite import binding
 from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import Compiler
 from numba.core.registry import CPUDispatcher
+
+from lersbench.kernels.lowering import Uncounted, with_settings
 
 ENVIRONMENT = "_ZN08NumbaEnv"  # what the variables begin with that hold the Python side of a function, as for errors
 
@@ -25,7 +26,8 @@ class Kernel(CPUDispatcher):
     """A function that Python calls, and the part of it that other compiled functions call."""
 
     def __init__(self, py_func: Callable[..., Any], locals: Any = None, targetoptions: Any = None):
-        super().__init__(py_func, locals, targetoptions)
+        super().__init__(py_func, locals, targetoptions, KernelCompiler)
+        with_settings(self._compiler)
         self.part = Part(py_func, locals, targetoptions)
 
     def get_call_template(self, args: Any, kws: Any) -> Any:
@@ -37,11 +39,29 @@ class Kernel(CPUDispatcher):
         return self.part.get_overload(sig)
 
 
+class KernelCompiler(Uncounted):
+    """The compiler of what Python or C calls."""
+
+    def compile_extra(self, func: Callable[..., Any]) -> Any:
+        self.state.library = _KernelLibrary(self.state.targetctx.codegen(), func.__qualname__)
+        self.state.library.enable_object_caching()
+        return super().compile_extra(func)
+
+
+class _KernelLibrary(JITCodeLibrary):
+    """The code of a kernel, optimised once, when it is whole."""
+
+    def add_llvm_module(self, ll_module: Any) -> None:
+        ll_module.data_layout = self._codegen._data_layout
+        self._final_module.link_in(ll_module)
+
+
 class Part(CPUDispatcher):
     """A function for compiled code alone. Python cannot call it."""
 
     def __init__(self, py_func: Callable[..., Any], locals: Any = None, targetoptions: Any = None):
         super().__init__(py_func, locals, {**(targetoptions or {}), "no_cpython_wrapper": True}, _PartCompiler)
+        with_settings(self._compiler)
 
     def add_overload(self, cres: Any) -> None:
         """Keep what was compiled, for compiled callers only."""
@@ -51,7 +71,7 @@ class Part(CPUDispatcher):
         raise TypeError(f"{self.__name__} is called by compiled code only: make it a `kernel` to call it from Python.")
 
 
-class _PartCompiler(Compiler):
+class _PartCompiler(Uncounted):
     def compile_extra(self, func: Callable[..., Any]) -> Any:
         self.state.library = _PartLibrary(self.state.targetctx.codegen(), func.__qualname__)
         self.state.library.enable_object_caching()

@@ -32,6 +32,20 @@ def best_left(scores: np.ndarray, slate: np.ndarray, k: int, rank: int) -> float
     return 1.0 / equal if above <= rank < above + equal else 0.0
 
 
+@inlined
+def or_another(scores: np.ndarray, slate: np.ndarray, k: int) -> float:
+    """The chance of candidate `slate[k]` where the best of all is wanted, and any other if that is one of slate[:k]."""
+    highest, equal, taken = scores[0], 0, 0
+    for c in range(scores.shape[0]):
+        highest = max(highest, scores[c])
+    for c in range(scores.shape[0]):
+        equal += scores[c] == highest
+    for j in range(k):
+        taken += scores[slate[j]] == highest
+    mine = 1.0 if scores[slate[k]] == highest else 0.0
+    return (mine + taken / (scores.shape[0] - k)) / equal
+
+
 @kernel
 def ranked(scores: np.ndarray, slate: np.ndarray, out: np.ndarray) -> None:
     """Fill `out` (K,) with the chance of each of `slate` (K,) to be the best of what is not above it."""

@@ -17,6 +17,8 @@ from numba.core import cgutils
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
+from lersbench.kernels.lowering import unowned
+
 T = TypeVar("T")
 
 
@@ -33,6 +35,7 @@ def _without_owner(context: Any, builder: ir.IRBuilder, typ: types.Type, value: 
     return value
 
 
+@unowned
 @intrinsic
 def _borrow(typingctx, value):
     def codegen(context, builder, signature, args):
@@ -45,6 +48,7 @@ def _same(value: T) -> T:
     return value
 
 
+@unowned
 @intrinsic
 def _part(typingctx, array, start, stop):
     def codegen(context, builder, signature, args):

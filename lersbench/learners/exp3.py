@@ -38,6 +38,15 @@ def draw(mass: np.ndarray, point: float) -> int:
     return last  # rounding can carry the point just over the end
 
 
+@kernel
+def share_left(mass: np.ndarray, index: int) -> float:
+    """The share of one entry in all the `mass` (C,) that is left."""
+    total = 0.0
+    for c in range(mass.shape[0]):
+        total += mass[c]
+    return mass[index] / total
+
+
 def horizon_gamma(candidates: int, plays: int, rounds: int) -> float:
     """min(1, sqrt(C ln(C / plays) / ((e - 1) plays T))), the rate that balances the regret bound at T rounds."""
     if rounds < 1:

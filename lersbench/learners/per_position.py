@@ -18,6 +18,7 @@ import numpy as np
 from lersbench.errors import LostDigits
 from lersbench.kernels.digits import FADE, STEEP, TOLERANCE, check, new_probe
 from lersbench.kernels.jit import inlined, kernel
+from lersbench.kernels.tie_chances import best_left
 from lersbench.kernels.ties import best
 from lersbench.kernels.uncounted import part
 from lersbench.kernels.vectors import (
@@ -131,6 +132,16 @@ def fill(learners: Learners, features: np.ndarray, ties: int, scores: np.ndarray
     score(learners, features.shape[0], 0, slate.shape[0], features.shape[1])
     for k in range(slate.shape[0]):
         pick(learners, k, ties, scores, slate)
+
+
+@inlined
+def stand(learners: Learners, features: np.ndarray, slate: np.ndarray, out: np.ndarray) -> None:
+    """Fill `out` (K,) with the chance of each of `slate` (K,) to be picked by its position's learner, as in `fill`."""
+    n = features.shape[0]
+    lay_out(learners, features)
+    score(learners, n, 0, slate.shape[0], features.shape[1])
+    for k in range(slate.shape[0]):
+        out[k] = best_left(learners.bounds[k, :n], slate, k, 0)
 
 
 @kernel

@@ -6,7 +6,14 @@ the provenance and the licence. rounds.parquet carries a checksum of each block 
 of them, of the tables, and of itself (`seal`): reading compares what it reads. A log without them, as other tools
 write, may leave `sums`, `seal` and `files` out. List columns have one fixed width in every row, or, where `ragged` of
 log.json names the candidates or the slate, a length of their own in each. Columns `outcome_NAME` hold what else
-came of each position of the slate, in the unit and range that `outcomes` of log.json declares. Without a column
+came of each position of the slate, in the unit and range that `outcomes` of log.json declares. `propensity_kind` of
+log.json says of what the column `propensities` has the probabilities: "position" (of the item at this place; what a log
+means that does not say it), "conditional" (of it, given the items above: the first k multiplied are the probability of
+the first k) or "slate" (of the whole slate, the same in all of its positions); for slates of one position they are one.
+None is 1e-12 or below, but for whole slates. `scores` are the log-weights of the logging policy for every candidate;
+`logger` numbers the logging policies where there were several. `reward_window` of log.json, in microseconds, is how
+long after a round its clicks still come in: rounds after `Log.mature_until` cannot be judged. requests.parquet, where
+there is one, has the id of each round's request, a text, in the order of the rounds: `Log.requests`. Without a column
 `candidates` all items are on offer, in the order of their numbers: number them by nothing that knows the rewards.
 `published_rank` of items.parquet, where there is one, orders equal scores in the published hit ratios, and nothing
 else. `write` makes a log, `convert` makes one of schema 1 or of another tool anew, `Log.read` streams it, `validate`

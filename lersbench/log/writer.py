@@ -19,12 +19,12 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
+from lersbench.durations import microseconds
 from lersbench.errors import ConfigError, DataError
 from lersbench.files import naming, replacing
 from lersbench.log import requests
 from lersbench.log.checks import Checks, Report
 from lersbench.log.checksums import checksum
-from lersbench.log.durations import microseconds
 from lersbench.log.outcomes import faults, outcome_in
 from lersbench.log.propensities import KINDS, POSITION, kind_in
 from lersbench.log.ragged import Ragged, cut, edges_of, is_ragged, joined, ragged

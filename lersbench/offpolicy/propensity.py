@@ -357,13 +357,18 @@ def prefixes(scores: np.ndarray, slates: np.ndarray) -> np.ndarray:
 
     `scores` (n, C) log-weights of the logging policy, `slates` (n, L) logged candidates, distinct, top first.
     """
+    return np.cumprod(choices(scores, slates), axis=1)
+
+
+def choices(scores: np.ndarray, slates: np.ndarray) -> np.ndarray:
+    """P(the item logged at k is chosen | those above it) for k = 1..L, (n, L); arguments as of `prefixes`."""
     left = worth_of(scores)
     steps = np.empty(slates.shape)
     for k in range(slates.shape[1]):
         shown = slates[:, k : k + 1]
         steps[:, k] = np.take_along_axis(left, shown, axis=1)[:, 0] / left.sum(axis=1)
         np.put_along_axis(left, shown, 0.0, axis=1)
-    return np.cumprod(steps, axis=1)
+    return steps
 
 
 def position_based(model: ClickModel) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 
 from lersbench.errors import LostDigits
 from lersbench.kernels.jit import inlined, kernel
+from lersbench.kernels.tie_chances import best_left, ranked
 from lersbench.kernels.ties import best, top_k
 from lersbench.kernels.vectors import LANES, aligned, lane_sums, padded
 from lersbench.learners.shared import Ridge, observe_all, to_lanes, upper_bounds
@@ -37,14 +38,26 @@ def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarr
     """The greedy slate over the upper bounds and the variety, or simply the top K where variety is worth nothing."""
     upper_bounds(state.ridge, state.alpha, round.features, round.scores)
     if state.mu > 0:
-        vary(state, round, slate)
+        vary(state, round, slate, round.scores[:0])
     else:
         top_k(round.scores, round.ties, slate)
 
 
-@inlined
-def vary(state: State, round: Round, slate: np.ndarray) -> None:
+@kernel
+def chance(state: State, round: Round, slate: np.ndarray, out: np.ndarray) -> None:
+    """The best addition to what stands above."""
+    upper_bounds(state.ridge, state.alpha, round.features, round.scores)
+    if state.mu > 0:
+        vary(state, round, slate, out)
+    else:
+        ranked(round.scores, slate, out)
+
+
+@kernel
+def vary(state: State, round: Round, slate: np.ndarray, out: np.ndarray) -> None:
     """Fill `slate` with argmax of score + mu [h(S + a) - h(S)], item by item; see `C2UCB` for h.
+
+    Where `out` is (K,), and not (0,), the slate stays as it is, and `out` is filled with its chances.
 
     h(S + a) - h(S) = log(rest_a) / 2 with rest_a = sigma^2 + x'x - x'X'(sigma^2 I + X X')^-1 X x, the Schur
     complement of S in S + a, which loses the square of one more Cholesky entry as S grows.
@@ -64,7 +77,10 @@ def vary(state: State, round: Round, slate: np.ndarray) -> None:
             values[c] = round.scores[c] + 0.5 * state.mu * math.log(max(rest[c], state.variance))
         for j in range(k):
             values[slate[j]] = -math.inf
-        slate[k] = best(values[:n], round.ties)
+        if out.shape[0] > 0:
+            out[k] = best_left(values[:n], slate, k, 0)
+        else:
+            slate[k] = best(values[:n], round.ties)
         if k + 1 < slate.shape[0]:
             explain(state, round.features, slate[k], k)
 
@@ -111,6 +127,7 @@ class C2UCB(LinearBandit):
     sigma: float = 1.0  # noise of the features, > 0; the smaller, the more two like items cost
 
     kernels = (select, update)
+    chance_kernel = chance
 
     def __post_init__(self) -> None:
         super().__post_init__()

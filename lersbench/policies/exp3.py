@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lersbench.kernels.jit import kernel
-from lersbench.learners.exp3 import draw, horizon_gamma, probabilities
+from lersbench.learners.exp3 import draw, horizon_gamma, probabilities, share_left
 from lersbench.policy import KernelPolicy, Round, Spec
 from lersbench.ranges import require
 
@@ -33,6 +33,20 @@ def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarr
         slate[k] = draw(left, rng.random() * total)
         round.propensities[k] = left[slate[k]] / total
         left[slate[k]] = 0.0
+
+
+@kernel
+def chance(state: State, round: Round, slate: np.ndarray, out: np.ndarray) -> None:
+    """p, renormalised over what is left."""
+    probabilities(state.log_weight, state.gamma, round.candidates, round.scores)
+    for k in range(slate.shape[0]):
+        out[k] = share_left(round.scores, slate[k])
+        round.scores[slate[k]] = 0.0
+
+
+@kernel
+def offer(state: State, round: Round, out: np.ndarray) -> None:
+    probabilities(state.log_weight, state.gamma, round.candidates, out)
 
 
 @kernel
@@ -67,6 +81,8 @@ class Exp3(KernelPolicy):
 
     unit_rewards = True  # or the weights have no bound
     kernels = (select, update)
+    chance_kernel = chance
+    offer_kernel = offer
 
     def __post_init__(self) -> None:
         require(0 <= self.gamma <= 1, self, "gamma", "in [0, 1]; 0 sets it by the horizon")

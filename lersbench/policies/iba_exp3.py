@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lersbench.kernels.jit import kernel
-from lersbench.learners.exp3 import draw, horizon_gamma, probabilities
+from lersbench.learners.exp3 import draw, horizon_gamma, probabilities, share_left
 from lersbench.policy import KernelPolicy, Round, Spec
 from lersbench.ranges import require
 
@@ -33,6 +33,21 @@ def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarr
             total += left[c]
         slate[k] = draw(left, rng.random() * total)
         round.propensities[k] = left[slate[k]] / total
+
+
+@kernel
+def chance(state: State, round: Round, slate: np.ndarray, out: np.ndarray) -> None:
+    """p of the position, renormalised over what is not taken above."""
+    for k in range(slate.shape[0]):
+        probabilities(state.log_weight[k], state.gamma, round.candidates, round.scores)
+        for j in range(k):
+            round.scores[slate[j]] = 0.0
+        out[k] = share_left(round.scores, slate[k])
+
+
+@kernel
+def offer(state: State, round: Round, out: np.ndarray) -> None:
+    probabilities(state.log_weight[0], state.gamma, round.candidates, out)
 
 
 @kernel
@@ -69,6 +84,8 @@ class IBAExp3(KernelPolicy):
     working = ("left",)
     unit_rewards = True  # or the weights have no bound
     kernels = (select, update)
+    chance_kernel = chance
+    offer_kernel = offer
 
     def __post_init__(self) -> None:
         require(0 <= self.gamma <= 1, self, "gamma", "in [0, 1]; 0 sets it by the horizon")

@@ -22,6 +22,7 @@ import numpy as np
 from lersbench.errors import ConfigError
 from lersbench.kernels.jit import inlined, kernel
 from lersbench.kernels.linalg import dot
+from lersbench.kernels.tie_chances import best_left
 from lersbench.kernels.vectors import LANES, aligned, lane_sums, padded
 from lersbench.learners.hybrid_per_position import Hybrids, bound, learn, new_hybrids
 from lersbench.learners.per_position import (
@@ -34,6 +35,7 @@ from lersbench.learners.per_position import (
     regress,
     score,
 )
+from lersbench.learners.position_model import place_of
 from lersbench.policies._linear import LinearBandit
 from lersbench.policy import Round, Spec
 
@@ -45,7 +47,7 @@ class State(NamedTuple):
 
     learners: Learners  # variant P: one a position on (x, z); variant H uses its lanes and bounds alone
     hybrids: Hybrids  # variant H: without positions in variant P
-    weight: np.ndarray  # (K,) examination of each position
+    weight: np.ndarray  # (L,) examination of each position
     alpha: float
     by_item: bool  # variant H
     static: np.ndarray  # (n_items, p) directions of the static item features; (0, 0) where joint features are compared
@@ -58,9 +60,21 @@ class State(NamedTuple):
 @kernel
 def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarray) -> None:
     """Position by position, the best by that position's bound among the candidates not taken above."""
-    learners, m = state.learners, round.features.shape[1]
+    walk(state, round, slate, round.scores[:0])
+
+
+@kernel
+def chance(state: State, round: Round, slate: np.ndarray, out: np.ndarray) -> None:
+    """The best of what is not taken above, by the position's bound given what stands there."""
+    walk(state, round, slate, out)
+
+
+@kernel
+def walk(state: State, round: Round, slate: np.ndarray, out: np.ndarray) -> None:
+    """Fill `slate` (K,); or, where `out` is (K,) and not (0,), fill that with the chances of the slate as it is."""
+    learners, m, n = state.learners, round.features.shape[1], round.features.shape[0]
     lay_out(learners, round.features)
-    for c in range(round.features.shape[0]):
+    for c in range(n):
         put_direction(state, round, c)
     for k in range(slate.shape[0]):
         if k > 0:
@@ -68,8 +82,11 @@ def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarr
         if state.by_item:
             hybrid_bounds(state, round, k)
         else:
-            score(learners, round.features.shape[0], k, k + 1, m + k)
-        pick(learners, k, round.ties, round.scores, slate)
+            score(learners, n, k, k + 1, m + k)
+        if out.shape[0] > 0:
+            out[k] = best_left(learners.bounds[k, :n], slate, k, 0)
+        else:
+            pick(learners, k, round.ties, round.scores, slate)
 
 
 @inlined
@@ -117,7 +134,7 @@ def hybrid_bounds(state: State, round: Round, k: int) -> None:
 @kernel
 def update(state: State, round: Round, slate: np.ndarray, rewards: np.ndarray, seen: np.ndarray) -> None:
     """Each position learns from its own item only; items beyond the last position belong to none."""
-    shown, learners, m = min(slate.shape[0], state.weight.shape[0]), state.learners, round.features.shape[1]
+    shown, learners, m = min(slate.shape[0], state.above.shape[0]), state.learners, round.features.shape[1]
     for k in range(shown):
         direction(state, round, slate[k], state.above[k])
     if state.by_item:
@@ -125,16 +142,17 @@ def update(state: State, round: Round, slate: np.ndarray, rewards: np.ndarray, s
             if seen[k]:
                 fill_similarity(state, k)
                 item, x = round.candidates[slate[k]], round.features[slate[k]]
-                learn(state.hybrids, k, item, x, state.z, state.weight[k], rewards[k])
+                learn(state.hybrids, k, item, x, state.z, state.weight[place_of(round.shown_at, slate, k)], rewards[k])
         return
     for block in range(learners.theta.shape[0]):
         for lane in range(LANES):
             k = LANES * block + lane
             if k < shown and seen[k]:
-                observe(learners, lane, round.features[slate[k]], state.weight[k], rewards[k])
+                weight = state.weight[place_of(round.shown_at, slate, k)]
+                observe(learners, lane, round.features[slate[k]], weight, rewards[k])
                 fill_similarity(state, k)
                 for j in range(state.z.shape[0]):
-                    learners.y[LANES * (m + j) + lane] = state.weight[k] * state.z[j]
+                    learners.y[LANES * (m + j) + lane] = weight * state.z[j]
             else:
                 observe_nothing(learners, lane, learners.column.shape[0])
         regress(learners, block)
@@ -166,6 +184,7 @@ class IBAHybridSW(LinearBandit):
     weighted: bool = True  # false: every w_k is 1
 
     kernels = (select, update)
+    chance_kernel = chance
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -180,12 +199,12 @@ class IBAHybridSW(LinearBandit):
                 "IBAHybridSW: similarity_on = 'item' compares static item features, and this log has none; "
                 "give its items features, or set similarity_on = 'context'."
             )
-        weight = np.array(spec.examination[: spec.slate]) if self.weighted else np.ones(spec.slate)
+        weight = np.array(spec.examination) if self.weighted else np.ones(spec.examination.size)
         above, width, by_item = spec.slate - 1, padded(spec.n_candidates), self.variant == "H"
         static = directions(spec.items) if self.similarity_on == "item" else np.zeros((0, 0))
         compared = static.shape[1] if self.similarity_on == "item" else spec.m
         return State(
-            learners=new_learners(weight, spec.n_candidates, spec.m + above, self.alpha, self.ridge),
+            learners=new_learners(weight[: spec.slate], spec.n_candidates, spec.m + above, self.alpha, self.ridge),
             hybrids=new_hybrids(spec.slate if by_item else 0, spec.n_items, spec.m, above, self.ridge),
             weight=weight,
             alpha=self.alpha,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lersbench.kernels.jit import kernel
-from lersbench.learners.per_position import Learners, fill, learn, new_learners
+from lersbench.learners.per_position import Learners, fill, learn, new_learners, stand
 from lersbench.policies._linear import LinearBandit
 from lersbench.policy import Round, Spec
 
@@ -26,6 +26,12 @@ def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarr
 
 
 @kernel
+def chance(state: State, round: Round, slate: np.ndarray, out: np.ndarray) -> None:
+    """The best of what is not taken above, by the position's bound."""
+    stand(state.learners, round.features, slate, out)
+
+
+@kernel
 def update(state: State, round: Round, slate: np.ndarray, rewards: np.ndarray, seen: np.ndarray) -> None:
     """Each position learns from its own item only; items beyond the last position belong to none."""
     learn(state.learners, round.features, slate, rewards, seen)
@@ -39,7 +45,9 @@ class IBALinUCB(LinearBandit):
     taken above it and learns from its own click); Li et al. 2010, Algorithm 1, for each of them.
     """
 
+    working = ("learners.column",)
     kernels = (select, update)
+    chance_kernel = chance
 
     def init(self, spec: Spec) -> State:
         return State(new_learners(np.ones(spec.slate), spec.n_candidates, spec.m, self.alpha, self.ridge))

@@ -16,8 +16,10 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from lersbench.kernels.jit import kernel
+from lersbench.kernels.tie_chances import ranked
 from lersbench.kernels.ties import top_k
-from lersbench.learners.per_position import Learners, fill, learn, new_learners
+from lersbench.learners.per_position import Learners, fill, learn, new_learners, stand
+from lersbench.learners.position_model import place_of
 from lersbench.learners.shared import Ridge, observe, upper_bounds
 from lersbench.policies._linear import LinearBandit
 from lersbench.policy import Round, Spec
@@ -28,7 +30,8 @@ class State(NamedTuple):
 
     learners: Learners  # one a position; none where they share
     ridge: Ridge  # what all positions share; without observations where they don't
-    weight: np.ndarray  # (K,) examination of each position
+    weight: np.ndarray  # (L,) examination of each position
+    positions: int  # K
     alpha: float
     shared: bool
 
@@ -44,13 +47,27 @@ def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarr
 
 
 @kernel
+def chance(state: State, round: Round, slate: np.ndarray, out: np.ndarray) -> None:
+    """The best of what is not taken above, by the position's bound or the shared one."""
+    if state.shared:
+        upper_bounds(state.ridge, state.alpha, round.features, round.scores)
+        ranked(round.scores, slate, out)
+    else:
+        stand(state.learners, round.features, slate, out)
+
+
+@kernel
 def update(state: State, round: Round, slate: np.ndarray, rewards: np.ndarray, seen: np.ndarray) -> None:
     """Each position's item, with the position's weight; items beyond the last position belong to none."""
     if state.shared:
-        for k in range(min(slate.shape[0], state.weight.shape[0])):
+        for k in range(min(slate.shape[0], state.positions)):
             if seen[k]:
-                observe(state.ridge, round.features[slate[k]], state.weight[k], rewards[k])
+                weight = state.weight[place_of(round.shown_at, slate, k)]
+                observe(state.ridge, round.features[slate[k]], weight, rewards[k])
     else:
+        if round.shown_at.shape[0] > 0:  # a learner's weight is that of the place where the log had its item
+            for k in range(min(slate.shape[0], state.positions)):
+                state.learners.weight[k] = state.weight[round.shown_at[slate[k]]]
         learn(state.learners, round.features, slate, rewards, seen)
 
 
@@ -59,7 +76,8 @@ class IBALinUCBSW(LinearBandit):
     """IBA-LinUCB whose positions regress the reward on w_k x, w_k the examination of position k (sample weights).
 
     With a learner of its own for each position this is IBA-LinUCB with the prior ridge / w_k^2 at position k,
-    choice for choice; see the head of this file.
+    choice for choice; see the head of this file. Under the feedback "logged" w is that of the place where the log had
+    the item, which differs from round to round.
 
     Source: the multiple-play bandit for pseudo-exposure of Taobao's daily deals (about 2019), Algorithm 2; its
     formulas are lost, and A and b follow from its least-squares objective, which He et al. 2020 (arXiv 2008.09368)
@@ -70,15 +88,18 @@ class IBALinUCBSW(LinearBandit):
 
     share_positions: bool = False  # one learner for all positions; false, as published: one for each
 
+    working = ("learners.column",)
     kernels = (select, update)
+    chance_kernel = chance
 
     def init(self, spec: Spec) -> State:
-        weight = np.array(spec.examination[: spec.slate], np.float64)
-        alone = weight[:0] if self.share_positions else weight
+        weight = np.array(spec.examination, np.float64)
+        alone = weight[:0] if self.share_positions else weight[: spec.slate]
         return State(
             new_learners(alone, spec.n_candidates, spec.m, self.alpha, self.ridge),
             self.shared_ridge(spec),
             weight,
+            spec.slate,
             self.alpha,
             self.share_positions,
         )

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lersbench.kernels.jit import kernel
+from lersbench.kernels.tie_chances import best_left
 from lersbench.kernels.ties import best
 from lersbench.learners.counts import add_to_means, bounds
 from lersbench.policy import KernelPolicy, Round, Spec
@@ -36,6 +37,14 @@ def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarr
 
 
 @kernel
+def chance(state: State, round: Round, slate: np.ndarray, out: np.ndarray) -> None:
+    """The best of what is not taken above, by the position's bound."""
+    for k in range(slate.shape[0]):
+        bounds(state.plays[k], state.mean[k], state.rounds[0], state.alpha, round.candidates, round.scores)
+        out[k] = best_left(round.scores, slate, k, 0)
+
+
+@kernel
 def update(state: State, round: Round, slate: np.ndarray, rewards: np.ndarray, seen: np.ndarray) -> None:
     """Each position learns from its own item only; items beyond the last position belong to none."""
     state.rounds[0] += 1
@@ -60,6 +69,7 @@ class IBAUCB1(KernelPolicy):
     working = ("left",)
     unit_rewards = True  # Hoeffding's bound is theirs
     kernels = (select, update)
+    chance_kernel = chance
 
     def __post_init__(self) -> None:
         require(self.alpha >= 0, self, "alpha", "0 or above")

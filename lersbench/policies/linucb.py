@@ -10,6 +10,7 @@ import numpy as np
 
 from lersbench.errors import ConfigError
 from lersbench.kernels.jit import inlined, kernel
+from lersbench.kernels.tie_chances import foremost, ranked
 from lersbench.kernels.ties import best, top_k
 from lersbench.kernels.vectors import aligned, padded
 from lersbench.learners.per_item import (
@@ -95,11 +96,35 @@ def promises(state: State, round: Round, length: float) -> None:
 
 @kernel
 def wins(state: State, rng: np.random.Generator, round: Round, candidate: int) -> bool:
-    """Would `select` put this candidate on top? Settled by a few rivals where they suffice, else by all.
+    """Would `select` put this candidate on top? Settled by a few rivals where they suffice, else by all."""
+    if loses(state, round, candidate):
+        return False
+    bounds(state, round)
+    return best(round.scores, round.ties) == candidate
 
-    The candidate loses as soon as an upper bound of its score, first a cheap one, is below a lower bound of
-    a rival's, first its estimate alone. `slack` and `blur` are more than rounding can do to a quadratic
-    form and to a score.
+
+@kernel
+def chance(state: State, round: Round, slate: np.ndarray, out: np.ndarray) -> None:
+    """The best bound of what is left. For one position a few rivals mostly settle it, as in `wins`."""
+    if slate.shape[0] == 1 and loses(state, round, slate[0]):
+        out[0] = 0.0
+    else:
+        bounds(state, round)
+        ranked(round.scores, slate, out)
+
+
+@kernel
+def offer(state: State, round: Round, out: np.ndarray) -> None:
+    bounds(state, round)
+    foremost(round.scores, out)
+
+
+@inlined
+def loses(state: State, round: Round, candidate: int) -> bool:
+    """Is the bound of any rival certainly above that of this candidate? False where that is not settled.
+
+    An upper bound of the candidate's score, first a cheap one, is held against a lower bound of a rival's, first its
+    estimate alone. `slack` and `blur` are more than rounding can do to a quadratic form and to a score.
     """
     bank, x, candidates, alpha = state.bank, round.context, round.candidates, state.alpha[0]
     arm, norm = candidates[candidate], fast_dot(x, x)
@@ -109,7 +134,7 @@ def wins(state: State, rng: np.random.Generator, round: Round, candidate: int) -
         blur = 1e-15 * (abs(mean) + alpha * math.sqrt(norm / bank.ridge[0]))
         most = mean + alpha * math.sqrt(norm * state.ceiling[arm] + slack) + blur
         if overtaken(state.means, candidates, most):
-            return False
+            return True
         promises(state, round, alpha * math.sqrt(norm))
         round.scores[candidate] = -math.inf
         for attempt in range(min(RIVALS, candidates.shape[0] - 1)):
@@ -118,14 +143,13 @@ def wins(state: State, rng: np.random.Generator, round: Round, candidate: int) -
             bonus = alpha * math.sqrt(max(0.0, quadratic(bank, rival, x) - slack))
             least = state.means[rival] + bonus - blur - 1e-15 * abs(state.means[rival])
             if least > most:
-                return False
+                return True
             if attempt == 0:
                 most = mean + alpha * math.sqrt(max(0.0, quadratic(bank, arm, x)) + slack) + blur
                 if least > most:
-                    return False
+                    return True
             round.scores[c] = -math.inf
-    bounds(state, round)
-    return best(round.scores, round.ties) == candidate
+    return False
 
 
 @dataclass(frozen=True)
@@ -146,6 +170,8 @@ class LinUCB(KernelPolicy):
     working = ("bank.xx", "bank.z", "bank.v", "bank.w", "bank.dots", "means", "squares")
     deterministic = True
     kernels = (select, update, wins)
+    chance_kernel = chance
+    offer_kernel = offer
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.alpha) and self.alpha >= 0):

@@ -16,10 +16,10 @@ from lersbench.ranges import require
 
 
 class State(NamedTuple):
-    clicks: np.ndarray  # (n_items, K + 1) float64, of each item at each position; the last for what was just revealed
-    displays: np.ndarray  # (n_items, K + 1) float64
+    clicks: np.ndarray  # (n_items, L + 1) float64, of each item at each position; the last for what was just revealed
+    displays: np.ndarray  # (n_items, L + 1) float64
     sums: np.ndarray  # (n_items, 2) float64 over its displays: clicks; examination
-    examination: np.ndarray  # (K + 1,), the last 1
+    examination: np.ndarray  # (L + 1,), the last 1
     order: np.ndarray  # (K,) int64 positions, the most examined first
     epsilon: float
     ranked: np.ndarray  # (K,) int64, working memory, as all below
@@ -53,7 +53,7 @@ def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarr
 
 @kernel
 def reaches(clicks: np.ndarray, displays: np.ndarray, examination: np.ndarray, q: float, delta: float) -> bool:
-    """Is the item's upper index U at least q? All arrays (K + 1,), a column a position.
+    """Is the item's upper index U at least q? All arrays (L + 1,), a column a position.
 
     U = sup {q in [theta_min, 1]: Phi(q) <= delta}, Phi(q) = sum of displays KL(clicks / displays, examination q),
     theta_min where Phi is least. Phi is convex, so no U has to be sought: q is at most theta_min where Phi falls,
@@ -81,7 +81,7 @@ def reaches(clicks: np.ndarray, displays: np.ndarray, examination: np.ndarray, q
 @kernel
 def update(state: State, round: Round, slate: np.ndarray, rewards: np.ndarray, seen: np.ndarray) -> None:
     for k in range(slate.shape[0]):
-        j = column(k, slate.shape[0], state.order.shape[0])
+        j = column(round.shown_at, slate, k, state.order.shape[0], state.examination.shape[0] - 1)
         if seen[k] and state.examination[j] > 0.0:
             item = round.candidates[slate[k]]
             state.clicks[item, j] += rewards[k]
@@ -98,6 +98,7 @@ class PBMPIE(KernelPolicy):
     every item is shown once. A candidate outside is a rival if its upper index (see `reaches`, where
     delta = (1 + epsilon) ln t, t = rounds learned from, and one) is at least the estimate of the last leader.
     If there are rivals, one of them, drawn uniformly, takes the least examined position with probability 1/2.
+    Under the feedback "logged" a click counts at the place where the log had it.
     A position that nobody examines teaches nothing. When the rewards of all candidates are revealed, they are
     learned with weight 1, since then no position had a part in them.
 
@@ -117,10 +118,10 @@ class PBMPIE(KernelPolicy):
 
     def init(self, spec: Spec) -> State:
         return State(
-            np.zeros((spec.n_items, spec.slate + 1)),
-            np.zeros((spec.n_items, spec.slate + 1)),
+            np.zeros((spec.n_items, spec.examination.size + 1)),
+            np.zeros((spec.n_items, spec.examination.size + 1)),
             np.zeros((spec.n_items, 2)),
-            columns(spec.examination, spec.slate),
+            columns(spec.examination),
             by_examination(spec.examination, spec.slate),
             self.epsilon,
             np.zeros(spec.slate, np.int64),

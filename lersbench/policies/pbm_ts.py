@@ -22,9 +22,9 @@ SIZE = 8
 
 class State(NamedTuple):
     gain: np.ndarray  # (n_items,) float64, prior_a + sum of rewards
-    failures: np.ndarray  # (n_items, K + 1) float64, sum of (1 - reward) at each position; the last from prior_b - 1
+    failures: np.ndarray  # (n_items, L + 1) float64, sum of (1 - reward) at each position; the last from prior_b - 1
     envelope: np.ndarray  # (n_items, 8) float64, that of each item's posterior
-    examination: np.ndarray  # (K + 1,), the last 1
+    examination: np.ndarray  # (L + 1,), the last 1
     order: np.ndarray  # (K,) int64 positions, the most examined first
     ranked: np.ndarray  # (K,) int64, working memory
 
@@ -44,7 +44,7 @@ def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarr
 def density(gain: float, failures: np.ndarray, examination: np.ndarray, u: float) -> float:
     """ln of the density of u = ln theta <= 0, less a constant: gain u + sum failures ln(1 - examination e^u).
 
-    It is concave in u. `failures` and `examination` (K + 1,).
+    It is concave in u. `failures` and `examination` (L + 1,).
     """
     theta, total = math.exp(u), gain * u
     for k in range(failures.shape[0]):
@@ -136,7 +136,7 @@ def sample(
 @kernel
 def update(state: State, round: Round, slate: np.ndarray, rewards: np.ndarray, seen: np.ndarray) -> None:
     for k in range(slate.shape[0]):
-        j = column(k, slate.shape[0], state.order.shape[0])
+        j = column(round.shown_at, slate, k, state.order.shape[0], state.examination.shape[0] - 1)
         if seen[k] and state.examination[j] > 0.0:
             item = round.candidates[slate[k]]
             state.gain[item] += rewards[k]
@@ -152,6 +152,7 @@ class PBMTS(KernelPolicy):
     theta^clicks prod_k (1 - examination_k theta)^(displays without a click at k). It is drawn from exactly: in
     ln theta it is log-concave, so three tangents bound it closely, and points under them are drawn until one is
     under the density, 1.0 to 1.2 of them on average. A reward between 0 and 1 counts as that fraction of a click.
+    Under the feedback "logged" a click counts at the place where the log had it.
     A position that nobody examines teaches nothing. When the rewards of all candidates are revealed, they are
     learned with weight 1, since then no position had a part in them.
 
@@ -173,8 +174,8 @@ class PBMTS(KernelPolicy):
         require(self.prior_b >= 1, self, "prior_b", "1 or above")
 
     def init(self, spec: Spec) -> State:
-        examination = columns(spec.examination, spec.slate)
-        failures = np.zeros((spec.n_items, spec.slate + 1))
+        examination = columns(spec.examination)
+        failures = np.zeros((spec.n_items, spec.examination.size + 1))
         failures[:, -1] = self.prior_b - 1.0
         envelope = np.zeros((spec.n_items, SIZE))
         envelop(self.prior_a, failures[0], examination, envelope[0])

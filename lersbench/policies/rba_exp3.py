@@ -38,6 +38,23 @@ def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarr
 
 
 @kernel
+def chance(state: State, round: Round, slate: np.ndarray, out: np.ndarray) -> None:
+    """p of the position; what p gives to those that stand above goes to the others in equal parts."""
+    n = round.candidates.shape[0]
+    for k in range(slate.shape[0]):
+        probabilities(state.log_weight[k], state.gamma, round.candidates, round.scores)
+        taken = 0.0
+        for j in range(k):
+            taken += round.scores[slate[j]]
+        out[k] = round.scores[slate[k]] + taken / (n - k)
+
+
+@kernel
+def offer(state: State, round: Round, out: np.ndarray) -> None:
+    probabilities(state.log_weight[0], state.gamma, round.candidates, out)
+
+
+@kernel
 def update(state: State, round: Round, slate: np.ndarray, rewards: np.ndarray, seen: np.ndarray) -> None:
     """w *= exp(gamma r / (C p)) for a learner's own choice, p the probability with which it was drawn, r its credit.
 
@@ -83,6 +100,8 @@ class RBAExp3(KernelPolicy):
     unit_rewards = True  # or the weights have no bound
     zero_is_nothing = True  # a choice that is shown above earns 0
     kernels = (select, update)
+    chance_kernel = chance
+    offer_kernel = offer
 
     def __post_init__(self) -> None:
         require(0 <= self.gamma <= 1, self, "gamma", "in [0, 1]; 0 sets it by the horizon")

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lersbench.kernels.jit import inlined, kernel
+from lersbench.kernels.tie_chances import or_another
 from lersbench.kernels.ties import best
 from lersbench.learners.per_position import Learners, lay_out, learn, new_learners, score
 from lersbench.policies._linear import LinearBandit
@@ -62,6 +63,16 @@ def stranger(slate: np.ndarray, k: int, skip: int) -> int:
 
 
 @kernel
+def chance(state: State, round: Round, slate: np.ndarray, out: np.ndarray) -> None:
+    """The position's best; where that is taken, any of the others."""
+    learners, n = state.learners, round.features.shape[0]
+    lay_out(learners, round.features)
+    score(learners, n, 0, slate.shape[0], round.features.shape[1])
+    for k in range(slate.shape[0]):
+        out[k] = or_another(learners.bounds[k, :n], slate, k)
+
+
+@kernel
 def update(state: State, round: Round, slate: np.ndarray, rewards: np.ndarray, seen: np.ndarray) -> None:
     """Learner k learns about its own choice: the reward at its position if that was shown there, else 0."""
     clicked = False
@@ -86,7 +97,9 @@ class RBALinUCB(LinearBandit):
 
     first_click_only: bool = False  # only the topmost click of a list is a reward; false: every click is
 
+    working = ("learners.column",)
     kernels = (select, update)
+    chance_kernel = chance
 
     def init(self, spec: Spec) -> State:
         learners = new_learners(np.ones(spec.slate), spec.n_candidates, spec.m, self.alpha, self.ridge)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lersbench.kernels.jit import kernel
+from lersbench.kernels.tie_chances import or_another
 from lersbench.kernels.ties import best, scramble
 from lersbench.learners.counts import add_to_means, bounds
 from lersbench.learners.ranked import credit, show
@@ -37,6 +38,14 @@ def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarr
         bounds(state.plays[k], state.mean[k], state.rounds[0], state.alpha, round.candidates, round.scores)
         round.notes[k] = best(round.scores, scramble(round.ties, k))
         slate[k] = show(rng, round.notes[k], taken, k)
+
+
+@kernel
+def chance(state: State, round: Round, slate: np.ndarray, out: np.ndarray) -> None:
+    """The position's best; where that is taken, any of the others. Each position has a tie order of its own."""
+    for k in range(slate.shape[0]):
+        bounds(state.plays[k], state.mean[k], state.rounds[0], state.alpha, round.candidates, round.scores)
+        out[k] = or_another(round.scores, slate, k)
 
 
 @kernel
@@ -70,6 +79,7 @@ class RBAUCB1(KernelPolicy):
     unit_rewards = True  # Hoeffding's bound is theirs
     zero_is_nothing = True  # a choice that is shown above earns 0
     kernels = (select, update)
+    chance_kernel = chance
 
     def __post_init__(self) -> None:
         require(self.alpha >= 0, self, "alpha", "0 or above")

@@ -50,6 +50,40 @@ def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarr
 
 
 @kernel
+def chance(state: State, round: Round, slate: np.ndarray, out: np.ndarray) -> None:
+    """exp(key) / sum of exp(key) of what is left, key = mean / temperature; the sums are gathered from the end."""
+    for c in range(round.candidates.shape[0]):
+        round.scores[c] = state.mean[round.candidates[c]] / state.temperature
+    for k in range(slate.shape[0]):
+        out[k] = round.scores[slate[k]]
+        round.scores[slate[k]] = -math.inf
+    highest, total = round.scores[0], 0.0
+    for c in range(round.scores.shape[0]):
+        highest = max(highest, round.scores[c])
+    for c in range(round.scores.shape[0]):
+        total += math.exp(round.scores[c] - highest) if round.scores[c] > -math.inf else 0.0
+    for k in range(slate.shape[0] - 1, -1, -1):
+        if out[k] > highest:
+            total, highest = total * math.exp(highest - out[k]), out[k]
+        mass = math.exp(out[k] - highest)
+        total += mass
+        out[k] = mass / total
+
+
+@kernel
+def offer(state: State, round: Round, out: np.ndarray) -> None:
+    highest, total = -math.inf, 0.0
+    for c in range(out.shape[0]):
+        out[c] = state.mean[round.candidates[c]] / state.temperature
+        highest = max(highest, out[c])
+    for c in range(out.shape[0]):
+        out[c] = math.exp(out[c] - highest)
+        total += out[c]
+    for c in range(out.shape[0]):
+        out[c] /= total
+
+
+@kernel
 def log_add(a: float, b: float) -> float:
     """ln(e^a + e^b) without overflow; either may be -inf."""
     high, low = max(a, b), min(a, b)
@@ -75,6 +109,8 @@ class Softmax(KernelPolicy):
     temperature: float = 0.1  # in units of reward, > 0; near 0 is greedy, large is uniform
 
     kernels = (select, update)
+    chance_kernel = chance
+    offer_kernel = offer
 
     def __post_init__(self) -> None:
         require(self.temperature > 0, self, "temperature", "above 0")

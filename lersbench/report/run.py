@@ -121,7 +121,7 @@ def _protocol(results: Results) -> list[Block]:
             [
                 *regimes,
                 *logs.differing_rounds(results),
-                interval_in_words(results),
+                *([] if all(map(results.bracketed, results.variants)) else [interval_in_words(results)]),
                 *_notes(results, caveats=False),
                 *sources,
                 *provenance,
@@ -194,8 +194,16 @@ def caveats(results: Results) -> list[str]:
 
 
 def _position_bias(results: Results) -> list[str]:
-    if not any(row_of(case.protocol).weighed for case in results.cases):
+    cases = [case for case in results.cases if row_of(case.protocol).weighed]
+    if not cases:
         return []
+    if all(results.bracketed(case.variant) for case in cases):
+        return [
+            "The log does not say how likely items were to be seen, so it cannot tell how much of the clicks on top is "
+            "liking and how much is looking. The brackets are no theorem: where the ranker put on top what is liked "
+            "less, or users do not look less further down, the true value can lie far outside. A share of requests in "
+            "random order, logged as such, would tell."
+        ]
     return [
         f"A logged {'reward' if results.reward else 'click'} counts wherever a policy places the item, and what stood "
         "on top of the log was seen more often: values lean toward the logged order."
@@ -221,6 +229,8 @@ def _wide_intervals(ranking: Board) -> list[str]:
     """For every ranking whose best policy is known to no better than WIDE: the interval and what would narrow it."""
     results, metric, lines = ranking.results, ranking.metric, []
     for variant, kind in ranking.tables:
+        if ranking.bracketed(variant):
+            continue  # what is wide there is not the error
         best = ranking.rows(variant, kind).iloc[0]
         half = (best["high"] - best["low"]) / 2
         if not math.isfinite(half) or half <= WIDE * abs(best["mean"]):

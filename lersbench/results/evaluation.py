@@ -24,7 +24,7 @@ LOGGER = "the logging policy"
 BELIEVE, CAUTION, DISBELIEVE = "believe", "caution", "do not believe"
 VERDICTS = (BELIEVE, CAUTION, DISBELIEVE)
 TABLES = ("estimates", "differences", "sensitivity", "weights", "items")
-KEYS = ("policy", "feedback", "estimator", "place")
+BRIEF = ("policy", "feedback", "estimator", "place", "value", "low", "high", "verdict", "reason")  # shown in a notebook
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,16 @@ class Evaluation:
     weights: pd.DataFrame = field(default_factory=pd.DataFrame)
     items: pd.DataFrame = field(default_factory=pd.DataFrame)
     path: Path = Path("evaluation")  # the folder it was read from or is written to
+
+    def __repr__(self) -> str:
+        ran = self.about["logger"]
+        return (
+            f"{self.about['log']}: what ran earned {ran['value']:.4g} [{ran['low']:.4g}, {ran['high']:.4g}]\n"
+            f"{self.estimates[list(BRIEF)].to_string(index=False)}"
+        )
+
+    def _repr_html_(self) -> str:
+        return self.estimates[list(BRIEF)].to_html(index=False)
 
     @property
     def meta(self) -> dict[str, Any]:

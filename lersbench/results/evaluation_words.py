@@ -68,6 +68,8 @@ def _answers(evaluation: Evaluation) -> Iterator[str]:
 
 def answer(evaluation: Evaluation, row: pd.Series, difference: pd.Series | None) -> str:
     """One estimate as a sentence that says how far it can be believed before it says the number."""
+    if isinstance(row.get("words"), str):
+        return str(row["words"]).partition(": ")[2] + "."
     digits = _digits(row)
     value = f"{number(row['value'], digits)} {range_in_words(row['low'], row['high'], digits)}"
     if row["verdict"] == DISBELIEVE:
@@ -120,18 +122,24 @@ def _cells(row: pd.Series, difference: pd.Series | None) -> list[str]:
     if difference is not None:
         fine = digits_of((difference["high"] - difference["low"]) / 2)
         span = range_in_words(difference["low"], difference["high"], fine, True)
-        less = f"{number(difference['value'], fine, True)} {span}"
+        less = f"{number(difference['value'], fine, True)} {span}" if math.isfinite(difference["value"]) else span
         rank = _rank(row)
     return [
         str(row["policy"]),
         str(row["estimator"]),
-        number(row["value"], digits),
+        _value(row, digits),
         range_in_words(row["low"], row["high"], digits),
         less,
         rank,
         number(row["ess"], 0),
         str(row["verdict"]),
     ]
+
+
+def _value(row: pd.Series, digits: int) -> str:
+    """The value; of a bracket both ends, without their errors."""
+    low, high = row.get("end_low", math.nan), row.get("end_high", math.nan)
+    return f"{number(low, digits)} to {number(high, digits)}" if math.isfinite(low) else number(row["value"], digits)
 
 
 def _rank(row: pd.Series) -> str:
@@ -156,6 +164,12 @@ def reasons(evaluation: Evaluation) -> list[str]:
 def legend(evaluation: Evaluation) -> list[str]:
     """What the columns mean."""
     about = evaluation.about
+    if evaluation.questions == ["logged"]:
+        return [
+            f"Values are {unit(evaluation)}. A bracket runs from the logged clicks of the re-ranked list to the same "
+            "clicks times P(seen at the new place) / P(seen at the logged place), by a position-based model of the log.",
+            f"The {level(evaluation)} interval adds the errors of both ends.",
+        ]
     by = "by user" if about["clusters"] == "user" else "by row, as if all rows were independent"
     return [
         f"Values are {unit(evaluation)}; {level(evaluation)} intervals {by}; all policies are judged on the same rows.",

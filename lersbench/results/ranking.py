@@ -12,10 +12,11 @@ import pandas as pd
 from lersbench.errors import ConfigError, did_you_mean
 from lersbench.metrics import OF_REWARDS, Metric
 from lersbench.ranks import ranges_of, separated
+from lersbench.results import brackets
 from lersbench.results.alarms import ESTIMATES, alarms, missing, undefined, unfinished, unmeasured, without_baseline
 from lersbench.results.numbers import MISSING
 from lersbench.results.statistics import Interval, compare_pairs, interval, paired
-from lersbench.results.tables import Results, known_metric
+from lersbench.results.tables import LOGGED, Results, known_metric
 
 USUAL = ("ctr_sum", "misses", "hr@20", "coverage", "diversity", "matches", "undelivered")
 FURTHER = (*OF_REWARDS, *USUAL)  # beside what is ranked by
@@ -38,6 +39,10 @@ class Board:
         """The ranking of one regime of a variant."""
         return self.frame[(self.frame["variant"] == variant) & (self.frame["feedback"] == feedback)]
 
+    def bracketed(self, variant: str) -> bool:
+        """Is the ranking of a variant one of brackets?"""
+        return brackets.ranks(self.results, variant, self.metric)
+
     @property
     def tables(self) -> list[tuple[str, str]]:
         """Variant and regime of every ranking that has rows."""
@@ -47,7 +52,7 @@ class Board:
     def warnings(self) -> list[str]:
         lines = [*missing(self.results), *unfinished(self.results), *undefined(self.results, self.metric)]
         lines += unmeasured(self.results, self.metric)
-        lines += alarms(self.results)
+        lines += [*alarms(self.results), *brackets.warnings(self.results)]
         baseline = self.results.scenario.get("baseline")
         if self.baseline is None and baseline:
             lines.append(f"The scenario's baseline {baseline!r} was not run, so there are no differences to it.")
@@ -68,10 +73,17 @@ def board(
     if metrics is None:
         said = {by.name, "misses"} if by.name == "ctr" else {by.name}  # misses are 1 - ctr
         usual = FURTHER_LISTS if results.lists else FURTHER
+        if all(results.unweighed(variant) for variant in results.variants):  # logged clicks: they say nothing more
+            usual = tuple(name for name in usual if not name.startswith(LOGGED))
         metrics = [name for name in usual if name in results.metrics and name not in said]
     further = [known_metric(results, name) for name in metrics]
     baseline = _baseline(results, baseline)
-    sections = [_section(results, *place, by, further, baseline) for place in results.boards]
+    sections = [
+        _bracketed(results, *place, by, further)
+        if brackets.ranks(results, place[0], by)
+        else _section(results, *place, by, further, baseline)
+        for place in results.boards
+    ]
     return Board(results, by, further, baseline, pd.concat(sections, ignore_index=True))
 
 
@@ -86,6 +98,11 @@ def table(
     - 1, seed by seed), one mean per further metric, seeds, rank_together (ranges that are right all at once),
     better_than_next (was the row shown to be better than the next of its regime, in the same sense?) and
     same_in_every_seed (the contender draws nothing, so it has no interval over seeds).
+
+    Where a log tells nothing of how likely items were to be seen (see `brackets`), mean is the low end, by logged
+    clicks, low and high are how far the errors of both ends of the bracket reach, and bracket_low and bracket_high are
+    its ends, bracket_first and bracket_last the reach, of the lift over the logged order; there are no differences to a
+    baseline.
     """
     return board(results, metric, metrics, baseline).frame
 
@@ -115,6 +132,8 @@ def _section(
     values, higher = every.loc[order].to_numpy(), by.better == "higher"
     floor = results.floor(variant, finals, by) or results.resolution(variant, by)
     p, mean = compare_pairs(values, results.replicates, floor)
+    if by.name.startswith(LOGGED) and results.unweighed(variant):
+        p = np.full_like(p, math.nan)  # seeds tell nothing of the error that counts
     ranges, all_at_once = (ranges_of(p, mean, higher, together=together) for together in (False, True))
     apart = separated(p, together=True)
     rows = []
@@ -129,7 +148,7 @@ def _section(
             "low": float(span.low),
             "high": float(span.high),
         }
-        if baseline:
+        if baseline and not (by.name.startswith(LOGGED) and results.unweighed(variant)):
             row |= _compared("difference", results, variant, by, every, policy, base)
             if results.lists and by.name in RATES and results.has_lifts:
                 row |= _compared("lift", results, variant, by, every, policy, base)
@@ -140,6 +159,44 @@ def _section(
         row["same_in_every_seed"] = policy in results.steady[variant]
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _bracketed(results: Results, variant: str, kind: str, by: Metric, further: Sequence[Metric]) -> pd.DataFrame:
+    """The ranking of one regime of a variant by brackets of what contenders earn."""
+    feedback = results.feedback(variant)
+    finals = {policy: x for policy, x in results.finals(variant, by.name).items() if feedback[policy] == kind}
+    lifts, values = brackets.of_variant(results, variant), brackets.of_metric(results, variant, by)
+    order = sorted(finals, key=_by_the_middle(lifts))
+    places = brackets.ranges([lifts[policy] for policy in order])
+    others = {m.name: {p: x.mean() for p, x in results.finals(variant, m.name).items()} for m in further}
+    rows = []
+    for i, policy in enumerate(order):
+        gain, worth = lifts[policy], values[policy]
+        row = {
+            "variant": variant,
+            "rank": _rank_in_words(places[i]),
+            "policy": policy,
+            "feedback": kind,
+            "mean": float(finals[policy].mean()),
+            "low": worth.first,
+            "high": worth.last,
+            "bracket_low": gain.low,
+            "bracket_high": gain.high,
+            "bracket_first": gain.first,
+            "bracket_last": gain.last,
+        }
+        row |= {name: means.get(policy, math.nan) for name, means in others.items()}
+        row["seeds"] = len(finals[policy])
+        row["rank_together"] = row["rank"]
+        row["better_than_next"] = gain.first > lifts[order[i + 1]].last if i + 1 < len(order) else None
+        row["same_in_every_seed"] = policy in results.steady[variant]
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _by_the_middle(lifts: dict[str, brackets.Bracket]) -> Callable[[str], tuple[bool, float]]:
+    middles = {policy: -(one.low + one.high) / 2 for policy, one in lifts.items()}
+    return lambda policy: (math.isnan(middles[policy]), middles[policy])
 
 
 def _best_first(finals: dict[str, np.ndarray], by: Metric) -> Callable[[str], tuple[bool, float]]:

@@ -16,8 +16,9 @@ def named(policies: Iterable[str]) -> str:
     return ", ".join(contenders) if len(contenders) <= NAMED else f"{len(contenders)} contenders"
 
 
-def order_in_words(rows: pd.DataFrame) -> str:
-    """How many neighbours of a ranking cannot be told apart; "" where it has no two rows."""
+def order_in_words(rows: pd.DataFrame, bracketed: bool = False) -> str:
+    """How many neighbours of a ranking cannot be told apart, of a `bracketed` one by their brackets; "" where it has no
+    two rows."""
     pairs = len(rows) - 1
     if pairs < 1:
         return ""
@@ -27,6 +28,8 @@ def order_in_words(rows: pd.DataFrame) -> str:
     which = (
         "the two cannot be told apart" if pairs == 1 else f"{open_} of {pairs} pairs of neighbours cannot be told apart"
     )
+    if bracketed:
+        return f"{which}, since their brackets overlap; their order says nothing"
     return f"{which}, so their order is that of their means and may turn with other seeds"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,8 @@ from lersbench.words import cleaned, one_line
 
 CURVE_RESAMPLES = 1000  # of the bands of curves; tables use more
 IN_MEMORY = Path("(in memory)")  # the path of a run that has no folder
+LOGGED = ("ctr", "misses", "reward", "hr", "regret", "coverage", "logged_order", "bracket_high")
+"""How metrics begin that count logged clicks: where nobody knows what was seen, no interval is given of them."""
 LEARN_NOTHING = ("random", "ltr", "first", "past-popular", "past-bought", "past-streamer")  # so no regime helps them
 
 
@@ -62,14 +64,6 @@ class Results:
     meta: dict[str, Any]
     held: pd.DataFrame | None = None
 
-    def leaderboard(
-        self, metric: str | None = None, metrics: str | Sequence[str] | None = None, baseline: str | None = None
-    ) -> pd.DataFrame:
-        """The ranking, best first, in fractions and counts: see `ranking.table`."""
-        from lersbench.results.ranking import table
-
-        return table(self, metric, [metrics] if isinstance(metrics, str) else metrics, baseline)
-
     @property
     def curves(self) -> pd.DataFrame:
         """All curves: variant, policy, feedback, metric, seed, round (rounds of the log passed) and value, in fractions
@@ -83,7 +77,7 @@ class Results:
         rows = self.held[self.held["metric"] == metric].drop(columns="metric")
         return rows.merge(self.summary[["variant", "policy"]].drop_duplicates(), on=["variant", "policy"])
 
-    def in_memory(self) -> Results:
+    def in_memory(self) -> Self:
         """The same without its folder, which may then be removed."""
         return replace(self, path=IN_MEMORY, held=self.curves)
 
@@ -104,19 +98,7 @@ class Results:
         name, seeds = self.scenario["name"], len(self.meta["seeds"])
         contenders = len(self.contenders)
         what = f"{contenders} {'policy' if contenders == 1 else 'policies'}, {seeds} seed{'s' * (seeds > 1)}"
-        return f"<Results of {name}: {what}, {self.path}; leaderboard(), summary, curves>"
-
-    def __str__(self) -> str:
-        from lersbench.results.ranking import board
-        from lersbench.results.words import to_terminal
-
-        return to_terminal(board(self), bold=False)
-
-    def _repr_html_(self) -> str:
-        from lersbench.results.ranking import board
-        from lersbench.results.words import to_html
-
-        return to_html(board(self))
+        return f"<Results of {name}: {what}, {self.path}; summary, curves>"
 
     @property
     def scenario(self) -> dict[str, Any]:
@@ -278,6 +260,17 @@ class Results:
         """Is a value a share more than another? Not where rewards may be negative."""
         return all(self.reward_range(variant)[0] >= 0 for variant in self.variants)
 
+    # Where what was seen is not known
+    def bracketed(self, variant: str) -> bool:
+        """Is what a contender of `variant` earns known as a bracket alone (see `brackets`)? Where the world is known
+        its true values stand beside the logged clicks instead."""
+        return self.unweighed(variant) and not self.final(variant, "bracket_high").empty
+
+    def unweighed(self, variant: str) -> bool:
+        """Do logged clicks count wherever items are placed, with nothing to tell how likely these were to be seen?"""
+        told = "expected_ctr_sum" in self.metrics and not self.final(variant, "expected_ctr_sum").empty
+        return bool(self.log(variant).get("bracket")) and row_of(self.case(variant).protocol).weighed and not told
+
     # What an interval may claim
     def bounds(self, variant: str, metric: Metric) -> tuple[float, float]:
         """The least and the most that the final value of `metric` can be."""
@@ -304,6 +297,9 @@ class Results:
             floor: Any = self.floor(variant, [policy], metric)
         else:
             floor = np.array([self.floor(variant, [policy], metric, float(at)) for at in rounds])
+        if metric.name.startswith(LOGGED) and self.unweighed(variant):
+            mean = np.asarray(values, dtype=np.float64).mean(axis=0)  # seeds tell nothing of the error that counts
+            return Interval(mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan))
         resamples = RESAMPLES if rounds is None else CURVE_RESAMPLES
         ends = self.bounds(variant, metric)
         return interval(values, self.replicates, resamples=resamples, bounds=ends, floor=floor)

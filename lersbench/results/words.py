@@ -15,7 +15,7 @@ import pandas as pd
 from lersbench.distributions import LEVEL
 from lersbench.feedback import row_of
 from lersbench.metrics import METRICS, OF_REWARDS
-from lersbench.results import stability
+from lersbench.results import brackets, stability
 from lersbench.results.alarms import missing
 from lersbench.results.numbers import MISSING, decimals, heading, number, range_in_words, scale, spread, unit_of
 from lersbench.results.places import data_in_words, place_in_words, regime_in_words, table_in_words
@@ -25,6 +25,8 @@ from lersbench.results.tables import Results
 from lersbench.tables import aligned
 from lersbench.words import defused, markdown, markdown_cell
 
+BRACKET = ("bracket_low", "bracket_high", "bracket_first", "bracket_last")
+TOLD = 3  # contenders whose brackets are told in a sentence
 SAME = "same in every seed"  # instead of an interval, of a contender that draws nothing
 
 
@@ -58,6 +60,12 @@ def legend(board: Board) -> list[str]:
     unit = {"%": ", in %", "share": ", as a share", "count": ", a count", "reward": f",{named}"}[board.metric.unit]
     lines = [f"{board.metric.name}: {board.metric.title}{unit}; {better} is better. {board.metric.source}"]
     lines += [f"{metric.name}: {metric.title}. {metric.source}" for metric in board.further]
+    kinds = list(dict.fromkeys(kind for _, kind in results.boards))
+    feedback = f"Feedback: {'; '.join(_in_a_clause(results, kind) for kind in kinds)}."
+    if any(map(board.bracketed, results.variants)):
+        lines += brackets.legend(results)
+    if all(map(board.bracketed, results.variants)):
+        return [*lines, feedback, *stable_in_words(board)]
     lines.append(f"Interval: {interval_in_words(results)}")
     if board.baseline and "lift" in board.frame:
         lines.append(
@@ -78,8 +86,7 @@ def legend(board: Board) -> list[str]:
         "paired by seed and corrected for all pairs of the contender. Policies that lock in early break the level at "
         "10 seeds."
     )
-    kinds = list(dict.fromkeys(kind for _, kind in results.boards))
-    lines.append(f"Feedback: {'; '.join(_in_a_clause(results, kind) for kind in kinds)}.")
+    lines.append(feedback)
     if results.mixed:
         lines.append(
             "Regimes are ranked apart: a policy that is told more per round is ahead for that reason alone, so compare "
@@ -108,7 +115,8 @@ def stable_in_words(board: Board) -> list[str]:
     results, rows = board.results, board.frame
     lines = []
     for variant, kind in board.tables:
-        if order := stability.order_in_words(board.rows(variant, kind)):
+        order = stability.order_in_words(board.rows(variant, kind), board.bracketed(variant))
+        if order:
             lines.append(f"Order, {table_in_words(results, variant, kind)}: {order}.")
     steady = list(rows.loc[rows["same_in_every_seed"], "policy"])
     if steady:
@@ -131,13 +139,30 @@ def conclusion(board: Board, variants: Sequence[str] | None = None) -> list[str]
     lines = []
     for variant, kind in board.tables:
         rows = board.rows(variant, kind)
-        if (variants is None or variant in variants) and math.isfinite(rows.iloc[0]["mean"]):
+        if board.bracketed(variant) and (variants is None or variant in variants):
+            lines.append(f"{place_in_words(board.results, variant)}{bracket_in_words(board, rows)}")
+        elif (variants is None or variant in variants) and math.isfinite(rows.iloc[0]["mean"]):
             place = place_in_words(board.results, variant)
             if board.results.mixed:
                 words = table_in_words(board.results, variant, kind)
                 place = f"{words[:1].upper()}{words[1:]}: "
             lines.append(f"{place}{_lead(board, rows)} {_apart(rows)}")
     return lines
+
+
+def bracket_in_words(board: Board, rows: pd.DataFrame) -> str:
+    """What the first contenders of a bracketed ranking come to against the logged order, and what that rests on."""
+    paid = "reward" if board.results.reward else "clicks"
+    keys = ["policy", *BRACKET]
+    said = [
+        brackets.sentence(policy, brackets.Bracket(*ends), paid)
+        for policy, *ends in rows[keys].itertuples(index=False)
+        if any(ends)  # the logged order itself says nothing
+    ]
+    if not said:
+        return "Nothing differs from the logged order."
+    more = f". {len(said) - TOLD} more stand in the table" if len(said) > TOLD else ""
+    return f"{'. '.join(said[:TOLD])}{more}. {brackets.ASSUMPTION}."
 
 
 def _lead(board: Board, rows: pd.DataFrame) -> str:
@@ -201,6 +226,8 @@ def _apart(rows: pd.DataFrame) -> str:
 def cells(board: Board, variant: str, feedback: str) -> tuple[list[str], list[list[str]]]:
     """The head and the rows of the table of one regime of a variant, as text."""
     rows = board.rows(variant, feedback)
+    if board.bracketed(variant):
+        return _bracket_cells(board, variant, rows)
     times = scale(board.metric)
     digits = decimals(spread((rows["high"] - rows["low"]) * times / 2), board.metric)
     shown = f"{100 * LEVEL:.0f} % interval"
@@ -228,6 +255,25 @@ def cells(board: Board, variant: str, feedback: str) -> tuple[list[str], list[li
         spans = [board.results.interval(variant, p, metric, finals[p]) for p in rows["policy"] if p in finals]
         digits = decimals(spread(float(half_width(one)) * scale(metric) for one in spans), metric)
         columns[heading(metric)] = [number(x * scale(metric), digits) for x in rows[metric.name]]
+    columns["seeds"] = [str(count) for count in rows["seeds"]]
+    return list(columns), [list(row) for row in zip(*columns.values(), strict=True)]
+
+
+def _bracket_cells(board: Board, variant: str, rows: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """The same where contenders have brackets."""
+    lifts = [brackets.percent(brackets.Bracket(*ends)) for ends in rows[list(BRACKET)].itertuples(index=False)]
+    worth = brackets.of_metric(board.results, variant, board.metric)
+    times = scale(board.metric)
+    columns: dict[str, list[str]] = {
+        "rank": list(rows["rank"]),
+        "policy": list(rows["policy"]),
+        "feedback": list(rows["feedback"]),
+        "lift over the logged order %": [ends for ends, _ in lifts],
+        f"with {100 * LEVEL:.0f} % errors": [between for _, between in lifts],
+        heading(board.metric): [brackets.values_in_words(worth[p], times, board.metric) for p in rows["policy"]],
+    }
+    for metric in board.further:
+        columns[heading(metric)] = [number(x * scale(metric), 4) for x in rows[metric.name]]
     columns["seeds"] = [str(count) for count in rows["seeds"]]
     return list(columns), [list(row) for row in zip(*columns.values(), strict=True)]
 
@@ -268,6 +314,8 @@ def to_terminal(board: Board, bold: bool | None = None) -> str:
     bold = _bold_is_wanted() if bold is None else bold
     alarm = [textwrap.fill(line, 118, subsequent_indent="  ") for line in missing(board.results)]
     lines = [board.results.title, *alarm]
+    if any(map(board.bracketed, board.results.variants)):
+        lines += [textwrap.fill(line, 118, subsequent_indent="  ") for line in _brackets_told(board)]
     for variant, kind in board.tables:
         head, rows = cells(board, variant, kind)
         leaders = _leaders(rows) if bold else set()
@@ -278,9 +326,14 @@ def to_terminal(board: Board, bold: bool | None = None) -> str:
     return "\n".join([*lines, "", *(textwrap.fill(line, 118, subsequent_indent="  ") for line in below)])
 
 
+def _brackets_told(board: Board) -> list[str]:
+    """What the bracketed rankings come to: it stands above their tables."""
+    return conclusion(board, [variant for variant in board.results.variants if board.bracketed(variant)])
+
+
 def to_html(board: Board) -> str:
     """One HTML table a ranking, for a notebook: warnings above, the legend folded away below."""
-    lines = [f"<p><b>{escape(line)}</b></p>" for line in board.warnings]
+    lines = [f"<p><b>{escape(line)}</b></p>" for line in [*_brackets_told(board), *board.warnings]]
     for variant, kind in board.tables:
         head, rows = cells(board, variant, kind)
         lines += [f"<p>{escape(line)}</p>" for line in headings(board, variant, kind)]
@@ -292,6 +345,7 @@ def to_html(board: Board) -> str:
 def to_markdown(board: Board) -> str:
     """One Markdown table a variant, the leaders in bold, then warnings and the legend as a list."""
     lines = [f"> **{markdown(line)}**\n" for line in missing(board.results)]
+    lines += [f"{markdown(line)}\n" for line in _brackets_told(board)]
     for variant, kind in board.tables:
         head, rows = cells(board, variant, kind)
         lines += [line for head_line in headings(board, variant, kind) for line in (f"**{markdown(head_line)}**", "")]
@@ -335,6 +389,7 @@ def to_json(board: Board) -> str:
         "replicates": board.results.replicates,
         "unfinished": board.results.meta.get("unfinished", []),
         "failed": board.results.meta.get("failed", []),
+        "conclusions": _brackets_told(board),
         "warnings": board.warnings,
         "legend": legend(board),
         "regimes": {kind: row_of(kind).words for _, kind in board.tables},

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lersbench.lab import scenario
 from lersbench.lab.scenario import Experiment
 from lersbench.results.lab import LabResults
-from lersbench.studies.options import Options, RenderedTable, Say
+from lersbench.studies.options import Order, RenderedTable, Say
 from lersbench.system.progress import Progress
 from lersbench.tables import of_rows
 
@@ -25,15 +25,14 @@ def read(name: str, changes: dict[str, Any] | None, short: dict[str, Any] | None
     return scenario.read(name, changes, short is not None, dataset)
 
 
-def run(
-    chosen: Experiment, added: Sequence[str], where: str, results: Path, options: Options, say: Say, progress: Progress
-) -> Run:
+def run(chosen: Experiment, order: Order, progress: Progress) -> Run:
     """Train all that the experiment asks for, with a word about policies to add, which it cannot take."""
     from lersbench.lab import run as lab_run
 
-    if added:
-        say(f"{chosen.name} is an experiment, which has no policies: {', '.join(added)} left out")
-    return lab_run.bench(chosen, results, options.threads, options.fresh, say, progress, options.timeout)
+    options, say = order.options, order.say
+    if order.policies:
+        say(f"{chosen.name} is an experiment, which has no policies: {', '.join(order.policies)} left out")
+    return lab_run.bench(chosen, order.results, options.threads, options.fresh, say, progress, options.timeout)
 
 
 def verify(chosen: Experiment, folder: Path, changed: bool, say: Say) -> None:

@@ -19,7 +19,7 @@ from lersbench.results import lab, tables
 from lersbench.results.lab import LabResults
 from lersbench.results.tables import Results
 from lersbench.studies import experiments, scenarios
-from lersbench.studies.options import Options, RenderedTable, Say
+from lersbench.studies.options import Order, RenderedTable, Say
 from lersbench.system.progress import Progress
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Kind:
     jobs: str  # what a run counts, in words
     failure_note: str  # said after failures
     read: Callable[[str, dict[str, Any] | None, dict[str, Any] | None, str | None], Any]
-    run: Callable[[Any, Sequence[str], str, Path, Options, Say, Progress], Run]
+    run: Callable[[Any, Order, Progress], Run]
     verify: Callable[[Any, Path, bool, Say], None]
     load: Callable[[Path], Any]
     show: Callable[[Any, str | None, str | None, str | None], RenderedTable]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 Say = Callable[[str], None]  # takes a message for the user
@@ -18,6 +19,19 @@ class Options:
     fresh: bool = False  # run also what has a result already
     plots: bool = True  # draw the figures and write the reports
     as_json: bool = False  # tables as JSON
+
+
+@dataclass(frozen=True)
+class Order:
+    """What all parts of a study are run with, beside their own settings."""
+
+    where: str  # what messages call the file
+    results: Path  # the folder of all results
+    options: Options
+    policies: Sequence[str]  # added to those of the files
+    changed: bool  # is what is run not quite that of the file?
+    say: Say
+    show: Say  # takes the tables that were asked for
 
 
 class RenderedTable(NamedTuple):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lersbench.errors import LersbenchError, RunError
 from lersbench.studies import kinds, last_runs, study
 from lersbench.studies.kinds import AnyResults, Part
-from lersbench.studies.options import Options, Say
+from lersbench.studies.options import Options, Order, Say
 from lersbench.studies.study import Study
 from lersbench.system.progress import Progress, StudyBar, silent
 
@@ -41,25 +41,17 @@ def run(
     """
     limits = {"large": True} if large else {}  # changes no result
     chosen, parts = study.read(name, {**(changes or {}), **limits}, quick, dataset)
+    changed = bool(changes or (chosen and (chosen.set or quick)))
+    order = Order(name, results, options, policies, changed, say, show)
     if chosen:
-        changed = bool(changes or chosen.set or quick)
-        run_study(chosen, parts, results, options, say, show, changed, policies, name)
+        run_study(chosen, parts, order)
     else:
-        run_part(parts[0], results, options, say, show, bool(changes), policies, name)
+        run_part(parts[0], order)
 
 
-def run_study(
-    chosen: Study,
-    parts: Sequence[Part],
-    results: Path,
-    options: Options,
-    say: Say,
-    show: Say,
-    changed: bool,
-    policies: Sequence[str],
-    where: str,
-) -> None:
-    """Run all parts; one that fails takes no other along. `where` is what messages call the file."""
+def run_study(chosen: Study, parts: Sequence[Part], order: Order) -> None:
+    """Run all parts; one that fails takes no other along."""
+    say = order.say
     started, failed = time.perf_counter(), dict[str, LersbenchError]()
     weights = {part.name: chosen.minutes_of(number) for number, part in enumerate(parts)}
     with closing(StudyBar(chosen.name, weights)) as bar:
@@ -68,7 +60,7 @@ def run_study(
             say(f"[{number}/{len(parts)}] {part.name}: {part.title} ({elapsed})")
             try:
                 with bar.part(part.name) as progress:
-                    run_part(part, results, options, say, show, changed, policies, where, progress)
+                    run_part(part, order, progress)
             except LersbenchError as error:  # the other scenarios of the study can still be run
                 say(f"Error: {error}")
                 failed[part.name] = error
@@ -76,31 +68,21 @@ def run_study(
         errors = {type(error) for error in failed.values()}
         common = errors.pop() if len(errors) == 1 else RunError  # the exit code says what all have in common
         raise common(f"{len(failed)} of the {len(parts)} scenarios failed: {', '.join(failed)}.")
-    if options.plots:
-        write_page(chosen, [part.name for part in parts], results, say)
+    if order.options.plots:
+        write_page(chosen, [part.name for part in parts], order.results, say)
     say(f"{chosen.name}: {(time.perf_counter() - started) / 60:.1f} minutes for all {len(parts)} scenarios")
 
 
-def run_part(
-    part: Part,
-    results: Path,
-    options: Options,
-    say: Say,
-    show: Say,
-    changed: bool,
-    policies: Sequence[str],
-    where: str,
-    progress: Progress = silent,
-) -> None:
-    """Run one part with `policies` added, and show its results; `changed` when it is not quite that of its file.
-    `progress` takes the share that is done. Raises RunError where some of it failed."""
-    kind = kinds.of(part)
-    finished_run = kind.run(part, policies, where, results, options, say, progress)
+def run_part(part: Part, order: Order, progress: Progress = silent) -> None:
+    """Run one part and show its results. `progress` takes the share that is done. Raises RunError where some of it
+    failed."""
+    kind, options, say = kinds.of(part), order.options, order.say
+    finished_run = kind.run(part, order, progress)
     times = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in finished_run.seconds.items())
     say(f"{finished_run.played} {kind.jobs}, {finished_run.reused} taken from earlier runs ({times})")
     loaded = kind.load(finished_run.folder)
     table = kind.show(loaded, "json" if options.as_json else None, None, None)
-    show(table.text)
+    order.show(table.text)
     for note in [*table.notes, *kind.caveats(loaded, options.as_json)]:
         say(f"note: {note}")
     page = finished_run.folder / "report.html"
@@ -108,7 +90,7 @@ def run_part(
         say(f"figures and report are there already (`lersbench plot` draws anew): {page}")
     elif options.plots:
         report(loaded, say, draw(loaded, say))
-    kind.verify(part, finished_run.folder, changed, say)
+    kind.verify(part, finished_run.folder, order.changed, say)
     say(f"results: {finished_run.folder}")
     if finished_run.failures:
         raise RunError(f"{finished_run.failures}\n{kind.failure_note}")

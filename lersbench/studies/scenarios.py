@@ -11,7 +11,7 @@ from lersbench.bench.scenario import Scenario
 from lersbench.results import ranking, tables, words
 from lersbench.results.alarms import missing
 from lersbench.results.tables import Results
-from lersbench.studies.options import Options, RenderedTable, Say
+from lersbench.studies.options import Order, RenderedTable, Say
 from lersbench.system.progress import Progress
 
 if TYPE_CHECKING:
@@ -27,24 +27,24 @@ def read(name: str, changes: dict[str, Any] | None, short: dict[str, Any] | None
     return chosen if short is None else chosen.model_copy(update={"name": f"{chosen.name}-quick"})
 
 
-def run(
-    chosen: Scenario, added: Sequence[str], where: str, results: Path, options: Options, say: Say, progress: Progress
-) -> Run:
-    """Replay a scenario with policies added to its own; `where` is what messages call its file.
+def run(chosen: Scenario, order: Order, progress: Progress) -> Run:
+    """Replay a scenario with the policies of the order added to its own.
 
     Where other policies follow the compiled ones, the leaderboard of these is shown first.
     """
     from lersbench.bench import replays
+
+    options, say = order.options, order.say
 
     def halfway(folder: Path) -> None:
         say("The compiled policies are done; the others follow, and the leaderboard of all.")
         if not options.as_json:
             say(words.to_terminal(ranking.board(tables.load(folder)), bold=False))
 
-    policies = [*chosen.policies, *({"name": name} for name in added)]
-    chosen, entries = scenario.resolved(chosen.model_copy(update={"policies": policies}), where, added)
+    policies = [*chosen.policies, *({"name": name} for name in order.policies)]
+    chosen, entries = scenario.resolved(chosen.model_copy(update={"policies": policies}), order.where, order.policies)
     return replays.bench(
-        chosen, results, options.threads, options.fresh, say, halfway, progress, options.timeout, entries
+        chosen, order.results, options.threads, options.fresh, say, halfway, progress, options.timeout, entries
     )
 
 

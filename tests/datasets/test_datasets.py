@@ -19,6 +19,7 @@ from lersbench.datasets.lists.draws import distinct, proportional
 from lersbench.errors import ConfigError, DataError
 from lersbench.log import Log, validate
 from lersbench.log.chunk import Chunk
+from lersbench.log.names import feature_names
 from lersbench.options import checked, options_of
 from tests.support.journey import journey
 
@@ -298,6 +299,8 @@ def test_random_logs_are_uniform_with_the_items_the_data_set_defines(
     rounds = whole(log)
     assert (log.info.rounds, log.info.items, log.info.C, log.info.L) == (10_000, items, items, 1)
     assert (log.info.order, log.info.propensities) == ("time", "uniform")
+    assert log.info.propensity_kind == "position" and "none is of a page" in log.info.provenance["rows"]
+    assert feature_names(log.info)["context"][-3:] == ("position=1", "position=2", "position=3")
     assert rounds.clicks.sum() == clicks
     np.testing.assert_allclose(rounds.propensities, 1 / items)
     assert (rounds.context[:, -3:].sum(axis=1) == 1).all()  # the position
@@ -312,7 +315,7 @@ def test_a_folder_and_the_wheel_make_the_same_log_and_positions_part_the_rows(
     wheel = openbandit.build(tmp_path / "wheel", position=2, **options)
     folder = openbandit.build(tmp_path / "folder", position=2, path=str(bandit_folder), **options)
     assert wheel.info.digest == folder.info.digest
-    assert wheel.info.propensities == "logged"
+    assert (wheel.info.propensities, wheel.info.propensity_kind) == ("logged", "position")
     table = pd.read_csv(bandit_folder / "bts" / "men" / "men.csv", index_col=0)
     table = table[table["position"] == 2]
     rounds = whole(folder)

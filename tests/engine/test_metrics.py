@@ -29,7 +29,7 @@ def show(made: Meter, user: int, slate: list[int], rewards: list[float]) -> None
 
 
 def read(made: Meter, ranked: bool = True) -> dict[str, float]:
-    read_until(made, 10**9, ranked, True, False, False, False, True)
+    read_until(made, 10**9, ranked, True, False, False, False, True, np.zeros((0, 0)))
     return dict(zip(metrics.NAMES, made.curve[0], strict=True))
 
 

@@ -99,7 +99,7 @@ def test_a_round_tells_its_time(tmp_path: Path, policy: Policy, timed: bool, mor
 def test_rounds_made_as_before_have_no_time() -> None:
     none = np.zeros(0)
     round = Round(0, -1, none, np.arange(3), np.zeros((3, 0)), 7, np.zeros(3), np.zeros(1), np.zeros(1, np.int64))
-    assert round.time == -1 and Round._fields[-1] == "time"
+    assert round.time == round.request == -1 and Round._fields[9:] == ("time", "request", "shown_at")
 
 
 def test_ids_and_names_of_a_log(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lersbench.durations import microseconds
 from lersbench.errors import ConfigError, DataError
 from lersbench.log import Log, Ragged, convert, propensities, validate, write
-from lersbench.log.durations import in_words, microseconds
 from lersbench.log.schema import SINCE_2
 
 HOUR = 3_600_000_000
@@ -181,7 +181,10 @@ def test_what_estimated_them_is_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("text", "due"), [("30 min", 1_800_000_000), ("1 d", 24 * HOUR), ("0.5 s", 500_000)])
 def test_a_length_of_time(text: str, due: int) -> None:
-    assert microseconds(text) == due and microseconds(in_words(due)) == due
+    assert microseconds(text) == due
+    for wrong in ("", "1", "d", "-1 d", "1 week", "nan d", "inf s"):
+        with pytest.raises(ValueError, match=r"is no time such as '30 min' \(ms, s, min, h, d\)"):
+            microseconds(wrong)
 
 
 def test_rounds_younger_than_the_window_are_told_apart(tmp_path: Path) -> None:

@@ -349,7 +349,7 @@ def test_rewards_revealed_of_all_candidates_have_weight_one(name: str) -> None:
 
 
 def test_weights_beyond_the_slate_are_left_out() -> None:
-    assert columns(np.array([1.0, 0.5, 0.2]), 2).tolist() == [1.0, 0.5, 1.0]
+    assert columns(np.array([1.0, 0.5, 0.2])).tolist() == [1.0, 0.5, 0.2, 1.0]
     assert by_examination(np.array([0.3, 1.0, 0.3, 2.0]), 3).tolist() == [1, 0, 2]
 
 

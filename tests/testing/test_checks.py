@@ -197,6 +197,68 @@ class Raises(Mean):
         raise KeyError("no such item")
 
 
+@dataclass(frozen=True)
+class Says(Mean):
+    """The mean, and the chances that follow from it, with an error of this kind (2026)."""
+
+    error: str = ""
+
+    def chance(self, state: Any, round: Round, slate: np.ndarray, out: np.ndarray) -> None:
+        own = np.zeros(len(round.notes), np.int64)
+        self.select(state, np.random.default_rng(), round, own)
+        scores = round.scores.copy()
+        for k, candidate in enumerate(slate):
+            best = scores == scores.max()
+            out[k] = best[candidate] / best.sum()
+            if self.error == "half":
+                out[k] *= 0.5
+            elif self.error == "ties":  # the first one of equals, for certain
+                out[k] = candidate == best.argmax()
+            elif self.error == "uniform":
+                out[k] = 1 / (len(scores) - k)
+            elif self.error == "length" and len(slate) == 1:  # of what it is asked, instead of what there is to fill
+                out[k] = 1 / len(scores)
+            scores[candidate] = -np.inf
+        if self.error == "learns":
+            state["sum"][round.candidates[slate]] += 1
+
+
+@dataclass(frozen=True)
+class NoisyButSure(Mean):
+    """Calls itself deterministic and draws (2026)."""
+
+    deterministic = True
+
+    def select(self, state: Any, rng: np.random.Generator, round: Round, slate: np.ndarray) -> None:
+        super().select(state, rng, round, slate)
+        rng.shuffle(slate)
+
+
+@dataclass(frozen=True)
+class OtherScores(Mean):
+    """Calls itself deterministic, and shows the worst (2026)."""
+
+    deterministic = True
+
+    def select(self, state: Any, rng: np.random.Generator, round: Round, slate: np.ndarray) -> None:
+        super().select(state, rng, round, slate)
+        top_k(-round.scores, round.ties, slate)
+
+
+@pytest.mark.parametrize("error", ["half", "ties", "uniform", "length", "learns"])
+def test_wrong_chances_are_found_out(error: str) -> None:
+    assert checks.check_chance.__name__ in failed(Says, error=error)
+
+
+def test_right_chances_pass() -> None:
+    assert failed(Says) == set()
+
+
+@pytest.mark.parametrize("kind", [NoisyButSure, OtherScores])
+def test_who_is_not_as_deterministic_as_it_says_is_found_out(kind: type[Policy]) -> None:
+    assert checks.check_chance.__name__ in failed(kind)
+
+
 @pytest.mark.parametrize(
     ("policy", "found"),
     [

@@ -10,6 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from lersbench.cli import imports
+from lersbench.datasets.openbandit import build
+from lersbench.errors import DataError
 from lersbench.log import Log, validate
 
 HEADER = (
@@ -46,6 +48,11 @@ def test_a_folder_becomes_a_log(folder: Path, tmp_path: Path) -> None:
     (rounds,) = log.read()
     assert validate(log).ok
     assert (log.info.rounds, log.info.C, log.info.propensities) == (2, 34, "logged")
+    assert (log.info.L, log.info.propensity_kind, log.info.provenance["rows"][:16]) == (
+        1,
+        "position",
+        "single positions",
+    )
     assert log.item_table()["id"].to_numpy()[rounds.slate[:, 0]].tolist() == ["7", "3"]  # by time
     np.testing.assert_array_equal(rounds.clicks[:, 0], [1, 0])
     np.testing.assert_array_equal(rounds.propensities[:, 0], [0.02, 0.1])
@@ -58,3 +65,12 @@ def test_a_log_in_the_way_stays(folder: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(imports.group, command)
     assert result.exit_code != 0
     assert "exists already" in str(result.exception)
+
+
+@pytest.mark.parametrize("value", ["0", "1e-13", "-0.1", "1.5", "nan", ""])
+def test_no_propensity(folder: Path, tmp_path: Path, value: str) -> None:
+    file = folder / "bts/men/men.csv"
+    text = "\n".join([HEADER, ROWS[0], ROWS[1].replace("0.02", value)]) + "\n"
+    file.write_text(text) if file.is_file() else file.with_suffix(".csv.gz").write_bytes(gzip.compress(text.encode()))
+    with pytest.raises(DataError, match=r"men.csv: propensity_score = .* in line 3 must lie in \(1e-12, 1\]; repair"):
+        build(tmp_path / "log", behaviour="bts", campaign="men", path=str(folder))

@@ -15,10 +15,3 @@ def microseconds(text: str) -> int:
     if not 0.0 <= value < 2.0**62:
         raise ValueError(f"{text!r} is no time such as '30 min' ({', '.join(UNITS)})")
     return round(value)
-
-
-def in_words(microseconds: int) -> str:
-    """The same in the largest unit that needs no fraction: 86,400,000,000 is "1 d"."""
-    whole = [unit for unit, size in UNITS.items() if microseconds % int(size) == 0]
-    unit = whole[-1] if whole else "ms"
-    return f"{microseconds / UNITS[unit]:g} {unit}"
