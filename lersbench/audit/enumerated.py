@@ -103,18 +103,18 @@ def made(log: tuple[Outcome, ...]) -> dict[str, float]:
     return {**found, f"ips clipped at {edge(CLIP):g}": cut.r1 / cut.n}
 
 
-def logs() -> Iterator[tuple[F, tuple[Outcome, ...]]]:
-    """Every log of three rows with its chance."""
-    for log in itertools.product(outcomes(), repeat=ROWS):
+def logs(rows: int = ROWS) -> Iterator[tuple[F, tuple[Outcome, ...]]]:
+    """Every log of so many rows with its chance."""
+    for log in itertools.product(outcomes(), repeat=rows):
         yield math.prod((row.chance for row in log), start=F(1)), log
 
 
-def means() -> list[Mean]:
+def means(rows: int = ROWS) -> list[Mean]:
     """Every estimator over all logs."""
     total: dict[str, F] = {}
     unknown: dict[str, F] = {}
     apart: dict[str, float] = {}
-    for chance, log in logs():
+    for chance, log in logs(rows):
         values = made(log)
         for name, exact in formulas(log).items():
             if exact is None:

@@ -90,8 +90,18 @@ def trusted(lines: Lines) -> list[Check]:
 
 def _world(kind: str, n: int, runs: int, quick: int, more: More = lambda lines: []) -> World:
     arms = KINDS[kind]
-    about = f"W4 {kind}, {n:,} rows, weights up to {arms.heaviest:.3g}, value {arms.truth:.3g}"
-    return World(about, "W4", runs, quick, partial(play, arms, n), ("ips",), ("snips",), ("snips", "ips"), more)
+    return World(
+        f"W4 {kind}, {n:,} rows",
+        "W4",
+        runs,
+        quick,
+        partial(play, arms, n),
+        ("ips",),
+        ("snips",),
+        ("snips", "ips"),
+        more,
+        f"Weights up to {arms.heaviest:.3g}, value {arms.truth:.3g}.",
+    )
 
 
 GROUP = Group(

@@ -77,5 +77,5 @@ GROUP = Group(
 Fitted on the rows it is used on ("folds = 1"), it takes their noise for knowledge: nothing is left for the weights to
 correct, so the estimate is that of the tree, and the interval is much too narrow. Cross-fitted, a row is predicted by a
 tree that has not seen it, and all is well, with two folds as with five. `folds = 1` is therefore an error.""",
-    [World(f"W12 tree, {ROWS:,} rows", "W12", 400, 20, play, RIGHT, (), RIGHT, shows)],
+    [World("W12 tree", "W12", 400, 20, play, RIGHT, (), RIGHT, shows)],
 )

@@ -115,7 +115,8 @@ def _tried() -> Iterator[tuple[str, Mapping[str, Bounds]]]:
 def _heading(world: World, found: Audited) -> str:
     runs = int(found.runs[world.name].numbers.shape[0])
     error = 100 * math.sqrt(0.95 * 0.05 / runs)
-    return f"### {world.name}\n\nR = {runs:,} runs; Monte-Carlo error of a coverage of 95 %: {error:.1f} points."
+    note = f"{world.note} " if world.note else ""
+    return f"### {world.name}\n\n{note}R = {runs:,} runs; Monte-Carlo error of a coverage of 95 %: {error:.1f} points."
 
 
 def _table(lines: Mapping[tuple[str, str], Line]) -> str:

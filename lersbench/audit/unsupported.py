@@ -44,5 +44,5 @@ GROUP = Group(
 a fifth of the target's choices, so IPS lacks what they earn, whatever the number of rows, and SNIPS takes them to be as
 good as the others. Its weights tell: their mean is .8. What can be said are bounds: the interval of what is known, and
 between nothing and everything for the rest.""",
-    [World(f"W7 2 of 10 arms never logged, {ROWS:,} rows", "W7", 2000, 100, play, more=shows)],
+    [World("W7 two arms never logged", "W7", 2000, 100, play, more=shows)],
 )

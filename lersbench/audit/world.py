@@ -79,6 +79,7 @@ class World:
     nearly: tuple[str, ...] = ()  # self-normalised ones: of order 1 / n, so small beside their spread
     sound: tuple[str, ...] = ()  # estimators whose intervals must cover
     more: Callable[[Lines], list[Check]] = lambda lines: []  # what this world alone must show
+    note: str = ""  # what is to be known of it
 
     def one(self, seed: int, run: int) -> list[Answer]:
         """Run number `run`: the same whoever plays it, and when."""
