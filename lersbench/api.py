@@ -244,7 +244,7 @@ def draw(
     As the last line of a notebook's cell they are shown. By default all that the results have; `metrics` and `policies`
     (labels) take some of them. Raises ConfigError for a metric or policy that the results do not have.
     """
-    from lersbench.figures.curves import draw_all
+    from lersbench.figures.draw import draw_all
     from lersbench.figures.notebook import Figures
 
     some = ([only] if isinstance(only, str) else only for only in (metrics, policies))

@@ -24,7 +24,8 @@ MEMORY = 0.75  # of what the machine has
 SECONDS = 30 * 24 * 3600.0
 BASE = 0.3e9  # bytes of a process that has the libraries loaded
 TABLE = 120  # bytes in memory of a row of the table of final values
-COMPILE = 25.0, 15.0  # seconds: of what all compiled policies share, and of each of them
+COMPILE = 8.0, 2.0  # seconds: of what all compiled policies share, and of each of them
+CONTENDER = 0.03  # seconds of each, beside its rounds: made, kept and written, one after the other
 STORED = 16  # bytes on disk of a value of a curve: once with its contender, once in the run
 HINT = "Fix: fewer of them, or --large (in the scenario: large = true), which lifts every such limit."
 
@@ -97,7 +98,7 @@ def estimate(
     disk = sum(size.disk for size in sizes) + float(number) * points * 0.6 * len(NAMES) * STORED
     common, each = COMPILE
     compiling = common + compiled * each / at_once if compiled else 0.0
-    return Estimate(number, rounds, spent / at_once, compiling, memory, disk)
+    return Estimate(number, rounds, spent / at_once + number * CONTENDER, compiling, memory, disk)
 
 
 def check(where: str, need: Estimate, folder: Path, large: bool) -> None:

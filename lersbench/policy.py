@@ -177,6 +177,10 @@ class Policy:
     """`select` draws nothing, and its slate is the order of the scores that it writes, highest first, equal ones by
     `round.ties` (as `top_k` has it). The chance of any slate then follows from these scores."""
 
+    learns_from_log: ClassVar[bool] = True
+    """False for one that can only learn from its own choices: `update` reads `round.notes`, which only `select` writes,
+    or is made for the chances of its own choice alone. What another policy has shown cannot be taught to it."""
+
     def init(self, spec: Spec) -> Any:
         """The state before the first round."""
         raise NotImplementedError

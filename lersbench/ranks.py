@@ -42,7 +42,7 @@ def ranges_of(
     """The best and the worst rank the data allow each contender, from what the tests say of all pairs (n, n).
 
     A contender's best rank is one more than the number of contenders shown to be better than it, its worst rank leaves
-    below it only those shown to be worse; contenders that cannot be told apart therefore share ranks. None where no
+    below it only those shown to be worse; contenders that cannot be separated therefore share ranks. None where no
     pair of a contender has a p value: with two seeds, for one, nobody has a rank.
 
     The tests are paired t tests, since a bootstrap of ten seeds cannot resolve a tail of 0.05 / 12. By default each

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lersbench.policy import find
-from lersbench.testing import checks
+from lersbench.testing import checks, engines
 
 README = Path(__file__).parent.parent / "README.md"
 LONGEST = 25  # lines of the section on Python
@@ -22,7 +22,7 @@ def test_the_policies_of_the_readme_keep_the_contract(name: str, tmp_path: Path)
     (tmp_path / f"{name}.py").write_text(found[1])
     policy = find(str(tmp_path / f"{name}.py"))
     for contract in checks.CHECKS:
-        contract(checks.Bench(policy()))
+        contract(engines.Bench(policy()))
 
 
 def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

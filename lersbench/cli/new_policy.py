@@ -64,9 +64,12 @@ class {title}(KernelPolicy):
     """
 
     # If the policy reads round.context or round.features, declare it: needs = ("context", "features")
+    # `deterministic` says that select draws nothing and shows the order of its scores. Where that is not so, remove it,
+    # or say the chances of any slate in a kernel: chance_kernel = chance (see `lersbench.policy.Policy`).
 
     alpha: float = 0.3  # width of the confidence bound, >= 0
 
+    deterministic = True
     kernels = (select, update)
 
     def __post_init__(self) -> None:

@@ -26,6 +26,7 @@ from lersbench.clicks.fit import Fit, by_place, fit_counts
 TOLERANCE = 1e-13  # of the likelihood in a cycle of EM: what is left of the weights' way is far below their error
 STEPS = 50_000
 SURE = 1.96  # half-width of a 95 % interval in standard errors
+LEAST, NEVER = 1e-12, 1e-6  # of a weight: nothing is divided by 0; a place that was never clicked comes out below
 FALLS = 0.97  # the last weight as a share of the second, above which the weights are said not to fall
 
 
@@ -34,8 +35,8 @@ class Carry:
     """Weights of places, relative to the first, and how sure they are."""
 
     fit: Fit
-    weights: np.ndarray  # (L,) above 0 where the place was ever clicked
-    covariance: np.ndarray  # (L, L) of ln weights; row and column of the first place are 0
+    weights: np.ndarray  # (L,) next to 0 where the place was never clicked: from there nothing is to be carried
+    covariance: np.ndarray  # (L, L) of ln weights; 0 for the first place, and for those never clicked
 
     @property
     def errors(self) -> np.ndarray:
@@ -49,15 +50,13 @@ class Carry:
             return f"the position-based model did not converge in {self.fit.iterations:,} steps of EM"
         if len(self.fit.components) > 1 or (self.fit.displays == 0).any():
             return "places share no items, so nothing tells how much less one is looked at than another"
-        if not (self.weights > 0).all():
-            never = [int(k) + 1 for k in np.flatnonzero(~(self.weights > 0))]
-            return f"no item was ever clicked at place {', '.join(map(str, never))}"
         return ""
 
     @property
     def doubts(self) -> list[str]:
         """What speaks against a fitted examination that falls with the place, a sentence each."""
-        logs, last = np.log(self.weights), len(self.weights) - 1
+        logs = np.log(np.where(self.weights > NEVER, self.weights, np.nan))  # of the others nothing can be said
+        last = len(self.weights) - 1
         found = []
         rises = [
             (k, j)
@@ -87,7 +86,11 @@ def _spread(covariance: np.ndarray, k: int, j: int) -> float:
 def carry(counts: Counts) -> Carry:
     """The weights that the counts of a log come to. Raises as `fit.fit_counts` does."""
     fit = fit_counts(counts, "pbm", TOLERANCE, STEPS, smoothing=0.0)
-    return Carry(fit, fit.weights.copy(), covariance(by_place(counts.displays), fit.weights, fit.attraction))
+    clicked = by_place(counts.clicks).sum(axis=0) > 0
+    told = covariance(by_place(counts.displays)[:, clicked], fit.weights[clicked], fit.attraction)
+    whole = np.zeros((len(clicked), len(clicked)))
+    whole[np.ix_(clicked, clicked)] = told
+    return Carry(fit, np.maximum(fit.weights, LEAST), whole)
 
 
 def covariance(displays: np.ndarray, weights: np.ndarray, attraction: np.ndarray) -> np.ndarray:

@@ -71,7 +71,7 @@ def parse(content: Mapping[str, Any]) -> ClickModel:
     """The click model that a log's `log.json` holds: {"weights": L rows of L + 1, "goes_on": L numbers, "fade"}."""
     missing = sorted({"weights", "goes_on", "fade"} - set(content))
     if missing:
-        raise ConfigError(f"a click model is told by weights, goes_on and fade; {missing[0]} is missing")
+        raise ConfigError(f"a click model is stated by weights, goes_on and fade; {missing[0]} is missing")
     weights, goes_on, fade = ubm(content["weights"]).weights, dcm(content["goes_on"]).goes_on, float(content["fade"])
     if len(goes_on) != len(weights):
         raise ConfigError(f"a click model has weights for {len(weights)} positions, but goes_on for {len(goes_on)}")

@@ -190,7 +190,7 @@ def _past_in_words(facts: dict[str, Any]) -> str:
     ]
     if facts["likes_explained"]:
         line = ", ".join(f"{name} {share:.2f}" for name, share in facts["likes_explained"].items())
-        said.append(f"Share of log likes that can be told from products (cross-validated R^2): {line}.")
+        said.append(f"Share of log likes that is known from products (cross-validated R^2): {line}.")
         real = facts.get("likes_explained_on_real_purchases")
         if real:
             line = ", ".join(f"{name} {share:.2f}" for name, share in real.items())

@@ -16,7 +16,7 @@ from lersbench.engine.loop import Desk, View, round_at
 from lersbench.engine.rounds import Protocol, Scratch
 from lersbench.engine.rows import Rows
 from lersbench.engine.seat import Inner, Seat, compiled, in_python
-from lersbench.errors import ConfigError, LostDigits, RunError
+from lersbench.errors import ConfigError, RunError
 from lersbench.kernels.jit import inlined, kernel
 from lersbench.kernels.tie_chances import foremost, placements, ranked
 from lersbench.kernels.ties import scramble
@@ -24,8 +24,13 @@ from lersbench.kernels.uncounted import borrow, part
 from lersbench.policy import KernelPolicy, Policy, Round, Spec
 
 CHANCE, DETERMINISTIC, DRAWS = "chance", "deterministic", "draws"
+PLACES = "places"  # what is asked besides where a policy with chances fills several positions
+WINS, NOTHING = "wins", "nothing"  # further ways, for policies that are taught
 ROUNDING = 1e-9  # a chance this much above 1 is 1
 WHOLE = 1e-6  # chances of all candidates that sum to 1 but for this much do
+
+
+UNTAUGHT = np.empty(0), np.empty(0), np.empty(0, np.bool_)  # propensities, rewards and `seen` of nothing
 
 
 class Chances(NamedTuple):
@@ -34,7 +39,7 @@ class Chances(NamedTuple):
     logged: np.ndarray  # (S,) of the logged item at its position, given that the logged ones stand above it
     placed: np.ndarray  # (S,) of the logged item at its position, whatever stands above; (0,) where not asked for
     offered: np.ndarray  # (N,) of each candidate on top; (0,) where not asked for
-    how: str  # CHANCE, DETERMINISTIC or DRAWS
+    how: str  # CHANCE, DETERMINISTIC or DRAWS; WINS and NOTHING where learners are played, see `learning`
     draws: int  # draws of `select` a round behind `logged` and `offered`; 0 where they are exact
     top: np.ndarray  # (n + 1,) int64 edges of the slates
     first: np.ndarray  # (n + 1,) int64 edges of the candidates
@@ -124,48 +129,72 @@ def chances(
         raise ConfigError(f"draws = {draws}: at least one draw a round is wanted.")
     way, seat = how(policy), Seat(policy, spec, rows, protocol, index, at)
     seat.scratch.clock[0] = learned
-    logged = np.empty(seat.top[-1])
-    offered = np.zeros(seat.first[-1] if everything else 0)
-    stands = np.empty(seat.top[-1] if placed else 0)
-    where = seat.view, seat.index, seat.at, seat.protocol, seat.scratch, seat.desk, seat.top, seat.first, seat.logged
-    flags = {"EVERYTHING": everything}
-    try:
-        if way == CHANCE:
-            _loop(by_chance, policy, flags, chance=True)(state, rng, *where, logged, offered)
-            if placed and spec.slate > 1:
-                _loop(places_by_draws, policy, {}, chance=True)(state, rng, *where, draws, stands)
-            else:
-                stands = logged.copy() if placed else stands
-        elif way == DETERMINISTIC:
-            _loop(by_scores, policy, flags)(state, rng, *where, logged, stands, offered)
+    answer = new_answer(seat, everything, placed)
+    seat.run(asker(policy, way, everything), state, rng, *UNTAUGHT, draws, *answer)
+    if way == CHANCE and placed:
+        if spec.slate == 1:
+            answer.placed[:] = answer.logged
         else:
-            _loop(by_draws, policy, flags)(state, rng, *where, draws, logged, stands, offered)
-    except LostDigits as error:
-        raise RunError(f"{policy!r} has lost the digits of its estimates: {error}.") from error
-    seat.check_lent()
-    _check(policy, seat, logged, offered)
-    return Chances(logged, stands, offered, way, draws if way == DRAWS else 0, seat.top, seat.first)
+            nothing = np.empty(0)
+            seat.run(asker(policy, PLACES), state, rng, *UNTAUGHT, draws, nothing, answer.placed, nothing)
+    check(policy, seat, answer)
+    return Chances(*answer, way, draws if way == DRAWS else 0, seat.top, seat.first)
 
 
-def _loop(template: Any, policy: Policy, flags: dict[str, bool], chance: bool = False) -> Any:
-    """The template for this policy, compiled where all it asks is."""
-    if isinstance(policy, KernelPolicy) and (not chance or type(policy).chance_kernel is not None):
-        kind = type(policy)
-        asked = {"select": policy.kernels[0]}
-        if chance:
-            asked |= {"chance": kind.chance_kernel}
-            asked |= {"offer": kind.offer_kernel or Inner(offer_each, chance=kind.chance_kernel)}
-        names = template.__code__.co_names
-        return compiled(template, kind, flags, **{name: one for name, one in asked.items() if name in names})
+class Answer(NamedTuple):
+    """What a loop fills: see `Chances`. Of what is not asked for, nothing."""
+
+    logged: np.ndarray  # (S,)
+    placed: np.ndarray  # (S,) or (0,)
+    offered: np.ndarray  # (N,) or (0,)
+
+
+def new_answer(seat: Seat, everything: bool, placed: bool) -> Answer:
+    """Room for the answers about the rows of a seat."""
+    sizes = seat.top[-1], seat.top[-1] if placed else 0, seat.first[-1] if everything else 0
+    return Answer(*map(np.zeros, sizes))
+
+
+def asker(policy: Policy, way: str, everything: bool = False, learns: bool = False) -> Any:
+    """The loop `ask_rows` that asks a policy in this way, compiled where the policy is."""
+    return looped(ask_rows, policy, way, {"LEARNS": learns, "EVERYTHING": everything}, learns)
+
+
+def looped(template: Any, policy: Policy, way: str, flags: dict[str, bool], learns: bool) -> Any:
+    """A `template` that asks a policy in this way and, where it `learns`, teaches it. `flags` are its own, and
+    EVERYTHING that of `ask`."""
+    kernels = _kernels(policy, way)
+    if kernels is not None:
+        assert isinstance(policy, KernelPolicy)
+        ask = Inner(ASKS[way], EVERYTHING=flags["EVERYTHING"], **kernels)
+        taught = {"update": policy.kernels[1]} if learns else {}
+        return compiled(template, type(policy), {**flags, f"{way.upper()}_WAY": True}, ask=ask, **taught)
 
     def select(state: Any, rng: Any, round: Round, slate: np.ndarray) -> None:
         policy.select_batch(state, rng, [round], [slate])
 
+    def update(state: Any, round: Round, slate: np.ndarray, rewards: np.ndarray, seen: np.ndarray) -> None:
+        policy.update_batch(state, [round], [slate], [rewards], [seen])
+
     asked = {"select": select, "clear": _python(clear), "with_ties": _python(with_ties)}
-    if chance:
+    if way in (CHANCE, PLACES):
         method = policy.chance  # type: ignore[attr-defined]
         asked |= {"chance": method, "offer": getattr(policy, "offer", None) or Inner(offer_each, chance=method)}
-    return in_python(template, policy, flags, **asked)
+    ask = Inner(ASKS[way], EVERYTHING=flags["EVERYTHING"], **asked)
+    return in_python(template, policy, flags, ask=ask, update=update, clear=_python(clear))
+
+
+def _kernels(policy: Policy, way: str) -> dict[str, Any] | None:
+    """What stands for the names of a template of `ASKS`, for a policy that has kernels for all of them; else None."""
+    if not isinstance(policy, KernelPolicy):
+        return None
+    chance = type(policy).chance_kernel
+    kernels = dict(zip(("select", "wins"), policy.kernels[::2], strict=False))
+    kernels |= {"chance": chance, "offer": type(policy).offer_kernel or Inner(offer_each, chance=chance)}
+    names = {"select", "wins", "chance", "offer"} & set(ASKS[way].__code__.co_names)
+    if "chance" in names and chance is None:
+        return None
+    return {name: kernels[name] for name in names}
 
 
 def _python(function: Any) -> Any:
@@ -173,8 +202,9 @@ def _python(function: Any) -> Any:
     return getattr(function, "py_func", function)
 
 
-def _check(policy: Policy, seat: Seat, logged: np.ndarray, offered: np.ndarray) -> None:
+def check(policy: Policy, seat: Seat, answer: Answer) -> None:
     """Raise RunError where a chance is none."""
+    logged, offered = answer.logged, answer.offered
     wrong = np.flatnonzero(~((logged >= 0.0) & (logged <= 1.0 + ROUNDING)))
     if wrong.size:
         row = int(np.searchsorted(seat.top, wrong[0], "right")) - 1
@@ -182,21 +212,37 @@ def _check(policy: Policy, seat: Seat, logged: np.ndarray, offered: np.ndarray) 
             f"{policy!r} gave position {wrong[0] - seat.top[row]} of the slate that was logged in round {seat.at[row]} "
             f"the chance {logged[wrong[0]]}: a chance lies in [0, 1], and a score is a finite number."
         )
-    if offered.size:
-        total = np.add.reduceat(offered, seat.first[:-1])
-        wrong = np.flatnonzero(~(np.abs(total - 1.0) <= WHOLE) | (np.minimum.reduceat(offered, seat.first[:-1]) < 0.0))
-        if wrong.size:
-            raise RunError(
-                f"{policy!r} gave the candidates of round {seat.at[wrong[0]]} chances to stand on top that are "
-                f"negative, or sum to {total[wrong[0]]} where 1 is due."
-            )
+    if offered.size and (row := _not_whole(offered, seat.first)) >= 0:
+        said = offered[seat.first[row] : seat.first[row + 1]]
+        raise RunError(
+            f"{policy!r} gave the candidates of round {seat.at[row]} chances to stand on top of {said.min()} and more, "
+            f"whose sum is {said.sum()}: none may be negative, and the sum is 1."
+        )
+
+
+@kernel
+def _not_whole(offered: np.ndarray, first: np.ndarray) -> int:
+    """The first row whose chances are negative, or do not sum to 1; -1 where there is none."""
+    for n in range(first.shape[0] - 1):
+        total, least = 0.0, 0.0
+        for i in range(first[n], first[n + 1]):
+            total += offered[i]
+            least = min(least, offered[i])
+        if not abs(total - 1.0) <= WHOLE or least < 0.0:
+            return n
+    return -1
 
 
 # The loops ------------------------------------------------------------------------------------------------------------
 EVERYTHING = False  # stands for the argument in the templates below
+LEARNS = False  # and this for whether the policy is taught what it was asked about
 
 
 def select(state: Any, rng: Any, round: Round, slate: np.ndarray) -> None:
+    """Stands for the policy's kernel in the templates below."""
+
+
+def update(state: Any, round: Round, slate: np.ndarray, rewards: np.ndarray, seen: np.ndarray) -> None:
     """Stands for the policy's kernel in the templates below."""
 
 
@@ -206,6 +252,65 @@ def chance(state: Any, round: Round, slate: np.ndarray, out: np.ndarray) -> None
 
 def offer(state: Any, round: Round, out: np.ndarray) -> None:
     """Stands for the policy's kernel in the templates below, or for `offer_each`."""
+
+
+def wins(state: Any, rng: Any, round: Round, candidate: int) -> bool:
+    """Stands for the policy's kernel in the templates below."""
+    return False
+
+
+def ask(
+    state: Any,
+    rng: Any,
+    round: Round,
+    slate: np.ndarray,
+    own: np.ndarray,
+    draws: int,
+    logged: np.ndarray,
+    placed: np.ndarray,
+    offered: np.ndarray,
+) -> None:
+    """Stands for one of the `ask_` templates below. They fill `logged` (K,), `placed` (K,) or (0,) and, where
+    EVERYTHING is wanted, `offered` (C,) for the logged `slate` (K,) of a round; `own` (K,) is left holding what the
+    policy has chosen itself, where it was asked for that."""
+
+
+def ask_rows(
+    state: Any,
+    rng: Any,
+    view: View,
+    index: np.ndarray,
+    at: np.ndarray,
+    protocol: Protocol,
+    scratch: Scratch,
+    desk: Desk,
+    top: np.ndarray,
+    first: np.ndarray,
+    slates: np.ndarray,
+    propensities: np.ndarray,
+    rewards: np.ndarray,
+    seen: np.ndarray,
+    draws: int,
+    logged: np.ndarray,
+    placed: np.ndarray,
+    offered: np.ndarray,
+) -> None:
+    """Template: ask about each of the rows `index` (n,). Where the policy LEARNS it is then told what was logged in the
+    row: `propensities`, `rewards` and `seen` (S,)."""
+    state, view, scratch = borrow(state), borrow(view), borrow(scratch)
+    for n in range(index.shape[0]):
+        round = round_at(view, index[n], at[n], 0, protocol, scratch, desk, False, part(view.shown_at, 0, 0))
+        slate, own = part(slates, top[n], top[n + 1]), part(scratch.slates[0], 0, top[n + 1] - top[n])
+        some = part(placed, top[n], top[n + 1]) if placed.shape[0] > 0 else part(placed, 0, 0)
+        every = part(offered, first[n], first[n + 1]) if offered.shape[0] > 0 else part(offered, 0, 0)
+        it = part(logged, top[n], top[n + 1]) if logged.shape[0] > 0 else part(logged, 0, 0)
+        ask(state, rng, round, slate, own, draws, it, some, every)
+        if LEARNS:
+            clear(round)
+            for k in range(slate.shape[0]):
+                own[k], round.propensities[k] = slate[k], propensities[top[n] + k]
+            update(state, round, own, part(rewards, top[n], top[n + 1]), part(seen, top[n], top[n + 1]))
+            scratch.clock[0] += 1
 
 
 @inlined
@@ -218,8 +323,9 @@ def clear(round: Round) -> None:
 
 
 @inlined
-def with_ties(round: Round, ties: int) -> Round:
-    """The same round with another order of equal scores."""
+def with_ties(round: Round, draw: int) -> Round:
+    """The same round with another order of equal scores; draw 0 has that of the round itself."""
+    ties = scramble(round.ties, draw) if draw > 0 else round.ties
     return Round(
         round.t,
         round.user,
@@ -236,6 +342,27 @@ def with_ties(round: Round, ties: int) -> Round:
     )
 
 
+def ask_chance(
+    state: Any,
+    rng: Any,
+    round: Round,
+    slate: np.ndarray,
+    own: np.ndarray,
+    draws: int,
+    logged: np.ndarray,
+    placed: np.ndarray,
+    offered: np.ndarray,
+) -> None:
+    """Template: what the policy says; `placed` is left to `ask_places`."""
+    clear(round)
+    for k in range(slate.shape[0]):
+        own[k] = slate[k]
+    chance(state, round, own, logged)
+    if EVERYTHING:
+        clear(round)
+        offer(state, round, offered)
+
+
 def offer_each(state: Any, round: Round, out: np.ndarray) -> None:
     """Template: ask for the chance of every candidate to stand on top."""
     slate = np.empty(1, np.int64)
@@ -246,69 +373,31 @@ def offer_each(state: Any, round: Round, out: np.ndarray) -> None:
         chance(state, round, slate, part(out, c, c + 1))
 
 
-def by_chance(
+def ask_scores(
     state: Any,
     rng: Any,
-    view: View,
-    index: np.ndarray,
-    at: np.ndarray,
-    protocol: Protocol,
-    scratch: Scratch,
-    desk: Desk,
-    top: np.ndarray,
-    first: np.ndarray,
-    slates: np.ndarray,
-    logged: np.ndarray,
-    offered: np.ndarray,
-) -> None:
-    """Template: fill `logged` (S,) with what the policy says, and `offered` (N,) where EVERYTHING is wanted."""
-    state, view, scratch = borrow(state), borrow(view), borrow(scratch)
-    for n in range(index.shape[0]):
-        round = round_at(view, index[n], at[n], 0, protocol, scratch, desk, False, 0)
-        clear(round)
-        slate = part(scratch.slates[0], 0, top[n + 1] - top[n])
-        for k in range(slate.shape[0]):
-            slate[k] = slates[top[n] + k]
-        chance(state, round, slate, part(logged, top[n], top[n + 1]))
-        if EVERYTHING:
-            clear(round)
-            offer(state, round, part(offered, first[n], first[n + 1]))
-
-
-def by_scores(
-    state: Any,
-    rng: Any,
-    view: View,
-    index: np.ndarray,
-    at: np.ndarray,
-    protocol: Protocol,
-    scratch: Scratch,
-    desk: Desk,
-    top: np.ndarray,
-    first: np.ndarray,
-    slates: np.ndarray,
+    round: Round,
+    slate: np.ndarray,
+    own: np.ndarray,
+    draws: int,
     logged: np.ndarray,
     placed: np.ndarray,
     offered: np.ndarray,
 ) -> None:
-    """Template: fill `logged` (S,), `placed` (S,) or (0,), and `offered` (N,) or (0,), by the scores of the policy."""
-    state, view, scratch = borrow(state), borrow(view), borrow(scratch)
-    for n in range(index.shape[0]):
-        round = round_at(view, index[n], at[n], 0, protocol, scratch, desk, False, 0)
-        clear(round)
-        select(state, rng, round, part(scratch.slates[0], 0, top[n + 1] - top[n]))
-        slate, out = part(slates, top[n], top[n + 1]), part(logged, top[n], top[n + 1])
-        if sound(round.scores):
-            ranked(round.scores, slate, out)
-            if placed.shape[0] > 0:
-                placements(round.scores, slate, part(placed, top[n], top[n + 1]))
-            if EVERYTHING:
-                foremost(round.scores, part(offered, first[n], first[n + 1]))
-        else:
-            out[0] = math.nan
+    """Template: what follows from the scores of a deterministic policy."""
+    clear(round)
+    select(state, rng, round, own)
+    if sound(round.scores):
+        ranked(round.scores, slate, logged)
+        if placed.shape[0] > 0:
+            placements(round.scores, slate, placed)
+        if EVERYTHING:
+            foremost(round.scores, offered)
+    else:
+        logged[0] = math.nan
 
 
-@kernel
+@inlined
 def sound(scores: np.ndarray) -> bool:
     """Are all scores (C,) finite numbers?"""
     strange = False
@@ -317,90 +406,109 @@ def sound(scores: np.ndarray) -> bool:
     return not strange
 
 
-def by_draws(
+def ask_draws(
     state: Any,
     rng: Any,
-    view: View,
-    index: np.ndarray,
-    at: np.ndarray,
-    protocol: Protocol,
-    scratch: Scratch,
-    desk: Desk,
-    top: np.ndarray,
-    first: np.ndarray,
-    slates: np.ndarray,
+    round: Round,
+    slate: np.ndarray,
+    own: np.ndarray,
     draws: int,
     logged: np.ndarray,
     placed: np.ndarray,
     offered: np.ndarray,
 ) -> None:
-    """Template: the same by `draws` slates of the policy, each with its own random numbers and order of equal scores.
+    """Template: frequencies in `draws` slates of the policy, each with its own random numbers and order of equals.
 
     `logged` are frequencies among the draws that have the logged items above, so that their product down to a position
     is the frequency of all the items down to it, which is unbiased.
     """
-    state, view, scratch = borrow(state), borrow(view), borrow(scratch)
-    for n in range(index.shape[0]):
-        round = round_at(view, index[n], at[n], 0, protocol, scratch, desk, False, 0)
-        slate, own = part(slates, top[n], top[n + 1]), part(scratch.slates[0], 0, top[n + 1] - top[n])
-        counts = part(logged, top[n], top[n + 1])
+    logged[:], placed[:], offered[:] = 0.0, 0.0, 0.0
+    for draw in range(draws - 1, -1, -1):  # the last one is what the policy shows in a replay
+        clear(round)
+        select(state, rng, with_ties(round, draw), own)
+        agrees = True
         for k in range(slate.shape[0]):
-            counts[k] = 0.0
+            hit = own[k] == slate[k]
+            agrees = agrees and hit
+            logged[k] += agrees
             if placed.shape[0] > 0:
-                placed[top[n] + k] = 0.0
-        for draw in range(draws):
-            clear(round)
-            select(state, rng, with_ties(round, scramble(round.ties, draw) if draw > 0 else round.ties), own)
-            agrees = True
-            for k in range(slate.shape[0]):
-                hit = own[k] == slate[k]
-                agrees = agrees and hit
-                counts[k] += agrees
-                if placed.shape[0] > 0:
-                    placed[top[n] + k] += hit / draws
-            if EVERYTHING:
-                offered[first[n] + own[0]] += 1.0 / draws
-        before = 1.0 * draws
-        for k in range(slate.shape[0]):
-            count = counts[k]
-            counts[k] = count / before if before > 0.0 else 0.0
-            before = count
+                placed[k] += hit / draws
+        if EVERYTHING:
+            offered[own[0]] += 1.0 / draws
+    before = 1.0 * draws
+    for k in range(slate.shape[0]):
+        count = logged[k]
+        logged[k] = count / before if before > 0.0 else 0.0
+        before = count
 
 
-def places_by_draws(
+def ask_places(
     state: Any,
     rng: Any,
-    view: View,
-    index: np.ndarray,
-    at: np.ndarray,
-    protocol: Protocol,
-    scratch: Scratch,
-    desk: Desk,
-    top: np.ndarray,
-    first: np.ndarray,
-    slates: np.ndarray,
+    round: Round,
+    slate: np.ndarray,
+    own: np.ndarray,
     draws: int,
+    logged: np.ndarray,
     placed: np.ndarray,
+    offered: np.ndarray,
 ) -> None:
-    """Template: fill `placed` (S,) with the chance of the logged item below what the policy draws for the positions
+    """Template: fill `placed` (K,) with the chance of the logged item below what the policy draws for the positions
     above, the mean of `draws`. Exact on top, and elsewhere less noisy than counting how often the item is drawn."""
-    state, view, scratch = borrow(state), borrow(view), borrow(scratch)
-    trial, said = np.empty(scratch.slates.shape[1], np.int64), np.empty(scratch.slates.shape[1])
-    for n in range(index.shape[0]):
-        round = round_at(view, index[n], at[n], 0, protocol, scratch, desk, False, 0)
-        slate, own = part(slates, top[n], top[n + 1]), part(scratch.slates[0], 0, top[n + 1] - top[n])
+    trial, said = np.empty(slate.shape[0], np.int64), np.empty(slate.shape[0])
+    placed[:] = 0.0
+    for draw in range(draws if slate.shape[0] > 1 else 1):
+        clear(round)
+        select(state, rng, with_ties(round, draw), own)
         for k in range(slate.shape[0]):
-            placed[top[n] + k] = 0.0
-        for draw in range(draws if slate.shape[0] > 1 else 1):
-            clear(round)
-            select(state, rng, with_ties(round, scramble(round.ties, draw) if draw > 0 else round.ties), own)
-            for k in range(slate.shape[0]):
-                taken = False
-                for j in range(k):
-                    trial[j] = own[j]
-                    taken = taken or own[j] == slate[k]
-                if not taken:
-                    trial[k] = slate[k]
-                    clear(round)
-                    chance(state, round, part(trial, 0, k + 1), part(said, 0, k + 1))
-                    placed[top[n] + k] += said[k] / (draws if slate.shape[0] > 1 else 1)
+            taken = False
+            for j in range(k):
+                trial[j] = own[j]
+                taken = taken or own[j] == slate[k]
+            if not taken:
+                trial[k] = slate[k]
+                clear(round)
+                chance(state, round, trial[: k + 1], said[: k + 1])
+                placed[k] += said[k] / (draws if slate.shape[0] > 1 else 1)
+
+
+def ask_wins(
+    state: Any,
+    rng: Any,
+    round: Round,
+    slate: np.ndarray,
+    own: np.ndarray,
+    draws: int,
+    logged: np.ndarray,
+    placed: np.ndarray,
+    offered: np.ndarray,
+) -> None:
+    """Template: whether the policy chooses the logged item of one position, by its kernel `wins`."""
+    clear(round)
+    hit = wins(state, rng, round, slate[0])
+    own[0] = slate[0] if hit else -1
+    logged[0] = 1.0 if hit else 0.0
+
+
+def ask_nothing(
+    state: Any,
+    rng: Any,
+    round: Round,
+    slate: np.ndarray,
+    own: np.ndarray,
+    draws: int,
+    logged: np.ndarray,
+    placed: np.ndarray,
+    offered: np.ndarray,
+) -> None:
+    """Template: for a policy that is only taught."""
+
+
+ASKS: dict[str, Any] = {
+    CHANCE: ask_chance,
+    DETERMINISTIC: ask_scores,
+    DRAWS: ask_draws,
+    PLACES: ask_places,
+    WINS: ask_wins,
+    NOTHING: ask_nothing,
+}

@@ -362,6 +362,16 @@ def weigh(
     count_ips(meter, UBM, slate, clicks, visit.examined, logger.exposure[1, start:stop], logger.clip)
 
 
+@inner
+def bracket(meter: Meter, rows: Rows, row: int, slate: np.ndarray) -> None:
+    """Add both ends of what a slate is worth where nobody knows what was seen, and the logged order: see `brackets`."""
+    first, last = rows.top[row], rows.top[row + 1]
+    start, stop = rows.first[row], rows.first[row + 1]
+    bucket = bucket_of(rows.user[row], rows.start + row)
+    paid, shown_at, logged = rows.rewards[start:stop], rows.shown_at[start:stop], rows.slate[first:last]
+    count_bracket(meter.buckets, meter.turn, rows.carried.weights, bucket, paid, shown_at, logged, slate)
+
+
 @inlined
 def count(
     meter: Meter, rows: Rows, row: int, at: int, slot: int, protocol: Protocol, scratch: Scratch, visit: Visit
@@ -396,14 +406,7 @@ def count(
         clicks, logged = part(rows.rewards, start, stop), part(rows.slate, rows.top[row], rows.top[row + 1])
         weigh(meter, rows.logger, start, stop, candidates, clicks, logged, slate, protocol.shows_the_log, visit)
     if protocol.bracketed:
-        first, last = rows.top[row], rows.top[row + 1]
-        clicks, logged, places = (
-            part(rows.rewards, start, stop),
-            part(rows.slate, first, last),
-            part(rows.shown_at, start, stop),
-        )
-        bucket = bucket_of(rows.user[row], rows.start + row)
-        count_bracket(meter.buckets, meter.turn, rows.carried.weights, bucket, clicks, places, logged, slate)
+        bracket(meter, rows, row, slate)
     if protocol.similar and size > 1:
         features = scratch.features[:wide]
         if protocol.users < 0:

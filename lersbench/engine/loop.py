@@ -59,12 +59,12 @@ def round_at(
     scratch: Scratch,
     desk: Desk,
     composed: bool,
-    told: int,
+    shown_at: np.ndarray,
 ) -> Round:
     """The round of this row, its outputs in place `slot` of the scratch memory.
 
-    `composed` tells that its joint features are in the scratch memory already. `told` is 1 where the policy learns, 0
-    where it chooses: then it may not know where the log showed what.
+    `composed` tells that its joint features are in the scratch memory already. `shown_at` is that of the round where
+    the policy learns, and nothing where it chooses: then it may not know where the log showed what.
     """
     scratch.clock[2] = at
     first, last = view.first[row], view.first[row + 1]
@@ -87,7 +87,7 @@ def round_at(
         part(scratch.notes[slot], 0, size),
         view.time[row] if view.time.shape[0] else -1,
         view.start + row,
-        part(view.shown_at, told * protocol.charged * first, told * protocol.charged * last),
+        shown_at,
     )
 
 
@@ -150,7 +150,8 @@ def deliver(state: Any, view: View, now: int, protocol: Protocol, scratch: Scrat
         row, at = scratch.rows[slot], scratch.at[slot]
         # with feedback at once the round that waits is the one that was composed last
         composed = protocol.batch == 1 and not DELAYED
-        round = round_at(view, row, at, slot, protocol, scratch, desk, composed, 1)
+        shown_at = part(view.shown_at, protocol.charged * view.first[row], protocol.charged * view.first[row + 1])
+        round = round_at(view, row, at, slot, protocol, scratch, desk, composed, shown_at)
         size, propensities = round.notes.shape[0], round.propensities
         slate, rewards = part(scratch.slates[slot], 0, size), part(scratch.rewards[slot], 0, size)
         seen = part(scratch.seen[slot], 0, size)
@@ -183,7 +184,7 @@ def drive(
     end, so a call must end where a batch ends. Delayed feedback that is not known yet stays for the next call.
     """
     state, view, scratch = borrow(state), borrow(view), borrow(scratch)
-    size = index.shape[0]
+    size, nowhere = index.shape[0], part(view.shown_at, 0, 0)
     for n in range(size + 1):  # one turn more, so that `deliver` is compiled in one place only
         if DELAYED and n == size:
             return
@@ -196,7 +197,7 @@ def drive(
         if at[n] >= scratch.clock[DUE]:
             call(desk.address, desk.box, READ, row, at[n], 0)
         slot = scratch.clock[NEXT_PLACE] if DELAYED else scratch.clock[1]
-        round = round_at(view, row, at[n], slot, protocol, scratch, desk, False, 0)
+        round = round_at(view, row, at[n], slot, protocol, scratch, desk, False, nowhere)
         slate = part(scratch.slates[slot], 0, round.notes.shape[0])
         for c in range(round.scores.shape[0]):
             round.scores[c] = 0.0

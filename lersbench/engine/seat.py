@@ -13,7 +13,7 @@ from lersbench.engine.meter import new_meter
 from lersbench.engine.rounds import Protocol, scratch_of, visit_of
 from lersbench.engine.rows import Rows
 from lersbench.engine.service import SERVICE
-from lersbench.errors import ConfigError, RunError
+from lersbench.errors import ConfigError, LostDigits, RunError
 from lersbench.kernels.jit import interpreted, specialise
 from lersbench.policy import KernelPolicy, Policy, Round, Spec
 
@@ -51,7 +51,7 @@ class Seat:
             )
         self.top = np.append(0, np.cumsum(shown))  # (n + 1,) edges of what there is for each logged position
         self.first = np.append(0, np.cumsum(np.diff(rows.first)[self.index]))  # (n + 1,) and for each candidate
-        self.logged = _gathered(rows.slate, rows.top[self.index], self.top)  # (S,) logged slates
+        self.logged = self.of_positions(rows.slate)  # (S,) logged slates
         self.scratch = scratch_of(spec, self.protocol)
         safe = type(policy).__module__.startswith("lersbench.") or not isinstance(policy, KernelPolicy)
         self._copies = {} if safe else {name: getattr(rows, name).copy() for name in LENT}
@@ -60,8 +60,23 @@ class Seat:
         self._box = SERVICE.box(service.Desk(rows, self.protocol, self.scratch, visit, meter))
         self.desk = Desk(SERVICE.address, self._box.at, 0)
 
-    def check_lent(self) -> None:
-        """Raise RunError where a kernel from outside the package has written to what belongs to the log."""
+    def of_positions(self, values: np.ndarray) -> np.ndarray:
+        """A copy of what the chunk has for each logged position, for the rows of the seat: (S,)."""
+        return _gathered(values, self.rows.top[self.index], self.top)
+
+    def run(self, loop: Any, state: Any, rng: np.random.Generator, *more: Any) -> None:
+        """Run a loop over the rows: of `compiled` or `in_python`, with the arguments beside those of the seat.
+
+        Raises RunError for lost digits, and where a kernel from outside the package has written to the log.
+        """
+        where = (self.view, self.index, self.at, self.protocol, self.scratch, self.desk, self.top, self.first)
+        try:
+            loop(state, rng, *where, self.logged, *more)
+        except LostDigits as error:
+            place = self.scratch.clock[2]
+            raise RunError(
+                f"{self.policy!r} has lost the digits of its estimates in round {place} of the log: {error}"
+            ) from error
         for name, copy in self._copies.items():
             if not np.array_equal(copy, getattr(self.rows, name)):
                 raise RunError(f"{self.policy!r} wrote to {name} of a round, which belongs to the log.")
@@ -84,7 +99,7 @@ def compiled(template: Callable[..., None], policy: type[KernelPolicy], flags: d
     if key not in _loops:
         module = policy.__module__ if policy.__module__.startswith("lersbench.policies.") else ""
         name = ".".join([policy.__module__, policy.__qualname__, *(one for one, on in sorted(flags.items()) if on)])
-        parts = {of: one(name, module) if isinstance(one, Inner) else one for of, one in kernels.items()}
+        parts = {of: one.compiled(name, module) if isinstance(one, Inner) else one for of, one in kernels.items()}
         _loops[key] = specialise(template, name, module, **parts, **flags)
     return _loops[key]
 
@@ -95,18 +110,21 @@ class Inner:
     def __init__(self, function: Callable[..., Any], **kernels: Any):
         self.function, self.kernels = function, kernels
 
-    def __call__(self, name: str, module: str) -> Any:
-        return specialise(self.function, name, module, inner=True, **self.kernels)
+    def compiled(self, name: str, module: str) -> Any:
+        """Compiled under this name."""
+        parts = {of: one.compiled(name, module) if isinstance(one, Inner) else one for of, one in self.kernels.items()}
+        return specialise(self.function, name, module, inner=True, **parts)
 
     def in_python(self) -> Any:
-        """The same for Python."""
-        return interpreted(self.function, part=_slice, **self.kernels)
+        """Run by Python."""
+        parts = {of: one.in_python() if isinstance(one, Inner) else one for of, one in self.kernels.items()}
+        return interpreted(self.function, part=_slice, **parts)
 
 
 def in_python(template: Callable[..., None], policy: Policy, flags: dict[str, bool], **methods: Any) -> Any:
     """`template` run by Python, for a policy that has methods in place of kernels."""
 
-    def round_at(view, row, at, slot, protocol, scratch, desk, composed, told) -> Round:
+    def round_at(view, row, at, slot, protocol, scratch, desk, composed, shown_at) -> Round:
         round = round_in_python(view, int(row), int(at), slot, protocol, scratch, desk)
         return round if isinstance(policy, KernelPolicy) else read_only(round)
 

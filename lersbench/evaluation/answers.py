@@ -17,6 +17,7 @@ from lersbench.offpolicy.sums import Sums, influence, six, top_weights
 
 REPLICATES = 1000  # of a bootstrap over buckets
 NORMAL = "normal, by cluster"
+WEIGHED = ("ips", "snips", "cr", "sips", "rejection")  # estimators of weighted rewards alone
 MODEL = ("dr", "sndr", "dm")  # estimators that need a reward model
 
 
@@ -53,7 +54,7 @@ class Estimate:
     @property
     def row_error(self) -> float:
         """The same as if all rows were independent; NaN where it is not kept."""
-        if len(self.sums) != 1 or self.estimator not in ("ips", "snips", "cr", "sips"):
+        if len(self.sums) != 1 or self.estimator not in WEIGHED:
             return math.nan
         errors = intervals.row_errors(six(self.sums[0]))
         return errors.ips if self.estimator in ("ips", "sips") else errors.snips
@@ -86,7 +87,7 @@ def _single(name: str, sums: Sums, span: Range, by_model: np.ndarray) -> tuple[f
     rows, (w, v, d) = sums.bucket_rows, sums.buckets.T
     if name in ("ips", "sips"):
         return s.r1 / n, influence(sums, "ips", s.r1 / n)
-    if name in ("snips", "cr"):
+    if name in ("snips", "cr", "rejection"):
         value = s.r1 / s.s1 if s.s1 > 0 else math.nan
         likely = cressie_read(s, 0.0, _known(span, sums), span.low, span.high).value if name == "cr" else value
         return likely, influence(sums, "snips", value)
@@ -135,7 +136,7 @@ def interval_of(estimate: Estimate, kind: str, level: float) -> tuple[Interval, 
     span, single = estimate.span, len(estimate.sums) == 1
     if kind == "bootstrap":
         return _bootstrap(estimate, level), "bootstrap"
-    if kind in ("cr", "gamma", "bernstein") and single and estimate.estimator in ("ips", "snips", "cr", "sips"):
+    if kind in ("cr", "gamma", "bernstein") and single and estimate.estimator in WEIGHED:
         s = six(estimate.sums[0])
         if kind == "bernstein":
             if not math.isfinite(span.heaviest) or span.low < 0:

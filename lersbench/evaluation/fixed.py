@@ -8,6 +8,7 @@ import numpy as np
 
 from lersbench.bench.session import random_numbers
 from lersbench.engine.chances import chances
+from lersbench.engine.learning import Learner
 from lersbench.evaluation.answers import MODEL
 from lersbench.evaluation.judged import PLACE, SINGLE, Judged, families_of
 from lersbench.evaluation.logged import Logged
@@ -24,6 +25,11 @@ def needs_model(asked: Asked) -> bool:
 def judge(setup: Setup, asked: list[Asked], model: Model | None) -> list[Judged]:
     """The sums of policies as they are; with `frozen` they have learned from the rows before the first."""
     targets = [Target(setup, one) for one in asked]
+    pupils = [target.learner for target in targets if target.learner is not None]
+    if pupils:
+        for logged in setup.source.read(0, setup.source.first):
+            for pupil in pupils:
+                pupil.learn(logged.rows, logged.given, logged.inside, logged.at)
     for logged in setup.source.read():
         predicted = model.predicted(logged) if model and any(map(needs_model, asked)) else None
         for target in targets:
@@ -41,6 +47,9 @@ class Target:
         self.rng = np.random.default_rng(random_numbers(setup.chosen, "policy", 0, name))
         self.policy, self.spec, self.protocol = policy, session.spec_for(policy), session.protocol_for(0, policy)
         self.state = policy.init(self.spec)
+        self.learner: Learner | None = None  # where it has learned from the rows before those that are judged
+        if asked.question == "off-policy" and setup.source.first and policy.learns:
+            self.learner = Learner(policy, self.spec, self.protocol, self.rng, self.state)
         families = families_of(asked.estimators, setup.places, *setup.span, len(setup.source.slice_names))
         clip = setup.settings.clip
         self.judged = Judged(asked.entry, asked.question, asked.estimators, families)
@@ -61,5 +70,6 @@ class Target:
             draws=self.setup.settings.draws,
             at=logged.at,
             placed=PLACE in self.judged.families,
+            learned=self.learner.rounds if self.learner is not None else 0,
         )
         self.judged.take(logged, found, predicted if self.judged.modelled else None, self.setup.log.path)

@@ -37,6 +37,7 @@ class Logged(NamedTuple):
     place: np.ndarray  # (S,) int64 position, 0 on top
     row: np.ndarray  # (S,) int64 0..n - 1
     reward: np.ndarray  # (S,)
+    given: np.ndarray  # (S,) propensities as the log has them; (0,) without
     prefix: np.ndarray  # (S,) P(the list begins with what was logged down to here); (0,) where the log cannot say
     marginal: np.ndarray  # (S,) P(the item stands at this position); (0,) likewise
     whole: np.ndarray  # (n,) P(the logged slate); (0,) likewise
@@ -108,6 +109,7 @@ class Source:
             place,
             row,
             first_only(reward, edges) if self.any_click else reward,
+            given,
             *self._propensities(given, wide, place, edges),
             buckets_of(user if self.by_user else None, len(index), int(at[0])),
             np.where(user >= 0, user, at) if self.by_user else at,

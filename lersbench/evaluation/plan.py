@@ -52,7 +52,9 @@ def asked_of(setup: Setup, questions: Sequence[str]) -> list[Asked]:
 
 def _usual(setup: Setup, entry: Entry) -> Sequence[str]:
     fixed = not entry.policy.learns or setup.settings.frozen is not None
-    return ("off-policy",) if fixed else ("rejection", "progressive")
+    if fixed:
+        return ("off-policy",)
+    return ("rejection", "progressive") if entry.policy.learns_from_log else ("rejection",)
 
 
 def estimators_of(setup: Setup, question: str) -> list[str]:

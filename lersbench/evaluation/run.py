@@ -8,7 +8,7 @@ from typing import Any
 
 from lersbench.datasets import DATASETS, build
 from lersbench.errors import ConfigError, did_you_mean
-from lersbench.evaluation import bracketed, fixed, tables
+from lersbench.evaluation import bracketed, fixed, learners, tables
 from lersbench.evaluation.model import Model
 from lersbench.evaluation.plan import asked_of
 from lersbench.evaluation.ran import Ran
@@ -52,4 +52,5 @@ def evaluate(
     if any(map(fixed.needs_model, as_they_are)):
         model = Model(setup.source, setup.settings.model, setup.settings.folds)
     judged = fixed.judge(setup, as_they_are, model)
+    judged += learners.judge(setup, [one for one in asked if one.question != "off-policy"], ran)
     return tables.evaluation_of(setup, judged, ran, model)

@@ -113,7 +113,7 @@ def _stretched(low: float, high: float, parts: Sequence[np.ndarray], most: float
 def draw_bands(ax: Axes, bands: Bands, times: float, look: Look, banded: Collection[str], pale: bool = False) -> None:
     """Lines, and bands for `banded`; all bands lie below all lines, so none of them hides a line.
 
-    `pale`: lines that are not `banded` are thin and light, for figures with so many that they can't be told apart.
+    `pale`: lines that are not `banded` are thin and light, for figures with so many that they cannot be separated.
     """
     for policy, band in bands.items():
         if policy in banded:

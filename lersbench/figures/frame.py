@@ -100,6 +100,11 @@ def drawn_cases(results: Results) -> list[Case]:
     return results.cases
 
 
+def columns_of(panels: int, names: Sequence[str]) -> int:
+    """How many panels stand side by side, where each shows one of the metrics `names`."""
+    return len(names) if len(names) > 1 else 2 if panels == 4 else 3
+
+
 def panel_height(ax: Axes, rows: int) -> float:
     """About how high one of `rows` axes will be, in inches, once the figure is laid out."""
     figure = ax.get_figure(root=True)

@@ -25,7 +25,7 @@ from lersbench.results.lab import CELLS, EXPLAINED, LENGTHS, METHODS, LabResults
 
 TITLES = {
     "cells-loss": "Training and test loss of the recurrent cells",
-    "cells-accuracy": "Next streamer told from the last orders: accuracy on customers not trained on",
+    "cells-accuracy": "Next streamer predicted from the last orders: accuracy on customers not trained on",
     "lengths-loss": "Training and test loss by length of the sequence",
     "lengths-final": "How much of the past to read: test values after the last epoch",
     "codes-loss": "Reconstruction of the context by epoch",

@@ -268,7 +268,7 @@ class TorchPolicy(Policy):
     ) -> None:
         """Learn from all rewards revealed in these rounds at once."""
         if state.net is None:
-            raise RunError(f"{type(self).__name__} was told rewards before it was asked for a slate.")
+            raise RunError(f"{type(self).__name__} was given rewards before it was asked for a slate.")
         shown = [slate[here] for slate, here in zip(slates, seen, strict=True)]
         values = np.concatenate([r[here] for r, here in zip(rewards, seen, strict=True)])
         state.rounds += len(rounds)

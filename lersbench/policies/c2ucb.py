@@ -45,7 +45,11 @@ def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarr
 
 @kernel
 def chance(state: State, round: Round, slate: np.ndarray, out: np.ndarray) -> None:
-    """The best addition to what stands above."""
+    """The best addition to what stands above.
+
+    Equal bounds are taken as ordered anew at each position. `select` orders them in all positions alike: where those of
+    two positions are equal among partly different candidates, what is said of the lower one is near, not exact.
+    """
     upper_bounds(state.ridge, state.alpha, round.features, round.scores)
     if state.mu > 0:
         vary(state, round, slate, out)

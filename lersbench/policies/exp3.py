@@ -80,6 +80,7 @@ class Exp3(KernelPolicy):
     gamma: float = 0.2  # share of uniform exploration and learning rate, in [0, 1]; 0 sets it by the horizon
 
     unit_rewards = True  # or the weights have no bound
+    learns_from_log = False  # the rate is made for its own chances, at least gamma / C
     kernels = (select, update)
     chance_kernel = chance
     offer_kernel = offer

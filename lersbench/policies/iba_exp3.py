@@ -83,6 +83,7 @@ class IBAExp3(KernelPolicy):
 
     working = ("left",)
     unit_rewards = True  # or the weights have no bound
+    learns_from_log = False  # the rate is made for its own chances
     kernels = (select, update)
     chance_kernel = chance
     offer_kernel = offer

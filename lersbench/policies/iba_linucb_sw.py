@@ -48,7 +48,11 @@ def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarr
 
 @kernel
 def chance(state: State, round: Round, slate: np.ndarray, out: np.ndarray) -> None:
-    """The best of what is not taken above, by the position's bound or the shared one."""
+    """The best of what is not taken above, by the position's bound or the shared one.
+
+    Equal bounds are taken as ordered anew at each position. `select` orders them in all positions alike: where those of
+    two positions are equal among partly different candidates, what is said of the lower one is near, not exact.
+    """
     if state.shared:
         upper_bounds(state.ridge, state.alpha, round.features, round.scores)
         ranked(round.scores, slate, out)

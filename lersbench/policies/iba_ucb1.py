@@ -38,7 +38,11 @@ def select(state: State, rng: np.random.Generator, round: Round, slate: np.ndarr
 
 @kernel
 def chance(state: State, round: Round, slate: np.ndarray, out: np.ndarray) -> None:
-    """The best of what is not taken above, by the position's bound."""
+    """The best of what is not taken above, by the position's bound.
+
+    Equal bounds are taken as ordered anew at each position. `select` orders them in all positions alike: where those of
+    two positions are equal among partly different candidates, what is said of the lower one is near, not exact.
+    """
     for k in range(slate.shape[0]):
         bounds(state.plays[k], state.mean[k], state.rounds[0], state.alpha, round.candidates, round.scores)
         out[k] = best_left(round.scores, slate, k, 0)

@@ -99,6 +99,7 @@ class RBAExp3(KernelPolicy):
     working = ("taken", "credits")
     unit_rewards = True  # or the weights have no bound
     zero_is_nothing = True  # a choice that is shown above earns 0
+    learns_from_log = False  # a learner is told of its own choice
     kernels = (select, update)
     chance_kernel = chance
     offer_kernel = offer

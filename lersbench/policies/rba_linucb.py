@@ -64,7 +64,11 @@ def stranger(slate: np.ndarray, k: int, skip: int) -> int:
 
 @kernel
 def chance(state: State, round: Round, slate: np.ndarray, out: np.ndarray) -> None:
-    """The position's best; where that is taken, any of the others."""
+    """The position's best; where that is taken, any of the others.
+
+    Equal bounds are taken as ordered anew at each position. `select` orders them in all positions alike: where those of
+    two positions are equal among partly different candidates, what is said of the lower one is near, not exact.
+    """
     learners, n = state.learners, round.features.shape[0]
     lay_out(learners, round.features)
     score(learners, n, 0, slate.shape[0], round.features.shape[1])
@@ -98,6 +102,7 @@ class RBALinUCB(LinearBandit):
     first_click_only: bool = False  # only the topmost click of a list is a reward; false: every click is
 
     working = ("learners.column",)
+    learns_from_log = False  # a learner is told of its own choice
     kernels = (select, update)
     chance_kernel = chance
 

@@ -78,6 +78,7 @@ class RBAUCB1(KernelPolicy):
     working = ("taken", "credits")
     unit_rewards = True  # Hoeffding's bound is theirs
     zero_is_nothing = True  # a choice that is shown above earns 0
+    learns_from_log = False  # a learner is told of its own choice
     kernels = (select, update)
     chance_kernel = chance
 

@@ -142,7 +142,7 @@ def protocols(results: Results, level: int = 2) -> list[Block]:
 
 
 def _agreement(one: Comparison) -> Table:
-    head = ["order by", "held against", "Kendall's tau", "pairs told apart", "hold", "not told apart", "reversed"]
+    head = ["order by", "held against", "Kendall's tau", "pairs separated", "hold", "not separated", "reversed"]
     rows = [
         [str(row[0]), str(row[1]), number(float(row[2]), 2), *(str(cell) for cell in row[3:])]
         for row in agreements(one).itertuples(index=False, name=None)

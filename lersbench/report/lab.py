@@ -110,7 +110,7 @@ def _lengths(results: LabResults) -> tuple[list[str], Rows]:
                 "-" if published is None else str(published),
             ]
         )
-    return ["told", "customers", "measure", "test", "best simple rule, test", "published, the study's data"], rows
+    return ["known", "customers", "measure", "test", "best simple rule, test", "published, the study's data"], rows
 
 
 def _codes(results: LabResults) -> tuple[list[str], Rows]:
@@ -159,7 +159,7 @@ def remarks(results: LabResults) -> list[str]:
     lines = {"cells": _cell_remarks, "lengths": _length_remarks, "codes": _code_remarks}[results.kind](results)
     published = f"Published values are those of {SOURCE}, on private data: they stand beside, and are no goal."
     seeds = len(results.meta["seeds"])
-    few = [f"{seeds} seed{'s' * (seeds > 1)}: intervals are wide, or none; differences are hardly told apart."]
+    few = [f"{seeds} seed{'s' * (seeds > 1)}: intervals are wide, or none; small differences remain open."]
     return [*lines, published, *(few if seeds < 5 else []), *(f"Warning: {note}." for note in results.meta["notes"])]
 
 

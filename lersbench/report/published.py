@@ -209,7 +209,7 @@ def verdict(results: Results) -> list[str]:
     )
     usual = f" under {USUAL} feedback" if _whole_row_policies(results) else ""
     return [
-        "Of the orders of two policies that the study published and that can be told apart here, "
+        "Of the orders of two policies that the study published and that can be separated here, "
         f"{as_published} hold by its own protocol, {sound} by sound metrics{usual}."
     ]
 
@@ -245,7 +245,7 @@ def _introduction(results: Results) -> list[Block]:
         usual = f"{USUAL.capitalize()} feedback"
         lines.append(f"{usual}: every policy learns only from what it showed, as it would have to in a shop.")
     lines.append(
-        "Two policies are told apart where their paired difference over common seeds is not zero by a t test at the "
+        "Two policies are separated where their paired difference over common seeds is not zero by a t test at the "
         f"{100 * (1 - LEVEL):.0f} % level, each pair by itself: of many that are equal a few will seem to differ."
     )
     return [
@@ -264,7 +264,7 @@ def _title(metric: str) -> str:
 
 
 def _order_table(orders: list[Order]) -> Table:
-    head = ["published metric", "here", "measured by", "pairs", "told apart", "same", "reversed", "not told apart"]
+    head = ["published metric", "here", "measured by", "pairs", "separated", "same", "reversed", "not separated"]
     rows = []
     for order in orders:
         counts = (order.pairs, order.same + order.reversed, order.same, order.reversed, order.undecided)

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from lersbench.feedback import row_of
-from lersbench.figures.curves import draw_all, one_rate_note
+from lersbench.figures.curve_values import one_rate_note
+from lersbench.figures.draw import draw_all
 from lersbench.figures.frame import drawn_cases
 from lersbench.figures.records import Record, read_records
 from lersbench.report import findings, logs, published
@@ -82,7 +83,7 @@ def conclusions(ranking: Board) -> list[Block]:
         return []
     if results.mixed:
         lines.append(
-            "Feedback regimes are ranked apart: a policy that is told more is ahead for that reason alone. What can be "
+            "Feedback regimes are ranked apart: a policy that knows more is ahead for that reason alone. What can be "
             "deployed is a bandit."
         )
     return [Text(" ".join(lines)) if len(results.boards) == 1 else Items(lines)]
@@ -114,7 +115,7 @@ def _protocol(results: Results) -> list[Block]:
     return [
         Table(["log", "data", "rounds", "items", "users"], rows, words=2),
         Text(
-            "Every contender passes the log once: in each round it chooses, is told what its feedback regime lets it "
+            "Every contender passes the log once: in each round it chooses, is shown what its feedback regime lets it "
             f"see, and learns. Its first mistakes count like its last.{_settings(results)}"
         ),
         Items(

@@ -147,7 +147,8 @@ def percent(bracket: Bracket) -> tuple[str, str]:
     if ends.first == ends.last == 0:
         return "0", MISSING
     digits = 1 if abs(ends.last - ends.first) < 10 else 0
-    low, high, first, last = (number(x, digits, True) for x in (ends.low, ends.high, ends.first, ends.last))
+    known = (ends.low, ends.high, ends.first, ends.last)
+    low, high, first, last = (number(round(x, digits) + 0.0, digits, True) for x in known)  # no -0
     between = MISSING if MISSING in (first, last) else f"[{first}, {last}]"
     return (low if low == high else f"{low} to {high}"), between
 

@@ -263,8 +263,8 @@ def verdict(comparison: Comparison) -> str:
     row = rows[(rows["measure"] == first.short) & (rows["held against"] == reference.short)].iloc[0]
     tau = f"Kendall's tau is {row['tau']:.2f}" if math.isfinite(row["tau"]) else "one of the two has no order at all"
     return (
-        f"{text}. The two orders: {tau}; of {row['pairs']} pairs that the first tells apart {row['hold']} hold, "
-        f"{row['open']} are not told apart by the second, {row['reversed']} are reversed."
+        f"{text}. The two orders: {tau}; of {row['pairs']} pairs that the first separates {row['hold']} hold, "
+        f"{row['open']} are not separated by the second, {row['reversed']} are reversed."
     )
 
 

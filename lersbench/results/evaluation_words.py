@@ -167,7 +167,7 @@ def legend(evaluation: Evaluation) -> list[str]:
     if evaluation.questions == ["logged"]:
         return [
             f"Values are {unit(evaluation)}. A bracket runs from the logged clicks of the re-ranked list to the same "
-            "clicks times P(seen at the new place) / P(seen at the logged place), by a position-based model of the log.",
+            "clicks times P(seen at the new place) / P(seen at the logged place), by a position-based model.",
             f"The {level(evaluation)} interval adds the errors of both ends.",
         ]
     by = "by user" if about["clusters"] == "user" else "by row, as if all rows were independent"

@@ -17,7 +17,7 @@ def named(policies: Iterable[str]) -> str:
 
 
 def order_in_words(rows: pd.DataFrame, bracketed: bool = False) -> str:
-    """How many neighbours of a ranking cannot be told apart, of a `bracketed` one by their brackets; "" where it has no
+    """How many neighbours of a ranking cannot be separated, of a `bracketed` one by their brackets; "" where it has no
     two rows."""
     pairs = len(rows) - 1
     if pairs < 1:
@@ -26,7 +26,7 @@ def order_in_words(rows: pd.DataFrame, bracketed: bool = False) -> str:
     if not open_:
         return "each row was shown to be better than the next"
     which = (
-        "the two cannot be told apart" if pairs == 1 else f"{open_} of {pairs} pairs of neighbours cannot be told apart"
+        "the two cannot be separated" if pairs == 1 else f"{open_} of {pairs} pairs of neighbours cannot be separated"
     )
     if bracketed:
         return f"{which}, since their brackets overlap; their order says nothing"

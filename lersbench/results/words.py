@@ -35,7 +35,7 @@ def interval_in_words(results: Results) -> str:
     """One sentence: what the intervals of this run are."""
     seeds, level = len(results.meta["seeds"]), f"{100 * LEVEL:.0f} %"
     if seeds < 2:
-        return f"One seed only: no interval can be given ({MISSING}), and no two contenders can be told apart."
+        return f"One seed only: no interval can be given ({MISSING}), and no two contenders can be separated."
     return {
         "shuffle": f"{level} bootstrap interval of the mean over {seeds} seeds; each seed shuffles the order in which "
         "the rounds arrive (the same for all policies) and draws the policy's own randomness.",
@@ -89,7 +89,7 @@ def legend(board: Board) -> list[str]:
     lines.append(feedback)
     if results.mixed:
         lines.append(
-            "Regimes are ranked apart: a policy that is told more per round is ahead for that reason alone, so compare "
+            "Regimes are ranked apart: a policy that knows more per round is ahead for that reason alone, so compare "
             "within a table."
         )
     return [*lines, *stable_in_words(board)]
@@ -212,14 +212,14 @@ def _apart(rows: pd.DataFrame) -> str:
     stricter = " when all are tested at once, which is stricter than the ranks" if last and int(last) <= close else ""
     if close == others:
         return (
-            f"None of the other {others} can be told apart from it{stricter}."
+            f"None of the other {others} can be separated from it{stricter}."
             if others > 1
-            else f"The two can't be told apart{stricter}."
+            else f"The two cannot be separated{stricter}."
         )
     level = [policy for policy, (first, _) in zip(rows["policy"][1:], ranges[1:], strict=True) if first == 1]
     names = ", ".join(level) if len(level) == close and close <= 4 else f"{close} of the others"
     rest = "remaining one" if others - close == 1 else f"other {others - close}"
-    return f"It cannot be told apart from {names}{stricter}; it is surely better than the {rest}."
+    return f"It cannot be separated from {names}{stricter}; it is surely better than the {rest}."
 
 
 # Tables ---------------------------------------------------------------------------------------------------------------

@@ -81,9 +81,9 @@ def caveats(results: Results, as_json: bool) -> list[str]:
 
 def draw(results: Results, folder: Path, metrics: Sequence[str] = (), policies: Sequence[str] = ()) -> list[Record]:
     """Draw the figures, those of some metrics or policies alone where such are named; their records."""
-    from lersbench.figures import curves
+    from lersbench.figures.draw import draw_all
 
-    return curves.draw_all(results, folder, metrics or None, policies or None)
+    return draw_all(results, folder, metrics or None, policies or None)
 
 
 def report(results: Results, figures: Sequence[Record] | None = None) -> list[Path]:

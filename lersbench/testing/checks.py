@@ -15,36 +15,28 @@ from __future__ import annotations
 import copy
 import dataclasses
 import inspect
-import itertools
 import json
 import pickle
 import random
 import re
 import tomllib
 from collections.abc import Callable
-from types import FunctionType
 from typing import Any, NamedTuple
 
 import numpy as np
 from numba import _helperlib
 
-from lersbench.engine.chances import DRAWS, chance_now, how
-from lersbench.engine.contender import Contender
-from lersbench.engine.loop import batched, compiled
-from lersbench.engine.play import play, protocol_of
-from lersbench.engine.rows import rows_of
 from lersbench.errors import LersbenchError
 from lersbench.feedback import REGIMES, USUAL
-from lersbench.kernels.ties import scramble
-from lersbench.log.chunk import Chunk
-from lersbench.log.ragged import edges_of
-from lersbench.policy import KernelPolicy, Policy, Round, Spec, find, make
+from lersbench.policy import Policy, find, make
+from lersbench.testing.agreement import FAR, same_run, same_state
+from lersbench.testing.chance_checks import check_chance
+from lersbench.testing.engines import Bench, leaves
+from lersbench.testing.worlds import cut_short, make_world, round_of
 
-TIES = 12345  # seed of the random order of equal scores in all checks
 UNLISTED = [row.name for row in REGIMES.values() if not row.listed]  # regimes that the worlds of the checks allow
 EVERY_ROUND = [kind for kind in UNLISTED if not REGIMES[kind].replayed]  # of them those that score every round
 OTHER_RANGE = (-3.0, 8.0)  # of rewards that are not clicks
-FAR = 5.0  # standard errors: chance comes so far once in 1.7 million times
 
 
 class Result(NamedTuple):
@@ -72,23 +64,6 @@ def as_text(name: str, results: list[Result]) -> str:
     return "\n".join(lines)
 
 
-class World(NamedTuple):
-    """A made-up log, and what a policy knows of it beforehand."""
-
-    spec: Spec
-    chunk: Chunk
-
-
-class Run(NamedTuple):
-    """What a policy did in a world."""
-
-    slates: np.ndarray  # (n, K)
-    scores: np.ndarray  # (n, C)
-    propensities: np.ndarray  # (n, K)
-    shown: np.ndarray  # (n_items,) times each item was shown
-    learned: dict[str, np.ndarray]  # the state in the end, less its working memory
-
-
 def check(policy: str | type[Policy] | Policy, **params: Any) -> list[Result]:
     """Run every check on a policy: an object, or a class or name (as `load` takes it) with hyper-parameters.
 
@@ -97,10 +72,11 @@ def check(policy: str | type[Policy] | Policy, **params: Any) -> list[Result]:
     if not isinstance(policy, Policy):
         policy = make(find(policy) if isinstance(policy, str) else policy, params)
     bench = Bench(policy)
-    return [_run(one, bench) for one in CHECKS]
+    return [result_of(one, bench) for one in CHECKS]
 
 
-def _run(one: Callable[[Bench], None], bench: Bench) -> Result:
+def result_of(one: Callable[[Bench], None], bench: Bench) -> Result:
+    """What comes out of one check; whatever a policy raises in it is a finding."""
     problem = ""
     try:
         one(bench)
@@ -110,281 +86,6 @@ def _run(one: Callable[[Bench], None], bench: Bench) -> Result:
         frame = inspect.trace()[-1]
         problem = f"{type(error).__name__}: {error} ({frame.filename}, line {frame.lineno})"
     return Result(one.__name__, (inspect.getdoc(one) or "").splitlines()[0].rstrip("."), problem)
-
-
-def make_world(
-    n: int, candidates: int, slate: int, n_items: int = 0, d: int = 3, m: int = 4, good: int = -1, seed: int = 0
-) -> World:
-    """A log of `n` rounds with random rewards (clicks and fractions).
-
-    With `n_items` > `candidates` every round offers a random subset. With `good` >= 0 the rewards are 1 for that
-    item and 0 for all others, and the first joint feature is 1 for it alone. The first context entry is 1.
-    """
-    rng = np.random.default_rng(seed)
-    n_items = n_items or candidates
-    everything = np.arange(n_items)[None]
-    offered = everything if n_items == candidates else rng.permuted(np.repeat(everything, n, axis=0), axis=1)
-    offered = np.ascontiguousarray(offered[:, :candidates])
-    context = rng.normal(size=(n, d))
-    context[:, :1] = 1.0
-    features = rng.normal(size=(n, candidates, m)) if m else np.zeros((1, candidates, 0))
-    clicks, fractions = rng.integers(0, 2, (n, candidates)), rng.random((n, candidates))
-    rewards = np.where(rng.random((n, candidates)) < 0.5, clicks, fractions)
-    if good >= 0:
-        rewards = np.broadcast_to(offered == good, (n, candidates)) * 1.0
-        features[..., :1] = 1.0 * (offered == good)[..., None]
-    logged = rng.permuted(np.repeat(np.arange(candidates)[None], n, axis=0), axis=1)[:, :slate].copy()
-    logged_clicks = np.round(np.take_along_axis(rewards, logged, axis=1))
-    unknown, users = np.zeros((0, candidates)), rng.integers(0, 7, n)
-    items = rng.normal(size=(n_items, 2))
-    history = made_up_history(7, n_items, good) | made_up_past(7, n_items, d)
-    spec = Spec(n_items, candidates, slate, d, m, n, 7, items, *made_up_weights(candidates), history)
-    likely, none = np.full((n, slate), 1 / candidates), np.zeros((0, 0))
-    chunk = Chunk(
-        0, users, context, offered, features, rewards, unknown, logged, logged_clicks, likely, none, none, none
-    )
-    return World(spec, chunk)
-
-
-def cut_short(world: World, seed: int = 1) -> World:
-    """The world with fewer candidates in each round, from one to all, and other slates that were logged of them."""
-    rng, chunk = np.random.default_rng(seed), world.chunk
-    n, wide = chunk.rewards.shape
-    left = np.arange(wide) < rng.integers(1, wide + 1, n)[:, None]
-    offered = np.broadcast_to(chunk.candidates, (n, wide))[left]
-    features = chunk.features[left] if chunk.features.size else np.zeros((offered.size, 0))
-    first = edges_of(left.sum(axis=1))
-    sizes = np.minimum(left.sum(axis=1), rng.integers(1, world.spec.slate + 1, n))
-    logged = [rng.permutation(count)[:size] for count, size in zip(left.sum(axis=1), sizes, strict=True)]
-    paid = [chunk.rewards[row, slate].round() for row, slate in enumerate(logged)]
-    likely = 1.0 / np.repeat(left.sum(axis=1), sizes)
-    none = np.zeros(0)
-    return world._replace(
-        chunk=chunk._replace(
-            candidates=offered,
-            features=features,
-            rewards=chunk.rewards[left],
-            expected=none,
-            slate=np.concatenate(logged),
-            clicks=np.concatenate(paid),
-            propensities=likely,
-            examined=none,
-            attraction=none,
-            scores=none,
-            first=first,
-            top=edges_of(sizes),
-        )
-    )
-
-
-def made_up_weights(length: int) -> tuple[np.ndarray, np.ndarray]:
-    """Weights of `length` positions, as `Spec` holds them: falling, also with the distance to the last click."""
-    position = np.arange(length)
-    last = np.arange(length + 1)
-    fall = 0.8**position
-    return fall, np.where(last <= position[:, None], np.sqrt(fall)[:, None] * 0.9 ** (position[:, None] - last), 0)
-
-
-def made_up_history(users: int, items: int, good: int = -1) -> dict[str, np.ndarray]:
-    """What is known of users and products, as `Spec` holds it; one product's first entry marks the good one."""
-    rng = np.random.default_rng(3)
-    products = rng.normal(size=(items, 5)).astype(np.float32)
-    products[:, 0] = np.arange(items) == good
-    return {
-        "static": rng.normal(size=(users, 4)).astype(np.float32),
-        "orders": rng.normal(size=(users, 16, 5)).astype(np.float32),
-        "order_streamers": rng.integers(0, 3, (users, 16)),
-        "baskets": rng.normal(size=(users, 16, 6)).astype(np.float32),
-        "products": products,
-    }
-
-
-def made_up_past(users: int, items: int, d: int) -> dict[str, np.ndarray]:
-    """What was bought before, as `Spec` holds it; the last item is new, and so is the last user."""
-    rng = np.random.default_rng(4)
-    windows = rng.integers(1, 5, users)
-    windows[-1:] = 0
-    bought = (rng.random((users, items)) < 0.4) & (windows[:, None] > 0) & (np.arange(items) < items - 1)
-    rate = rng.random(items)
-    rate[-1:] = np.nan
-    return {
-        "bought_start": edges_of(bought.sum(axis=1)),
-        "bought": np.nonzero(bought)[1],
-        "bought_orders": rng.integers(1, 4, bought.sum()).astype(float),
-        "bought_rate": rng.random(bought.sum()),
-        "known": rng.normal(size=(users, d)),
-        "past_windows": windows,
-        "last_streamer": np.where(windows > 0, rng.integers(0, 3, users), -1),
-        "popularity": rng.integers(1, 9, items).astype(float),
-        "past_rate": rate,
-        "sellers": np.eye(3)[rng.integers(0, 3, items)],
-    }
-
-
-class Bench:
-    """A policy with the engines that can play it, each compiled once for all checks."""
-
-    def __init__(self, policy: Policy) -> None:
-        self.policy = policy
-        self.engines = {"batched": batched(policy)}
-        if isinstance(policy, KernelPolicy):
-            self.engines = {
-                "compiled": compiled(type(policy)),
-                "batched": self.engines["batched"],
-                "interpreted": batched(_Interpreted(policy)),
-            }
-        self.delayed = {
-            "batched": batched(policy, True),
-            **({"interpreted": batched(_Interpreted(policy), True)} if isinstance(policy, KernelPolicy) else {}),
-        }
-        self.main = next(iter(self.engines))
-        self.driven: set[Callable[..., None]] = set()  # every loop that was used
-
-    def learned(self, state: Any) -> dict[str, np.ndarray]:
-        """Every number in a state but its working memory, copied, by the path that leads to it."""
-        working = tuple(f"state.{name}" for name in getattr(self.policy, "working", ()))
-        return {path: leaf for path, leaf in leaves(state).items() if not path.startswith(working)}
-
-    def play(
-        self,
-        world: World,
-        engine: str = "",
-        batch: int = 1,
-        feedback: str = USUAL,
-        rewards: np.ndarray | None = None,
-        seed: int = 1,
-    ) -> Run:
-        """Play a world, a batch a call. `rewards` (n, C) stand in for those of the log. `seed` is the policy's own.
-
-        Where only matching rounds count, or the world says when its rewards are known, only `shown` and `learned` are
-        filled in. Where rounds have fewer candidates,
-        slates are -1 beyond them, scores and propensities 0.
-        """
-        spec, chunk = world.spec, world.chunk
-        n, regime = spec.rounds, REGIMES[feedback]
-        if rewards is not None:
-            chunk = chunk._replace(rewards=rewards)
-        rows = rows_of(chunk, spec.items, feedback, spec.slate)
-        delayed = rows.known.size > 0
-        protocol = protocol_of(feedback, spec.slate, batch, ties=TIES, delayed=delayed)
-        contender = Contender(self.policy, spec, protocol, np.random.default_rng(seed), np.arange(n + 1), waiting=n)
-        if (engine or self.main) != "compiled":  # a contender is compiled, and asks `wins` or `select`, by itself
-            contender.drive = (self.delayed if delayed else self.engines)[engine or self.main]
-        self.driven.add(contender.drive)
-        slates, scores, chances = (np.zeros((n, width)) for width in (spec.slate, spec.n_candidates, spec.slate))
-
-        offered = np.diff(rows.first)[:, None]
-        inside, shown_there = np.arange(spec.n_candidates) < offered, np.arange(spec.slate) < offered
-
-        def after(played: Contender, at: np.ndarray) -> None:
-            if not regime.replayed and not delayed:
-                slates[at] = np.where(shown_there[at], played.scratch.slates[: at.size], -1)
-                scores[at] = np.where(inside[at], played.scratch.scores[: at.size], 0.0)
-                chances[at] = np.where(shown_there[at], played.scratch.propensities[: at.size], 0.0)
-            memory = (played.scratch.scores, played.scratch.features)
-            for padding in memory if delayed else (*memory, played.scratch.rewards):
-                padding[:] = np.nan  # what a round without so many candidates must not see
-
-        play(contender, rows, step=batch, after=after)
-        shown = contender.meter.shown
-        return Run(slates.astype(np.int64), scores, chances, shown, self.learned(contender.state))
-
-
-class _Interpreted(Policy):
-    """A kernel policy whose kernels, and the kernels those call, are run by Python."""
-
-    def __init__(self, policy: KernelPolicy) -> None:
-        done: dict[int, Any] = {}
-        self.init = policy.init  # type: ignore[method-assign]
-        self.select = _plain(policy.kernels[0], done)  # type: ignore[method-assign]
-        self.update = _plain(policy.kernels[1], done)  # type: ignore[method-assign]
-
-
-def _plain(function: Any, done: dict[int, Any]) -> Any:
-    """The Python function behind a kernel, with every kernel it names replaced likewise.
-
-    A kernel that names what only the compiler understands (an intrinsic) stays compiled.
-    """
-    python = getattr(function, "py_func", function)
-    if not isinstance(python, FunctionType) or any(_is_intrinsic(part) for part in _named(python).values()):
-        return function
-    if id(function) not in done:
-        scope = dict(python.__globals__)
-        plain = FunctionType(python.__code__, scope, python.__name__, python.__defaults__, python.__closure__)
-        done[id(function)] = plain
-        scope.update({name: _plain(part, done) for name, part in _named(python).items() if hasattr(part, "py_func")})
-    return done[id(function)]
-
-
-def _named(function: FunctionType) -> dict[str, Any]:
-    """The global objects a function names."""
-    return {name: function.__globals__[name] for name in function.__code__.co_names if name in function.__globals__}
-
-
-def _is_intrinsic(part: Any) -> bool:
-    return type(part).__module__.startswith("numba.") and not hasattr(part, "py_func")
-
-
-def leaves(state: Any, path: str = "state") -> dict[str, np.ndarray]:
-    """Every array, number and string in a state, by the path that leads to it."""
-    if hasattr(state, "detach"):  # a torch tensor
-        state = state.detach().cpu().numpy()
-    if isinstance(state, np.ndarray | np.generic | int | float | str | bool | None):
-        return {path: np.array(state)}
-    if hasattr(state, "_asdict"):
-        state = state._asdict()
-    elif callable(getattr(state, "state_dict", None)):
-        state = state.state_dict()
-    elif isinstance(state, list | tuple):
-        state = dict(enumerate(state))
-    elif hasattr(state, "__dict__"):
-        state = vars(state)
-    if not isinstance(state, dict):
-        return {}
-    return {key: leaf for name, part in state.items() for key, leaf in leaves(part, f"{path}.{name}").items()}
-
-
-OWN, TORCH = 1e-9, 1e-4
-"""Relative errors within which two runs of one seed must agree: in our own arithmetic, and in torch's single precision,
-whose products depend on the processor, on the number of rows and on where in memory their inputs begin."""
-
-
-def _rounding(learned: dict[str, np.ndarray]) -> float:
-    """The error allowed in a run that has learned this."""
-    return TORCH if any(value.dtype == np.float32 for value in learned.values()) else OWN
-
-
-def _close(ours: np.ndarray, theirs: np.ndarray, rounding: float) -> np.ndarray:
-    """Which numbers are the same, up to `rounding` of themselves or of the largest of them."""
-    whole = np.abs(ours[np.isfinite(ours)]).max(initial=1e-300)
-    return np.isclose(ours, theirs, rounding, rounding * max(whole, 1.0), equal_nan=True)
-
-
-def _same_state(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray], what: str) -> None:
-    assert ours.keys() == theirs.keys(), f"{what}: one state holds {sorted(ours)}, the other {sorted(theirs)}."
-    for path, value in ours.items():
-        if value.dtype.kind == "f":
-            same = value.shape == theirs[path].shape and bool(_close(value, theirs[path], _rounding(ours)).all())
-        else:
-            same = np.array_equal(value, theirs[path])
-        assert same, f"{what}: {path} differs."
-
-
-def _same_run(one: Run, other: Run, what: str) -> None:
-    rounding = _rounding(one.learned)
-    for name in ("scores", "propensities"):
-        same = _close(getattr(one, name), getattr(other, name), rounding).all(axis=1)
-        assert same.all(), f"{what}: in round {np.argmin(same)} round.{name} differ."
-    differ = np.flatnonzero((one.slates != other.slates).any(axis=1))
-    if rounding == TORCH:  # scores as near to each other as that are equal
-        here, there = (np.take_along_axis(one.scores, slates, axis=1)[differ] for slates in (one.slates, other.slates))
-        differ = differ[~_close(here, there, rounding).all(axis=1)]
-    else:
-        assert np.array_equal(one.shown, other.shown), f"{what}: the items shown differ."
-    if differ.size:
-        t = differ[0]
-        raise AssertionError(f"{what}: in round {t} the slates are {one.slates[t]} and {other.slates[t]}.")
-    _same_state(one.learned, other.learned, what)
 
 
 def check_slates(bench: Bench) -> None:
@@ -415,7 +116,7 @@ def check_same_seed(bench: Bench) -> None:
     used = [name for name, state in _global_generators().items() if state != generators[name]]
     bench.play(world, seed=2)
     try:
-        _same_run(first, bench.play(world), "Two runs of one seed")
+        same_run(first, bench.play(world), "Two runs of one seed")
     except AssertionError as error:
         if not used:
             raise
@@ -423,7 +124,7 @@ def check_same_seed(bench: Bench) -> None:
             f"{error} The likely cause: it draws from {' and '.join(used)}, which no seed of a run sets. "
             "Fix: draw from the `rng` that select is given."
         ) from error
-    _same_state(before, leaves(vars(bench.policy)), "The policy object, before and after its runs")
+    same_state(before, leaves(vars(bench.policy)), "The policy object, before and after its runs")
 
 
 def _global_generators() -> dict[str, bytes]:
@@ -443,8 +144,8 @@ def check_state_of_its_own(bench: Bench) -> None:
     other = bench.policy.init(world.spec)
     before = bench.learned(other)
     bench.play(world)
-    _same_state(before, bench.learned(other), "A state that nobody touched, before and after another run")
-    _same_state(before, bench.learned(bench.policy.init(world.spec)), "A state made before a run and one made after it")
+    same_state(before, bench.learned(other), "A state that nobody touched, before and after another run")
+    same_state(before, bench.learned(bench.policy.init(world.spec)), "A state made before a run and one made after it")
 
 
 def check_engines(bench: Bench) -> None:
@@ -456,7 +157,7 @@ def check_engines(bench: Bench) -> None:
         runs = {name: bench.play(world, name, batch, feedback) for name in bench.engines}
         for name, run in runs.items():
             what = f"{bench.main} and {name} runs (K = {slate}, a batch of {batch}, feedback '{feedback}')"
-            _same_run(runs[bench.main], run, what)
+            same_run(runs[bench.main], run, what)
 
 
 def check_any_length(bench: Bench) -> None:
@@ -470,7 +171,7 @@ def check_any_length(bench: Bench) -> None:
             runs = {name: bench.play(world, name, batch, feedback) for name in bench.engines}
             what = f"Rounds of 1 to 7 candidates, 3 to show, a batch of {batch}, feedback '{feedback}'"
             for name, run in runs.items():
-                _same_run(runs[bench.main], run, f"{what}: {bench.main} and {name} runs")
+                same_run(runs[bench.main], run, f"{what}: {bench.main} and {name} runs")
             run = runs[bench.main]
             assert world.chunk.first is not None
             offered = np.diff(world.chunk.first)[:, None]
@@ -497,7 +198,7 @@ def check_clock(bench: Bench) -> None:
         runs = {name: bench.play(world, name, feedback=feedback) for name in bench.engines}
         for name, run in runs.items():
             what = f"Delayed feedback ('{feedback}'): {bench.main} and {name} runs"
-            _same_run(runs[bench.main], run, what)
+            same_run(runs[bench.main], run, what)
 
 
 def check_delay(bench: Bench) -> None:
@@ -508,29 +209,14 @@ def check_delay(bench: Bench) -> None:
     state, rng, slates = bench.policy.init(spec), np.random.default_rng(1), np.zeros((spec.rounds, 2), np.int64)
     for start in range(0, spec.rounds, batch):
         rows = range(start, min(spec.rounds, start + batch))
-        rounds = [_round(world, row, start) for row in rows]
+        rounds = [round_of(world, row, start) for row in rows]
         chosen = [slates[row] for row in rows]
         bench.policy.select_batch(state, rng, rounds, chosen)
         rewards = [chunk.rewards[row, slates[row]] for row in rows]
         bench.policy.update_batch(state, rounds, chosen, rewards, [np.ones(2, np.bool_) for _ in rows])
     what = f"A run with feedback every {batch} rounds and a plain loop that does the same"
     assert np.array_equal(run.slates, slates), f"{what}: the slates differ."
-    _same_state(run.learned, bench.learned(state), what)
-
-
-def _round(world: World, row: int, learned: int) -> Round:
-    spec, chunk = world.spec, world.chunk
-    return Round(
-        learned,
-        int(chunk.user[row]),
-        chunk.context[row],
-        chunk.candidates[row % chunk.candidates.shape[0]],
-        chunk.features[row % chunk.features.shape[0]],
-        int(scramble(TIES, row)),
-        np.zeros(spec.n_candidates),
-        np.zeros(spec.slate),
-        np.zeros(spec.slate, np.int64),
-    )
+    same_state(run.learned, bench.learned(state), what)
 
 
 def check_no_peeking(bench: Bench) -> None:
@@ -542,7 +228,7 @@ def check_no_peeking(bench: Bench) -> None:
         shown = np.take_along_axis(world.chunk.rewards, run.slates, axis=1)
         np.put_along_axis(turned, run.slates, shown, axis=1)
         other = bench.play(world, batch=batch, rewards=turned)
-        _same_run(run, other, "Two logs that differ only in unrevealed rewards")
+        same_run(run, other, "Two logs that differ only in unrevealed rewards")
 
 
 def check_order(bench: Bench) -> None:
@@ -583,20 +269,20 @@ def check_unseen(bench: Bench) -> None:
     for row in range(world.spec.rounds):
         seen = hidden.random(3) < 0.6
         for i, state in enumerate(states):
-            round, slate = _round(world, row, row), np.zeros(3, np.int64)
+            round, slate = round_of(world, row, row), np.zeros(3, np.int64)
             shown = leaves(round[2:5])
             bench.policy.select_batch(state, rng[i], [round], [slate])
-            _same_state(shown, leaves(round[2:5]), "Context, candidates and features, before and after select")
+            same_state(shown, leaves(round[2:5]), "Context, candidates and features, before and after select")
             rewards = np.where(seen, world.chunk.rewards[row, slate], np.nan if i else 0.0)
             arguments = (*round, slate, rewards, seen)
             before = leaves(arguments)
             bench.policy.update_batch(state, [round], [slate], [rewards], [seen])
-            _same_state(
+            same_state(
                 before,
                 leaves(arguments),
                 "The round, slate, rewards and `seen` that update was given, before and after",
             )
-    _same_state(
+    same_state(
         bench.learned(states[0]),
         bench.learned(states[1]),
         "Two runs that differ only in the rewards at unseen positions",
@@ -618,7 +304,7 @@ def _compare_wins(bench: Bench, kernels: tuple[Any, ...], low: float, high: floa
     paid = low + (high - low) * world.chunk.rewards
     state, rng = bench.policy.init(world.spec), np.random.default_rng(1)
     for row in range(world.spec.rounds):
-        round, slate, answers, after = _round(world, row, row), np.zeros(1, np.int64), [], []
+        round, slate, answers, after = round_of(world, row, row), np.zeros(1, np.int64), [], []
         for c in range(world.spec.n_candidates):
             twin = copy.deepcopy(rng)
             answers.append(bool(kernels[2](state, twin, round, c)))
@@ -629,74 +315,6 @@ def _compare_wins(bench: Bench, kernels: tuple[Any, ...], low: float, high: floa
         )
         assert all(s == rng.bit_generator.state for s in after), "wins draws other random numbers than select."
         bench.policy.update(state, round, slate, paid[row, slate], np.ones(1, np.bool_))
-
-
-def check_chance(bench: Bench) -> None:
-    """Says how likely a slate is, if it says so, as often as `select` chooses it; asked or not, it learns nothing.
-
-    For a few rounds and every slate of two: the chances below each first item sum to 1, so do those of all slates,
-    they are the frequencies of `select` (over its random numbers and the order of equal scores), and what is said of
-    a beginning is said of the whole. A policy that calls itself deterministic draws nothing.
-    """
-    if bench.policy.shows_the_log:
-        return
-    policy, world = bench.policy, make_world(24, 4, 2, 6)
-    states, rngs = [policy.init(world.spec) for _ in range(2)], [np.random.default_rng(1) for _ in range(2)]
-    for row in range(world.spec.rounds):
-        if row % 5 == 1 and how(policy) != DRAWS:  # at first there are ties; the rounds between teach it something
-            _compare_chances(policy, states[0], world, row)
-        slates = []
-        for state, rng in zip(states, rngs, strict=True):
-            round, slate, before = (
-                _round(world, row, row),
-                np.zeros(2, np.int64),
-                copy.deepcopy(rng.bit_generator.state),
-            )
-            policy.select_batch(state, rng, [round], [slate])
-            drew = rng.bit_generator.state != before
-            assert not (policy.deterministic and drew and row), "It is called deterministic, but select draws numbers."
-            policy.update_batch(state, [round], [slate], [world.chunk.rewards[row, slate]], [np.ones(2, np.bool_)])
-            slates.append(slate)
-        same = np.array_equal(slates[0], slates[1])
-        assert same, (
-            f"Asked how likely slates are, and not asked, it chooses {slates[0]} and {slates[1]} in round {row}."
-        )
-    what = "Two runs, one of which was asked how likely slates are"
-    _same_state(bench.learned(states[0]), bench.learned(states[1]), what)
-
-
-def _compare_chances(policy: Policy, state: Any, world: World, row: int) -> None:
-    """What a policy says of all slates of two in a round, beside what it does."""
-    wide = world.spec.n_candidates
-    said, below = np.zeros((wide, wide)), np.zeros((wide, wide))
-    for first, second in itertools.permutations(range(wide), 2):
-        out, alone = np.full(2, np.nan), np.full(1, np.nan)
-        slate = np.array([first, second])
-        chance_now(policy, state, _round(world, row, row), slate, out)
-        chance_now(policy, state, _round(world, row, row), slate[:1], alone)
-        assert ((out >= 0) & (out <= 1 + 1e-9)).all(), f"In round {row} it gives slate {slate} the chances {out}."
-        assert abs(alone[0] - out[0]) < 1e-9, (
-            f"In round {row} it gives candidate {first} the chance {out[0]} to stand on top of {slate}, and asked for "
-            f"{slate[:1]} alone {alone[0]}. How many positions there are to fill is the length of round.notes."
-        )
-        said[first, second], below[first, second] = out[0] * out[1], out[1]
-    sums = below.sum(axis=1)
-    assert np.abs(sums - 1).max() < 1e-6, (
-        f"In round {row}, below candidate {np.abs(sums - 1).argmax()}, the chances of all others to be the next sum to "
-        f"{sums[np.abs(sums - 1).argmax()]}, where 1 is due."
-    )
-    assert abs(said.sum() - 1) < 1e-6, f"In round {row} the chances of all slates sum to {said.sum()}."
-    times, rng, draws = np.zeros((wide, wide)), np.random.default_rng(row), 100 if policy.deterministic else 500
-    for draw in range(draws):
-        round, slate = _round(world, row, row), np.zeros(2, np.int64)
-        policy.select_batch(state, rng, [round._replace(ties=int(scramble(round.ties, draw)))], [slate])
-        times[slate[0], slate[1]] += 1
-    far = np.abs(times - draws * said) / np.sqrt(draws * np.maximum(said * (1 - said), 1e-9))
-    worst = np.unravel_index(far.argmax(), far.shape)
-    assert far.max() < FAR, (
-        f"In round {row} it gives the slate {[int(c) for c in worst]} the chance {said[worst]:.4f}, and chooses it in "
-        f"{times[worst]:.0f} of {draws} draws."
-    )
 
 
 def check_learns(bench: Bench) -> None:
@@ -721,7 +339,7 @@ def check_other_rewards(bench: Bench) -> None:
     paid = low + (high - low) * world.chunk.rewards
     runs = {name: bench.play(world, name, rewards=paid) for name in bench.engines}  # a score that is no number ends it
     for name, run in runs.items():
-        _same_run(runs[bench.main], run, f"{bench.main} and {name} runs with rewards of {low:g} to {high:g}")
+        same_run(runs[bench.main], run, f"{bench.main} and {name} runs with rewards of {low:g} to {high:g}")
     if not getattr(bench.policy, "learns", True):
         return
     world = make_world(400, 5, 1, good=3)

@@ -114,9 +114,14 @@ def test_the_estimate_of_time_has_compilation_and_joint_features() -> None:
     networks = bounds.estimate([size], {"torch": 3}, 10, 2, True)
     assert "roughly 2 seconds to play, " in str(networks) and "compile" not in str(networks)
     plain = bounds.estimate([size], {"compiled": 3}, 10, 2, True, compiled=3)
-    assert "roughly 1 second to play, 48 seconds more to compile the first time, " in str(plain)
+    assert "roughly 1 second to play, 11 seconds more to compile the first time, " in str(plain)
     joint = bounds.estimate([size], {"compiled": 3}, 10, 2, True, compiled=3, joint=35)
     assert joint.seconds > plain.seconds and joint.memory == plain.memory
+
+
+def test_a_contender_takes_time_however_short_its_log_is() -> None:
+    many = bounds.estimate([bounds.Size(100, 8, 8, 3, 1e6)], {"compiled": 10_000}, 10, 2, True)
+    assert "10,000 contenders, 100 rounds in the logs; roughly 5 minutes to play, " in str(many)
 
 
 def test_a_sweep_is_counted_as_it_is_spelled_out() -> None:

@@ -23,7 +23,7 @@ from lersbench import datasets, sources
 from lersbench.bench import inputs, replays, scenario, store
 from lersbench.cli.main import main
 from lersbench.errors import ConfigError, DataError
-from lersbench.figures.curves import draw_all
+from lersbench.figures.draw import draw_all
 from lersbench.files import replacing
 from lersbench.lab import run as lab_run
 from lersbench.log import Log, checksums, validate, write

@@ -198,7 +198,7 @@ def test_a_chance_that_is_none_is_an_error(says: float) -> None:
 
 def test_chances_that_do_not_sum_to_one_are_an_error() -> None:
     rows, _ = every_slate(1)
-    with pytest.raises(RunError, match=r"sum to 1\.6 where 1 is due"):
+    with pytest.raises(RunError, match=r"whose sum is 1\.6"):
         asked(Wrong(0.4), None, rows, 1, everything=True)
 
 

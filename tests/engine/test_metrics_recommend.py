@@ -17,7 +17,7 @@ from lersbench.engine.contender import Contender
 from lersbench.engine.meter import RECOMMEND_AT
 from lersbench.engine.rounds import Protocol
 from lersbench.engine.rows import Rows, rows_of
-from lersbench.figures import curves as curve_figures
+from lersbench.figures import draw as draw_figures
 from lersbench.kernels.jit import kernel
 from lersbench.policy import KernelPolicy, Policy, Round, Spec, find
 from lersbench.results import ranking
@@ -213,7 +213,7 @@ def test_a_run_shows_them_only_of_policies_that_may_stay_silent(tmp_path: Path) 
         assert set(values["policy"]) == ({"shy"} if extra else set())
         assert set(FOUR) & set(results.metrics) == ({*FOUR} if extra else set())
         boards.append(list(ranking.table(results)))
-        figures.append(curve_figures.groups_of(results))
+        figures.append(draw_figures.groups_of(results))
     assert boards[0] == boards[1] and figures[0] == figures[1]
     assert not set(FOUR) & {*boards[0], *(name for group in figures[0] for name in group)}
     ranked = ranking.board(results, "recommend_accuracy")

@@ -194,7 +194,7 @@ def shop(folder: Path, n: int = 4_000) -> tuple[Log, float]:
     noisy = np.log(liked / (1 - liked))[offered] + rng.gumbel(size=offered.shape)
     offered = np.take_along_axis(offered, np.argsort(-noisy, axis=1), axis=1)
     clicks = (rng.random(offered.shape) < liked[offered] * seen).astype(np.int8)
-    columns = {"candidates": offered, "slate": np.tile(np.arange(6), (n, 1)), "clicks": clicks}
+    columns = {"candidates": offered, "slate": offered, "clicks": clicks}
     best = -np.sort(-liked[offered], axis=1)[:, :3]
     return write(folder, columns, name="shop", items=100, order="exchangeable"), float((best * seen[:3]).sum(1).mean())
 
@@ -232,3 +232,21 @@ def test_single_items_without_propensities_are_an_error_that_names_the_ways_out(
     log = write(tmp_path / "log", columns, name="bare", items=3, order="exchangeable")
     with pytest.raises(ConfigError, match="epsilon"):
         lb.evaluate(log, ["random"])
+
+
+def test_learners_have_two_answers_near_what_is_true(tmp_path: Path) -> None:
+    """Popular, trained on the log, comes to show the action of the best mean; on line it learns from what it showed."""
+    log = world(tmp_path / "log", n=20_000)
+    found = lb.evaluate(log, ["popular"], estimators=["ips"]).estimates.set_index("feedback")
+    best = RATES.mean(axis=0).max()
+    for question in ("rejection", "progressive"):
+        row = found.loc[question]
+        assert row["value"] < best + 3 * row["se"] and row["value"] > RATES.mean() - 3 * row["se"], question
+    assert found.loc["rejection", "ess"] == pytest.approx(20_000 / 10, rel=0.15)  # M = 1 / .1
+
+
+def test_a_frozen_learner_has_learned(tmp_path: Path) -> None:
+    log = world(tmp_path / "log", n=20_000)
+    row = lb.evaluate(log, ["popular"], frozen=0.5, estimators=["snips"]).estimates.iloc[0]
+    assert row["feedback"] == "off-policy"
+    assert abs(row["value"] - RATES.mean(axis=0).max()) < 3.5 * row["se"]

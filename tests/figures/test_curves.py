@@ -14,12 +14,13 @@ import pandas as pd
 import pytest
 
 from lersbench.errors import ConfigError
-from lersbench.figures import curves as curve_figures
-from lersbench.figures import style
+from lersbench.figures import curve_values, style
+from lersbench.figures import draw as draw_figures
 from lersbench.figures.bands import Band, limits, narrow_bands
 from lersbench.figures.records import Record
+from lersbench.metrics import METRICS
 from lersbench.results.statistics import interval
-from lersbench.results.tables import Results, load
+from lersbench.results.tables import CURVE_RESAMPLES, Results, load
 from tests.support import fake_results
 
 FEW = {label: fake_results.POLICIES[label] for label in ("random", "popular", "linucb alpha=0.1", "linucb alpha=0.3")}
@@ -34,7 +35,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
 def drawn(results: Results, tmp_path_factory: pytest.TempPathFactory) -> list[Record]:
     """All that is drawn of the results; Matplotlib's settings stay as they were."""
     before = dict(matplotlib.rcParams)
-    records = curve_figures.draw_all(results, tmp_path_factory.mktemp("figures"))
+    records = draw_figures.draw_all(results, tmp_path_factory.mktemp("figures"))
     assert dict(matplotlib.rcParams) == before
     return records
 
@@ -54,15 +55,15 @@ def test_every_measured_figure_is_drawn_as_png_and_svg(drawn: list[Record]) -> N
 
 
 def test_equal_results_give_equal_bytes(results: Results, tmp_path: Path) -> None:
-    first = curve_figures.draw_all(results, tmp_path / "a", metrics=["ctr_sum"])
-    second = curve_figures.draw_all(results, tmp_path / "b", metrics=["ctr_sum"])
+    first = draw_figures.draw_all(results, tmp_path / "a", metrics=["ctr_sum"])
+    second = draw_figures.draw_all(results, tmp_path / "b", metrics=["ctr_sum"])
     assert len(first) == 2
     for one, other in zip(first, second, strict=True):
         assert (one.png.read_bytes(), one.svg.read_bytes()) == (other.png.read_bytes(), other.svg.read_bytes())
 
 
 def test_a_figure_says_what_it_shows(results: Results, tmp_path: Path) -> None:
-    _, curve = curve_figures.draw_all(results, tmp_path, metrics=["misses"])
+    _, curve = draw_figures.draw_all(results, tmp_path, metrics=["misses"])
     text = svg_text(curve.svg)
     for words in (
         "Active customers (completejourney, 1,000 rounds, 200 items, 4 seeds)",
@@ -76,17 +77,17 @@ def test_a_figure_says_what_it_shows(results: Results, tmp_path: Path) -> None:
 
 def test_legend_is_sorted_by_the_final_value(results: Results, tmp_path: Path) -> None:
     means = results.final("", "misses").mean(axis=1).sort_values()
-    text = svg_text(curve_figures.draw_all(results, tmp_path, metrics=["misses"])[-1].svg)
+    text = svg_text(draw_figures.draw_all(results, tmp_path, metrics=["misses"])[-1].svg)
     places = [text.rindex(f"{policy}  {100 * mean:.1f}") for policy, mean in means.items()]
     assert places == sorted(places)
 
 
 def test_bands_are_the_intervals_of_the_statistics(results: Results) -> None:
-    band = curve_figures.curve_bands(results, ["coverage"], ["popular"])["", "coverage"]["popular"]
+    band = curve_values.curve_bands(results, ["coverage"], ["popular"])["", "coverage"]["popular"]
     rows = results.curves_of("coverage").query("policy == 'popular'")
     values = rows.pivot(index="seed", columns="round", values="value")
     floor, ends = 1 / values.columns.to_numpy(), (0.0, 1.0)  # one outcome is the least that a mean over rounds moves
-    span = interval(values.to_numpy(), "shuffle", resamples=curve_figures.CURVE_RESAMPLES, bounds=ends, floor=floor)
+    span = interval(values.to_numpy(), "shuffle", resamples=CURVE_RESAMPLES, bounds=ends, floor=floor)
     assert np.array_equal(band.x, values.columns)
     for drawn, expected in zip((band.mean, band.low, band.high), span, strict=True):
         assert drawn == pytest.approx(expected)
@@ -94,8 +95,8 @@ def test_bands_are_the_intervals_of_the_statistics(results: Results) -> None:
 
 def test_long_curves_are_thinned_and_keep_their_ends(tmp_path: Path) -> None:
     long = load(fake_results.make(tmp_path, policies=FEW, points=900, seeds=2, metrics={"ctr", "hr@20"}))
-    band = curve_figures.curve_bands(long, ["ctr"], ["popular"])["", "ctr"]["popular"]
-    assert len(band.x) == curve_figures.POINTS
+    band = curve_values.curve_bands(long, ["ctr"], ["popular"])["", "ctr"]["popular"]
+    assert len(band.x) == curve_values.POINTS
     assert band.x[-1] == 1000
 
 
@@ -118,14 +119,14 @@ def test_looks_tell_all_policies_apart(tmp_path: Path) -> None:
 def test_early_noise_does_not_set_the_limits() -> None:
     x = np.arange(1.0, 1001)
     noisy = np.where(x < 15, 0.9, 0.05)
-    frame = limits({"a": Band(x, noisy, noisy - 0.01, noisy + 0.01)}, curve_figures.METRICS["ctr"], {"a"})
+    frame = limits({"a": Band(x, noisy, noisy - 0.01, noisy + 0.01)}, METRICS["ctr"], {"a"})
     assert frame is not None
     assert frame[0] < 0.05 < frame[1] < 0.1
 
 
 def test_no_line_leaves_the_frame_after_the_early_rounds(results: Results) -> None:
-    for (_, name), bands in curve_figures.curve_bands(results, results.metrics, list(FEW)).items():
-        frame = limits(bands, curve_figures.METRICS[name], set())
+    for (_, name), bands in curve_values.curve_bands(results, results.metrics, list(FEW)).items():
+        frame = limits(bands, METRICS[name], set())
         assert frame is not None
         late = np.concatenate([band.mean[band.x >= 50] for band in bands.values()])  # of 1,000 rounds
         assert frame[0] <= late.min() <= late.max() <= frame[1]
@@ -133,16 +134,16 @@ def test_no_line_leaves_the_frame_after_the_early_rounds(results: Results) -> No
 
 def test_bands_are_drawn_of_the_best_four_and_the_baseline_unless_they_fill_the_panel(tmp_path: Path) -> None:
     full = load(fake_results.make(tmp_path / "run", points=30, seeds=3, metrics={"misses", "hr@20"}))
-    bands = curve_figures.curve_bands(full, ["misses"], curve_figures.labels_to_draw(full, None))["", "misses"]
+    bands = curve_values.curve_bands(full, ["misses"], draw_figures.labels_to_draw(full, None))["", "misses"]
     best = full.final("", "misses").mean(axis=1).sort_values().index[:4]
     look = style.looks(full)
-    narrow, wanted = narrow_bands(bands, curve_figures.METRICS["misses"], look)
+    narrow, wanted = narrow_bands(bands, METRICS["misses"], look)
     assert narrow == wanted == {*best, "random"}
     first = bands[best[0]]
     wide = {**bands, best[0]: Band(first.x, first.mean, first.mean - 0.5, first.mean + 0.5)}
-    narrow, wanted = narrow_bands(wide, curve_figures.METRICS["misses"], look)
+    narrow, wanted = narrow_bands(wide, METRICS["misses"], look)
     assert wanted - narrow == {best[0]}
-    text = svg_text(curve_figures.draw_all(full, tmp_path / "figures", metrics=["misses"])[-1].svg)
+    text = svg_text(draw_figures.draw_all(full, tmp_path / "figures", metrics=["misses"])[-1].svg)
     assert "Bands of the best 4 and the baseline only." in text
 
 
@@ -156,20 +157,20 @@ def test_equal_pairs_are_one_panel_with_a_note(tmp_path: Path) -> None:
         leaderboard="misses",
     )
     note = "Equal to the published regret: no policy here stays silent."
-    drawn = {record.svg.stem: record.svg for record in curve_figures.draw_all(load(run), tmp_path / "a")}
+    drawn = {record.svg.stem: record.svg for record in draw_figures.draw_all(load(run), tmp_path / "a")}
     assert note not in svg_text(drawn["curve-misses"])
     assert "Regret, as published" in svg_text(drawn["curve-misses"])
     curves = pd.read_parquet(run / "curves.parquet")
     misses = curves[curves["metric"] == "misses"]
     same = misses.assign(metric="regret_published")
     pd.concat([curves[curves["metric"] != "regret_published"], same]).to_parquet(run / "curves.parquet")
-    drawn = {record.svg.stem: record.svg for record in curve_figures.draw_all(load(run), tmp_path / "b")}
+    drawn = {record.svg.stem: record.svg for record in draw_figures.draw_all(load(run), tmp_path / "b")}
     assert note in svg_text(drawn["curve-misses"])
     assert "as published" not in svg_text(drawn["curve-misses"])
 
 
 def test_regret_is_also_drawn_less_that_of_the_baseline_paired_by_seed(results: Results, drawn: list[Record]) -> None:
-    bands = curve_figures.regret_less_baseline(results, list(FEW))["", "regret_less"]
+    bands = curve_values.regret_less_baseline(results, list(FEW))["", "regret_less"]
     finals = results.final("", "regret")
     assert bands["popular"].mean[-1] == pytest.approx((finals.loc["popular"] - finals.loc["random"]).mean())
     assert not bands["random"].mean.any()
@@ -180,7 +181,7 @@ def test_regret_is_also_drawn_less_that_of_the_baseline_paired_by_seed(results: 
 def test_only_the_first_clause_of_the_licence_stands_below_a_figure(results: Results, tmp_path: Path) -> None:
     log = {**results.meta["logs"][0], "attribution": "A shop, Inc.", "licence": "CC BY 4.0 (the data); more of it"}
     licensed = replace(results, meta={**results.meta, "logs": [log]})
-    text = svg_text(curve_figures.draw_all(licensed, tmp_path, metrics=["misses"])[-1].svg)
+    text = svg_text(draw_figures.draw_all(licensed, tmp_path, metrics=["misses"])[-1].svg)
     assert "Data: A shop, Inc. CC BY 4.0." in text
     assert "more of it" not in text
 
@@ -194,26 +195,26 @@ def test_the_title_of_a_record_stands_above_its_figure(drawn: list[Record]) -> N
 
 def test_mixed_feedback_is_named_in_the_legend(tmp_path: Path) -> None:
     mixed = load(fake_results.make(tmp_path / "run", policies={**FEW, "lers": ("lers", {}, "full", 0.9)}, points=5))
-    text = svg_text(curve_figures.draw_all(mixed, tmp_path / "figures", metrics=["coverage"])[-1].svg)
+    text = svg_text(draw_figures.draw_all(mixed, tmp_path / "figures", metrics=["coverage"])[-1].svg)
     assert "lers (full)" in text
     assert "popular (bandit)" in text
 
 
 def test_policies_can_be_chosen(results: Results, tmp_path: Path) -> None:
-    text = svg_text(curve_figures.draw_all(results, tmp_path, metrics=["coverage"], policies=["popular"])[-1].svg)
+    text = svg_text(draw_figures.draw_all(results, tmp_path, metrics=["coverage"], policies=["popular"])[-1].svg)
     assert "popular" in text
     assert "linucb" not in text
     with pytest.raises(ConfigError, match="did you mean 'popular'"):
-        curve_figures.draw_all(results, tmp_path, policies=["populr"])
+        draw_figures.draw_all(results, tmp_path, policies=["populr"])
     with pytest.raises(ConfigError, match="did you mean 'coverage'"):
-        curve_figures.draw_all(results, tmp_path, metrics=["coverge"])
+        draw_figures.draw_all(results, tmp_path, metrics=["coverge"])
 
 
 def test_variants_are_panels_of_one_figure(tmp_path: Path) -> None:
     run = fake_results.make(
         tmp_path / "run", policies=FEW, variants=("men", "women"), points=5, metrics={"ctr"}, leaderboard="ctr"
     )
-    records = curve_figures.draw_all(load(run), tmp_path / "figures")
+    records = draw_figures.draw_all(load(run), tmp_path / "figures")
     assert [record.svg.stem for record in records] == ["final-ctr", "curve-ctr"]
     assert {record.cases for record in records} == {("men", "women")}
     text = svg_text(records[-1].svg)
@@ -223,16 +224,16 @@ def test_variants_are_panels_of_one_figure(tmp_path: Path) -> None:
 
 def test_one_seed_has_lines_and_says_that_it_has_no_interval(tmp_path: Path) -> None:
     run = fake_results.make(tmp_path / "run", policies=FEW, seeds=1, points=5)
-    text = svg_text(curve_figures.draw_all(load(run), tmp_path / "figures", metrics=["coverage"])[-1].svg)
+    text = svg_text(draw_figures.draw_all(load(run), tmp_path / "figures", metrics=["coverage"])[-1].svg)
     assert "One seed only, so no interval can be given." in text
 
 
 def test_drawing_needs_neither_pyplot_backend_nor_display(results: Results, tmp_path: Path) -> None:
     """In a fresh interpreter no backend is chosen and no pyplot figure is left open."""
     code = (
-        "import sys, matplotlib; from lersbench.results import tables; from lersbench.figures import curves;"
+        "import sys, matplotlib; from lersbench.results import tables; from lersbench.figures import draw;"
         "before = matplotlib.rcParams._get_backend_or_none();"
-        "curves.draw_all(tables.load(sys.argv[1]), sys.argv[2], metrics=['coverage']);"
+        "draw.draw_all(tables.load(sys.argv[1]), sys.argv[2], metrics=['coverage']);"
         "import matplotlib.pyplot as plt; assert not plt.get_fignums();"
         "assert matplotlib.rcParams._get_backend_or_none() == before"
     )

@@ -14,8 +14,8 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from lersbench.figures import curves as curve_figures
-from lersbench.figures import families, frame, style
+from lersbench.figures import curve_values, families, frame, style
+from lersbench.figures import draw as draw_figures
 from lersbench.figures import lers as lers_figures
 from lersbench.results.tables import Results, load
 from tests.support import fake_results
@@ -58,7 +58,7 @@ def contexts(tmp_path_factory: pytest.TempPathFactory) -> Results:
 def test_a_crowd_has_a_panel_for_each_family(tmp_path: Path) -> None:
     metrics = MEASURED - {"coverage", "diversity"}
     crowd = load(fake_results.make(tmp_path / "run", policies=PLAYED, points=20, seeds=3, metrics=metrics))
-    records = curve_figures.draw_all(crowd, tmp_path)
+    records = draw_figures.draw_all(crowd, tmp_path)
     drawn = {record.svg.stem: record.svg for record in records}
     assert {"curve-regret", "curve-regret-less", "curve-misses", "hit-ratio", "lers-variants"} <= set(drawn)
     for stem in ("curve-regret", "hit-ratio"):
@@ -90,7 +90,7 @@ def test_within_a_family_no_two_look_alike_and_full_feedback_is_dashed(crowd: Re
 
 
 def test_all_panels_of_a_crowd_have_the_same_axes(crowd: Results) -> None:
-    bands = curve_figures.curve_bands(crowd, ["regret"], CROWD)["", "regret"]
+    bands = curve_values.curve_bands(crowd, ["regret"], CROWD)["", "regret"]
     figure = families.curves(crowd, "regret", bands)
     assert len({(*ax.get_xlim(), *ax.get_ylim()) for ax in figure.axes}) == 1
     assert all(len(ax.lines) == len(CROWD) for ax in figure.axes)  # pale or not, every policy is in every panel

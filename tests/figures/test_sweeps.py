@@ -17,7 +17,7 @@ from lersbench.clicks import facts as click_facts
 from lersbench.clicks import model as click_model
 from lersbench.clicks.fit import count_arrays, fit_counts
 from lersbench.errors import ConfigError
-from lersbench.figures import curves as curve_figures
+from lersbench.figures import draw as draw_figures
 from lersbench.figures import frame, legends, style
 from lersbench.figures import logs as log_figures
 from lersbench.figures import sweeps as sweep_figures
@@ -79,7 +79,7 @@ def with_facts(results: Results, last: float = 0.02) -> Results:
 
 
 def stems(results: Results) -> set[str]:
-    return {plan.stem for plan in sweep_figures.plans(results, results, curve_figures.labels_to_draw(results, None))}
+    return {plan.stem for plan in sweep_figures.plans(results, results, draw_figures.labels_to_draw(results, None))}
 
 
 # Cases and lifts ------------------------------------------------------------------------------------------------------
@@ -167,7 +167,7 @@ def test_the_verdict_is_made_of_the_numbers(both: Results) -> None:
     (three, six) = findings.verdicts(both)
     assert three.startswith("K = 3, CTR_sum: logged-click re-ranking puts linucb-k first, with a lift over ltr of +1")
     assert "by the true value with simulated users ubm-linucb leads with" in three
-    assert "Kendall's tau is 0.80; of 10 pairs that the first tells apart 9 hold, 0 are not" in three
+    assert "Kendall's tau is 0.80; of 10 pairs that the first separates 9 hold, 0 are not" in three
     assert six.startswith("K = 6")
 
 
@@ -225,13 +225,13 @@ def test_of_many_slate_sizes_two_are_drawn(sizes: Results, both: Results) -> Non
 
 
 def test_parameter_sweeps_are_found_with_their_lines(swept: Results) -> None:
-    (sweep,) = comparisons.parameter_sweeps(swept, curve_figures.labels_to_draw(swept, None))
+    (sweep,) = comparisons.parameter_sweeps(swept, draw_figures.labels_to_draw(swept, None))
     assert sweep.parameter == "alpha"
     assert set(sweep.lines) == {"iba-linucb", "linucb-k", "ubm-linucb", "c2ucb"}
     assert sweep.lines["linucb-k"] == [(a, f"linucb-k alpha={a}") for a in ALPHAS]
     assert sweep.others == ["ltr", "random", "popular"]
     assert sweep.logarithmic
-    best = comparisons.representatives(swept, curve_figures.labels_to_draw(swept, None))
+    best = comparisons.representatives(swept, draw_figures.labels_to_draw(swept, None))
     assert set(best) == {"ltr", "random", "popular", *(f"{name} alpha=0.1" for name in sweep.lines)}
 
 
@@ -242,7 +242,7 @@ def test_other_parameters_make_lines_of_their_own(tmp_path: Path) -> None:
         for r in (1.0, 2.0)
     }
     results = load(fake_results.make(tmp_path, policies=policies, points=2, seeds=2, baseline=None))
-    (sweep,) = comparisons.parameter_sweeps(results, curve_figures.labels_to_draw(results, None))
+    (sweep,) = comparisons.parameter_sweeps(results, draw_figures.labels_to_draw(results, None))
     assert list(sweep.lines) == ["linucb ridge=1.0", "linucb ridge=2.0"]
     assert not sweep.logarithmic
 
@@ -283,7 +283,7 @@ def test_other_runs_get_none_of_them(tmp_path: Path) -> None:
 def test_every_figure_of_a_study_says_what_it_shows(sizes: Results, tmp_path: Path) -> None:
     options: dict[str, Any] = {"slates": (3,), "without": ("ctr_set", "expected_ctr_set", "regret_set")}
     both = load(fake_results.make_lists(tmp_path / "run", fake_results.FEW_LISTS, seeds=5, points=30, **options))
-    figures = [curve_figures.draw_all(results, tmp_path / results.scenario["name"]) for results in (both, sizes)]
+    figures = [draw_figures.draw_all(results, tmp_path / results.scenario["name"]) for results in (both, sizes)]
     for record in (record for records in figures for record in records):
         text = " ".join(re.findall(r"<text[^>]*>([^<]*)</text>", record.svg.read_text()))
         assert record.svg.stem not in {"hit-ratio", "curve-misses", "curve-entropy"}
@@ -357,7 +357,7 @@ def test_a_crowd_is_grouped_by_family_and_swept_policies_are_drawn_once(swept: R
     assert families["c2ucb alpha=0.1"] == "shared linear"
     assert families["popular"] == "context-free"
     assert len({str(look) for look in style.looks(swept).values()}) == len(families) + 1
-    curve_figures.draw_all(swept, tmp_path, metrics=["ctr_sum"])
+    draw_figures.draw_all(swept, tmp_path, metrics=["ctr_sum"])
     text = (tmp_path / "curve-ctr-sum.svg").read_text()
     assert "linucb-k alpha=0.1" in text
     assert "linucb-k alpha=0.6" not in text

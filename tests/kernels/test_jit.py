@@ -13,7 +13,7 @@ import lersbench
 from lersbench.cli import new_policy
 from lersbench.policy import load
 from lersbench.system.cache_folder import cache_root
-from lersbench.testing import checks
+from lersbench.testing import engines, worlds
 
 PACKAGE = Path(lersbench.__file__).parent
 
@@ -76,13 +76,13 @@ def test_a_users_policy_leaves_nothing_in_the_shared_cache(tmp_path: Path) -> No
 
     It begins with what the package's own policies have left in the cache of these tests, which so stays untouched.
     """
-    world = checks.make_world(3, 4, 2)
-    checks.Bench(load("random")).play(world)
+    world = worlds.make_world(3, 4, 2)
+    engines.Bench(load("random")).play(world)
     (tmp_path / "cache").mkdir(mode=0o700)
     shutil.copytree(cache_root() / "numba", tmp_path / "cache/numba", ignore=shutil.ignore_patterns("*.tmp.*"))
     play = (
-        "from lersbench.policy import load\nfrom lersbench.testing import checks\n"
-        "bench, world = checks.Bench(load('./{name}.py')), checks.make_world(3, 4, 2)\n"
+        "from lersbench.policy import load\nfrom lersbench.testing import engines, worlds\n"
+        "bench, world = engines.Bench(load('./{name}.py')), worlds.make_world(3, 4, 2)\n"
         "print(*bench.play(world).slates[:, 0], *bench.play(world, 'batched').slates[:, 0])"
     )
     shown = []

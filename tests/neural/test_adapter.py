@@ -21,7 +21,7 @@ from lersbench.neural.bayesian import BayesianLinear, kl
 from lersbench.neural.gradient_widths import Diagonal, Full
 from lersbench.neural.one_hidden import Gradients, Memory, OneHidden
 from lersbench.policy import Policy, Round, Spec, load
-from lersbench.testing import checks
+from lersbench.testing import agreement, checks, engines, worlds
 
 PARTS = [
     ("neural-ucb", {}),
@@ -74,8 +74,8 @@ class WithDropout(TorchPolicy):
 
 
 @pytest.mark.parametrize("contract", checks.CHECKS, ids=lambda c: c.__name__)
-def test_a_network_of_ones_own_is_a_policy(contract: Callable[[checks.Bench], None]) -> None:
-    contract(checks.Bench(TwoLayers()))
+def test_a_network_of_ones_own_is_a_policy(contract: Callable[[engines.Bench], None]) -> None:
+    contract(engines.Bench(TwoLayers()))
 
 
 def test_the_example_of_the_documentation_is_the_one_tested() -> None:
@@ -86,12 +86,12 @@ def test_the_example_of_the_documentation_is_the_one_tested() -> None:
         assert line in source or line.startswith("hidden: int"), line
 
 
-def rounds_of(world: checks.World) -> list[Round]:
-    return [checks._round(world, t, t) for t in range(world.spec.rounds)]
+def rounds_of(world: worlds.World) -> list[Round]:
+    return [worlds.round_of(world, t, t) for t in range(world.spec.rounds)]
 
 
 def test_without_joint_features_a_candidate_is_its_context_and_its_item() -> None:
-    world = checks.make_world(1, 3, 1, 5, d=2, m=0)
+    world = worlds.make_world(1, 3, 1, 5, d=2, m=0)
     round, policy = rounds_of(world)[0], WithDropout()
     found = policy.inputs(world.spec, round)
     assert found.shape == (3, policy.width(world.spec)) == (3, 4)
@@ -108,8 +108,8 @@ def test_ties_are_broken_by_the_rounds_own_order_and_scores_are_told() -> None:
         def scores(self, net: nn.Module, x: Tensor) -> Tensor:
             return 0 * net(x)[:, 0] + 0.25
 
-    world = checks.make_world(300, 4, 2)
-    run = checks.Bench(Flat()).play(world)
+    world = worlds.make_world(300, 4, 2)
+    run = engines.Bench(Flat()).play(world)
     assert (run.scores == 0.25).all()
     assert (np.bincount(run.slates[:, 0], minlength=4) > 40).all()
 
@@ -128,8 +128,8 @@ def play(policy: Policy, state: Any, rounds: list[Round], rewards: np.ndarray, r
 def test_a_run_cut_in_two_is_the_whole_run(tmp_path: Path, name: str, params: dict[str, Any]) -> None:
     policy = load(name, **params) if name else WithDropout()
     assert isinstance(policy, TorchPolicy)
-    world = checks.make_world(50, 5, 2)
-    rewards, bench = world.chunk.rewards, checks.Bench(policy)
+    world = worlds.make_world(50, 5, 2)
+    rewards, bench = world.chunk.rewards, engines.Bench(policy)
     whole, rng = policy.init(world.spec), np.random.default_rng(3)
     expected = play(policy, whole, rounds_of(world), rewards, rng)
 
@@ -137,16 +137,18 @@ def test_a_run_cut_in_two_is_the_whole_run(tmp_path: Path, name: str, params: di
     told = play(policy, first, rounds_of(world)[:25], rewards, rng)
     adapter.save(first, tmp_path / "state.pt")
     second = adapter.restore(policy, world.spec, tmp_path / "state.pt")
-    checks._same_state(bench.learned(first), bench.learned(second), "What was saved and what was restored")
+    agreement.same_state(bench.learned(first), bench.learned(second), "What was saved and what was restored")
     told += play(policy, second, rounds_of(world)[25:], rewards[25:], rng)
     for (slate, scores), (other, others) in zip(expected, told, strict=True):
-        assert checks._close(scores, others, checks.TORCH).all()
-        assert checks._close(scores[slate], others[other], checks.TORCH).all()  # the slates are equal, or equally good
-    checks._same_state(bench.learned(whole), bench.learned(second), "The whole run and the run in two parts")
+        assert agreement.close(scores, others, agreement.TORCH).all()
+        assert agreement.close(
+            scores[slate], others[other], agreement.TORCH
+        ).all()  # the slates are equal, or equally good
+    agreement.same_state(bench.learned(whole), bench.learned(second), "The whole run and the run in two parts")
 
 
 def test_files_of_others_are_refused(tmp_path: Path) -> None:
-    world, path = checks.make_world(3, 5, 2), tmp_path / "state.pt"
+    world, path = worlds.make_world(3, 5, 2), tmp_path / "state.pt"
     policy, state = WithDropout(), WithDropout().init(world.spec)
     with pytest.raises(RunError, match="nothing to save"):
         adapter.save(state, path)
@@ -160,54 +162,54 @@ def test_files_of_others_are_refused(tmp_path: Path) -> None:
 
 
 def test_rewards_before_the_first_slate_are_refused() -> None:
-    world, policy = checks.make_world(1, 3, 1), WithDropout()
+    world, policy = worlds.make_world(1, 3, 1), WithDropout()
     with pytest.raises(RunError, match="before it was asked"):
         policy.update(policy.init(world.spec), rounds_of(world)[0], np.zeros(1, int), np.ones(1), np.ones(1, bool))
 
 
 def test_torchs_global_numbers_are_left_alone_and_play_no_part() -> None:
-    world, policy = checks.make_world(20, 5, 2), WithDropout()
+    world, policy = worlds.make_world(20, 5, 2), WithDropout()
     runs = []
     for seed in (0, 1):
         torch.manual_seed(seed)
         before, state = torch.get_rng_state(), policy.init(world.spec)
         play(policy, state, rounds_of(world), world.chunk.rewards, np.random.default_rng(5))
         assert torch.equal(before, torch.get_rng_state())
-        runs.append(checks.Bench(policy).learned(state))
-    checks._same_state(*runs, "Two runs under other global seeds")
+        runs.append(engines.Bench(policy).learned(state))
+    agreement.same_state(*runs, "Two runs under other global seeds")
 
 
 def test_contenders_in_threads_play_as_if_they_were_alone() -> None:
-    policy, bench = WithDropout(), checks.Bench(WithDropout())
-    worlds = [checks.make_world(40, 5, 2, seed=seed) for seed in (1, 2)]
-    states = [policy.init(world.spec) for world in worlds for _ in (0, 1)]
+    policy, bench = WithDropout(), engines.Bench(WithDropout())
+    both = [worlds.make_world(40, 5, 2, seed=seed) for seed in (1, 2)]
+    states = [policy.init(world.spec) for world in both for _ in (0, 1)]
 
-    def one(state: Any, world: checks.World) -> None:
+    def one(state: Any, world: worlds.World) -> None:
         play(policy, state, rounds_of(world), world.chunk.rewards, np.random.default_rng(9))
 
-    for state, world in zip(states[::2], worlds, strict=True):
+    for state, world in zip(states[::2], both, strict=True):
         one(state, world)
-    threads = [threading.Thread(target=one, args=told) for told in zip(states[1::2], worlds, strict=True)]
+    threads = [threading.Thread(target=one, args=told) for told in zip(states[1::2], both, strict=True)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     for alone, together in zip(states[::2], states[1::2], strict=True):
-        checks._same_state(bench.learned(alone), bench.learned(together), "A run alone and one beside another")
+        agreement.same_state(bench.learned(alone), bench.learned(together), "A run alone and one beside another")
 
 
 def test_full_feedback_trains_on_every_candidate(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
     monkeypatch.setattr(WithDropout, "learn", lambda self, state, rounds, shown, rewards: seen.append(len(rewards)))
     for feedback, batch in (("full", 1), ("bandit", 1), ("bandit", 4)):
-        checks.Bench(WithDropout()).play(checks.make_world(4, 6, 2), feedback=feedback, batch=batch)
+        engines.Bench(WithDropout()).play(worlds.make_world(4, 6, 2), feedback=feedback, batch=batch)
     assert seen == [6] * 4 + [2] * 4 + [8]
 
 
 def test_device_and_number_format_are_told_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LERSBENCH_DEVICE", "cpu")
     monkeypatch.setenv("LERSBENCH_DTYPE", "float64")
-    world, policy = checks.make_world(2, 3, 2), WithDropout()
+    world, policy = worlds.make_world(2, 3, 2), WithDropout()
     state = policy.init(world.spec)
     play(policy, state, rounds_of(world), world.chunk.rewards, np.random.default_rng(0))
     assert state.net is not None

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 from lersbench.neural import adapter  # noqa: E402
 from lersbench.neural.one_hidden import Memory  # noqa: E402
 from lersbench.policy import load  # noqa: E402
-from lersbench.testing import checks  # noqa: E402
+from lersbench.testing import agreement, worlds  # noqa: E402
 from tests.neural.test_adapter import play, rounds_of  # noqa: E402
 
 
@@ -38,7 +38,7 @@ def test_rewards_that_fit_are_the_last_ones() -> None:
 @pytest.mark.parametrize("cut", [3, 17, 25, 40])
 def test_a_restored_network_goes_on_as_it_was(tmp_path: Path, name: str, cut: int) -> None:
     """The places of its numbers in memory are the same as before: torch rounds otherwise for others."""
-    policy, world = load(name), checks.make_world(50, 5, 2)
+    policy, world = load(name), worlds.make_world(50, 5, 2)
     rewards = world.chunk.rewards
     assert isinstance(policy, adapter.TorchPolicy)
     whole, rng = policy.init(world.spec), np.random.default_rng(3)
@@ -49,5 +49,5 @@ def test_a_restored_network_goes_on_as_it_was(tmp_path: Path, name: str, cut: in
     second = adapter.restore(policy, world.spec, tmp_path / "state.pt")
     told += play(policy, second, rounds_of(world)[cut:], rewards[cut:], rng)
     for (slate, scores), (other, others) in zip(expected, told, strict=True):
-        assert checks._close(scores, others, checks.TORCH).all()
-        assert checks._close(scores[slate], others[other], checks.TORCH).all()
+        assert agreement.close(scores, others, agreement.TORCH).all()
+        assert agreement.close(scores[slate], others[other], agreement.TORCH).all()

@@ -15,7 +15,7 @@ from lersbench.neural.adapter import State, restore, save
 from lersbench.neural.recommenders import BayesianRecommender
 from lersbench.policies._lers import CONTEXTS, Lers, Revealed, Stopping
 from lersbench.policy import Spec, load
-from lersbench.testing import checks
+from lersbench.testing import agreement, engines, worlds
 
 NAMES = ["lers", "lers-context", "lers-recommendation", "lers-both"]
 TWO = [  # these have all parts between them: what takes seconds is slow (`make test-slow`) for the others
@@ -32,16 +32,16 @@ def small(name: str, **more: Any) -> Lers:
     return made
 
 
-def started(policy: Lers, world: checks.World) -> State:
+def started(policy: Lers, world: worlds.World) -> State:
     """A state after the first round."""
     state = policy.init(world.spec)
     step(policy, state, world, 0)
     return state
 
 
-def step(policy: Lers, state: State, world: checks.World, row: int, rng: int = 0) -> np.ndarray:
+def step(policy: Lers, state: State, world: worlds.World, row: int, rng: int = 0) -> np.ndarray:
     """Play a round under full feedback; its scores."""
-    round, slate = checks._round(world, row, row), np.zeros(1, np.int64)
+    round, slate = worlds.round_of(world, row, row), np.zeros(1, np.int64)
     policy.select(state, np.random.default_rng(rng), round, slate)
     everything = np.arange(world.spec.n_candidates)
     policy.update(state, round, everything, world.chunk.rewards[row], np.ones(everything.size, bool))
@@ -61,13 +61,13 @@ def moved(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> se
 def test_learns_which_products_pay_from_what_it_shows(name: str) -> None:
     """Half of 30 products pay, and their first feature says so; six are on offer a round. Chance is 1/2."""
     rounds, pays = 200, np.arange(30) % 2
-    world = checks.make_world(rounds, 6, 1, 30)
+    world = worlds.make_world(rounds, 6, 1, 30)
     history = dict(world.spec.history)
     history["products"] = history["products"].copy()
     history["products"][:, 0] = 2 * pays - 1
     world = world._replace(spec=replace(world.spec, history=history))
     rewards = pays[world.chunk.candidates].astype(float)
-    run = checks.Bench(small(name, learning_rate=0.005)).play(world, rewards=rewards)
+    run = engines.Bench(small(name, learning_rate=0.005)).play(world, rewards=rewards)
     hits = rewards[np.arange(rounds), run.slates[:, 0]]
     assert hits[120:].mean() > 0.7, hits[120:].mean()
 
@@ -76,7 +76,7 @@ def test_learns_which_products_pay_from_what_it_shows(name: str) -> None:
 def test_learns_who_likes_what_from_full_rows(name: str) -> None:
     """Half of the users like products 0 to 2, the others 3 to 5, and their static features say so. Chance is 1/2."""
     rounds, rng, kind = 200, np.random.default_rng(0), np.arange(7) % 2
-    world = checks.make_world(rounds, 6, 1)
+    world = worlds.make_world(rounds, 6, 1)
     history = dict(world.spec.history)
     history["static"] = np.stack([kind, 1 - kind, kind, 1 - kind], 1).astype(np.float32) * 2 - 1
     history["products"] = rng.normal(0, 0.1, (6, 5)).astype(np.float32)
@@ -84,7 +84,7 @@ def test_learns_who_likes_what_from_full_rows(name: str) -> None:
     world = world._replace(spec=replace(world.spec, history=history))
     rewards = (kind[world.chunk.user][:, None] == (np.arange(6) >= 3)).astype(float)
     little = {"code_kl": 0.01} if name in ("lers-context", "lers-both") else {}
-    run = checks.Bench(small(name, learning_rate=0.005, **little)).play(world, feedback="full", rewards=rewards)
+    run = engines.Bench(small(name, learning_rate=0.005, **little)).play(world, feedback="full", rewards=rewards)
     hits = rewards[np.arange(rounds), run.slates[:, 0]]
     assert hits[120:].mean() > 0.7, hits[120:].mean()
 
@@ -92,7 +92,7 @@ def test_learns_who_likes_what_from_full_rows(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("context", list(CONTEXTS))
 def test_one_round_trains_every_part_that_is_there(name: str, context: str) -> None:
-    world = checks.make_world(3, 5, 1)
+    world = worlds.make_world(3, 5, 1)
     policy = small(name, context=context)
     state = started(policy, world)
     before = parameters(state)
@@ -104,7 +104,7 @@ def test_one_round_trains_every_part_that_is_there(name: str, context: str) -> N
 @pytest.mark.parametrize("name", NAMES)
 def test_the_recommender_trains_the_encoders_end_to_end(name: str) -> None:
     """The weights by which a user's history reaches the codes have a gradient of the recommender's error alone."""
-    world = checks.make_world(3, 5, 1)
+    world = worlds.make_world(3, 5, 1)
     policy = small(name)
     state = started(policy, world)
     learned: Any = state.net
@@ -118,7 +118,7 @@ def test_the_recommender_trains_the_encoders_end_to_end(name: str) -> None:
 
 
 def test_a_frozen_context_stays_as_it_was_trained() -> None:
-    world = checks.make_world(4, 5, 1)
+    world = worlds.make_world(4, 5, 1)
     policy = small("lers-both", train_context=False, pretrain=1)
     state = started(policy, world)
     before = parameters(state)
@@ -127,7 +127,7 @@ def test_a_frozen_context_stays_as_it_was_trained() -> None:
 
 
 def test_pre_training_lowers_the_loss_of_the_context_models_and_happens_once() -> None:
-    world = checks.make_world(4, 5, 1)
+    world = worlds.make_world(4, 5, 1)
     history = dict(world.spec.history)
     history["order_streamers"] = np.full((7, 16), 2)
     world = world._replace(spec=replace(world.spec, history=history))
@@ -149,13 +149,13 @@ def test_the_class_weight_is_counted_from_what_was_revealed_or_given() -> None:
     assert revealed.weight() == 2  # 4 / (2 * 1)
     revealed.add(torch.tensor([0.0, 1.0]))
     assert revealed.weight() == 1.5  # 6 / (2 * 2)
-    world = checks.make_world(3, 5, 1)
+    world = worlds.make_world(3, 5, 1)
     for weight in ("auto", 3.0):
         policy = small("lers", class_weight=weight, dropout=0.0)
         state = started(policy, world)
         learned: Any = state.net
         rewards = torch.tensor([1.0, 0.0, 0.0, 1.0, 0.0])
-        round, shown = checks._round(world, 1, 1), np.arange(5)
+        round, shown = worlds.round_of(world, 1, 1), np.arange(5)
         with torch.no_grad():
             found = policy._loss(learned, [round], [shown], rewards)
             context, studied = learned.studied(torch.tensor([round.user]))
@@ -178,7 +178,7 @@ def test_early_stopping_by_hand() -> None:
 
 
 def test_a_skipped_step_changes_nothing_that_is_learned() -> None:
-    world = checks.make_world(3, 5, 1)
+    world = worlds.make_world(3, 5, 1)
     policy = small("lers", patience=1)
     state = started(policy, world)
     learned: Any = state.net
@@ -192,7 +192,7 @@ def test_a_skipped_step_changes_nothing_that_is_learned() -> None:
 
 
 def test_users_with_too_little_history_train_no_encoder_and_share_a_context() -> None:
-    world = checks.make_world(3, 5, 1)
+    world = worlds.make_world(3, 5, 1)
     history = {name: np.array(values) for name, values in world.spec.history.items()}
     for name in ("orders", "baskets"):
         history[name][:3] = 0
@@ -211,7 +211,7 @@ def test_users_with_too_little_history_train_no_encoder_and_share_a_context() ->
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_run_cut_in_two_is_the_whole_run(name: str, tmp_path: Path) -> None:
-    world, policy = checks.make_world(12, 5, 1), small(name, dropout=0.3)
+    world, policy = worlds.make_world(12, 5, 1), small(name, dropout=0.3)
     whole = policy.init(world.spec)
     expected = [step(policy, whole, world, row) for row in range(12)]
     first = policy.init(world.spec)
@@ -220,30 +220,30 @@ def test_a_run_cut_in_two_is_the_whole_run(name: str, tmp_path: Path) -> None:
     save(first, tmp_path / "state.pt")
     second = restore(policy, world.spec, tmp_path / "state.pt")
     found = [step(policy, second, world, row) for row in range(7, 12)]
-    np.testing.assert_allclose(found, expected[7:], rtol=checks.TORCH, atol=checks.TORCH)
+    np.testing.assert_allclose(found, expected[7:], rtol=agreement.TORCH, atol=agreement.TORCH)
     assert not moved(parameters(whole), parameters(second))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_seed_is_a_run(name: str) -> None:
-    bench, world = checks.Bench(small(name)), checks.make_world(8, 5, 2, 7)
+    bench, world = engines.Bench(small(name)), worlds.make_world(8, 5, 2, 7)
     one, two, other = (bench.play(world, batch=3, seed=seed) for seed in (1, 1, 2))
-    checks._same_run(one, two, "two runs of a seed")
-    assert np.abs(one.scores - other.scores).max() > 10 * checks.TORCH
+    agreement.same_run(one, two, "two runs of a seed")
+    assert np.abs(one.scores - other.scores).max() > 10 * agreement.TORCH
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("batch", [1, 3])
 def test_rewards_that_were_not_revealed_play_no_part(name: str, batch: int) -> None:
-    bench, world = checks.Bench(small(name)), checks.make_world(15, 5, 2, 7)
+    bench, world = engines.Bench(small(name)), worlds.make_world(15, 5, 2, 7)
     run = bench.play(world, batch=batch)
     turned = 1 - world.chunk.rewards
     np.put_along_axis(turned, run.slates, np.take_along_axis(world.chunk.rewards, run.slates, 1), 1)
-    checks._same_run(run, bench.play(world, batch=batch, rewards=turned), "two logs")
+    agreement.same_run(run, bench.play(world, batch=batch, rewards=turned), "two logs")
 
 
 def test_copies_that_share_a_draw_rank_otherwise() -> None:
-    world = checks.make_world(3, 5, 1)
+    world = worlds.make_world(3, 5, 1)
     own, shared = (started(small("lers-recommendation", shared_draw=shared), world) for shared in (False, True))
     for state, wanted in ((own, False), (shared, True)):
         assert isinstance(state.net.recommender, BayesianRecommender)  # type: ignore[union-attr]
@@ -251,7 +251,7 @@ def test_copies_that_share_a_draw_rank_otherwise() -> None:
     scores = [
         step(small("lers-recommendation", shared_draw=s), st, world, 1) for s, st in ((False, own), (True, shared))
     ]
-    assert np.abs(scores[0] - scores[1]).max() > 10 * checks.TORCH
+    assert np.abs(scores[0] - scores[1]).max() > 10 * agreement.TORCH
 
 
 def test_the_network_of_the_study() -> None:

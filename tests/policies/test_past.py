@@ -20,7 +20,7 @@ from lersbench.learners.per_item import estimates, inverse
 from lersbench.log import Log
 from lersbench.log.history import arrays_for, past_arrays
 from lersbench.policy import Round, Spec, load
-from lersbench.testing import checks
+from lersbench.testing import checks, engines, worlds
 from tests.datasets.test_transactions import CUT, shop
 
 
@@ -136,7 +136,7 @@ def test_everyone_is_told_price_and_popularity(tmp_path: Path) -> None:
 
 
 def made_up(d: int = 3) -> Spec:
-    arrays = checks.made_up_past(7, 6, d)
+    arrays = worlds.made_up_past(7, 6, d)
     return Spec(6, 6, 6, d, users=7, history=arrays)
 
 
@@ -169,11 +169,11 @@ def test_rules_of_the_past_by_hand(user: int) -> None:
 @pytest.mark.parametrize("contract", checks.CHECKS, ids=lambda c: c.__name__)
 def test_warm_policies_keep_the_contract(name: str, contract) -> None:
     if name not in BENCHES:
-        BENCHES[name] = checks.Bench(load(name, warm=2.0))
+        BENCHES[name] = engines.Bench(load(name, warm=2.0))
     contract(BENCHES[name])
 
 
-BENCHES: dict[str, checks.Bench] = {}
+BENCHES: dict[str, engines.Bench] = {}
 
 
 def test_a_warm_start_asks_for_the_past_and_a_cold_one_does_not() -> None:

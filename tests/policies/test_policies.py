@@ -19,7 +19,7 @@ import pytest
 from lersbench.errors import ConfigError
 from lersbench.policy import KernelPolicy, find, load, names
 from lersbench.sources import closure
-from lersbench.testing import checks
+from lersbench.testing import checks, engines, worlds
 from tests.support.siblings import SIBLINGS
 
 NAMES = names()
@@ -48,8 +48,8 @@ BRIEF = (*UNPLAYED, checks.check_wins, checks.check_one_signature)
 
 
 @functools.cache
-def bench(name: str, small: bool = True) -> checks.Bench:
-    return checks.Bench(load(name, **SMALL.get(name, {}) if small else {}))
+def bench(name: str, small: bool = True) -> engines.Bench:
+    return engines.Bench(load(name, **SMALL.get(name, {}) if small else {}))
 
 
 def cases() -> list[Any]:
@@ -69,7 +69,7 @@ def cases() -> list[Any]:
 
 
 @pytest.mark.parametrize(("contract", "name", "small"), cases())
-def test_contract(contract: Callable[[checks.Bench], None], name: str, small: bool) -> None:
+def test_contract(contract: Callable[[engines.Bench], None], name: str, small: bool) -> None:
     contract(bench(name, small))
 
 
@@ -83,7 +83,7 @@ def test_a_kernel_is_kept_by_the_file_that_lays_out_its_state(name: str) -> None
     """Compiled code is named by what the kernel's file draws on: a state from elsewhere could change it unnoticed."""
     policy = load(name)
     assert isinstance(policy, KernelPolicy)
-    state = policy.init(checks.make_world(5, 5, 2).spec)
+    state = policy.init(worlds.make_world(5, 5, 2).spec)
     layout = Path(sys.modules[type(state).__module__].__file__ or "")
     for function in policy.kernels:
         assert layout in closure(function.py_func.__module__), function
@@ -123,19 +123,19 @@ def test_ranges(name: str, param: str, value: float) -> None:
 
 @pytest.mark.parametrize("name", ["exp3", "exp3m"])
 def test_the_horizon_formula_needs_a_horizon(name: str) -> None:
-    spec = dataclasses.replace(checks.make_world(5, 3, 1).spec, rounds=0)
+    spec = dataclasses.replace(worlds.make_world(5, 3, 1).spec, rounds=0)
     with pytest.raises(ConfigError, match="gamma"):
         load(name, gamma=0.0).init(spec)
 
 
 INTERPRETED = """
 import json, sys, numba
-from lersbench.testing import checks
+from lersbench.testing import checks, engines, worlds
 from lersbench.policy import load
 assert numba.config.DISABLE_JIT
-world = checks.make_world(40, 5, 2, 7)
+world = worlds.make_world(40, 5, 2, 7)
 told = json.loads(sys.argv[1])
-runs = {name: checks.Bench(load(name, **params)).play(world) for name, params in told.items()}
+runs = {name: engines.Bench(load(name, **params)).play(world) for name, params in told.items()}
 print(json.dumps({name: [run.slates.tolist(), run.scores.tolist()] for name, run in runs.items()}))
 """
 
@@ -160,7 +160,7 @@ def test_whole_runs_are_the_same_without_the_compiler(names: list[str]) -> None:
     found = json.loads(
         without_the_compiler("-c", INTERPRETED, json.dumps({name: SMALL.get(name, {}) for name in names}))
     )
-    world = checks.make_world(40, 5, 2, 7)
+    world = worlds.make_world(40, 5, 2, 7)
     for name in names:
         run = bench(name).play(world)
         assert run.slates.tolist() == found[name][0], name

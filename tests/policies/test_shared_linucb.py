@@ -27,7 +27,7 @@ from lersbench.learners.shared import (
 )
 from lersbench.policies import cascade_linucb
 from lersbench.policy import Policy, Round, Spec, load
-from lersbench.testing.checks import make_world
+from lersbench.testing.worlds import make_world
 
 WIDE, K, M = 7, 4, 5
 RNG = np.random.default_rng(0)  # none of these policies draws

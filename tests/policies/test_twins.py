@@ -13,7 +13,7 @@ import pytest
 from lersbench.kernels.ties import FIRST, scramble
 from lersbench.policies import exp3m, lints
 from lersbench.policy import Policy, Round, Spec, load
-from lersbench.testing.checks import make_world
+from lersbench.testing.worlds import make_world
 
 WIDE, ITEMS, D, M = 6, 8, 3, 4
 

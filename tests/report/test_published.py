@@ -154,7 +154,7 @@ def test_the_section_of_the_report(run: Results) -> None:
     words = " ".join(str(block) for block in blocks)
     orders, *values, seconds = tables
     assert len(values) == 2
-    assert orders.head[3:] == ["pairs", "told apart", "same", "reversed", "not told apart"]
+    assert orders.head[3:] == ["pairs", "separated", "same", "reversed", "not separated"]
     assert orders.rows[0] == ["Regret, as published", "as published", "Regret, as published", "2", "2", "2", "0", "0"]
     assert values[0].head == ["policy", "published", "as published", "sound", "sound, bandit feedback", "seeds"]
     assert [line[0] for line in values[0].rows] == ["lers", "ucb1", "exp3", "neural-ucb"]
@@ -175,7 +175,7 @@ def test_the_section_of_the_report(run: Results) -> None:
 
 def test_the_verdict_sums_up_metrics_that_are_better_high_or_low(run: Results) -> None:
     """By hand: as published regret 2 of 2 and coverage 1 of 1; sound and with bandit feedback regret 0 of 2 (exp3 minus
-    lers is -2.9, -3, -1.1 there, and so only ucb1 is told apart: 0 of 1)."""
+    lers is -2.9, -3, -1.1 there, and so only ucb1 is separated: 0 of 1)."""
     (line,) = published.verdict(run)
     assert line.endswith("3 of 3 hold by its own protocol, 0 of 1 by sound metrics under bandit feedback.")
     run.scenario["published"]["policies"] = run.scenario["published"]["policies"][:1]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lersbench.figures import curves as curve_figures
+from lersbench.figures import draw as draw_figures
 from lersbench.figures.records import read_records
 from lersbench.report import run as run_report
 from lersbench.report.blocks import to_markdown
@@ -90,7 +90,7 @@ def test_figures_that_were_drawn_are_not_drawn_again(
     links = re.findall(r"\]\(([^)]*)\)", (tmp_path / "elsewhere" / "report.md").read_text())
     assert links
     assert all((tmp_path / "elsewhere" / link).is_file() for link in links)
-    assert curve_figures.draw_all is not run_report.draw_all
+    assert draw_figures.draw_all is not run_report.draw_all
     run_report.write(load(written))
     assert (written / "report.md").read_text() == page
 

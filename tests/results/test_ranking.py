@@ -15,7 +15,7 @@ import pytest
 
 from lersbench.distributions import t_quantile
 from lersbench.errors import ConfigError
-from lersbench.figures import curves as curve_figures
+from lersbench.figures import forest as forest_figures
 from lersbench.figures import sweeps as sweep_figures
 from lersbench.metrics import METRICS
 from lersbench.ranks import separated
@@ -310,7 +310,7 @@ def test_a_baseline_that_learns_is_no_measure_for_another_regime(mixed: Results)
 
 
 def test_the_forest_has_a_panel_a_regime_and_titles_name_the_regimes(mixed: Results) -> None:
-    figure = curve_figures.forest(mixed, "misses", list(MIXED))
+    figure = forest_figures.forest(mixed, "misses", list(MIXED))
     assert [ax.get_title(loc="right") for ax in figure.axes] == ["bandit feedback", "full feedback"]
     shown = [[label.get_text() for label in ax.get_yticklabels()] for ax in figure.axes]
     assert shown == [["hybrid", "popular", "ucb1", "random"], ["lers", "whole"]]
@@ -323,7 +323,7 @@ def test_what_may_change_is_said(mixed: Results) -> None:
     values = {name: list(0.9 + 0.01 * rng.standard_normal(10)) for name in ("random", "hybrid", "popular")}
     values["ucb1"] = values["random"][:3]
     said = " ".join(result_words.legend(board(of_values(values, torch_policies=["hybrid"]))))
-    assert "3 of 3 pairs of neighbours cannot be told apart" in said
+    assert "3 of 3 pairs of neighbours cannot be separated" in said
     assert "Fewer than 10 seeds: ucb1;" in said
     assert "In PyTorch: hybrid; their values depend on the processor" in said
     quiet = " ".join(result_words.legend(board(mixed)))

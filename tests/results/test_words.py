@@ -63,11 +63,11 @@ def test_the_legend_explains_metric_interval_and_ranks(run: Path) -> None:
     ("ranks", "words"),
     [
         (["1", "2-3", "2-3", "4"], "surely better than every other contender."),
-        (["1-2", "2-4", "1-4", "2-4"], "It cannot be told apart from ucb1; it is surely better than the other 2."),
-        (["1-4", "1-4", "1-4", "1-4"], "None of the other 3 can be told apart from it."),
+        (["1-2", "2-4", "1-4", "2-4"], "It cannot be separated from ucb1; it is surely better than the other 2."),
+        (["1-4", "1-4", "1-4", "1-4"], "None of the other 3 can be separated from it."),
         (
             ["1-3", "2-4", "1-4", "2-4"],
-            "It cannot be told apart from 2 of the others; it is surely better than the remaining one.",
+            "It cannot be separated from 2 of the others; it is surely better than the remaining one.",
         ),
     ],
 )

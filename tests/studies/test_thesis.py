@@ -21,7 +21,7 @@ import pytest
 from lersbench.bench import replays, scenario
 from lersbench.bench.replays import Run, bench
 from lersbench.datasets import build
-from lersbench.figures import curves as curve_figures
+from lersbench.figures import draw as draw_figures
 from lersbench.lab import run as lab_run
 from lersbench.lab import scenario as lab_scenario
 from lersbench.log import Log
@@ -193,7 +193,7 @@ def test_the_report_ranks_regimes_apart_and_sets_the_published_values_beside(
 ) -> None:
     run = result_tables.load(played(name).run.folder)
     few = ("misses", "recommend_ratio")
-    figures = curve_figures.draw_all(run, tmp_path / "figures", few) if name == "repeat" else []
+    figures = draw_figures.draw_all(run, tmp_path / "figures", few) if name == "repeat" else []
     written = run_report.write(run, tmp_path, figures)
     assert [path.name for path in written] == ["report.md", "report.html"]
     text = written[0].read_text()

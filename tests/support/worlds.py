@@ -16,7 +16,7 @@ from lersbench.engine.rows import Rows
 from lersbench.kernels.ties import scramble
 from lersbench.log.chunk import Chunk
 from lersbench.policy import Policy, Round, Spec
-from lersbench.testing.checks import made_up_weights
+from lersbench.testing.worlds import made_up_weights
 
 
 def chunk(

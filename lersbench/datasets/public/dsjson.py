@@ -209,7 +209,7 @@ def _part(
 ) -> dict[str, Any]:
     offers = [[items.code(text) for text in _names(row, options.item)] for row in rows]
     if len(items) > MOST_ITEMS:
-        rows[-1].place.refuse(f"more than {MOST_ITEMS:,} different actions by now", "tell them apart with --item place")
+        rows[-1].place.refuse(f"more than {MOST_ITEMS:,} different actions by now", "separate them with --item place")
     paid = rewards.columns(rows)
     tally.read(0, paid["clicks"].sum())
     dropped[0] += sum(row.dropped for row in rows)
@@ -240,7 +240,7 @@ def _names(row: Decision, by: str) -> list[str]:
     if by == "tag":
         for number, action in enumerate(row.actions, 1):
             if not isinstance(action, dict) or not isinstance(action.get("_tag"), str | int):
-                fix = "tell actions apart by all they say (--item features) or by their place (--item place)"
+                fix = "separate actions by all they say (--item features) or by their place (--item place)"
                 row.place.refuse(f"action {number} has no _tag", fix)
         names = [str(action["_tag"]) for action in row.actions]
     else:
@@ -248,6 +248,6 @@ def _names(row: Decision, by: str) -> list[str]:
     seen: set[str] = set()
     for one in names:
         if one in seen:
-            row.place.refuse(f"two actions are {one}", "tell actions apart by their place (--item place)")
+            row.place.refuse(f"two actions are {one}", "separate actions by their place (--item place)")
         seen.add(one)
     return names

@@ -53,7 +53,7 @@ class DsJson(Files):
     """Decision service JSON."""
 
     item: Literal["tag", "features", "place"] = option(
-        "tag", help="What tells actions apart: their _tag, all they say, or only their place in the list."
+        "tag", help="What separates actions: their _tag, all they say, or only their place in the list."
     )
     context: int = option(32, least=1, help="Width into which shared features are hashed.")
     features: int = option(32, least=1, help="Width into which an action's features are hashed.")
