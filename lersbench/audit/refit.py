@@ -10,7 +10,7 @@ import numpy as np
 
 from lersbench.audit.judging import levels_of
 from lersbench.audit.runs import Runs
-from lersbench.audit.summary import FEW, inside
+from lersbench.audit.summary import FEW, HALF, inside
 from lersbench.audit.world import NORMAL, World
 from lersbench.offpolicy.verdict import THRESHOLDS, Bounds
 
@@ -19,7 +19,9 @@ class Fit(NamedTuple):
     """Thresholds over all worlds whose normal intervals should cover."""
 
     believed: float  # share of the runs of these worlds, each world counted alike
-    coverage: float  # the least that normal intervals cover where they are believed, of any world with runs enough
+    coverage: (
+        float  # the least that normal intervals cover where they are believed, of any world where half of the runs are
+    )
     world: str  # where that is, and of which estimator
     error: float  # its Monte-Carlo error
 
@@ -33,7 +35,7 @@ def fit(worlds: Sequence[tuple[World, Runs]], thresholds: Mapping[str, Bounds]) 
                 continue
             believed = levels_of(runs.doubts[:, at], runs.most[at], thresholds) == 0
             shares.append(float(believed.mean()))
-            if (count := int(believed.sum())) >= FEW:
+            if (count := int(believed.sum())) >= max(FEW, HALF * len(believed)):
                 share = float(inside(runs, at)[believed].mean())
                 if share < least.coverage:
                     least = Fit(0.0, share, f"{world.name}, {estimator}", math.sqrt(share * (1 - share) / count))

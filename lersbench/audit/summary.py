@@ -15,6 +15,7 @@ from lersbench.offpolicy.verdict import THRESHOLDS, Bounds
 LEAST, MOST = 0.93, 0.97  # what an interval of 95 % that is believed may cover
 MANY, SIGMA, ROUGH = 300, 2.0, 4.0  # Monte-Carlo errors by which a coverage of many runs may miss that, and of fewer
 FEW = 100  # believed runs below which their coverage is not judged
+HALF = 0.5  # share of believed runs below which those that are believed are a choice of the luckiest
 SPREADS = 0.1  # of an estimate's spread: what a bias of order 1 / n may be
 
 
@@ -88,10 +89,24 @@ def _coverage(line: Line) -> list[Check]:
     believed = line.runs * line.verdicts[0]
     if line.interval not in (NORMAL, SHOWN) or not believed >= FEW:
         return []
+    if line.verdicts[0] < HALF:
+        return [_seldom_wrong(line)]
     slack = _sigma(believed) * line.noise(runs=believed)
     fine = LEAST - slack <= line.believed <= MOST + slack
     what = f"{line.estimator}, {line.interval}, covers {LEAST:.0%} to {MOST:.0%} where it is believed"
     return [Check(what, fine, f"{line.believed:.1%} of {believed:.0f} runs")]
+
+
+def _seldom_wrong(line: Line) -> Check:
+    """A world at the edge of a threshold, where fewer than half of the runs are believed.
+
+    Effective events, and what else depends on rewards, are many where luck was good. So the believed runs are those of
+    high estimates, and fewer than 95 % of them hold the truth whatever the threshold. What can be asked for is that an
+    interval is seldom believed and wrong.
+    """
+    wrong = line.verdicts[0] * (1 - line.believed)
+    what = f"{line.estimator}, {line.interval}, is believed and wrong in at most {1 - LEAST:.0%} of all runs"
+    return Check(what, wrong <= 1 - LEAST, f"{wrong:.1%}; believed in {line.verdicts[0]:.1%}")
 
 
 def covers(line: Line, least: float, most: float = 1.0) -> Check:

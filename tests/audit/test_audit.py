@@ -167,6 +167,20 @@ def test_a_coverage_that_is_too_small_or_a_believed_one_fails() -> None:
     assert doubted(line, 0.95).passed and line.verdicts == (0.0, 0.0, 1.0)
 
 
+def test_a_world_at_the_edge_is_asked_for_the_share_of_runs_that_are_believed_and_wrong() -> None:
+    """Where luck decides what is believed, what is believed covers less: 4 in 10 runs, 3 in 10 of them wrong."""
+    world = World("X", "X", 1000, 0, lambda rng: [], (), (), ("ips",))
+    for wrong, passed in ((0.3, False), (0.1, True)):
+        runs = []
+        for i in range(1000):
+            believed = i % 10 < 4
+            runs += made(
+                np.array([5.0 if believed and i % 400 < 400 * wrong else 0.1 * (-1) ** i]), 1.0, 0 if believed else 1
+            )
+        (check,) = checks_of(world, lines_of(runs_of(runs)))
+        assert check.passed is passed, check
+
+
 def test_a_refit_says_what_is_believed_and_what_it_covers() -> None:
     rng = np.random.default_rng(9)
     bad = rng.random(1000) < 0.3  # runs of few events, whose intervals hold nothing
