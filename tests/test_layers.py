@@ -74,7 +74,7 @@ ROOMS: dict[str, set[str]] = {  # room: the rooms it may import, beside the grou
     "lab": {*GROUND, "bench", "neural", "datasets", "results"},
     "figures": {*GROUND, "results", "clicks"},
     "report": {*GROUND, "results", "figures", "clicks"},
-    "studies": {*GROUND, "bench", "lab", "results", "figures", "report"},
+    "studies": {*GROUND, "bench", "lab", "evaluation", "results", "figures", "report"},
 }
 DOORS = {"cli", "api", "__main__"}  # may import everything; nobody imports them
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")

@@ -88,13 +88,14 @@ def play(kind: str, any_click: bool, rng: np.random.Generator) -> list[Answer]:
 def estimated(at: np.ndarray, r: np.ndarray, truth: float) -> list[Answer]:
     """SIPS, RIPS and IIPS of lists `at` (n,) with rewards `r` (n, K)."""
     bucket = buckets_of(None, len(at))
-    counts, known = np.bincount(bucket, minlength=1024), Known()
-    whole = _summed(WANTED.whole[at] / LOGGED.whole[at], r.sum(axis=1), LOGGED.whole[at], bucket, float(PLACES))
-    out = answers_of(answers.estimate_of("sips", whole, counts, Range(0.0, PLACES, math.inf)), truth, known)
+    counts, known, whole = np.bincount(bucket, minlength=1024), Known(lists=True), Range(0.0, PLACES, math.inf)
+    sums = _summed(WANTED.whole[at] / LOGGED.whole[at], r.sum(axis=1), LOGGED.whole[at], bucket, float(PLACES))
+    out = answers_of(answers.estimate_of("sips", sums, counts, whole), truth, known)
     for name, wanted, logged in (("rips", WANTED.prefix, LOGGED.prefix), ("iips", WANTED.place, LOGGED.place)):
         w, p = (wanted / logged)[at], logged[at]
         places = [_summed(w[:, k], r[:, k], p[:, k], bucket, 1.0) for k in range(PLACES)]
-        out += answers_of(next(iter(answers.by_place(name, places, counts, Range(0.0, 1.0, math.inf)))), truth, known)
+        spans = [whole, *[Range(0.0, 1.0, math.inf)] * PLACES]
+        out += answers_of(answers.by_place(name, places, counts, spans)[0], truth, known)
     return out
 
 

@@ -25,6 +25,7 @@ from lersbench.bench.store import Curve
 from lersbench.engine import ahead
 from lersbench.engine.contender import Contender, is_lazy
 from lersbench.engine.delays import waiting_at_most
+from lersbench.engine.layout import layout_of
 from lersbench.engine.likes import Likes
 from lersbench.engine.loop import compiled
 from lersbench.engine.meter import COVERAGE, with_room
@@ -271,6 +272,10 @@ class Session:
         if self._counts_ages:
             rows = self._aged(rows, chunk.start)
         return self._numbered(rows, max(0, self.first - chunk.start)) if self._counts_likes else rows
+
+    def of_candidates(self, chunk: Chunk, values: np.ndarray) -> np.ndarray:
+        """What a chunk has for each candidate, (N,) end to end in the order in which `rows_for` has them."""
+        return layout_of(chunk, self.regime, self._mix).of_candidates(values.reshape(-1))
 
     def _aged(self, rows: Rows, start: int) -> Rows:
         """The rows with the number of rounds that each candidate was on offer in before."""

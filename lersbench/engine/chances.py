@@ -389,7 +389,9 @@ def ask_scores(
     select(state, rng, round, own)
     if sound(round.scores):
         ranked(round.scores, slate, logged)
-        if placed.shape[0] > 0:
+        if slate.shape[0] == 1:
+            placed[:] = logged[0]
+        elif placed.shape[0] > 0:
             placements(round.scores, slate, placed)
         if EVERYTHING:
             foremost(round.scores, offered)
@@ -433,7 +435,7 @@ def ask_draws(
             logged[k] += agrees
             if placed.shape[0] > 0:
                 placed[k] += hit / draws
-        if EVERYTHING:
+        if EVERYTHING and 0 <= own[0] < offered.shape[0]:  # else the sum, which is checked, is not 1
             offered[own[0]] += 1.0 / draws
     before = 1.0 * draws
     for k in range(slate.shape[0]):

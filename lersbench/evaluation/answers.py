@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from lersbench.errors import ConfigError
+from lersbench.evaluation.exposed import MODELS
 from lersbench.evaluation.judged import FAMILY, PLACE, PREFIX, SINGLE, Judged
 from lersbench.offpolicy import intervals, resampling
 from lersbench.offpolicy.empirical_likelihood import cressie_read
@@ -16,18 +17,21 @@ from lersbench.offpolicy.intervals import Interval
 from lersbench.offpolicy.sums import Sums, influence, six, top_weights
 
 REPLICATES = 1000  # of a bootstrap over buckets
+PLAIN = ("ips", "sips", "pbm-ips", "ubm-ips")  # means of weighted rewards
+FEW = 30  # lists that a place must be worth to be summed, in lists of more than `SHORT`
+SHORT = 3
 NORMAL = "normal, by cluster"
-WEIGHED = ("ips", "snips", "cr", "sips", "rejection")  # estimators of weighted rewards alone
+WEIGHED = (*PLAIN, "snips", "cr", "rejection")  # estimators of weighted rewards alone
 MODEL = ("dr", "sndr", "dm")  # estimators that need a reward model
 
 
-@dataclass(frozen=True)
-class Range:
-    """What a reward can be, and a weight."""
+class Range(NamedTuple):
+    """What can be earned, and a weight."""
 
     low: float
     high: float
     heaviest: float  # the largest weight that is possible; infinite where that is not known
+    most: float = math.nan  # the largest weighted reward, where that is known better than as the product of both
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,8 @@ class Estimate:
     counts: np.ndarray  # (G,) rounds
     sums: tuple[Sums, ...]  # what it was made of, a place each
     span: Range
+    parts: tuple[Estimate, ...] = ()  # of a list: its places
+    bounded: tuple[int, ...] = ()  # places of which the log says too little: they count with all they could earn
 
     @property
     def error(self) -> float:
@@ -57,22 +63,27 @@ class Estimate:
         if len(self.sums) != 1 or self.estimator not in WEIGHED:
             return math.nan
         errors = intervals.row_errors(six(self.sums[0]))
-        return errors.ips if self.estimator in ("ips", "sips") else errors.snips
+        return errors.ips if self.estimator in PLAIN else errors.snips
 
 
-def estimates_of(judged: Judged, estimators: list[str], counts: np.ndarray, spans: dict[str, Range]) -> list[Estimate]:
-    """All estimates of a policy, the leading one first; of lists also those of each place.
+def estimates_of(
+    judged: Judged, estimators: list[str], counts: np.ndarray, spans: dict[str, list[Range]]
+) -> dict[str, list[Estimate]]:
+    """All estimates of a policy by estimator; of lists those of each place come after that of the whole.
 
-    `counts` (G,) are the rounds by bucket, `spans` the ranges by family.
+    `counts` (G,) are the rounds by bucket, `spans` the ranges by family: of lists first that of the whole, then those
+    of the places.
     """
-    found: list[Estimate] = []
+    found: dict[str, list[Estimate]] = {}
     for name in estimators:
         family = FAMILY.get(name, SINGLE)
         sums = judged.families[family]
         if family in (PREFIX, PLACE):
-            found += by_place(name, sums, counts, spans[family])
+            found[name] = by_place(name, sums, counts, spans[family])
         else:
-            found.append(estimate_of(name, sums[0], counts, spans[family], judged.direct))
+            span = spans[family][0]
+            span = span._replace(most=span.most * judged.most.get(family, math.nan))
+            found[name] = [estimate_of(name, sums[0], counts, span, judged.direct)]
     return found
 
 
@@ -85,11 +96,11 @@ def estimate_of(name: str, sums: Sums, counts: np.ndarray, span: Range, direct: 
 def _single(name: str, sums: Sums, span: Range, by_model: np.ndarray) -> tuple[float, np.ndarray]:
     s, n = six(sums), max(1, int(sums.rows[0]))
     rows, (w, v, d) = sums.bucket_rows, sums.buckets.T
-    if name in ("ips", "sips"):
+    if name in PLAIN:
         return s.r1 / n, influence(sums, "ips", s.r1 / n)
     if name in ("snips", "cr", "rejection"):
         value = s.r1 / s.s1 if s.s1 > 0 else math.nan
-        likely = cressie_read(s, 0.0, _known(span, sums), span.low, span.high).value if name == "cr" else value
+        likely = cressie_read(s, 0.0, _known(span.heaviest, sums), span.low, span.high).value if name == "cr" else value
         return likely, influence(sums, "snips", value)
     if name == "ips-cv":
         spread = s.s2 / n - (s.s1 / n) ** 2
@@ -108,10 +119,11 @@ def _single(name: str, sums: Sums, span: Range, by_model: np.ndarray) -> tuple[f
     return direct + ratio, own + (correction - ratio * w) * (n / s.s1 if s.s1 > 0 else math.nan)
 
 
-def by_place(name: str, sums: list[Sums], counts: np.ndarray, span: Range) -> Iterator[Estimate]:
+def by_place(name: str, sums: list[Sums], counts: np.ndarray, spans: list[Range]) -> list[Estimate]:
     """Clicks of whole lists as the sum over their places, each normalised by itself, and then those of each place.
 
-    A place earns the share of lists that have it times what such a list earns there.
+    A place earns the share of lists that have it times what such a list earns there. In longer lists a place that is
+    worth fewer than `FEW` lists is not summed: it counts with all that it could earn.
     """
     n = int(counts.sum())
     parts = []
@@ -121,21 +133,30 @@ def by_place(name: str, sums: list[Sums], counts: np.ndarray, span: Range) -> It
         s, share = six(one), one.rows[0] / n
         value = s.r1 / s.s1 if s.s1 > 0 else math.nan
         psi = influence(one, "snips", value) + value * (one.bucket_rows - share * counts)
-        parts.append(Estimate(name, place, share * value, psi, counts, (one,), span))
-    known = [part for part in parts if math.isfinite(part.value)]
-    total = sum(part.value for part in known) if len(known) == len(parts) else math.nan
-    psi = np.sum([part.psi for part in parts], axis=0)
-    whole = Range(span.low * len(sums), span.high * len(sums), span.heaviest)
-    yield Estimate(name, 0, total, psi, counts, tuple(sums), whole)
-    yield from parts
+        parts.append(Estimate(name, place, share * value, psi, counts, (one,), spans[place]))
+    few = (part.place for part in parts if len(sums) > SHORT and effective_rows(part.sums[0]) < FEW)
+    psi, total = np.sum([part.psi for part in parts], axis=0), float(sum(part.value for part in parts))
+    every = tuple(part.sums[0] for part in parts)
+    return [Estimate(name, 0, total, psi, counts, every, spans[0], tuple(parts), tuple(few)), *parts]
+
+
+def effective_rows(sums: Sums) -> float:
+    """(sum w)^2 / sum w^2: how many equally weighted rows would say as much."""
+    s = six(sums)
+    return s.s1**2 / s.s2 if s.s2 > 0 else 0.0
 
 
 # Intervals ------------------------------------------------------------------------------------------------------------
 def interval_of(estimate: Estimate, kind: str, level: float) -> tuple[Interval, str]:
     """The interval of this kind of an estimate, and which it is: not every estimate has every kind."""
     span, single = estimate.span, len(estimate.sums) == 1
+    if estimate.bounded:
+        return _place_by_place(estimate, level), "bound"
     if kind == "bootstrap":
         return _bootstrap(estimate, level), "bootstrap"
+    if estimate.estimator in MODELS:
+        paid = kind in ("cr", "gamma") and span.low >= 0
+        return (gamma_of(estimate, level), "gamma") if paid else (normal_of(estimate, level), NORMAL)
     if kind in ("cr", "gamma", "bernstein") and single and estimate.estimator in WEIGHED:
         s = six(estimate.sums[0])
         if kind == "bernstein":
@@ -165,32 +186,41 @@ def robust(estimate: Estimate, level: float) -> tuple[Interval, str]:
     place at a level of which the sum has `level`."""
     if len(estimate.sums) == 1:
         return likely(estimate, level), "cr"
-    each = 1 - (1 - level) / len(estimate.sums)
-    n = int(estimate.counts.sum())
-    low = high = 0.0
-    for sums in estimate.sums:
-        if not sums.rows[0]:
-            continue
-        share = sums.rows[0] / n
-        one = Range(
-            estimate.span.low / len(estimate.sums), estimate.span.high / len(estimate.sums), estimate.span.heaviest
-        )
-        part = cressie_read(six(sums), 0.0, _known(one, sums), one.low, one.high, each, _deff(sums)).interval
-        low, high = low + share * part.low, high + share * part.high
-    return Interval(low, high), "cr by place"
+    return _place_by_place(estimate, level), "cr by place"
+
+
+def _place_by_place(estimate: Estimate, level: float) -> Interval:
+    """The sum of the Cressie-Read ends of the places, each at a level of which the sum has `level`; of a place of which
+    the log says too little, all that it could earn."""
+    each = 1 - (1 - level) / max(1, len(estimate.parts) - len(estimate.bounded))
+    n, low, high = int(estimate.counts.sum()), 0.0, 0.0
+    for part in estimate.parts:
+        sums = part.sums[0]
+        known = part.place not in estimate.bounded
+        ends = _likely(sums, part.span.heaviest, each) if known else sums.span.tolist()
+        low, high = low + sums.rows[0] / n * ends[0], high + sums.rows[0] / n * ends[1]
+    return Interval(float(low), float(high)).within(estimate.span.low, estimate.span.high)
 
 
 def likely(estimate: Estimate, level: float) -> Interval:
-    """The Cressie-Read interval, widened by what users add to the variance."""
-    sums, span = estimate.sums[0], estimate.span
-    return cressie_read(six(sums), 0.0, _known(span, sums), span.low, span.high, level, _deff(sums)).interval
+    """The Cressie-Read interval, widened by what users add to the variance; of a place times the share of lists that
+    have it."""
+    sums, share = estimate.sums[0], estimate.sums[0].rows[0] / int(estimate.counts.sum())
+    low, high = _likely(sums, estimate.span.heaviest, level)
+    return Interval(share * low, share * high)
+
+
+def _likely(sums: Sums, heaviest: float, level: float) -> Interval:
+    low, high = sums.span.tolist()
+    return cressie_read(six(sums), 0.0, _known(heaviest, sums), low, high, level, _deff(sums)).interval
 
 
 def gamma_of(estimate: Estimate, level: float) -> Interval:
     """The gamma interval, widened about the value by what users add to the variance, and cut to the range."""
     sums, span = estimate.sums[0], estimate.span
     s = six(sums)
-    plain = intervals.gamma(s.r1, s.q2, _known(span, sums) * span.high, s.n, level)
+    most = span.most if math.isfinite(span.most) else _known(span.heaviest, sums) * span.high
+    plain = intervals.gamma(s.r1, s.q2, most, s.n, level)
     wider = math.sqrt(max(1.0, _deff(sums))) if math.isfinite(_deff(sums)) else math.inf
     value = estimate.value
     wide = Interval(value - wider * (value - plain.low), value + wider * (plain.high - value))
@@ -212,10 +242,10 @@ def _bootstrap(estimate: Estimate, level: float) -> Interval:
     return resampling.bootstrap(moved, None, level)
 
 
-def _known(span: Range, sums: Sums) -> float:
+def _known(heaviest: float, sums: Sums) -> float:
     """The largest weight that is possible; where that is not known the largest seen, infinity if that is at most 1."""
-    if math.isfinite(span.heaviest):
-        return span.heaviest
+    if math.isfinite(heaviest):
+        return heaviest
     top = top_weights(sums)
     seen = float(top[0, 0]) if len(top) else 0.0
     return seen if seen > 1 else math.inf

@@ -8,8 +8,10 @@ import numpy as np
 
 from lersbench.bench.session import random_numbers
 from lersbench.engine.chances import chances
+from lersbench.engine.drawn import drawn_slates
 from lersbench.engine.learning import Learner
 from lersbench.evaluation.answers import MODEL
+from lersbench.evaluation.exposed import MODELS, ClickModels, Exposed
 from lersbench.evaluation.judged import PLACE, SINGLE, Judged, families_of
 from lersbench.evaluation.logged import Logged
 from lersbench.evaluation.model import Model
@@ -22,9 +24,15 @@ def needs_model(asked: Asked) -> bool:
     return any(name in MODEL for name in asked.estimators)
 
 
-def judge(setup: Setup, asked: list[Asked], model: Model | None) -> list[Judged]:
+def click_models_of(setup: Setup, asked: list[Asked]) -> ClickModels | None:
+    """The click models that the estimators need, fitted; None where they need none."""
+    names = list(dict.fromkeys(MODELS[name] for one in asked for name in one.estimators if name in MODELS))
+    return ClickModels(setup.source, names) if names else None
+
+
+def judge(setup: Setup, asked: list[Asked], model: Model | None, clicks: ClickModels | None = None) -> list[Judged]:
     """The sums of policies as they are; with `frozen` they have learned from the rows before the first."""
-    targets = [Target(setup, one) for one in asked]
+    targets = [Target(setup, one, clicks) for one in asked]
     pupils = [target.learner for target in targets if target.learner is not None]
     if pupils:
         for logged in setup.source.read(0, setup.source.first):
@@ -32,15 +40,16 @@ def judge(setup: Setup, asked: list[Asked], model: Model | None) -> list[Judged]
                 pupil.learn(logged.rows, logged.given, logged.inside, logged.at)
     for logged in setup.source.read():
         predicted = model.predicted(logged) if model and any(map(needs_model, asked)) else None
+        known = clicks.before(logged) if clicks else {}
         for target in targets:
-            target.take(logged, predicted)
+            target.take(logged, predicted, known)
     return [target.judged for target in targets]
 
 
 class Target:
     """A policy with its state, and the sums of what its chances weigh."""
 
-    def __init__(self, setup: Setup, asked: Asked) -> None:
+    def __init__(self, setup: Setup, asked: Asked, clicks: ClickModels | None = None) -> None:
         self.setup, policy = setup, asked.entry.policy
         session = setup.session
         name = json.dumps([type(policy).__qualname__, asked.entry.params], sort_keys=True)
@@ -50,14 +59,16 @@ class Target:
         self.learner: Learner | None = None  # where it has learned from the rows before those that are judged
         if asked.question == "off-policy" and setup.source.first and policy.learns:
             self.learner = Learner(policy, self.spec, self.protocol, self.rng, self.state)
-        families = families_of(asked.estimators, setup.places, *setup.span, len(setup.source.slice_names))
+        slices, whole = len(setup.source.slice_names), setup.span_of_list
+        families = families_of(asked.estimators, setup.places, *setup.span, slices, whole, clicks)
         clip = setup.settings.clip
         self.judged = Judged(asked.entry, asked.question, asked.estimators, families)
         self.judged.clip = float(clip) if not isinstance(clip, str) else np.inf
         self.judged.modelled = SINGLE in families and needs_model(asked)
 
-    def take(self, logged: Logged, predicted: np.ndarray | None) -> None:
-        """Add some rounds by the policy's chances; `predicted` (N,) of all candidates by the reward model, or None."""
+    def take(self, logged: Logged, predicted: np.ndarray | None, known: dict[str, Exposed]) -> None:
+        """Add some rounds by the policy's chances; `predicted` (N,) of all candidates by the reward model, or None;
+        `known` by the click models."""
         found = chances(
             self.policy,
             self.state,
@@ -73,3 +84,8 @@ class Target:
             learned=self.learner.rounds if self.learner is not None else 0,
         )
         self.judged.take(logged, found, predicted if self.judged.modelled else None, self.setup.log.path)
+        if mine := [name for name in known if name in self.judged.families]:
+            where = logged.rows, self.rng, self.protocol, logged.inside, logged.at, self.setup.settings.draws
+            slates = drawn_slates(self.policy, self.state, self.spec, *where)
+            for name in mine:
+                self.judged.take_exposed(logged, slates, name, known[name], self.setup.log.path)

@@ -15,11 +15,14 @@ import numpy as np
 
 from lersbench.bench.session import Session
 from lersbench.engine.rows import Rows
+from lersbench.evaluation import ranked
 from lersbench.log import Log
 from lersbench.log.chunk import Chunk
 from lersbench.log.reward import Reward
+from lersbench.offpolicy.slates import first_only, running_product
 from lersbench.offpolicy.sums import buckets_of
 
+SCORES = "scores"
 CHUNK_BYTES = 8 << 20
 CANDIDATES = 1 << 18  # of the rounds that are looked at together: each has a chance and a prediction
 QUARTERS = (0.25, 0.5, 0.75)
@@ -41,6 +44,8 @@ class Logged(NamedTuple):
     prefix: np.ndarray  # (S,) P(the list begins with what was logged down to here); (0,) where the log cannot say
     marginal: np.ndarray  # (S,) P(the item stands at this position); (0,) likewise
     whole: np.ndarray  # (n,) P(the logged slate); (0,) likewise
+    scores: np.ndarray  # (N,) log-weights by which the logger ranked the candidates of the rounds, or (0,)
+    clicked: np.ndarray  # (S,) 0 or 1, by which users browse, whatever is counted; or (0,) where the log has none
     bucket: np.ndarray  # (n,) int64 of the user
     key: np.ndarray  # (n,) int64 the user, or the number of the round
     slices: np.ndarray  # (n, M) int64 numbers of the slices it lies in
@@ -57,6 +62,7 @@ class Source:
     first: int = 0  # rounds before it are not evaluated: a policy may have learned from them
     last: int = -1  # rounds from it on are not evaluated, for what they earn is not known yet; -1: all count
     cuts: list[np.ndarray] = field(default_factory=list)  # of the context columns that slices are made of
+    placed: bool = False  # chances of single positions are asked for: by scores they take 2^C steps a list
 
     @property
     def log(self) -> Log:
@@ -75,9 +81,10 @@ class Source:
             size = len(chunk.user)
             low, high = max(0, first - chunk.start), min(size, end - chunk.start)
             rows = self.session.rows_for(chunk)
+            scores = self.session.of_candidates(chunk, chunk.scores) if kind_of(self.log) == SCORES else np.empty(0)
             step = max(1, CANDIDATES // self.log.info.C)
             for start in range(low, high, step):
-                yield self._logged(chunk, rows, start, min(start + step, high))
+                yield self._logged(chunk, rows, scores, start, min(start + step, high))
             if chunk.start + size >= end:
                 return
 
@@ -91,8 +98,8 @@ class Source:
     def by_slices(self) -> bool:
         return self.log.info.d > 0
 
-    def _logged(self, chunk: Chunk, rows: Rows, low: int, high: int) -> Logged:
-        """The rounds `low`..`high` of a chunk, whose rows are `rows`."""
+    def _logged(self, chunk: Chunk, rows: Rows, scores: np.ndarray, low: int, high: int) -> Logged:
+        """The rounds `low`..`high` of a chunk, whose rows are `rows` and whose candidates have these `scores`."""
         there = slice(rows.top[low], rows.top[high])
         index, edges = np.arange(low, high), rows.top[low : high + 1] - rows.top[low]
         lengths, at, user = np.diff(edges), chunk.start + index, chunk.user[low:high]
@@ -100,7 +107,7 @@ class Source:
         place = np.arange(edges[-1]) - np.repeat(edges[:-1], lengths)
         reward = self.reward.of(chunk).reshape(-1)[there]
         given = np.ascontiguousarray(chunk.propensities.reshape(-1)[there] if chunk.propensities.size else np.empty(0))
-        wide = np.diff(rows.first)[index][row]
+        scores = scores[rows.first[low] : rows.first[high]] if scores.size else scores
         return Logged(
             rows,
             index,
@@ -110,30 +117,47 @@ class Source:
             row,
             first_only(reward, edges) if self.any_click else reward,
             given,
-            *self._propensities(given, wide, place, edges),
+            *self._propensities(given, scores, rows.slate[there], edges, rows.first[low : high + 1], int(at[0])),
+            scores,
+            chunk.clicks.reshape(-1)[there] if chunk.clicks.size else np.empty(0),
             buckets_of(user if self.by_user else None, len(index), int(at[0])),
             np.where(user >= 0, user, at) if self.by_user else at,
             self._slices(chunk.context[low:high]),
         )
 
     def _propensities(
-        self, given: np.ndarray, wide: np.ndarray, place: np.ndarray, edges: np.ndarray
+        self,
+        given: np.ndarray,
+        scores: np.ndarray,
+        slate: np.ndarray,
+        edges: np.ndarray,
+        first: np.ndarray,
+        start: int,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Those of the beginnings of the logged lists (S,), of their positions (S,), of the whole lists (n,)."""
-        kind, none, last = kind_of(self.log), np.empty(0), edges[1:] - 1
+        """Those of the beginnings of the logged lists (S,), of their positions (S,), of the whole lists (n,).
+
+        `given` are the logged numbers, `scores` (N,) those of the candidates, whose edges are `first`, `slate` (S,) the
+        logged ones; `start` is the number of the first round.
+        """
+        kind, none, last, info = kind_of(self.log), np.empty(0), edges[1:] - 1, self.log.info
         if kind == "uniform":
-            prefix = running_product(1.0 / (wide - place), edges)
+            lengths = np.diff(edges)
+            wide = np.repeat(np.diff(first), lengths)
+            prefix = running_product(1.0 / (wide - np.arange(len(wide)) + np.repeat(edges[:-1], lengths)), edges)
             return prefix, 1.0 / wide, prefix[last]
         if not given.size:
             return none, none, none
-        if self.log.info.L == 1:
+        if info.L == 1:
             return given, given, given
+        if kind == SCORES:
+            prefix, marginal = ranked.of_scores(scores, slate, edges, first - first[0], self.placed)
+            if info.propensities == "logged":
+                ranked.check(info.propensity_kind, given, prefix, marginal, edges, start, self.log.path)
+            return prefix, marginal, prefix[last]
         if kind == "conditional":
             prefix = running_product(given, edges)
             return prefix, none, prefix[last]
-        if kind == "slate":
-            return none, none, given[last]
-        return none, given, none
+        return (none, none, given[last]) if kind == "slate" else (none, given, none)
 
     def _slices(self, context: np.ndarray) -> np.ndarray:
         """Numbers of the slices of each round: its level of each context column. -1 stands for none."""
@@ -154,24 +178,12 @@ class Source:
 
 
 def kind_of(log: Log) -> str:
-    """What the propensities of a log are probabilities of: "uniform", "position", "conditional" or "slate"."""
-    return "uniform" if log.info.propensities == "uniform" else log.info.propensity_kind
-
-
-def running_product(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """The product of the values (S,) of each list down to each position (S,); `edges` (n + 1,) of the lists."""
-    out, lengths = values.copy(), np.diff(edges)
-    for k in range(1, int(lengths.max(initial=0))):
-        at = edges[:-1][lengths > k] + k
-        out[at] *= out[at - 1]
-    return out
-
-
-def first_only(rewards: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """1 at the first click of each list (S,), 0 elsewhere."""
-    clicked = (rewards > 0).astype(np.float64)
-    before = np.cumsum(clicked) - clicked
-    return clicked * (before == np.repeat(before[np.minimum(edges[:-1], max(len(before) - 1, 0))], np.diff(edges)))
+    """What is known of how a log's lists came about: "uniform", "scores" of its ranker, or what its propensities are
+    probabilities of, "position", "conditional" or "slate"."""
+    info = log.info
+    if info.propensities == "uniform":
+        return "uniform"
+    return SCORES if "scores" in info.columns and info.L > 1 and info.propensities != "none" else info.propensity_kind
 
 
 def _cuts(context: np.ndarray) -> list[np.ndarray]:

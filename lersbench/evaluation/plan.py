@@ -7,19 +7,42 @@ from dataclasses import dataclass
 
 from lersbench.bench.scenario import Entry
 from lersbench.errors import ConfigError
-from lersbench.evaluation.logged import kind_of
+from lersbench.evaluation.exposed import MODELS
+from lersbench.evaluation.logged import SCORES, kind_of
 from lersbench.evaluation.setup import Setup
 from lersbench.feedback import QUESTIONS
+from lersbench.offpolicy.propensity import MOST
 from lersbench.offpolicy.settings import SINGLE, SLATES
 
 OF_LEARNERS = {"rejection": ["rejection"], "progressive": ["snips", "ips"]}  # estimators where a list has one item
-NEEDS = {  # what the propensities of a log of lists must be for an estimator
-    "rips": ("uniform", "conditional"),
-    "sips": ("uniform", "conditional", "slate"),
-    "iips": ("uniform", "position"),
+NEEDS = {  # what must be known of how the lists of a log came about for an estimator: see `logged.kind_of`
+    "rips": ("uniform", SCORES, "conditional"),
+    "sips": ("uniform", SCORES, "conditional", "slate"),
+    "iips": ("uniform", SCORES, "position"),
+    "pbm-ips": ("uniform", SCORES),
+    "ubm-ips": ("uniform", SCORES),
+}
+PLACED = ("iips",)  # estimators by the chance of single positions
+ONLY_CLICKS = ("iips", "pbm-ips", "ubm-ips", "pi", "cascade-dr")
+ABOVE = "import the log with --propensity-kind conditional, or with its ranker's scores"
+FIX = {  # of a log of another kind
+    "rips": f"from the chance of an item at its place that of the list down to it does not follow; {ABOVE}",
+    "sips": f"from the chance of an item at its place that of the whole list does not follow; {ABOVE}",
+    "iips": "from the chances of whole lists or of items given those above, of logged lists alone, that of an item at "
+    "its place does not follow; use rips or sips, or import the log with --propensity-kind position or its scores",
+    **dict.fromkeys(
+        MODELS,
+        "how likely an item was to be examined takes the chances of all lists: a uniform log, or the scores of its "
+        "ranker. Use rips or iips",
+    ),
+}
+ELSEWHERE = {  # estimators of lists that are functions to be called, and why
+    "pi": "its weights need the chance that an item is anywhere in the list, and can be negative, which no diagnostic "
+    "here judges: call lersbench.offpolicy.slates.pi_weights. Use iips",
+    "cascade-dr": "it needs the target's chances of all candidates given the logged items above, which policies are "
+    "not asked for: call lersbench.offpolicy.slates.cascade_dr. Use rips",
 }
 BRACKET = "logged"
-ONLY_CLICKS = ("iips", "pbm-ips", "ubm-ips", "pi")
 
 
 @dataclass(frozen=True)
@@ -70,7 +93,16 @@ def estimators_of(setup: Setup, question: str) -> list[str]:
         return [*named] or (OF_LEARNERS[question] if question == "progressive" else _usual_single(kind))
     for name in named:
         _check(setup, name, kind)
-    return [*named] or _usual_of_lists(setup, kind)
+    every = _with_model_free(named)
+    if question == "progressive":
+        every = [name for name in every if name not in (*MODELS, *PLACED)]
+    return every or _usual_of_lists(setup, kind, question)
+
+
+def _with_model_free(names: list[str]) -> list[str]:
+    """The estimators named, and beside those by a click model the ones that need none, by which it is judged."""
+    free = ("iips", "rips") if any(name in MODELS for name in names) else ()
+    return [*dict.fromkeys((*names, *free))]
 
 
 def _usual_single(kind: str) -> list[str]:
@@ -78,17 +110,19 @@ def _usual_single(kind: str) -> list[str]:
     return ["snips", "dr", "ips"] if kind == "uniform" else ["dr", "snips", "ips"]
 
 
-def _usual_of_lists(setup: Setup, kind: str) -> list[str]:
-    able = [name for name, kinds in NEEDS.items() if kind in kinds]
+def _usual_of_lists(setup: Setup, kind: str, question: str) -> list[str]:
+    """What suits the log; a learner that is trained on it is asked about lists down to each place, not about places."""
+    able = [name for name in ("rips", "sips", "iips") if not _obstacle(setup, name, kind)]
     if setup.settings.target == "any-click":
         able = [name for name in able if name not in ONLY_CLICKS]
+    if question == "progressive":
+        able = [name for name in able if name not in PLACED]
     if "rips" in able and "sips" in able and setup.places > 2:
         able.remove("sips")  # it weighs by all items of a list at once: hopeless beyond two
     if not able:
         raise ConfigError(
             f"no estimator answers for lists of log '{setup.info.name}', whose propensities are of kind '{kind}', with "
-            f"target = '{setup.settings.target}'. RIPS needs those of the items given the ones above: import the log "
-            "with --propensity-kind conditional, or its ranker's scores."
+            f"target = '{setup.settings.target}'. RIPS needs those of the items given the ones above: {ABOVE}."
         )
     return able
 
@@ -103,10 +137,20 @@ def _check(setup: Setup, name: str, kind: str) -> None:
             f"{name} estimates the number of clicks, not the share of lists with one: whether a click is the first of "
             "its list depends on what stands above. Use rips or sips."
         )
-    if name in NEEDS and kind not in NEEDS[name]:
-        raise ConfigError(
-            f"{name} needs propensities of kind {' or '.join(NEEDS[name])}, and those of log '{info.name}' are of kind "
-            f"'{kind}': from the chance of an item at its place that of the list down to it does not follow."
+    if name in ELSEWHERE:
+        raise ConfigError(f"{name} is not available in `evaluate`: {ELSEWHERE[name]}.")
+    if why := _obstacle(setup, name, kind):
+        raise ConfigError(f"{name} cannot be made of log '{info.name}': {why}.")
+
+
+def _obstacle(setup: Setup, name: str, kind: str) -> str:
+    """Why an estimator cannot be made of this log, with the fix; "" where it can."""
+    wide = setup.info.C
+    if kind not in NEEDS[name]:
+        return f"its propensities are of kind '{kind}', and {FIX[name]}"
+    if kind == SCORES and wide > MOST and name not in ("rips", "sips"):
+        return (
+            f"by scores, exact chances of single positions take sums over 2^C sets of candidates, at most {MOST} of "
+            f"them, and it ranks {wide}. Use rips"
         )
-    if name not in NEEDS:
-        raise ConfigError(f"{name} is not available in `evaluate`; of lists there are {', '.join(NEEDS)}.")
+    return ""

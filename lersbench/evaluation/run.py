@@ -10,7 +10,7 @@ from lersbench.datasets import DATASETS, build
 from lersbench.errors import ConfigError, did_you_mean
 from lersbench.evaluation import bracketed, fixed, learners, tables
 from lersbench.evaluation.model import Model
-from lersbench.evaluation.plan import asked_of
+from lersbench.evaluation.plan import PLACED, asked_of
 from lersbench.evaluation.ran import Ran
 from lersbench.evaluation.setup import policies_of, settings_of, setup_of
 from lersbench.feedback import CLICK
@@ -46,11 +46,13 @@ def evaluate(
         ran = Ran.of(setup.source, setup.slate)
         return bracketed.evaluate(setup, policies_of(policies), ran, tables.about(setup, [], ran, None), say)
     asked = asked_of(setup, questions)
+    setup.source.placed = any(name in PLACED for one in asked for name in one.estimators)
     ran = Ran.of(setup.source)
     as_they_are = [one for one in asked if one.question == "off-policy"]
     model = None
     if any(map(fixed.needs_model, as_they_are)):
         model = Model(setup.source, setup.settings.model, setup.settings.folds)
-    judged = fixed.judge(setup, as_they_are, model)
+    clicks = fixed.click_models_of(setup, as_they_are)
+    judged = fixed.judge(setup, as_they_are, model, clicks)
     judged += learners.judge(setup, [one for one in asked if one.question != "off-policy"], ran)
-    return tables.evaluation_of(setup, judged, ran, model)
+    return tables.evaluation_of(setup, judged, ran, model, clicks)

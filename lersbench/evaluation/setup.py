@@ -60,6 +60,12 @@ class Setup:
         """The least and the most that a position can earn."""
         return (0.0, 1.0) if self.source.any_click else (self.source.reward.low, self.source.reward.high)
 
+    @property
+    def span_of_list(self) -> tuple[float, float]:
+        """The least and the most that a list can earn, however many positions it has."""
+        low, high = self.span
+        return (0.0, 1.0) if self.source.any_click else (min(0.0, self.places * low), max(0.0, self.places * high))
+
 
 def settings_of(settings: dict[str, Any] | Evaluate | None) -> Evaluate:
     """The settings, checked. Raises ConfigError naming key, value and what it takes."""

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from lersbench import __version__
-from lersbench.evaluation import answers, doubts
+from lersbench.evaluation import answers, doubts, lists
 from lersbench.evaluation.answers import MODEL, Estimate, Range
+from lersbench.evaluation.exposed import MODELS, ClickModels
 from lersbench.evaluation.judged import PLACE, PREFIX, SINGLE, WHOLE, Judged
 from lersbench.evaluation.logged import kind_of
 from lersbench.evaluation.model import Model
@@ -23,20 +24,18 @@ from lersbench.results.evaluation import BELIEVE, DISBELIEVE, LOGGER, Evaluation
 PACKAGES = ("numpy", "numba", "pandas")
 
 
-def evaluation_of(setup: Setup, judged: list[Judged], ran: Ran, model: Model | None) -> Evaluation:
+def evaluation_of(
+    setup: Setup, judged: list[Judged], ran: Ran, model: Model | None, clicks: ClickModels | None = None
+) -> Evaluation:
     """All tables, and what is said beside them."""
-    rows: list[dict[str, Any]] = []
-    leading: dict[str, list[tuple[Judged, Estimate, dict[str, Any]]]] = {}
-    for one in judged:
-        found = answers.estimates_of(one, _ordered(setup, one), ran.counts, _spans(setup))
-        lines = [_row(setup, one, estimate, ran) for estimate in found]
-        rows += lines
-        leading.setdefault(one.question, []).append((one, found[0], lines[0]))
+    rows, leading, said = _estimated(setup, judged, ran, clicks)
+    beside = about(setup, judged, ran, model)
+    beside["notes"] += [*(clicks.notes if clicks else []), *said]
     pairs: list[dict[str, Any]] = []
     for question, ones in leading.items():
         pairs += _differences(setup, question, ones, ran)
     return Evaluation(
-        about(setup, judged, ran, model),
+        beside,
         pd.DataFrame(rows),
         pd.DataFrame(pairs),
         doubts.sensitivity(judged),
@@ -68,6 +67,25 @@ def about(setup: Setup, judged: list[Judged], ran: Ran, model: Model | None) -> 
     }
 
 
+def _estimated(
+    setup: Setup, judged: list[Judged], ran: Ran, clicks: ClickModels | None
+) -> tuple[list[dict[str, Any]], dict[str, list[tuple[Judged, Estimate, dict[str, Any]]]], list[str]]:
+    """The rows of all estimates, the leading one of each policy with its row by question, and what is said of them."""
+    rows: list[dict[str, Any]] = []
+    leading: dict[str, list[tuple[Judged, Estimate, dict[str, Any]]]] = {}
+    said: list[str] = []
+    found = [answers.estimates_of(one, _ordered(setup, one), ran.counts, _spans(setup)) for one in judged]
+    for one, by_name in zip(judged, found, strict=True):
+        said += lists.compared(setup, one, by_name, ran, clicks)
+        alike = [other for many, other in zip(judged, found, strict=True) if many.question == one.question]
+        one.estimators = lists.ordered(setup, alike) if setup.places > 1 else list(by_name)
+        estimates = [estimate for name in one.estimators for estimate in by_name[name]]
+        lines = [_row(setup, one, estimate, ran) for estimate in estimates]
+        rows += lines
+        leading.setdefault(one.question, []).append((one, estimates[0], lines[0]))
+    return rows, leading, said
+
+
 def _ordered(setup: Setup, judged: Judged) -> list[str]:
     """The estimators, the leading one first: where the reward model explains nothing, DR does not lead unasked."""
     names = judged.estimators
@@ -76,20 +94,21 @@ def _ordered(setup: Setup, judged: Judged) -> list[str]:
     return [*(name for name in names if name not in MODEL), *(name for name in names if name in MODEL)]
 
 
-def _spans(setup: Setup) -> dict[str, Range]:
-    """The range of rewards and weights of each family."""
+def _spans(setup: Setup) -> dict[str, list[Range]]:
+    """The ranges of rewards and weights of each family: of lists first that of the whole, then those of its places."""
     low, high = setup.span
+    list_low, list_high = setup.span_of_list
+    wide, places = float(setup.info.C), range(setup.places)
     uniform = kind_of(setup.log) == "uniform"
-    widest, places = setup.info.C, setup.places
-    orders = math.prod(float(widest - k) for k in range(places)) if uniform else math.inf
-    heaviest = {SINGLE: widest, PLACE: widest, PREFIX: orders, WHOLE: orders}
+    orders = [math.prod(wide - k for k in range(place + 1)) if uniform else math.inf for place in places]
+    widest = wide if uniform else math.inf
+    whole = Range(list_low, list_high, orders[-1])
     return {
-        family: Range(
-            min(0.0, places * low) if family == WHOLE else low,
-            places * high if family == WHOLE else high,
-            float(most) if uniform else math.inf,
-        )
-        for family, most in heaviest.items()
+        SINGLE: [Range(low, high, widest) if setup.places == 1 else whole],
+        WHOLE: [whole],
+        PREFIX: [whole, *(Range(low, high, most) for most in orders)],
+        PLACE: [whole, *(Range(low, high, widest) for _ in places)],
+        **{model: [Range(list_low, list_high, math.inf, high)] for model in MODELS.values()},
     }
 
 

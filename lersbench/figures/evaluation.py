@@ -70,7 +70,7 @@ def _forest(ax: Axes, rows: pd.DataFrame, ran: dict[str, float]) -> None:
         ax.plot([row["low"], row["high"]], [place, place], color=HUES[0], alpha=shade, lw=2, solid_capstyle="butt")
         if math.isfinite(row["value"]):
             ax.plot(row["value"], place, "o", color=HUES[0], alpha=shade, ms=5, mec="none")
-        else:  # a bracket: the thick part lies between its ends
+        elif "end_low" in row.index:  # a bracket: the thick part lies between its ends
             ends = [row["end_low"], row["end_high"]]
             ax.plot(ends, [place, place], color=HUES[0], alpha=shade, lw=7, solid_capstyle="butt")
     ax.set_yticks(places, [f"{row['policy']} ({row['estimator']})" for _, row in rows.iterrows()])

@@ -1,8 +1,7 @@
 """How functions of this package are compiled: no references are counted of what a function was given.
 
 Numba counts a reference of an argument, and of each field that is taken from it, while it is in use. The caller holds
-them anyway, and a tuple of sixty arrays costs sixty pairs of calls, which LLVM has to read, inline and take out again:
-a third of what there was to compile.
+them anyway, and a tuple of sixty arrays costs sixty pairs of calls, which LLVM has to read, inline and take out again.
 
 The names of Numba used here are its own, not promised: `tests/kernels/test_lowering.py` says what they must do.
 """

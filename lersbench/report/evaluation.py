@@ -42,16 +42,17 @@ def write(evaluation: Evaluation, figures: Sequence[Record] | None = None) -> li
     """Write report.md and report.html beside the tables; figures are drawn where none are given. Returns the two."""
     folder = evaluation.path
     figures = draw(evaluation, folder / "figures") if figures is None else figures
-    return write_pages(document(evaluation, figures), _title(evaluation), folder, "report")
+    return write_pages(document(evaluation, figures), evaluation.title, folder, "report")
 
 
-def _title(evaluation: Evaluation) -> str:
-    return f"{evaluation.about['log']}: would another policy have done better?"
+def document(evaluation: Evaluation, figures: Sequence[Record], level: int = 1) -> list[Block]:
+    """The whole report as blocks, its title a heading of this level."""
+    blocks = _document(evaluation, figures)
+    return [Heading(one.level + level - 1, one.text) if isinstance(one, Heading) else one for one in blocks]
 
 
-def document(evaluation: Evaluation, figures: Sequence[Record]) -> list[Block]:
-    """The whole report as blocks."""
-    blocks: list[Block] = [Heading(1, _title(evaluation)), Items(sentences(evaluation))]
+def _document(evaluation: Evaluation, figures: Sequence[Record]) -> list[Block]:
+    blocks: list[Block] = [Heading(1, evaluation.title), Items(sentences(evaluation))]
     for title, head, rows in parts(evaluation):
         blocks += [Heading(2, title.split(":")[0]), Text(f"{title}."), Table(head, rows, WORDS)]
     blocks.append(Items(legend(evaluation)))

@@ -222,6 +222,11 @@ def warnings(results: Results) -> list[str]:
                 f"Log '{name}' has no propensities, and no bracket either: {facts['fault']}. Values are logged clicks, "
                 "which favour the logged order by an unknown amount; they have no interval and no rank."
             )
+        elif results.unweighed(case.variant) and not results.bracketed(case.variant):
+            lines.append(
+                f"Log '{name}' has no propensities, and rewards that may be negative have no bracket. Values are "
+                "logged rewards, which favour the logged order by an unknown amount; they have no interval and no rank."
+            )
         lines += [
             f"The examination fitted to log '{name}' does not fall with the place: {doubt}. The high ends rest on it "
             "and are too near to the low ones, or on the wrong side of them; the true value may lie far outside."

@@ -91,23 +91,48 @@ class Evaluation:
         """The same, to be written to this folder."""
         return replace(self, path=folder)
 
+    @property
+    def title(self) -> str:
+        return str(self.about.get("title") or f"{self.about['log']}: would another policy have done better?")
+
+    @property
+    def scenario(self) -> dict[str, Any]:
+        """What a page of a study calls it by."""
+        return {"name": self.path.parent.name}
+
+    def write_tables(self, folder: Path) -> None:
+        """Write the tables that have rows as Parquet into an existing folder."""
+        for name in TABLES:
+            if len(getattr(self, name)):
+                getattr(self, name).to_parquet(folder / f"{name}.parquet", index=False)
+
     def save(self) -> None:
-        """Write the tables as Parquet and the rest as evaluation.json into `path`; all of it or nothing appears."""
+        """Write tables and run.json into `path`; all of it or nothing appears."""
         with files.replacing(self.path) as unfinished:
             unfinished.mkdir(parents=True)
-            for name in TABLES:
-                getattr(self, name).to_parquet(unfinished / f"{name}.parquet", index=False)
-            text = json.dumps(self.about, indent=1, ensure_ascii=False, default=str)
-            (unfinished / "evaluation.json").write_text(text + "\n", encoding="utf-8")
+            self.write_tables(unfinished)
+            digests = {path.name: files.file_digest(path) for path in sorted(unfinished.glob("*.parquet"))}
+            content = {"evaluate": self.about, "tables": digests}
+            text = json.dumps(content, indent=1, ensure_ascii=False, default=str)
+            (unfinished / "run.json").write_text(text + "\n", encoding="utf-8")
 
 
 def load(folder: Path) -> Evaluation:
     """The evaluation in a folder. Raises DataError where there is none, or not a whole one."""
     try:
-        about = files.read_json(folder / "evaluation.json")
-        return Evaluation(about, path=folder, **{name: pd.read_parquet(folder / f"{name}.parquet") for name in TABLES})
-    except (OSError, ValueError) as error:
-        raise DataError(f"{folder}: no evaluation can be read there ({error}). Fix: run lersbench evaluate") from error
+        content = files.read_json(folder / "run.json")
+        for name, digest in content["tables"].items():
+            if files.file_digest(folder / name) != digest:
+                raise ValueError(f"{name} is not what run.json says")
+        there = {
+            name: pd.read_parquet(folder / f"{name}.parquet")
+            for name in TABLES
+            if f"{name}.parquet" in content["tables"]
+        }
+        nothing = {name: pd.DataFrame() for name in TABLES if name not in there}
+        return Evaluation(content["evaluate"], path=folder, **there, **nothing)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{folder} does not hold a whole evaluation ({error}); make it again.") from error
 
 
 def _plain(value: Any) -> Any:

@@ -10,8 +10,9 @@ import pandas as pd
 from lersbench.feedback import QUESTIONS
 from lersbench.results.evaluation import BELIEVE, DISBELIEVE, LOGGER, Evaluation
 from lersbench.results.numbers import MISSING, number, range_in_words
+from lersbench.results.words import markdown_row
 from lersbench.tables import aligned
-from lersbench.words import one_line
+from lersbench.words import markdown, one_line
 
 HEAD = ("policy", "estimator", "value", "{level} interval", "less what ran", "rank", "effective rows", "verdict")
 WORDS = 2  # leading columns of words
@@ -193,3 +194,13 @@ def as_text(evaluation: Evaluation) -> str:
         blocks.append("\n".join([f"{title}.", *aligned(columns, rows, WORDS)]))
     notes = [*reasons(evaluation), *legend(evaluation)]
     return "\n\n".join([*blocks, "\n".join(f"* {one_line(line)}" for line in notes)])
+
+
+def as_markdown(evaluation: Evaluation) -> str:
+    """The answer as a list, and a table a question."""
+    blocks = ["\n".join(f"* {markdown(line)}" for line in sentences(evaluation))]
+    for title, columns, rows in parts(evaluation):
+        rule = ["---" if column < WORDS else "---:" for column in range(len(columns))]
+        table = [markdown_row(columns), f"| {' | '.join(rule)} |", *map(markdown_row, rows)]
+        blocks.append("\n".join([f"{markdown(title)}.", "", *table]))
+    return "\n\n".join(blocks)

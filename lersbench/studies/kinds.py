@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from lersbench.bench.scenario import Scenario
+from lersbench.evaluation.scenario import Evaluated
 from lersbench.files import read_json
 from lersbench.lab.scenario import Experiment
-from lersbench.results import lab, tables
+from lersbench.results import evaluation, lab, tables
+from lersbench.results.evaluation import Evaluation
 from lersbench.results.lab import LabResults
 from lersbench.results.tables import Results
-from lersbench.studies import experiments, scenarios
+from lersbench.studies import evaluations, experiments, scenarios
 from lersbench.studies.options import Order, RenderedTable, Say
 from lersbench.system.progress import Progress
 
@@ -27,8 +29,8 @@ if TYPE_CHECKING:
     from lersbench.figures.records import Record
     from lersbench.report.blocks import Block
 
-Part = Scenario | Experiment
-AnyResults = Results | LabResults
+Part = Scenario | Experiment | Evaluated
+AnyResults = Results | LabResults | Evaluation
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,25 @@ EXPERIMENT = Kind(
     verdicts=experiments.verdicts,
     section=experiments.section,
 )
+EVALUATION = Kind(
+    key="evaluate",
+    part=Evaluated,
+    results=Evaluation,
+    has_quick=False,
+    keys=(),
+    jobs="policies judged",
+    failure_note="",
+    read=evaluations.read,
+    run=evaluations.run,
+    verify=evaluations.verify,
+    load=evaluation.load,
+    show=evaluations.show,
+    caveats=evaluations.caveats,
+    draw=evaluations.draw,
+    report=evaluations.report,
+    verdicts=evaluations.verdicts,
+    section=evaluations.section,
+)
 SCENARIO = Kind(
     key="scenario",
     part=Scenario,
@@ -96,7 +117,7 @@ SCENARIO = Kind(
     verdicts=scenarios.verdicts,
     section=scenarios.section,
 )
-KINDS = (EXPERIMENT, SCENARIO)
+KINDS = (EXPERIMENT, EVALUATION, SCENARIO)
 
 
 def of(what: Part | AnyResults) -> Kind:

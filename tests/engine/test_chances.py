@@ -116,6 +116,44 @@ def test_python_and_compiled_loops_say_the_same(name: str, slate: int) -> None:
         np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.parametrize("name", ["softmax", "pbm-ucb", "rba-exp3"])
+def test_the_chances_of_all_slates_are_a_distribution(name: str) -> None:
+    policy, (rows, slates) = load(name), every_slate(2)
+    state = policy.init(worlds.spec_of(rows, 2))
+    taught = np.random.default_rng(3)
+    for _ in range(20):
+        round = Round(0, -1, np.ones(1), np.arange(ITEMS), np.zeros((ITEMS, 0)), 0, np.zeros(ITEMS), np.zeros(2),
+                      np.zeros(2, np.int64))  # fmt: skip
+        slate = np.zeros(2, np.int64)
+        policy.select(state, taught, round, slate)
+        policy.update(state, round, slate, (taught.random(2) < 0.4).astype(float), np.ones(2, np.bool_))
+    said = asked(policy, state, rows, 2, everything=True, draws=300)
+    q, below = said.slates(), said.logged.reshape(-1, 2)[:, 1]
+    assert q.sum() == pytest.approx(1)
+    for c in range(ITEMS):
+        of_c = [i for i, slate in enumerate(slates) if slate[0] == c]
+        assert below[of_c].sum() == pytest.approx(1)
+        assert q[of_c].sum() == pytest.approx(said.offered[c])
+        at_the_end = [i for i, slate in enumerate(slates) if slate[1] == c]
+        placed = said.placed.reshape(-1, 2)[at_the_end, 1]  # whatever stands above: the same for all of these rows
+        assert np.abs(placed - q[at_the_end].sum()).max() < 5 * np.sqrt(0.25 / 300)
+    np.testing.assert_allclose(said.placed[::2], said.logged[::2])
+
+
+@dataclass(frozen=True)
+class Astray(Policy):
+    """Shows what is not on offer (2026)."""
+
+    def select(self, state: Any, rng: np.random.Generator, round: Round, slate: np.ndarray) -> None:
+        slate[:] = 99
+
+
+def test_a_choice_that_is_not_on_offer_is_an_error() -> None:
+    rows, _ = every_slate(1)
+    with pytest.raises(RunError, match="whose sum is 0"):
+        asked(Astray(), None, rows, 1, everything=True)
+
+
 def test_frequencies_of_draws_are_unbiased_down_the_slate() -> None:
     """The product of the frequencies is that of the whole slate, whatever happened on the way."""
     policy = load("thompson")

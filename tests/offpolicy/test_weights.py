@@ -18,12 +18,13 @@ from lersbench.engine.meter import PBM, new_meter
 from lersbench.engine.rows import rows_of
 from lersbench.errors import ConfigError, DataError
 from lersbench.log import Log, write
-from lersbench.offpolicy import estimators, propensity
+from lersbench.offpolicy import propensity
 from lersbench.offpolicy import weights as ips
 from lersbench.policies.ltr import LTR
 from lersbench.policies.random import Random
 from tests.engine.test_simulated import shown_by
 from tests.offpolicy.test_propensity import naive_exposure, random_model
+from tests.support import slate_twins as twins
 from tests.support.worlds import contender, final, play, protocol, square
 
 
@@ -48,9 +49,7 @@ def test_three_rows_by_hand() -> None:
     assert out[1] == pytest.approx(math.sqrt(0.25 / 3)) == pytest.approx(0.288675, abs=1e-6)
     assert out[2] == pytest.approx(7 / 3 / 3)
     assert out[3] == 0
-    offline = estimators.iips(
-        np.array([[1], [0], [1]]), np.array([[0.25], [0.5], [0.8]]), np.array([[0.5], [0.25], [0.8]])
-    )
+    offline = twins.iips(np.array([[1], [0], [1]]), np.array([[0.25], [0.5], [0.8]]), np.array([[0.5], [0.25], [0.8]]))
     assert (offline.value(), offline.standard_error(), offline.ess) == pytest.approx((out[0], out[1], 3 * out[2]))
 
 
@@ -63,12 +62,12 @@ def test_estimators_and_meter_are_one_arithmetic() -> None:
         slate, logged = rng.permutation(6)[:3], rng.permutation(6)
         examined, exposure, clicks = rng.random(3), rng.random(6) + 0.05, (rng.random(6) < 0.4).astype(float)
         count_ips(meter, PBM, slate, clicks, examined, exposure, 2.0)
-        found = estimators.ips_value(slate, examined, exposure, logged, clicks[logged], 2.0)
+        found = twins.ips_value(slate, examined, exposure, logged, clicks[logged], 2.0)
         values.append(found[0])
         totals += found
     own = meter.sums[PBM : PBM + ips.SUMS]
     v = np.array(values)
-    told = estimators.summarise(50, own[1], own[2], totals[1], totals[2], 3)
+    told = twins.summarise(50, own[1], own[2], totals[1], totals[2], 3)
     assert own[ips.CUT] == totals[3] > 0
     np.testing.assert_allclose(own[[ips.WEIGHTS, ips.WEIGHTS2]], totals[1:3], rtol=1e-13)
     out = np.empty(4)
@@ -96,11 +95,11 @@ def test_an_item_without_exposure_has_no_weight_and_is_counted(click: float) -> 
 def test_offline_estimators_keep_the_same_rule() -> None:
     """Exposure 0 of a candidate that was not shown: weight 0, counted. Of one that was shown: wrong data."""
     clicks, target, logging = np.array([[1.0, 0, 0]]), np.array([[0.5, 0.5, 0.0]]), np.array([[0.5, 0.0, 0.0]])
-    found = estimators.pbm_ips(clicks, target, logging, np.array([[1.0, 0.0, 0.0]]))
+    found = twins.pbm_ips(clicks, target, logging, np.array([[1.0, 0.0, 0.0]]))
     assert found.value() == 1
     assert found.unsupported == 1  # the third is examined by neither
     with pytest.raises(DataError, match="row 0, column 1"):
-        estimators.pbm_ips(clicks, target, logging, np.array([[1.0, 0.5, 0.0]]))
+        twins.pbm_ips(clicks, target, logging, np.array([[1.0, 0.5, 0.0]]))
 
 
 def test_nothing_weighed_is_no_estimate_and_no_spread_no_error() -> None:
@@ -201,7 +200,7 @@ def test_item_position_ips_is_its_definition(tmp_path: Path) -> None:
     assert final(run, "iips_se") == pytest.approx(values.std(ddof=1) / 20)
     assert final(run, "iips_ess") == pytest.approx(match.sum() / 1200)
     assert math.isnan(final(run, "pbm_ips"))
-    offline = estimators.iips(chunk.clicks[:, :3], match.astype(float), np.full((400, 3), 0.2))
+    offline = twins.iips(chunk.clicks[:, :3], match.astype(float), np.full((400, 3), 0.2))
     assert (offline.value(), offline.standard_error()) == pytest.approx((values.mean(), final(run, "iips_se")))
 
 

@@ -200,6 +200,17 @@ def test_a_log_that_ties_no_places_together_gets_neither_bracket_nor_interval(tm
     assert ranking.frame["low"].isna().all() and set(ranking.frame["rank"]) == {"-"}
 
 
+def test_costs_have_no_bracket_and_no_interval(tmp_path: Path) -> None:
+    frame = shop(1500)[0].drop(columns="score")
+    frame["margin"] = frame["click"] * 3.0 - 1.0
+    outcomes = {"margin": {"column": "margin", "low": -1, "high": 2, "unit": "EUR"}}
+    log = lb.from_impressions(frame, tmp_path / "log", outcomes=outcomes)
+    made = lb.replay(["random", "ltr"], log, feedback="logged", slate=2, seeds=2, metric="reward_sum", reward="margin")
+    ranking = board(made)
+    assert any("rewards that may be negative have no bracket" in line for line in ranking.warnings)
+    assert ranking.frame["low"].isna().all() and "bracket_low" not in ranking.frame
+
+
 def test_lists_of_one_item_are_refused_with_the_fix(tmp_path: Path) -> None:
     frame = pd.DataFrame({"request": range(50), "position": 0, "item": [i % 5 for i in range(50)], "click": 1})
     with pytest.raises(ConfigError, match=r"one item each.*use feedback = 'replay'"):

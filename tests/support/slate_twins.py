@@ -1,4 +1,4 @@
-"""What another policy would have earned on a log, from the clicks the logging policy got: inverse propensity scoring.
+"""Estimators of lists as array forms, for tests: what another policy would have earned, by inverse propensity scoring.
 
 Every estimator here is a mean over slates of v_i = sum_k r_ik * (a weight of logged position k of slate i), r_ik its
 click. They differ in what the weight compares under the new (target) policy and under the logging policy:
@@ -17,9 +17,9 @@ Logs from which slates without a click were removed: such a slate has v_i = 0, s
 only n is too small. The mean over kept slates is the value divided by the share kept; ratios of two policies (lifts)
 are right as they are, but self-normalised values are not, since the removed slates belong in their controls.
 
-`ips_value` is the on-line form that a replay calls for a policy that learns: its slate of round i is fixed by what it
-saw before round i, so given that past v_i is unbiased for the slate it would have shown, the errors v_i - E[v_i | past]
-are martingale differences, and the mean of v_i estimates the average value of the slates chosen along this very path.
+They are twins of `lersbench.offpolicy.slates` and of the sums by which lists are evaluated, straight from the papers,
+with all slates in memory. `ips_value` is what a replay adds up for a policy that learns, one slate at a time: given
+the past v_i is unbiased for the slate shown, so the mean of v_i estimates the average value along this very path.
 """
 
 from __future__ import annotations

