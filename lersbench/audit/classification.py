@@ -11,10 +11,9 @@ import numpy as np
 import pandas as pd
 
 from lersbench.audit import multiclass
-from lersbench.audit.judging import Rows, judged
+from lersbench.audit.judging import Known, Rows, judged
 from lersbench.audit.world import NORMAL, Answer, Check, Group, Lines, World
 from lersbench.datasets.fetch import Wheel, member, wheel
-from lersbench.evaluation.doubts import Known
 from lersbench.offpolicy.reward_models import fit_sums, weighted_r2
 from lersbench.offpolicy.slices import add_items, by_item, new_items
 

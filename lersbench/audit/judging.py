@@ -10,17 +10,32 @@ from typing import NamedTuple
 import numpy as np
 
 from lersbench.audit.world import CR, GAMMA, LEVEL, NORMAL, SHOWN, Answer
-from lersbench.evaluation import answers, doubts
+from lersbench.evaluation import answers
 from lersbench.evaluation.answers import MODEL, Estimate, Range
-from lersbench.evaluation.doubts import Known
+from lersbench.evaluation.doubts import thin_of_lists
 from lersbench.offpolicy.anytime import Anytime
 from lersbench.offpolicy.betting import betting
-from lersbench.offpolicy.diagnostics import Diagnostics
+from lersbench.offpolicy.diagnostics import Diagnostics, diagnose
 from lersbench.offpolicy.intervals import Interval
+from lersbench.offpolicy.slices import Slice
 from lersbench.offpolicy.sums import Settings, Sums, add, buckets_of, new_sums
 from lersbench.offpolicy.verdict import BELIEVE, LEVELS, THRESHOLDS, Bounds, verdict
 
 NO_VERDICT = -1
+
+
+class Known(NamedTuple):
+    """What the sums of an estimate cannot say of the log and the policy."""
+
+    propensities: str = "logged"
+    slice_names: Sequence[str] = ()
+    items: Sequence[Slice] = ()  # of a log of single items
+    doubly: bool = False  # a reward model takes part
+    lists: bool = False  # the log shows lists
+    support: float = math.nan  # share of the policy's choices that the log cannot hold
+    r2: float = math.nan  # of the reward model
+
+
 NONE = np.full(len(THRESHOLDS), np.nan)  # no diagnostics
 
 
@@ -62,8 +77,8 @@ def judged(
         direct = np.bincount(buckets_of(rows.users, len(rows.w)), rows.direct, len(sums.bucket_rows))
     span = Range(0.0, 1.0, heaviest)
     made = [answers.estimate_of(name, sums, sums.bucket_rows, span, direct) for name in estimators]
-    found = doubts.diagnoses(made[0], known)
-    plain = [replace(one, r2=math.nan) if one else one for one in found]
+    found = diagnoses(made[0], known)
+    plain = [replace(one, r2=math.nan) for one in found]
     return [
         answer
         for one in made
@@ -75,15 +90,15 @@ def answers_of(
     estimate: Estimate,
     truth: float,
     known: Known,
-    found: Sequence[Diagnostics | None] | None = None,
+    found: Sequence[Diagnostics] | None = None,
     level: float = LEVEL,
 ) -> list[Answer]:
     """One estimate with the interval that `evaluate` shows, and with the normal one."""
-    found = doubts.diagnoses(estimate, known) if found is None else found
-    _, decided = doubts.worst(estimate, found, known)
-    shown, how = answers.shown(estimate, "cr", level, decided.level == BELIEVE)
+    found = diagnoses(estimate, known) if found is None else found
+    believed = all(verdict(one, estimate.estimator).level == BELIEVE for one in found)
+    shown, how = answers.shown(estimate, "cr", level, believed)
     name = how if how in (CR, GAMMA) and estimate.estimator not in MODEL else SHOWN
-    values, most = doubts_of(found), _most(estimate, found, known)
+    values, most = doubts_of(found), LEVELS.index(verdict(found[0], estimate.estimator, (), {}).level)
     return [
         Answer(estimate.estimator, kind, estimate.value, *interval, truth, values, most)
         for kind, interval in ((name, shown), (NORMAL, answers.normal_of(estimate, level)))
@@ -105,11 +120,30 @@ def guaranteed(rows: Rows, truth: float, bound: float, level: float = LEVEL) -> 
 
 
 # Verdicts -------------------------------------------------------------------------------------------------------------
-def doubts_of(found: Sequence[Diagnostics | None]) -> np.ndarray:
+def diagnoses(estimate: Estimate, known: Known) -> list[Diagnostics]:
+    """The diagnostics of each place of an estimate, as `evaluate` makes them."""
+    found = [
+        diagnose(
+            sums,
+            propensities=known.propensities,
+            slice_names=known.slice_names,
+            items=known.items if len(estimate.sums) == 1 else [],
+            doubly=known.doubly,
+            thin=thin_of_lists(sums) if known.lists else None,
+            support=known.support,
+            r2=known.r2,
+        )
+        for sums in estimate.sums
+    ]
+    exact = known.propensities == "uniform"  # whatever grid they lie on
+    return [replace(one, resolution_share=0.0) for one in found] if exact else found
+
+
+def doubts_of(found: Sequence[Diagnostics]) -> np.ndarray:
     """(T,) each diagnostic of THRESHOLDS, the worst of the places; NaN where no place has it."""
     out = np.full(len(THRESHOLDS), np.nan)
     for i, (name, bounds) in enumerate(THRESHOLDS.items()):
-        values = [_value(one, name) for one in found if one is not None]
+        values = [_value(one, name) for one in found]
         values = [value for value in values if not math.isnan(value)]
         if values:
             out[i] = max(map(abs, values)) if bounds.side == "most" else min(values)
@@ -118,12 +152,6 @@ def doubts_of(found: Sequence[Diagnostics | None]) -> np.ndarray:
 
 def _value(one: Diagnostics, name: str) -> float:
     return abs(one.wbar - 1) if name == "wbar_off" else float(getattr(one, name))
-
-
-def _most(estimate: Estimate, found: Sequence[Diagnostics | None], known: Known) -> int:
-    """The best level that is left by what no threshold decides: estimated propensities, caps, a model alone."""
-    first = next(one for one in found if one is not None)
-    return LEVELS.index(verdict(first, estimate.estimator, known.caps, {}).level)
 
 
 def levels_of(values: np.ndarray, most: np.ndarray, thresholds: Mapping[str, Bounds] = THRESHOLDS) -> np.ndarray:

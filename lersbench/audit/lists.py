@@ -9,12 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lersbench.audit.judging import answers_of
+from lersbench.audit.judging import Known, answers_of
 from lersbench.audit.world import NORMAL, Answer, Check, Group, Lines, World
 from lersbench.clicks.model import ClickModel, cascade, dcm, draw_clicks, expected, pbm, ubm
 from lersbench.evaluation import answers
 from lersbench.evaluation.answers import Range
-from lersbench.evaluation.doubts import Known
 from lersbench.evaluation.logged import first_only
 from lersbench.kernels.jit import kernel
 from lersbench.offpolicy.sums import Settings, Sums, add, buckets_of, new_sums

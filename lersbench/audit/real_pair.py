@@ -7,15 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lersbench.audit.judging import Rows, sums_of
+from lersbench.audit.judging import Known, Rows, diagnoses, sums_of
 from lersbench.audit.world import LEVEL, Check, Fixed, Group
 from lersbench.datasets import build
-from lersbench.evaluation import answers, doubts
+from lersbench.evaluation import answers
 from lersbench.evaluation.answers import Range
-from lersbench.evaluation.doubts import Known
 from lersbench.evaluation.run import evaluate
 from lersbench.log import Log, read_all
-from lersbench.offpolicy.verdict import BELIEVE, DO_NOT_BELIEVE
+from lersbench.offpolicy.verdict import BELIEVE, DO_NOT_BELIEVE, verdict
 
 CAMPAIGNS = ("all", "men", "women")
 PLACES = 3
@@ -71,7 +70,8 @@ def to_shares(campaign: str, bts: Log, uniform: Log) -> list[Line]:
     known, out, other = Known("uniform", support=0.0), [], on_policy(bts)
     for name in ("snips", "ips"):
         one = answers.estimate_of(name, sums, sums.bucket_rows, Range(0.0, 1.0, float(uniform.info.items)))
-        found, level = doubts.worst(one, doubts.diagnoses(one, known), known)
+        (found,) = diagnoses(one, known)
+        level = verdict(found, name)
         interval, _ = answers.shown(one, "cr", LEVEL, level.level == BELIEVE)
         numbers = (one.value, one.error, *interval, found.events)
         out.append(Line(campaign, "uniform about item shares of bts", name, *numbers, level.level, *other))

@@ -8,10 +8,9 @@ from functools import partial
 import numpy as np
 
 from lersbench.audit.heavy import softmax
-from lersbench.audit.judging import Rows, judged
+from lersbench.audit.judging import Known, Rows, judged
 from lersbench.audit.summary import biased, doubted
 from lersbench.audit.world import NORMAL, Answer, Check, Group, Lines, World
-from lersbench.evaluation.doubts import Known
 from lersbench.offpolicy.slices import add_items, by_item, new_items
 
 ROWS, CONTEXTS, ARMS = 5000, 4, 5

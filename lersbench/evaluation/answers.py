@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +23,8 @@ FEW = 30  # lists that a place must be worth to be summed, in lists of more than
 SHORT = 3
 NORMAL = "normal, by cluster"
 WEIGHED = (*PLAIN, "snips", "cr", "rejection")  # estimators of weighted rewards alone
-MODEL = ("dr", "sndr", "dm")  # estimators that need a reward model
+MODEL = ("dr", "sndr", "dm", "dros", "switch-dr")  # estimators that need a reward model
+CUT = "-clipped"  # ends the names of estimates with weights cut, whose uncut ones stand beside them
 
 
 class Range(NamedTuple):
@@ -47,6 +49,11 @@ class Estimate:
     span: Range
     parts: tuple[Estimate, ...] = ()  # of a list: its places
     bounded: tuple[int, ...] = ()  # places of which the log says too little: they count with all they could earn
+    own: Callable[[float], tuple[Interval, str]] | None = None  # its interval at a level, where it has one of its own
+    clip: float = math.inf  # weights beyond it are cut or shrunk
+    cut: float = 0.0  # the share of the weight that is
+    uncut: tuple[Sums, ...] = ()  # `sums` of whole weights, where those were cut: by them it is judged
+    bounds: Interval | None = None  # between which the value lies, where the log says no more; `value` is then NaN
 
     @property
     def error(self) -> float:
@@ -77,14 +84,35 @@ def estimates_of(
     found: dict[str, list[Estimate]] = {}
     for name in estimators:
         family = FAMILY.get(name, SINGLE)
-        sums = judged.families[family]
-        if family in (PREFIX, PLACE):
-            found[name] = by_place(name, sums, counts, spans[family])
-        else:
-            span = spans[family][0]
-            span = span._replace(most=span.most * judged.most.get(family, math.nan))
-            found[name] = [estimate_of(name, sums[0], counts, span, judged.direct)]
+        span, whole = spans[family], tuple(judged.families[family])
+        if judged.clipped and name != "dm":
+            cut = _by_name(name, judged, judged.clipped[family], counts, span)
+            found[name + CUT] = list(_as_cut(judged, cut, whole))
+        for key in (name + CUT, name):
+            if key in judged.beside:
+                found[key] = [judged.beside[key].estimate(judged, counts, span[0])]
+        if name not in judged.beside:
+            found[name] = _by_name(name, judged, list(whole), counts, span)
+    for own in (one for one in judged.beside.values() if hasattr(one, "applied")):
+        found = {name: own.applied(some) for name, some in found.items()}
     return found
+
+
+def _by_name(name: str, judged: Judged, sums: list[Sums], counts: np.ndarray, spans: list[Range]) -> list[Estimate]:
+    family = FAMILY.get(name, SINGLE)
+    if family in (PREFIX, PLACE):
+        return by_place(name, sums, counts, spans)
+    span = spans[0]._replace(most=spans[0].most * judged.most.get(family, math.nan))
+    return [estimate_of(name, sums[0], counts, span, judged.direct)]
+
+
+def _as_cut(judged: Judged, found: list[Estimate], whole: tuple[Sums, ...]) -> Iterator[Estimate]:
+    """The estimates as those of cut weights, with the share of the weight that is cut."""
+    for one in found:
+        uncut = whole if one.place == 0 else (whole[one.place - 1],)
+        weight, kept = (sum(six(sums).s1 for sums in some) for some in (uncut, one.sums))
+        cut = 1 - kept / weight if weight > 0 else 0.0
+        yield replace(one, estimator=one.estimator + CUT, clip=judged.clip, cut=cut, uncut=uncut)
 
 
 def estimate_of(name: str, sums: Sums, counts: np.ndarray, span: Range, direct: np.ndarray | None = None) -> Estimate:
@@ -150,8 +178,12 @@ def effective_rows(sums: Sums) -> float:
 def interval_of(estimate: Estimate, kind: str, level: float) -> tuple[Interval, str]:
     """The interval of this kind of an estimate, and which it is: not every estimate has every kind."""
     span, single = estimate.span, len(estimate.sums) == 1
+    if estimate.own is not None:
+        return estimate.own(level)
     if estimate.bounded:
         return _place_by_place(estimate, level), "bound"
+    if estimate.cut > 0:  # an interval of whole weights would be of another number
+        return normal_of(estimate, level), f"normal, by cluster, of {'cut' if estimate.uncut else 'whole'} weights"
     if kind == "bootstrap":
         return _bootstrap(estimate, level), "bootstrap"
     if estimate.estimator in MODELS:

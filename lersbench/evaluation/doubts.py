@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from lersbench.evaluation.answers import FEW, MODEL, Estimate
+from lersbench.evaluation import bounded, categories
+from lersbench.evaluation.answers import CUT, FEW, MODEL, Estimate
 from lersbench.evaluation.judged import Judged
 from lersbench.evaluation.ran import Ran
 from lersbench.evaluation.setup import Setup
-from lersbench.offpolicy import diagnostics, verdict
+from lersbench.offpolicy import diagnostics, slices, verdict
 from lersbench.offpolicy.diagnostics import Cut, Diagnostics, diagnose
 from lersbench.offpolicy.slices import Slice
 from lersbench.offpolicy.sums import TOP_W, Sums, six, top_weights
-from lersbench.offpolicy.verdict import LEVELS, Bounds, Verdict
+from lersbench.offpolicy.verdict import LEVELS, Verdict, percent
 
+FITTED = {  # of fitted propensities: no fit is right to the last digit, and of many rows the z of a mean weight says so
+    name: bounds for name, bounds in verdict.THRESHOLDS.items() if name != "wbar_z"
+}
 POINTS = 60  # of a weight curve
 SHOWN = (  # diagnostics that are columns of the estimates
     "ess",
@@ -42,67 +45,27 @@ SHOWN = (  # diagnostics that are columns of the estimates
 )
 
 
-class Known(NamedTuple):
-    """What the sums of an estimate cannot say of the log and the policy."""
-
-    propensities: str = "logged"
-    slice_names: Sequence[str] = ()
-    items: Sequence[Slice] = ()  # of a log of single items
-    doubly: bool = False  # a reward model takes part
-    lists: bool = False  # the log shows lists
-    support: float = math.nan  # share of the policy's choices that the log cannot hold
-    r2: float = math.nan  # of the reward model
-    caps: Sequence[tuple[str, str]] = ()  # what the verdict may not exceed, and why
-
-
 def of(setup: Setup, judged: Judged, estimate: Estimate, ran: Ran) -> dict[str, Any]:
-    """Diagnostics, verdict and reasons of an estimate, as columns."""
-    kind = estimate.estimator
-    known = Known(
-        setup.info.propensities,
-        setup.source.slice_names,
-        ran.items,
-        judged.modelled,
-        setup.places > 1,
-        0.0 if setup.info.propensities == "uniform" else math.nan,
-        judged.r2 if kind in MODEL else math.nan,
-        [*judged.caps, *judged.alarms.get(kind, [])],
-    )
-    found, level = worst(estimate, diagnoses(estimate, known), known)
-    columns = asdict(found)
+    """Diagnostics, verdict and reasons of an estimate; a sum over places is as good as the worst of them."""
+    worst: tuple[Diagnostics, Verdict] | None = None
+    for place, sums in enumerate(estimate.uncut or estimate.sums, 1):
+        if sums.rows[0]:
+            one = _one(setup, judged, estimate, sums, ran.items if len(estimate.sums) == 1 else [])
+            if len(estimate.sums) > 1:
+                one = one[0], Verdict(one[1].level, tuple(f"place {place}: {why}" for why in one[1].reasons))
+            if worst is None or LEVELS.index(one[1].level) > LEVELS.index(worst[1].level):
+                worst = one
+    assert worst is not None
+    found, level = worst
+    if estimate.bounded:
+        level = Verdict(verdict.DO_NOT_BELIEVE, (_bounded(estimate), *level.reasons))
+    known = asdict(found)
     return {
-        **{name: columns[name] for name in SHOWN},
+        **{name: known[name] for name in SHOWN},
         "snips_without_top": found.snips_without_top,
         "verdict": level.level,
         "reason": "; ".join(level.reasons[:2]),
     }
-
-
-def diagnoses(estimate: Estimate, known: Known) -> list[Diagnostics | None]:
-    """The diagnostics of each place of an estimate that has a row; None for a place without."""
-    return [_one(estimate, sums, known) if sums.rows[0] else None for sums in estimate.sums]
-
-
-def worst(
-    estimate: Estimate,
-    found: Sequence[Diagnostics | None],
-    known: Known,
-    thresholds: Mapping[str, Bounds] = verdict.THRESHOLDS,
-) -> tuple[Diagnostics, Verdict]:
-    """The verdict on an estimate by its diagnostics: a sum over places is as good as the worst of them."""
-    least: tuple[Diagnostics, Verdict] | None = None
-    for place, one in enumerate(found, 1):
-        if one is None:
-            continue
-        level = verdict.verdict(one, estimate.estimator, known.caps, thresholds)
-        if len(found) > 1:
-            level = Verdict(level.level, tuple(f"place {place}: {why}" for why in level.reasons))
-        if least is None or LEVELS.index(level.level) > LEVELS.index(least[1].level):
-            least = one, level
-    assert least is not None
-    if estimate.bounded:
-        return least[0], Verdict(verdict.DO_NOT_BELIEVE, (_bounded(estimate), *least[1].reasons))
-    return least
 
 
 def _bounded(estimate: Estimate) -> str:
@@ -113,24 +76,75 @@ def _bounded(estimate: Estimate) -> str:
     return f"the lists that {agree} are worth fewer than {FEW}, so there it may earn all or nothing"
 
 
-def _one(estimate: Estimate, sums: Sums, known: Known) -> Diagnostics:
-    """The diagnostics of an estimate at one place."""
+def _one(
+    setup: Setup, judged: Judged, estimate: Estimate, sums: Sums, items: list[Slice]
+) -> tuple[Diagnostics, Verdict]:
+    kind = estimate.estimator
     found = diagnose(
         sums,
-        propensities=known.propensities,
-        slice_names=known.slice_names,
-        items=known.items if len(estimate.sums) == 1 else [],
-        doubly=known.doubly,
-        thin=_thin_of_lists(sums) if known.lists else None,
-        support=known.support,
-        r2=known.r2,
+        propensities=setup.propensities,
+        slice_names=setup.source.slice_names,
+        items=items,
+        doubly=judged.modelled and kind != categories.NAME,
+        thin=thin_of_lists(sums) if setup.places > 1 else None,
+        support=_support(setup, judged),
+        r2=judged.r2 if kind in MODEL else math.nan,
     )
-    if estimate.estimator == "rejection":  # rows are accepted or not: sizes of weights say nothing
-        return replace(found, hill=math.nan, thin=0.0, agree_z=0.0)
-    return found
+    if kind == "rejection":  # rows are accepted or not: what concerns weights of other sizes says nothing
+        found = replace(found, hill=math.nan, thin=0.0, agree_z=0.0)
+        if not found.ess:
+            return found, Verdict(verdict.DO_NOT_BELIEVE, (f"none of {found.rows:,} rows was accepted",))
+    if kind == bounded.NAME:
+        return found, _of_bounds(estimate)
+    if setup.propensities == "uniform":  # these are exact, whatever grid they lie on
+        found = replace(found, resolution_share=0.0)
+    thresholds = verdict.THRESHOLDS
+    if "refits" in judged.beside:
+        found, thresholds = _of_fit(setup, judged, found, sums, items), FITTED
+    alarms = judged.alarms.get(kind.removesuffix(CUT), [])
+    return found, verdict.verdict(found, kind, [*judged.caps, *alarms, *_caps(judged, estimate)], thresholds)
 
 
-def _thin_of_lists(sums: Sums) -> float:
+def _of_fit(setup: Setup, judged: Judged, found: Diagnostics, sums: Sums, items: list[Slice]) -> Diagnostics:
+    """The diagnostics as they judge a fit: a slice is off where its mean weight also is by size, and DR agrees with
+    SNIPS where that is near beside the error of the refits."""
+    parts = [*slices.by_slice(sums, setup.source.slice_names), *items]
+    limit, size = slices.bound(len(parts)), verdict.THRESHOLDS["wbar_off"].believe
+    off = sum(abs(part.z) >= limit and abs(part.mean - 1) > size for part in parts)
+    doubly = float(sums.buckets[:, 2].sum()) / max(1, found.rows)
+    agree = judged.beside["refits"].apart(doubly, found.snips) if judged.modelled else math.nan
+    return replace(found, slices_off=off / len(parts) if parts else 0.0, agree_z=agree)
+
+
+def _support(setup: Setup, judged: Judged) -> float:
+    """The share of the target on what the logging policy never takes; NaN where the log cannot say."""
+    if bounded.NAME in judged.beside:
+        return judged.beside[bounded.NAME].share
+    return 0.0 if setup.propensities == "uniform" else math.nan
+
+
+def _of_bounds(estimate: Estimate) -> Verdict:
+    """Bounds are to be believed, but they are no number."""
+    if estimate.bounds is None:
+        return Verdict(verdict.BELIEVE, ())
+    return Verdict(
+        verdict.CAUTION,
+        ("the logging policy never took another action, so what other choices would have earned is not in the log",),
+    )
+
+
+def _caps(judged: Judged, estimate: Estimate) -> list[tuple[str, str]]:
+    """What an estimate of this kind cannot be better than, and why."""
+    if estimate.cut > 0:
+        what = "cut" if estimate.estimator.endswith(CUT) else "shrunk away"
+        return [(verdict.CAUTION, f"{percent(estimate.cut)} of all weight is {what}, which biases the value")]
+    if estimate.estimator == categories.NAME:
+        column = judged.beside[categories.NAME].column
+        return [(verdict.CAUTION, f"it is right only where what an item earns depends on its {column} alone")]
+    return []
+
+
+def thin_of_lists(sums: Sums) -> float:
     """The share of the weight on lists of which a single rewarded one would be worth more than all rewards there are.
 
     Of a policy that shows one list they are those of p < 1 / (n V): the log is to hold less than one rewarded row of

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from lersbench.datasets import DATASETS, build
 from lersbench.errors import ConfigError, did_you_mean
-from lersbench.evaluation import bracketed, fixed, learners, tables
+from lersbench.evaluation import bracketed, fixed, learners, sure, tables, trained
+from lersbench.evaluation.estimated import Estimated
 from lersbench.evaluation.model import Model
 from lersbench.evaluation.plan import PLACED, asked_of
 from lersbench.evaluation.ran import Ran
-from lersbench.evaluation.setup import policies_of, settings_of, setup_of
+from lersbench.evaluation.setup import Setup, policies_of, settings_of, setup_of
 from lersbench.feedback import CLICK
 from lersbench.log import Log
 from lersbench.offpolicy.settings import Evaluate
@@ -42,17 +44,40 @@ def evaluate(
 ) -> Evaluation:
     """Judge policies by a log: see `lersbench evaluate`. Raises ConfigError for what the log cannot answer."""
     setup = setup_of(log, policies, settings_of(settings), reward, seed, slate)
-    if log.info.propensities == "none":
-        ran = Ran.of(setup.source, setup.slate)
-        return bracketed.evaluate(setup, policies_of(policies), ran, tables.about(setup, [], ran, None), say)
-    asked = asked_of(setup, questions)
+    with closing(setup.session.bar):
+        if log.info.propensities == "none" and not setup.fits:
+            if asked := [name for name in questions if name != bracketed.QUESTION]:
+                raise ConfigError(
+                    f"log '{log.info.name}' holds no propensities, so {', '.join(asked)} cannot be asked of it. Lists "
+                    "are answered by a bracket: leave --question out. Single items need propensities."
+                )
+            ran = Ran.of(setup.source, setup.slate)
+            return bracketed.evaluate(setup, policies_of(policies), ran, tables.about(setup, [], ran, None), say)
+        return _judged(setup, questions)
+
+
+def _judged(setup: Setup, questions: Sequence[str]) -> Evaluation:
+    """The passes over a log that holds propensities, each with its word at the progress bar."""
+    asked, bar = asked_of(setup, questions), setup.session.bar
+    if setup.fits:
+        bar.set_description_str("propensities")
+        setup.source.estimated = Estimated(setup.source, setup.settings.folds, setup.seed)
     setup.source.placed = any(name in PLACED for one in asked for name in one.estimators)
+    bar.set_description_str("what ran")
     ran = Ran.of(setup.source)
+    asked = sure.answered(setup, asked, ran)
     as_they_are = [one for one in asked if one.question == "off-policy"]
     model = None
     if any(map(fixed.needs_model, as_they_are)):
+        bar.set_description_str("reward model")
         model = Model(setup.source, setup.settings.model, setup.settings.folds)
     clicks = fixed.click_models_of(setup, as_they_are)
+    bar.set_description_str("fixed policies")
     judged = fixed.judge(setup, as_they_are, model, clicks)
+    bar.set_description_str("learners")
     judged += learners.judge(setup, [one for one in asked if one.question != "off-policy"], ran)
+    for one in judged:
+        caps, notes = trained.caps(setup.source, one.label, one.entry.policy)
+        one.caps += caps
+        one.notes += notes
     return tables.evaluation_of(setup, judged, ran, model, clicks)

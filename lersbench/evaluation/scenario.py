@@ -67,7 +67,7 @@ class Evaluated(BaseModel):
 def read(
     name: str, changes: dict[str, Any] | None = None, dataset: str | None = None, quick: bool = False
 ) -> Evaluated:
-    """The scenario of this name or path, with `changes` by dotted keys. Raises ConfigError naming key, value and fix."""
+    """The scenario of this name or path, with `changes` by dotted keys. ConfigError names key, value and fix."""
     path, content = scenario.content_of(name, dataset)
     short = scenario.table(content, str(path), "quick") if quick else {}
     content = scenario.changed(content, {**short, **(changes or {})})
@@ -101,7 +101,7 @@ def data_of(chosen: Evaluated) -> Data:
     for key, value in (chosen.data.model_extra or {}).items():
         if isinstance(value, list):
             raise ConfigError(
-                f"{chosen.name}: data.{key} is a list of {len(value)}; with [evaluate] a scenario has one log. Write one "
-                "file each, and a study of them."
+                f"{chosen.name}: data.{key} is a list of {len(value)}; with [evaluate] a scenario has one log. Write "
+                "one file each, and a study of them."
             )
     return chosen.data

@@ -84,7 +84,7 @@ class Diagnostics:
     support: float  # share of the target on actions that the log cannot hold, from the caller; NaN: not known
     r2: float  # of the reward model, from the caller; NaN: none
     agree_z: float  # the largest |z| between two of DR, SNIPS and IPS
-    propensities: str  # "logged", "estimated" or "uniform"
+    propensities: str  # "logged", "estimated" (by others), "fitted" (here) or "uniform"
 
 
 def diagnose(

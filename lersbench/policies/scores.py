@@ -14,7 +14,6 @@ from lersbench.errors import ConfigError, DataError
 from lersbench.kernels.jit import kernel
 from lersbench.kernels.ties import top_k
 from lersbench.policy import KernelPolicy, Round, Spec
-from lersbench.ranges import require
 
 ITEM, REQUEST, SCORE = "item", "request", "score"
 MISSING = ("error", "last")
@@ -67,10 +66,12 @@ class Scores(KernelPolicy):
     deterministic = True
 
     def __post_init__(self) -> None:
-        require(self.missing in MISSING, self, "missing", f"one of {', '.join(MISSING)}")
+        if self.missing not in MISSING:
+            raise ConfigError(f"Scores: missing = {self.missing!r}; it takes {' or '.join(map(repr, MISSING))}.")
 
     def init(self, spec: Spec) -> State:
-        require(bool(self.table), self, "table", "the file of the scores")
+        if not self.table:
+            raise ConfigError("Scores: table is missing; name the file of the scores, with columns item and score.")
         table = _read(Path(self.table))
         item = _numbers(table[ITEM], spec.item_ids, self.table, ITEM)
         known = item >= 0

@@ -73,6 +73,12 @@ def answer(evaluation: Evaluation, row: pd.Series, difference: pd.Series | None)
         return str(row["words"]).partition(": ")[2] + "."
     digits = _digits(row)
     value = f"{number(row['value'], digits)} {range_in_words(row['low'], row['high'], digits)}"
+    if math.isfinite(row.get("end_low", math.nan)):
+        ends = (
+            f"between {number(row['end_low'], digits)} and {number(row['end_high'], digits)}, whatever the model says"
+        )
+        span = range_in_words(row["low"], row["high"], digits)
+        return f"{ends}; {span} with random error. {_sentence(row['reason'])}"
     if row["verdict"] == DISBELIEVE:
         return f"do not believe {value}. {_sentence(row['reason'])}"
     lift = f", {lift_in_words(evaluation, difference)}" if difference is not None else ""
@@ -89,10 +95,13 @@ def lift_in_words(evaluation: Evaluation, difference: pd.Series) -> str:
         return "the same as what ran"
     low, middle, high = sorted(100 * difference[key] / abs(base) for key in ("low", "value", "high"))
     digits = max(0, digits_of((high - low) / 2)) if high > low else 1
-    span = range_in_words(low, high, min(digits, 1), sign=True)
+    digits = min(digits, 1)
     if low > 0 or high < 0:
-        return f"{number(abs(middle), min(digits, 1))} % {'more' if middle > 0 else 'less'} than what ran, {span} %"
-    return f"{number(middle, min(digits, 1), sign=True)} % against what ran, {span} %: the sign is open"
+        near, far = sorted((abs(low), abs(high)))
+        side = "more" if middle > 0 else "less"
+        return f"{number(abs(middle), digits)} % {side} than what ran {range_in_words(near, far, digits)}"
+    span = range_in_words(low, high, digits, sign=True)
+    return f"{number(middle, digits, sign=True)} % against what ran {span}: the sign is open"
 
 
 def _sentence(reason: str) -> str:
@@ -138,7 +147,7 @@ def _cells(row: pd.Series, difference: pd.Series | None) -> list[str]:
 
 
 def _value(row: pd.Series, digits: int) -> str:
-    """The value; of a bracket both ends, without their errors."""
+    """The value; of a bracket, and of bounds, both ends, without their errors."""
     low, high = row.get("end_low", math.nan), row.get("end_high", math.nan)
     return f"{number(low, digits)} to {number(high, digits)}" if math.isfinite(low) else number(row["value"], digits)
 

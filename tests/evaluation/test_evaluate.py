@@ -24,7 +24,7 @@ CHANCES = np.array([[0.7, 0.1, 0.1, 0.1], [0.1, 0.4, 0.4, 0.1]])  # of the logge
 RATES = np.array([[0.1, 0.3, 0.5, 0.2], [0.4, 0.1, 0.2, 0.3]])  # by context and action
 
 
-def world(folder: Path, n: int = N, seed: int = 0, users: int = 0, **changed: Any) -> Log:
+def world(folder: Path, n: int = N, seed: int = 0, users: int = 0, order: str = "exchangeable", **changed: Any) -> Log:
     """Decisions of a logger that looks at the context."""
     rng = np.random.default_rng(seed)
     context = rng.integers(2, size=n)
@@ -37,12 +37,12 @@ def world(folder: Path, n: int = N, seed: int = 0, users: int = 0, **changed: An
         "propensities": chance[np.arange(n), action][:, None],
         **changed,
     }
-    return _write(folder, columns, users)
+    return _write(folder, columns, users, order)
 
 
-def _write(folder: Path, columns: dict[str, Any], users: int = 0) -> Log:
+def _write(folder: Path, columns: dict[str, Any], users: int = 0, order: str = "exchangeable") -> Log:
     more = {"users": users} if users else {}
-    return write(folder, columns, name="decisions", items=ACTIONS, order="exchangeable", propensities="logged", **more)
+    return write(folder, columns, name="decisions", items=ACTIONS, order=order, propensities="logged", **more)
 
 
 @dataclass(frozen=True)
@@ -250,3 +250,29 @@ def test_a_frozen_learner_has_learned(tmp_path: Path) -> None:
     row = lb.evaluate(log, ["popular"], frozen=0.5, estimators=["snips"]).estimates.iloc[0]
     assert row["feedback"] == "off-policy"
     assert abs(row["value"] - RATES.mean(axis=0).max()) < 3.5 * row["se"]
+
+
+def test_scores_that_may_have_seen_the_judged_rewards_are_warned_of(tmp_path: Path) -> None:
+    start = np.datetime64("2024-05-01T00:00", "us")
+    log = world(tmp_path / "log", n=400, time=start + np.arange(400) * np.timedelta64(3_600_000_000, "us"))
+    table = tmp_path / "scores.csv"
+    table.write_text("item,score\n" + "".join(f"{item},{item}\n" for item in range(ACTIONS)))
+    policies = {
+        "unknown": lb.load_policy("scores", table=str(table)),
+        "before": lb.load_policy("scores", table=str(table), trained_until="2024-04-30"),
+        "after": lb.load_policy("scores", table=str(table), trained_until="2024-05-03"),
+    }
+    evaluation = lb.evaluate(log, policies, estimators=["ips"])
+    notes = " ".join(evaluation.about["notes"])
+    assert "Nothing says up to when the ranker behind unknown" in notes and "after: its ranker had seen" in notes
+    assert "before:" not in notes
+    with pytest.raises(ConfigError, match="this is no date"):
+        lb.evaluate(log, [lb.load_policy("scores", table=str(table), trained_until="soon")])
+
+
+def test_a_date_cuts_the_log_where_it_says(tmp_path: Path) -> None:
+    hours = np.datetime64("2024-05-01T00:00", "us") + np.arange(240) * np.timedelta64(3_600_000_000, "us")
+    log = world(tmp_path / "log", n=240, time=hours, order="time")
+    assert lb.evaluate(log, ["popular"], estimators=["ips"], frozen="2024-05-03").about["n"] == 240 - 48
+    with pytest.raises(ConfigError, match="leaves no row"):
+        lb.evaluate(log, ["popular"], estimators=["ips"], frozen="2024-06-01")
