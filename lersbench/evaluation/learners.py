@@ -17,6 +17,11 @@ from lersbench.evaluation.ran import Ran
 from lersbench.evaluation.setup import Setup
 from lersbench.offpolicy.sums import add
 
+PATH = (
+    "Intervals of learners on line are of the one path that this log gave them: another run on line would learn "
+    "otherwise, and its value scatters more."
+)
+
 
 def judge(setup: Setup, asked: list[Asked], ran: Ran) -> list[Judged]:
     """The sums of all learners, in one pass over the log."""
@@ -55,6 +60,7 @@ class _OnLine:
             target.policy, target.spec, target.protocol, target.rng, most, setup.seed, state=target.state
         )
         target.judged.how = "acceptance by its chances"
+        target.judged.notes.append(PATH)
 
     def play(self, logged: Logged) -> None:
         """Play some rows. An accepted one weighs M: the mean weight is 1 if the propensities are right."""
