@@ -50,6 +50,16 @@ FOLDER = Path("evaluations")
 @click.option("--folds", type=int, default=3, show_default=True, help="Folds of the reward model, by user.")
 @click.option("--model", default="auto", show_default=True, help="The reward model: auto, ridge, logistic, lightgbm...")
 @click.option("--clip", default="none", show_default=True, help="The largest weight: a number, slope or none.")
+@click.option(
+    "--propensities",
+    type=click.Choice(["logged", "estimated"]),
+    default="logged",
+    show_default=True,
+    help="Those of the log, or of a model fitted to what it shows: for logs of single items that have none.",
+)
+@click.option(
+    "--embedding", metavar="COLUMN", help="Of the items, for --estimator mips: what an item earns goes by it."
+)
 @click.option("--max-weight", type=float, help="M of rejection; from the floor of the propensities by default.")
 @click.option(
     "--interval",

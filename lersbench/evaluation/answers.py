@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -20,8 +21,10 @@ REPLICATES = 1000  # of a bootstrap over buckets
 PLAIN = ("ips", "sips", "pbm-ips", "ubm-ips")  # means of weighted rewards
 FEW = 30  # lists that a place must be worth to be summed, in lists of more than `SHORT`
 SHORT = 3
+NORMAL = "normal, by cluster"
 WEIGHED = (*PLAIN, "snips", "cr", "rejection")  # estimators of weighted rewards alone
-MODEL = ("dr", "sndr", "dm")  # estimators that need a reward model
+MODEL = ("dr", "sndr", "dm", "dros", "switch-dr")  # estimators that need a reward model
+CUT = "-clipped"  # ends the names of estimates with weights cut, whose uncut ones stand beside them
 
 
 class Range(NamedTuple):
@@ -46,6 +49,11 @@ class Estimate:
     span: Range
     parts: tuple[Estimate, ...] = ()  # of a list: its places
     bounded: tuple[int, ...] = ()  # places of which the log says too little: they count with all they could earn
+    own: Callable[[float], tuple[Interval, str]] | None = None  # its interval at a level, where it has one of its own
+    clip: float = math.inf  # weights beyond it are cut or shrunk
+    cut: float = 0.0  # the share of the weight that is
+    uncut: tuple[Sums, ...] = ()  # `sums` of whole weights, where those were cut: by them it is judged
+    bounds: Interval | None = None  # between which the value lies, where the log says no more; `value` is then NaN
 
     @property
     def error(self) -> float:
@@ -76,23 +84,44 @@ def estimates_of(
     found: dict[str, list[Estimate]] = {}
     for name in estimators:
         family = FAMILY.get(name, SINGLE)
-        sums = judged.families[family]
-        if family in (PREFIX, PLACE):
-            found[name] = _by_place(name, sums, counts, spans[family])
-        else:
-            span = spans[family][0]
-            span = span._replace(most=span.most * judged.most.get(family, math.nan))
-            found[name] = [_alone(name, judged, sums[0], counts, span)]
+        span, whole = spans[family], tuple(judged.families[family])
+        if judged.clipped and name != "dm":
+            cut = _by_name(name, judged, judged.clipped[family], counts, span)
+            found[name + CUT] = list(_as_cut(judged, cut, whole))
+        for key in (name + CUT, name):
+            if key in judged.beside:
+                found[key] = [judged.beside[key].estimate(judged, counts, span[0])]
+        if name not in judged.beside:
+            found[name] = _by_name(name, judged, list(whole), counts, span)
+    for own in (one for one in judged.beside.values() if hasattr(one, "applied")):
+        found = {name: own.applied(some) for name, some in found.items()}
     return found
 
 
-def _alone(name: str, judged: Judged, sums: Sums, counts: np.ndarray, span: Range) -> Estimate:
-    """An estimate from rows of one weight each."""
-    value, psi = _single(name, judged, sums, span)
+def _by_name(name: str, judged: Judged, sums: list[Sums], counts: np.ndarray, spans: list[Range]) -> list[Estimate]:
+    family = FAMILY.get(name, SINGLE)
+    if family in (PREFIX, PLACE):
+        return by_place(name, sums, counts, spans)
+    span = spans[0]._replace(most=spans[0].most * judged.most.get(family, math.nan))
+    return [estimate_of(name, sums[0], counts, span, judged.direct)]
+
+
+def _as_cut(judged: Judged, found: list[Estimate], whole: tuple[Sums, ...]) -> Iterator[Estimate]:
+    """The estimates as those of cut weights, with the share of the weight that is cut."""
+    for one in found:
+        uncut = whole if one.place == 0 else (whole[one.place - 1],)
+        weight, kept = (sum(six(sums).s1 for sums in some) for some in (uncut, one.sums))
+        cut = 1 - kept / weight if weight > 0 else 0.0
+        yield replace(one, estimator=one.estimator + CUT, clip=judged.clip, cut=cut, uncut=uncut)
+
+
+def estimate_of(name: str, sums: Sums, counts: np.ndarray, span: Range, direct: np.ndarray | None = None) -> Estimate:
+    """An estimate from rows of one weight each; `direct` (G,) the sums of the reward model's part, by bucket."""
+    value, psi = _single(name, sums, span, np.zeros(len(counts)) if direct is None else direct)
     return Estimate(name, 0, value, psi, counts, (sums,), span)
 
 
-def _single(name: str, judged: Judged, sums: Sums, span: Range) -> tuple[float, np.ndarray]:
+def _single(name: str, sums: Sums, span: Range, by_model: np.ndarray) -> tuple[float, np.ndarray]:
     s, n = six(sums), max(1, int(sums.rows[0]))
     rows, (w, v, d) = sums.bucket_rows, sums.buckets.T
     if name in PLAIN:
@@ -106,11 +135,11 @@ def _single(name: str, judged: Judged, sums: Sums, span: Range) -> tuple[float, 
         b = (s.r2 / n - s.r1 * s.s1 / n**2) / spread if spread > 0 else 0.0
         value = (s.r1 - b * (s.s1 - n)) / n
         return value, v - b * (w - rows) - value * rows
-    direct = float(judged.direct.sum()) / n
-    own = judged.direct - direct * rows
+    direct = float(by_model.sum()) / n
+    own = by_model - direct * rows
     if name == "dm":
         return direct, own
-    correction = d - judged.direct
+    correction = d - by_model
     if name == "dr":
         value = float(d.sum()) / n
         return value, d - value * rows
@@ -118,7 +147,7 @@ def _single(name: str, judged: Judged, sums: Sums, span: Range) -> tuple[float, 
     return direct + ratio, own + (correction - ratio * w) * (n / s.s1 if s.s1 > 0 else math.nan)
 
 
-def _by_place(name: str, sums: list[Sums], counts: np.ndarray, spans: list[Range]) -> list[Estimate]:
+def by_place(name: str, sums: list[Sums], counts: np.ndarray, spans: list[Range]) -> list[Estimate]:
     """Clicks of whole lists as the sum over their places, each normalised by itself, and then those of each place.
 
     A place earns the share of lists that have it times what such a list earns there. In longer lists a place that is
@@ -149,13 +178,17 @@ def effective_rows(sums: Sums) -> float:
 def interval_of(estimate: Estimate, kind: str, level: float) -> tuple[Interval, str]:
     """The interval of this kind of an estimate, and which it is: not every estimate has every kind."""
     span, single = estimate.span, len(estimate.sums) == 1
+    if estimate.own is not None:
+        return estimate.own(level)
     if estimate.bounded:
         return _place_by_place(estimate, level), "bound"
+    if estimate.cut > 0:  # an interval of whole weights would be of another number
+        return normal_of(estimate, level), f"normal, by cluster, of {'cut' if estimate.uncut else 'whole'} weights"
     if kind == "bootstrap":
         return _bootstrap(estimate, level), "bootstrap"
     if estimate.estimator in MODELS:
         paid = kind in ("cr", "gamma") and span.low >= 0
-        return (gamma_of(estimate, level), "gamma") if paid else (normal_of(estimate, level), "normal, by cluster")
+        return (gamma_of(estimate, level), "gamma") if paid else (normal_of(estimate, level), NORMAL)
     if kind in ("cr", "gamma", "bernstein") and single and estimate.estimator in WEIGHED:
         s = six(estimate.sums[0])
         if kind == "bernstein":
@@ -169,7 +202,15 @@ def interval_of(estimate: Estimate, kind: str, level: float) -> tuple[Interval, 
         if span.low >= 0 and (kind == "gamma" or estimate.estimator in ("ips", "sips")):
             return gamma_of(estimate, level), "gamma"
         return likely(estimate, level), "cr"
-    return normal_of(estimate, level), "normal, by cluster"
+    return normal_of(estimate, level), NORMAL
+
+
+def shown(estimate: Estimate, kind: str, level: float, believed: bool) -> tuple[Interval, str]:
+    """The interval that is shown, and which it is: where the verdict is not "believe", never the normal one."""
+    interval, how = interval_of(estimate, kind, level)
+    if believed or how != NORMAL or estimate.estimator == "dm":
+        return interval, how
+    return robust(estimate, level)
 
 
 def robust(estimate: Estimate, level: float) -> tuple[Interval, str]:

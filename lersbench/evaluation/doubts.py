@@ -9,16 +9,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lersbench.evaluation.answers import FEW, MODEL, Estimate
+from lersbench.evaluation import bounded, categories
+from lersbench.evaluation.answers import CUT, FEW, MODEL, Estimate
 from lersbench.evaluation.judged import Judged
 from lersbench.evaluation.ran import Ran
 from lersbench.evaluation.setup import Setup
-from lersbench.offpolicy import diagnostics, verdict
+from lersbench.offpolicy import diagnostics, slices, verdict
 from lersbench.offpolicy.diagnostics import Cut, Diagnostics, diagnose
 from lersbench.offpolicy.slices import Slice
 from lersbench.offpolicy.sums import TOP_W, Sums, six, top_weights
-from lersbench.offpolicy.verdict import LEVELS, Verdict
+from lersbench.offpolicy.verdict import LEVELS, Verdict, percent
 
+FITTED = {  # of fitted propensities: no fit is right to the last digit, and of many rows the z of a mean weight says so
+    name: bounds for name, bounds in verdict.THRESHOLDS.items() if name != "wbar_z"
+}
 POINTS = 60  # of a weight curve
 SHOWN = (  # diagnostics that are columns of the estimates
     "ess",
@@ -44,7 +48,7 @@ SHOWN = (  # diagnostics that are columns of the estimates
 def of(setup: Setup, judged: Judged, estimate: Estimate, ran: Ran) -> dict[str, Any]:
     """Diagnostics, verdict and reasons of an estimate; a sum over places is as good as the worst of them."""
     worst: tuple[Diagnostics, Verdict] | None = None
-    for place, sums in enumerate(estimate.sums, 1):
+    for place, sums in enumerate(estimate.uncut or estimate.sums, 1):
         if sums.rows[0]:
             one = _one(setup, judged, estimate, sums, ran.items if len(estimate.sums) == 1 else [])
             if len(estimate.sums) > 1:
@@ -78,22 +82,69 @@ def _one(
     kind = estimate.estimator
     found = diagnose(
         sums,
-        propensities=setup.info.propensities,
+        propensities=setup.propensities,
         slice_names=setup.source.slice_names,
         items=items,
-        doubly=judged.modelled,
-        thin=_thin_of_lists(sums) if setup.places > 1 else None,
-        support=0.0 if setup.info.propensities == "uniform" else math.nan,
+        doubly=judged.modelled and kind != categories.NAME,
+        thin=thin_of_lists(sums) if setup.places > 1 else None,
+        support=_support(setup, judged),
         r2=judged.r2 if kind in MODEL else math.nan,
     )
     if kind == "rejection":  # rows are accepted or not: what concerns weights of other sizes says nothing
         found = replace(found, hill=math.nan, thin=0.0, agree_z=0.0)
         if not found.ess:
             return found, Verdict(verdict.DO_NOT_BELIEVE, (f"none of {found.rows:,} rows was accepted",))
-    return found, verdict.verdict(found, kind, [*judged.caps, *judged.alarms.get(kind, [])])
+    if kind == bounded.NAME:
+        return found, _of_bounds(estimate)
+    if setup.propensities == "uniform":  # these are exact, whatever grid they lie on
+        found = replace(found, resolution_share=0.0)
+    thresholds = verdict.THRESHOLDS
+    if "refits" in judged.beside:
+        found, thresholds = _of_fit(setup, judged, found, sums, items), FITTED
+    alarms = judged.alarms.get(kind.removesuffix(CUT), [])
+    return found, verdict.verdict(found, kind, [*judged.caps, *alarms, *_caps(judged, estimate)], thresholds)
 
 
-def _thin_of_lists(sums: Sums) -> float:
+def _of_fit(setup: Setup, judged: Judged, found: Diagnostics, sums: Sums, items: list[Slice]) -> Diagnostics:
+    """The diagnostics as they judge a fit: a slice is off where its mean weight also is by size, and DR agrees with
+    SNIPS where that is near beside the error of the refits."""
+    parts = [*slices.by_slice(sums, setup.source.slice_names), *items]
+    limit, size = slices.bound(len(parts)), verdict.THRESHOLDS["wbar_off"].believe
+    off = sum(abs(part.z) >= limit and abs(part.mean - 1) > size for part in parts)
+    doubly = float(sums.buckets[:, 2].sum()) / max(1, found.rows)
+    agree = judged.beside["refits"].apart(doubly, found.snips) if judged.modelled else math.nan
+    return replace(found, slices_off=off / len(parts) if parts else 0.0, agree_z=agree)
+
+
+def _support(setup: Setup, judged: Judged) -> float:
+    """The share of the target on what the logging policy never takes; NaN where the log cannot say."""
+    if bounded.NAME in judged.beside:
+        return judged.beside[bounded.NAME].share
+    return 0.0 if setup.propensities == "uniform" else math.nan
+
+
+def _of_bounds(estimate: Estimate) -> Verdict:
+    """Bounds are to be believed, but they are no number."""
+    if estimate.bounds is None:
+        return Verdict(verdict.BELIEVE, ())
+    return Verdict(
+        verdict.CAUTION,
+        ("the logging policy never took another action, so what other choices would have earned is not in the log",),
+    )
+
+
+def _caps(judged: Judged, estimate: Estimate) -> list[tuple[str, str]]:
+    """What an estimate of this kind cannot be better than, and why."""
+    if estimate.cut > 0:
+        what = "cut" if estimate.estimator.endswith(CUT) else "shrunk away"
+        return [(verdict.CAUTION, f"{percent(estimate.cut)} of all weight is {what}, which biases the value")]
+    if estimate.estimator == categories.NAME:
+        column = judged.beside[categories.NAME].column
+        return [(verdict.CAUTION, f"it is right only where what an item earns depends on its {column} alone")]
+    return []
+
+
+def thin_of_lists(sums: Sums) -> float:
     """The share of the weight on lists of which a single rewarded one would be worth more than all rewards there are.
 
     Of a policy that shows one list they are those of p < 1 / (n V): the log is to hold less than one rewarded row of

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -10,13 +12,18 @@ from lersbench.bench.session import random_numbers
 from lersbench.engine.chances import chances
 from lersbench.engine.drawn import drawn_slates
 from lersbench.engine.learning import Learner
-from lersbench.evaluation.answers import MODEL
+from lersbench.evaluation import bounded, categories, shrunk
+from lersbench.evaluation.answers import CUT, MODEL
+from lersbench.evaluation.estimated import Odds, Refits
 from lersbench.evaluation.exposed import MODELS, ClickModels, Exposed
 from lersbench.evaluation.judged import PLACE, SINGLE, Judged, families_of
 from lersbench.evaluation.logged import Logged
 from lersbench.evaluation.model import Model
 from lersbench.evaluation.plan import Asked
+from lersbench.evaluation.running import Running
 from lersbench.evaluation.setup import Setup
+from lersbench.evaluation.threads import side_by_side
+from lersbench.offpolicy.sums import Settings
 
 
 def needs_model(asked: Asked) -> bool:
@@ -35,15 +42,46 @@ def judge(setup: Setup, asked: list[Asked], model: Model | None, clicks: ClickMo
     targets = [Target(setup, one, clicks) for one in asked]
     pupils = [target.learner for target in targets if target.learner is not None]
     if pupils:
-        for logged in setup.source.read(0, setup.source.first):
-            for pupil in pupils:
-                pupil.learn(logged.rows, logged.given, logged.inside, logged.at)
-    for logged in setup.source.read():
-        predicted = model.predicted(logged) if model and any(map(needs_model, asked)) else None
-        known = clicks.before(logged) if clicks else {}
-        for target in targets:
-            target.take(logged, predicted, known)
+        with side_by_side(pupils) as each:
+            for logged in setup.source.read(0, setup.source.first):
+                each(partial(_learn, logged=logged))
+    with side_by_side(targets) as each:
+        for logged in setup.source.read():
+            predicted = model.predicted(logged) if model and any(map(needs_model, asked)) else None
+            known = clicks.before(logged) if clicks else {}
+            each(partial(_take, logged=logged, predicted=predicted, known=known))
     return [target.judged for target in targets]
+
+
+def _learn(pupil: Learner, logged: Logged) -> None:
+    pupil.learn(logged.rows, logged.given, logged.inside, logged.at)
+
+
+def _take(target: Target, logged: Logged, predicted: np.ndarray | None, known: dict[str, Exposed]) -> None:
+    target.take(logged, predicted, known)
+
+
+def beside_of(setup: Setup, estimators: list[str]) -> dict[str, Any]:
+    """What is added up beside the sums of a policy, for these estimators of single items."""
+    settings, (low, high) = setup.settings, setup.span
+    beside: dict[str, Any] = {}
+    tuned = [name for name in estimators if name in shrunk.SHRINKAGES]
+    if settings.clip == "slope":
+        tuned += [name + CUT for name in estimators if name in shrunk.TUNABLE]
+    for name in tuned:
+        beside[name] = shrunk.Shrunk(name, settings.folds)
+    if categories.NAME in estimators:
+        of_item = categories.categories_of(setup.log, settings.embedding)
+        sums = Settings(low, high, len(setup.source.slice_names))
+        beside[categories.NAME] = categories.Categories(str(settings.embedding), of_item, sums, setup.log.path)
+    if bounded.NAME in estimators:
+        beside[bounded.NAME] = bounded.Bounded()
+    if settings.interval == "anytime":
+        beside["anytime"] = Running(low, high)
+    if setup.fits:
+        beside["refits"] = Refits(setup.source.estimated)
+        beside["odds"] = Odds(low, high)
+    return beside
 
 
 class Target:
@@ -60,10 +98,15 @@ class Target:
         if asked.question == "off-policy" and setup.source.first and policy.learns:
             self.learner = Learner(policy, self.spec, self.protocol, self.rng, self.state)
         slices, whole = len(setup.source.slice_names), setup.span_of_list
-        families = families_of(asked.estimators, setup.places, *setup.span, slices, whole, clicks)
-        clip = setup.settings.clip
+        families, clipped = (
+            families_of(asked.estimators, setup.places, *setup.span, slices, whole, clicks) for _ in range(2)
+        )
         self.judged = Judged(asked.entry, asked.question, asked.estimators, families)
-        self.judged.clip = float(clip) if not isinstance(clip, str) else np.inf
+        if not isinstance(setup.settings.clip, str) and asked.question != "rejection":
+            self.judged.clip = float(setup.settings.clip)
+            self.judged.clipped = clipped
+        if setup.places == 1 and asked.question != "rejection":
+            self.judged.beside = beside_of(setup, asked.estimators)
         self.judged.modelled = SINGLE in families and needs_model(asked)
 
     def take(self, logged: Logged, predicted: np.ndarray | None, known: dict[str, Exposed]) -> None:
@@ -77,7 +120,7 @@ class Target:
             self.rng,
             self.protocol,
             logged.inside,
-            everything=self.judged.modelled,
+            everything=self.judged.modelled or categories.NAME in self.judged.beside,
             draws=self.setup.settings.draws,
             at=logged.at,
             placed=PLACE in self.judged.families,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -12,12 +13,28 @@ from lersbench.engine.chances import Chances
 from lersbench.evaluation.exposed import MODELS, ClickModels, Exposed
 from lersbench.evaluation.logged import Logged
 from lersbench.offpolicy.doubly_robust import direct_part
-from lersbench.offpolicy.slates import CONTROL, GOAL, MATCHED, MOST, UNCUT, VALUE, WEIGHT, exposed, running_product
+from lersbench.offpolicy.slates import CONTROL, GOAL, MATCHED, MOST, UNCUT, VALUE, exposed, running_product
 from lersbench.offpolicy.sums import BUCKETS, Settings, Sums, add, importance_weights, new_sums, six
 
 SINGLE, PREFIX, PLACE, WHOLE = "single", "prefix", "place", "whole"  # what a weight compares
 FAMILY = {"rips": PREFIX, "iips": PLACE, "sips": WHOLE, **MODELS}  # of estimators of lists; all others are of one item
 ROUNDING = 1e-9  # by which a quotient may exceed its bound
+
+
+class Single(NamedTuple):
+    """Rounds of one item each, and what a policy makes of them."""
+
+    logged: Logged
+    chances: Chances
+    w: np.ndarray  # (n,) weights, uncut
+    direct: np.ndarray  # (n,) the reward model's part of DR, or (0,)
+    predicted: np.ndarray  # (n,) its prediction of what was shown, or (0,)
+
+
+class Beside(Protocol):
+    """What is added up of rounds of one item beside the sums, for estimates of another kind."""
+
+    def take(self, rounds: Single) -> None: ...
 
 
 @dataclass
@@ -28,11 +45,12 @@ class Judged:
     question: str
     estimators: list[str]
     families: dict[str, list[Sums]]  # by what is compared, a place each
-    clip: float = np.inf  # weights are cut there
+    clip: float = np.inf  # where weights are cut
+    clipped: dict[str, list[Sums]] = field(default_factory=dict)  # the same with weights cut there; {} for none
+    beside: dict[str, Any] = field(default_factory=dict)  # of `Beside`, by estimator or purpose
     how: str = ""  # how its chances are known
     direct: np.ndarray = field(default_factory=lambda: np.zeros(BUCKETS))  # sums of the model's part by bucket
     model: np.ndarray = field(default_factory=lambda: np.zeros(4))  # sums of w^2 (r - q)^2, w^2 r, w^2 r^2, w^2
-    cut: np.ndarray = field(default_factory=lambda: np.zeros(2))  # weight before and after cutting
     modelled: bool = False  # a reward model takes part
     caps: list[tuple[str, str]] = field(default_factory=list)  # what its verdict may not exceed, and why
     notes: list[str] = field(default_factory=list)  # what a reader must know of it
@@ -68,8 +86,10 @@ class Judged:
         for family, sums in self.families.items():
             if family in MODELS.values():
                 continue
+            cut = self.clipped.get(family, [None] * len(sums))
             if family == WHOLE:
-                self._add(sums[0], logged, np.arange(len(logged.inside)), *_whole(logged, chances), None, source)
+                every = np.arange(len(logged.inside))
+                self._add(sums[0], cut[0], logged, every, *_whole(logged, chances), None, source)
                 continue
             chance, propensity = {
                 SINGLE: (chances.logged, logged.prefix),
@@ -77,11 +97,12 @@ class Judged:
                 PLACE: (chances.placed, logged.marginal),
             }[family]
             for place, one in enumerate(sums):
-                at = np.flatnonzero(logged.place == place) if len(sums) > 1 else slice(None)
-                row, extra = logged.row[at], None
-                if predicted is not None and family == SINGLE:
-                    extra = self._doubly(logged, chances, predicted, chance, propensity)
-                self._add(one, logged, row, chance[at], propensity[at], logged.reward[at], extra, source)
+                at = np.flatnonzero(logged.place == place) if len(sums) > 1 else np.arange(len(logged.row))
+                model = self._modelled(logged, chances, predicted) if family == SINGLE else None
+                args = logged, logged.row[at], chance[at], propensity[at], logged.reward[at]
+                w = self._add(one, cut[place], *args, model, source)
+                if family == SINGLE:
+                    self._beside(Single(logged, chances, w, *(model or (np.empty(0), np.empty(0)))))
 
     def take_exposed(self, logged: Logged, slates: np.ndarray, model: str, known: Exposed, source: str) -> None:
         """Add the rounds `logged` by a click model, and lists (draws, S) that the policy would have shown there.
@@ -93,49 +114,55 @@ class Judged:
         first = rows.first[index[0] : index[-1] + 2] - rows.first[index[0]]
         shown = rows.slate[rows.top[index[0]] : rows.top[index[-1] + 1]]
         given = slates, logged.edges, first, shown, logged.reward, logged.clicked, known.exposure, known.attraction
-        exposed(*given, known.part, known.weights, self.clip, out)
-        w = out[:, CONTROL] / out[:, GOAL]
-        r = np.divide(out[:, VALUE], w, out=np.zeros(len(w)), where=w > 0)
-        p = np.divide(out[:, MATCHED], out[:, UNCUT], out=np.ones(len(w)), where=out[:, UNCUT] > 0)
-        add(self.families[model][0], w, r, p, logged.bucket, None, logged.slices, int(logged.at[0]), source)
-        self.cut += out[:, UNCUT].sum(), out[:, WEIGHT].sum()
+        for families, clip in ((self.clipped, self.clip), (self.families, np.inf)):
+            if model in families:
+                exposed(*given, known.part, known.weights, clip, out)
+                w = out[:, CONTROL] / out[:, GOAL]
+                r = np.divide(out[:, VALUE], w, out=np.zeros(len(w)), where=w > 0)
+                p = np.divide(out[:, MATCHED], out[:, UNCUT], out=np.ones(len(w)), where=out[:, UNCUT] > 0)
+                add(families[model][0], w, r, p, logged.bucket, None, logged.slices, int(logged.at[0]), source)
         self.most[model] = max(self.most.get(model, 0.0), float(out[:, MOST].max()))
 
     def _add(
         self,
         sums: Sums,
+        cut: Sums | None,
         logged: Logged,
         row: np.ndarray,
         chance: np.ndarray,
         propensity: np.ndarray,
         reward: np.ndarray,
-        extra: np.ndarray | None,
+        model: tuple[np.ndarray, np.ndarray] | None,
         source: str,
-    ) -> None:
-        first = int(logged.at[0])
-        w = self._cut(importance_weights(chance, propensity, first, source))
-        add(sums, w, reward, propensity, logged.bucket[row], extra, logged.slices[row], first, source)
-
-    def _cut(self, w: np.ndarray) -> np.ndarray:
-        if np.isinf(self.clip):
-            return w
-        kept = np.minimum(w, self.clip)
-        self.cut += w.sum(), kept.sum()
-        return kept
-
-    def _doubly(
-        self, logged: Logged, chances: Chances, predicted: np.ndarray, chance: np.ndarray, propensity: np.ndarray
     ) -> np.ndarray:
-        """The doubly robust value (n,) of each round."""
-        n = len(logged.inside)
-        dm = np.empty(n)
+        """Add rows to `sums`, and to `cut` with their weights cut; the weights (n,) as they are."""
+        first = int(logged.at[0])
+        whole = importance_weights(chance, propensity, first, source)
+        for some, w in ((sums, whole), (cut, np.minimum(whole, self.clip))):
+            if some is not None:
+                extra = None if model is None else model[0] + w * (reward - model[1])
+                add(some, w, reward, propensity, logged.bucket[row], extra, logged.slices[row], first, source)
+        return whole
+
+    def _modelled(
+        self, logged: Logged, chances: Chances, predicted: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """The reward model's part of DR (n,), and its prediction of what was shown (n,); None without a model."""
+        if predicted is None:
+            return None
+        dm = np.empty(len(logged.inside))
         direct_part(chances.offered, predicted, chances.first, dm)
-        q = predicted[chances.first[:-1] + logged.rows.slate[logged.rows.top[logged.inside]]]
-        w, r = np.minimum(chance / propensity, self.clip), logged.reward
-        self.direct += np.bincount(logged.bucket, dm, BUCKETS)
-        square = w * w
-        self.model += (square * (r - q) ** 2).sum(), (square * r).sum(), (square * r * r).sum(), square.sum()
-        return dm + w * (r - q)
+        return dm, predicted[chances.first[:-1] + logged.rows.slate[logged.rows.top[logged.inside]]]
+
+    def _beside(self, rounds: Single) -> None:
+        """Add up what a reward model explains, and what estimates of another kind need."""
+        if len(rounds.direct):
+            self.direct += np.bincount(rounds.logged.bucket, rounds.direct, BUCKETS)
+            r, square = rounds.logged.reward, rounds.w * rounds.w
+            left = square * (r - rounds.predicted) ** 2
+            self.model += left.sum(), (square * r).sum(), (square * r * r).sum(), square.sum()
+        for one in self.beside.values():
+            one.take(rounds)
 
 
 def _whole(logged: Logged, chances: Chances) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lersbench.evaluation.answers import Estimate
+from lersbench.evaluation.answers import CUT, Estimate
 from lersbench.evaluation.exposed import MODELS, PBM, UBM, ClickModels
 from lersbench.evaluation.judged import Judged
 from lersbench.evaluation.ran import Ran
@@ -30,6 +30,7 @@ def ordered(setup: Setup, found: list[dict[str, list[Estimate]]]) -> list[str]:
     if setup.settings.estimators or not {"rips", "iips"} <= set(names):
         return names
     lead = "rips" if any(map(_depends, found)) else "iips"
+    lead += CUT * (lead + CUT in names)
     return [lead, *(name for name in names if name != lead)]
 
 

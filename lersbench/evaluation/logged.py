@@ -9,13 +9,14 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from lersbench.bench.session import Session
 from lersbench.engine.rows import Rows
 from lersbench.evaluation import ranked
+from lersbench.evaluation.spells import Spells, spells_of
 from lersbench.log import Log
 from lersbench.log.chunk import Chunk
 from lersbench.log.reward import Reward
@@ -24,7 +25,8 @@ from lersbench.offpolicy.sums import buckets_of
 
 SCORES = "scores"
 CHUNK_BYTES = 8 << 20
-CANDIDATES = 1 << 18  # of the rounds that are looked at together: each has a chance and a prediction
+CANDIDATES = 1 << 20  # of the rounds that are looked at together
+PREDICTED = 1 << 18  # the same where each has a chance and a prediction by a model
 QUARTERS = (0.25, 0.5, 0.75)
 MOST_CONTEXT = 16  # columns of the context that slices are made of
 MOST_LEVELS = 12  # values of a column up to which each is a slice; else its quarters are
@@ -63,6 +65,8 @@ class Source:
     last: int = -1  # rounds from it on are not evaluated, for what they earn is not known yet; -1: all count
     cuts: list[np.ndarray] = field(default_factory=list)  # of the context columns that slices are made of
     placed: bool = False  # chances of single positions are asked for: by scores they take 2^C steps a list
+    together: int = field(default_factory=lambda: CANDIDATES)  # candidates of the rounds that are looked at at once
+    estimated: Any = None  # of `estimated.Estimated`: the propensities by a model, in place of the log's own
 
     @property
     def log(self) -> Log:
@@ -82,9 +86,10 @@ class Source:
             low, high = max(0, first - chunk.start), min(size, end - chunk.start)
             rows = self.session.rows_for(chunk)
             scores = self.session.of_candidates(chunk, chunk.scores) if kind_of(self.log) == SCORES else np.empty(0)
-            step = max(1, CANDIDATES // self.log.info.C)
+            step = max(1, self.together // self.log.info.C)
             for start in range(low, high, step):
-                yield self._logged(chunk, rows, scores, start, min(start + step, high))
+                logged = self._logged(chunk, rows, scores, start, min(start + step, high))
+                yield logged if self.estimated is None else self.estimated.with_propensities(logged)
                 self.session.bar.update(min(start + step, high) - start)
             if chunk.start + size >= end:
                 return
@@ -123,7 +128,7 @@ class Source:
             chunk.clicks.reshape(-1)[there] if chunk.clicks.size else np.empty(0),
             buckets_of(user if self.by_user else None, len(index), int(at[0])),
             np.where(user >= 0, user, at) if self.by_user else at,
-            self._slices(chunk.context[low:high]),
+            self._slices(chunk, low, high),
         )
 
     def _propensities(
@@ -160,13 +165,19 @@ class Source:
             return prefix, none, prefix[last]
         return (none, none, given[last]) if kind == "slate" else (none, given, none)
 
-    def _slices(self, context: np.ndarray) -> np.ndarray:
-        """Numbers of the slices of each round: its level of each context column. -1 stands for none."""
+    @cached_property
+    def spells(self) -> Spells:
+        """Days and loggers of the log, by a pass over these columns alone."""
+        return spells_of(self.log)
+
+    def _slices(self, chunk: Chunk, low: int, high: int) -> np.ndarray:
+        """Numbers of the slices of each round: its level of each context column, its days, its logger."""
         columns, first = [], 0
         for j, cuts in enumerate(self.cuts):
-            columns.append(first + np.searchsorted(cuts, context[:, j], side="right"))
+            columns.append(first + np.searchsorted(cuts, chunk.context[low:high, j], side="right"))
             first += len(cuts) + 1
-        return np.stack(columns, axis=1) if columns else np.empty((len(context), 0), np.int64)
+        columns += self.spells.numbers(first, chunk.time[low:high], chunk.logger[low:high])
+        return np.stack(columns, axis=1) if columns else np.empty((high - low, 0), np.int64)
 
     @property
     def slice_names(self) -> list[str]:
@@ -175,7 +186,7 @@ class Source:
         for j, cuts in enumerate(self.cuts):
             ends = ["-inf", *(f"{cut:g}" for cut in cuts), "inf"]
             names += [f"context {j} in [{low}, {high})" for low, high in itertools.pairwise(ends)]
-        return names
+        return [*names, *self.spells.names]
 
 
 def kind_of(log: Log) -> str:

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from lersbench.bench.scenario import Entry
 from lersbench.errors import ConfigError
+from lersbench.evaluation import singles
 from lersbench.evaluation.exposed import MODELS
-from lersbench.evaluation.logged import SCORES, kind_of
+from lersbench.evaluation.logged import SCORES
 from lersbench.evaluation.setup import Setup
 from lersbench.feedback import QUESTIONS
 from lersbench.offpolicy.propensity import MOST
 from lersbench.offpolicy.settings import SINGLE, SLATES
 
-OF_LEARNERS = {"rejection": ["rejection"], "progressive": ["snips", "ips"]}  # estimators where a list has one item
 NEEDS = {  # what must be known of how the lists of a log came about for an estimator: see `logged.kind_of`
     "rips": ("uniform", SCORES, "conditional"),
     "sips": ("uniform", SCORES, "conditional", "slate"),
@@ -77,20 +77,19 @@ def _usual(setup: Setup, entry: Entry) -> Sequence[str]:
     fixed = not entry.policy.learns or setup.settings.frozen is not None
     if fixed:
         return ("off-policy",)
-    return ("rejection", "progressive") if entry.policy.learns_from_log else ("rejection",)
+    known = () if setup.fits else ("rejection",)
+    return (*known, "progressive") if entry.policy.learns_from_log or not known else known
 
 
 def estimators_of(setup: Setup, question: str) -> list[str]:
     """The estimators that answer a question on this log. Raises ConfigError for one that cannot."""
-    kind, lists = kind_of(setup.log), setup.places > 1
+    kind, lists = setup.kind, setup.places > 1
     named = setup.settings.estimators
+    if not lists:
+        return singles.estimators_of(setup, question)
     if question == "rejection":
         return ["rejection"]
-    if not lists:
-        for name in named:
-            if name not in SINGLE:
-                raise ConfigError(f"{name} is an estimator of lists, and log '{setup.info.name}' shows one item a row.")
-        return [*named] or (OF_LEARNERS[question] if question == "progressive" else _usual_single(kind))
+    singles.refuse_of_lists(setup)
     for name in named:
         _check(setup, name, kind)
     every = _with_model_free(named)
@@ -103,11 +102,6 @@ def _with_model_free(names: list[str]) -> list[str]:
     """The estimators named, and beside those by a click model the ones that need none, by which it is judged."""
     free = ("iips", "rips") if any(name in MODELS for name in names) else ()
     return [*dict.fromkeys((*names, *free))]
-
-
-def _usual_single(kind: str) -> list[str]:
-    """SNIPS leads on a uniform log, where it is replay; DR elsewhere."""
-    return ["snips", "dr", "ips"] if kind == "uniform" else ["dr", "snips", "ips"]
 
 
 def _usual_of_lists(setup: Setup, kind: str, question: str) -> list[str]:

@@ -9,7 +9,9 @@ from typing import Any
 
 from lersbench.datasets import DATASETS, build
 from lersbench.errors import ConfigError, did_you_mean
-from lersbench.evaluation import bracketed, fixed, learners, tables, trained
+from lersbench.evaluation import bracketed, fixed, learners, sure, tables, trained
+from lersbench.evaluation.estimated import Estimated
+from lersbench.evaluation.logged import PREDICTED
 from lersbench.evaluation.model import Model
 from lersbench.evaluation.plan import PLACED, asked_of
 from lersbench.evaluation.ran import Ran
@@ -44,7 +46,12 @@ def evaluate(
     """Judge policies by a log: see `lersbench evaluate`. Raises ConfigError for what the log cannot answer."""
     setup = setup_of(log, policies, settings_of(settings), reward, seed, slate)
     with closing(setup.session.bar):
-        if log.info.propensities == "none":
+        if log.info.propensities == "none" and not setup.fits:
+            if asked := [name for name in questions if name != bracketed.QUESTION]:
+                raise ConfigError(
+                    f"log '{log.info.name}' holds no propensities, so {', '.join(asked)} cannot be asked of it. Lists "
+                    "are answered by a bracket: leave --question out. Single items need propensities."
+                )
             ran = Ran.of(setup.source, setup.slate)
             return bracketed.evaluate(setup, policies_of(policies), ran, tables.about(setup, [], ran, None), say)
         return _judged(setup, questions)
@@ -53,13 +60,18 @@ def evaluate(
 def _judged(setup: Setup, questions: Sequence[str]) -> Evaluation:
     """The passes over a log that holds propensities, each with its word at the progress bar."""
     asked, bar = asked_of(setup, questions), setup.session.bar
+    if setup.fits:
+        bar.set_description_str("propensities")
+        setup.source.estimated = Estimated(setup.source, setup.settings.folds, setup.seed)
     setup.source.placed = any(name in PLACED for one in asked for name in one.estimators)
     bar.set_description_str("what ran")
     ran = Ran.of(setup.source)
+    asked = sure.answered(setup, asked, ran)
     as_they_are = [one for one in asked if one.question == "off-policy"]
     model = None
     if any(map(fixed.needs_model, as_they_are)):
         bar.set_description_str("reward model")
+        setup.source.together = min(PREDICTED, setup.source.together)
         model = Model(setup.source, setup.settings.model, setup.settings.folds)
     clicks = fixed.click_models_of(setup, as_they_are)
     bar.set_description_str("fixed policies")

@@ -17,7 +17,7 @@ from lersbench.bench.click_fits import Fits
 from lersbench.bench.scenario import Entry, Scenario
 from lersbench.bench.session import Clock, Session, spec_of
 from lersbench.errors import ConfigError
-from lersbench.evaluation.logged import Source
+from lersbench.evaluation.logged import Source, kind_of
 from lersbench.log import Log
 from lersbench.log.reward import CLICKS, reward_of
 from lersbench.log.schema import LogInfo
@@ -51,6 +51,21 @@ class Setup:
         return self.source.session
 
     @property
+    def fits(self) -> bool:
+        """Are the propensities those of a model that is fitted to the log?"""
+        return self.settings.propensities == "estimated"
+
+    @property
+    def propensities(self) -> str:
+        """How the propensities were made: "logged", "uniform", "estimated" by others, or "fitted" here."""
+        return "fitted" if self.fits else self.info.propensities
+
+    @property
+    def kind(self) -> str:
+        """What they are probabilities of, or "uniform": see `logged.kind_of`."""
+        return "conditional" if self.fits else kind_of(self.log)
+
+    @property
     def places(self) -> int:
         """Positions of the longest list."""
         return self.info.L
@@ -75,8 +90,8 @@ def settings_of(settings: dict[str, Any] | Evaluate | None) -> Evaluate:
         return Evaluate.model_validate(settings or {})
     except ValidationError as error:
         lines = [
-            f"{'.'.join(map(str, one['loc'])) or 'evaluate'}: {one['msg'].removeprefix('Value error, ')} "
-            f"(it is {one['input']!r})."
+            f"{'.'.join(map(str, one['loc'])) or 'evaluate'}: {one['msg'].removeprefix('Value error, ')}"
+            + (f" (it is {one['input']!r})." if one["loc"] else ".")
             for one in error.errors()
         ]
         raise ConfigError("\n".join(dict.fromkeys(lines))) from error
@@ -96,6 +111,7 @@ def setup_of(
             f"log '{log.info.name}' does not say what was shown: it holds the rewards of all candidates, so policies "
             "can be replayed on it as they are. Use `lersbench bench` with feedback = 'bandit'."
         )
+    _check_propensities(log, settings)
     pays = reward_of(log.info, reward)
     if not pays.is_bounded:
         raise ConfigError(
@@ -135,6 +151,25 @@ def setup_of(
             "propensities lists are judged as long as they were logged."
         )
     return Setup(chosen, entries, source, settings, seed, slate)
+
+
+def _check_propensities(log: Log, settings: Evaluate) -> None:
+    """Raise ConfigError for single choices without propensities, unless these are to be estimated."""
+    info, fits = log.info, settings.propensities == "estimated"
+    if fits and info.L > 1:
+        raise ConfigError(
+            f"propensities = 'estimated' is for logs of single items, and log '{info.name}' shows lists of up to "
+            f"{info.L}. Leave it out: without propensities such a log is answered by a bracket."
+        )
+    if info.L == 1 and info.propensities == "none" and not fits:
+        raise ConfigError(
+            f"log '{info.name}' holds no propensities: nothing in it says how likely what was shown was to be shown, "
+            "and no guess is made in their place. Fix, the best first: 1. log them, and import the log with the column "
+            "(--column propensity=YOURS); 2. where the rule is known, give it at the import with the scores it went by "
+            "(--propensities epsilon=0.1 or softmax=1, with --column score=YOURS); 3. let them be estimated: lersbench "
+            "evaluate --propensities estimated. Estimates see no input that the log does not hold, so no verdict is "
+            "then better than 'caution'."
+        )
 
 
 def policies_of(given: Any) -> Any:

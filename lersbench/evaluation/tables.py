@@ -10,17 +10,19 @@ import numpy as np
 import pandas as pd
 
 from lersbench import __version__
-from lersbench.evaluation import answers, doubts, lists
-from lersbench.evaluation.answers import MODEL, Estimate, Range
+from lersbench.evaluation import answers, doubts, estimated, lists
+from lersbench.evaluation.answers import CUT, MODEL, Estimate, Range
 from lersbench.evaluation.exposed import MODELS, ClickModels
 from lersbench.evaluation.judged import PLACE, PREFIX, SINGLE, WHOLE, Judged
-from lersbench.evaluation.logged import kind_of
 from lersbench.evaluation.model import Model
 from lersbench.evaluation.ran import Ran
 from lersbench.evaluation.setup import Setup
+from lersbench.evaluation.shrunk import SHRINKAGES
 from lersbench.offpolicy.compare import differences, rank_ranges
+from lersbench.offpolicy.verdict import percent
 from lersbench.results.evaluation import BELIEVE, DISBELIEVE, LOGGER, Evaluation
 
+BY_ROW = ("anytime", "bernstein")  # intervals that know no users
 PACKAGES = ("numpy", "numba", "pandas")
 
 
@@ -34,6 +36,7 @@ def evaluation_of(
     pairs: list[dict[str, Any]] = []
     for question, ones in leading.items():
         pairs += _differences(setup, question, ones, ran)
+    beside["notes"] += [*_odds(leading, pairs, ran), *_cuts(rows)]
     return Evaluation(
         beside,
         pd.DataFrame(rows),
@@ -55,7 +58,8 @@ def about(setup: Setup, judged: list[Judged], ran: Ran, model: Model | None) -> 
         "users": ran.users,
         "positions": setup.places,
         "unit": setup.source.reward.unit if not setup.source.any_click else "lists with a click",
-        "propensities": f"{setup.info.propensities} ({kind_of(setup.log)})",
+        "propensities": f"{setup.propensities} ({setup.kind})",
+        **({"propensity_model": setup.source.estimated.facts} if setup.fits else {}),
         "clusters": setup.settings.cluster,
         "clusters_in_words": "by user" if setup.source.by_user else "by row",
         "estimators": " | ".join(dict.fromkeys(name for one in judged for name in one.estimators)),
@@ -99,7 +103,7 @@ def _spans(setup: Setup) -> dict[str, list[Range]]:
     low, high = setup.span
     list_low, list_high = setup.span_of_list
     wide, places = float(setup.info.C), range(setup.places)
-    uniform = kind_of(setup.log) == "uniform"
+    uniform = setup.kind == "uniform"
     orders = [math.prod(wide - k for k in range(place + 1)) if uniform else math.inf for place in places]
     widest = wide if uniform else math.inf
     whole = Range(list_low, list_high, orders[-1])
@@ -115,9 +119,7 @@ def _spans(setup: Setup) -> dict[str, list[Range]]:
 def _row(setup: Setup, judged: Judged, estimate: Estimate, ran: Ran) -> dict[str, Any]:
     level, kind = setup.settings.level, setup.settings.interval
     doubt = doubts.of(setup, judged, estimate, ran)
-    interval, how = answers.interval_of(estimate, kind, level)
-    if doubt["verdict"] != BELIEVE and how == "normal, by cluster" and estimate.estimator != "dm":
-        interval, how = answers.robust(estimate, level)
+    interval, how = answers.shown(estimate, kind, level, doubt["verdict"] == BELIEVE)
     return {
         "policy": judged.label,
         "feedback": judged.question,
@@ -132,6 +134,10 @@ def _row(setup: Setup, judged: Judged, estimate: Estimate, ran: Ran) -> dict[str
         "n": int(sum(one.rows[0] for one in estimate.sums)) if estimate.place else ran.n,
         "users": ran.users,
         "chance": judged.how,
+        "clip": estimate.clip,
+        "cut": estimate.cut,
+        "end_low": estimate.bounds.low if estimate.bounds else math.nan,
+        "end_high": estimate.bounds.high if estimate.bounds else math.nan,
         **doubt,
     }
 
@@ -142,10 +148,11 @@ def _differences(
 ) -> list[dict[str, Any]]:
     """Each policy against what ran and against each other, by its leading estimate; ranks go into their rows."""
     values = np.array([*(estimate.value for _, estimate, _ in ones), ran.value])
-    psi = np.vstack([*(estimate.psi for _, estimate, _ in ones), ran.psi])
-    found = differences(values, psi, ran.counts, setup.settings.level)
-    withheld = np.array([line["verdict"] == DISBELIEVE for _, _, line in ones])
-    policies = differences(values[:-1], psi[:-1], ran.counts, setup.settings.level)
+    log, counts = estimated.of_log([one for one, _, _ in ones]) or (ran.psi, ran.counts)
+    psi = np.vstack([*(estimate.psi for _, estimate, _ in ones), log])
+    found = differences(values, psi, counts, setup.settings.level)
+    withheld = np.array([line["verdict"] == DISBELIEVE or math.isnan(line["value"]) for _, _, line in ones])
+    policies = differences(values[:-1], psi[:-1], counts, setup.settings.level)
     for (_, _, line), (best, worst) in zip(ones, rank_ranges(policies, withheld), strict=True):
         line["rank_low"], line["rank_high"] = float(best), float(worst)
     labels = [*(one.label for one, _, _ in ones), LOGGER]
@@ -165,6 +172,43 @@ def _differences(
                 }
             )
     return pairs
+
+
+def _odds(
+    leading: dict[str, list[tuple[Judged, Estimate, dict[str, Any]]]], pairs: list[dict[str, Any]], ran: Ran
+) -> list[str]:
+    """How wrong the odds of estimated propensities may be before the sign of each lift is open; into the rows too."""
+    notes = []
+    signed = {(pair["feedback"], pair["policy"]): pair["low"] > 0 or pair["high"] < 0 for pair in pairs
+              if pair["other"] == LOGGER}  # fmt: skip
+    for question, ones in leading.items():
+        for judged, _, line in ones:
+            if "odds" not in judged.beside:
+                continue
+            sure = signed[question, judged.label]
+            line["odds"] = judged.beside["odds"].turning(ran.value) if sure else 1.0
+            notes.append(
+                f"{judged.label}: its lift against what ran keeps its sign, random error aside, while the true odds of "
+                f"every propensity lie within a factor of {line['odds']:.2g} of the estimated ones."
+                if sure
+                else f"{judged.label}: the sign of its lift against what ran is open, were the propensities right."
+            )
+    return notes
+
+
+def _cuts(rows: list[dict[str, Any]]) -> list[str]:
+    """Where weights are cut or shrunk: what is left out, and the value with all of it."""
+    notes = []
+    whole = {(row["policy"], row["feedback"], row["estimator"]): row["value"] for row in rows if not row["place"]}
+    for row in rows:
+        plain = row["estimator"].removesuffix(CUT) if row["estimator"] not in SHRINKAGES else "dr"
+        if row["cut"] > 0 and not row["place"]:
+            uncut = whole[row["policy"], row["feedback"], plain]
+            notes.append(
+                f"{row['policy']}, {row['estimator']}: {percent(row['cut'])} of all weight is left out, by weights "
+                f"beyond {row['clip']:.3g}; with all of it {plain} is {uncut:.4g} in place of {row['value']:.4g}."
+            )
+    return notes
 
 
 # What is said beside the tables ---------------------------------------------------------------------------------------
@@ -191,7 +235,13 @@ def _notes(setup: Setup, judged: list[Judged], model: Model | None) -> list[str]
             f"The chances of {', '.join(drawn)} are frequencies of {setup.settings.draws} "
             f"draw{'s' * (setup.settings.draws > 1)} a row: unbiased for IPS and DR, noisier than they need be."
         )
-    return [*notes, *(model.notes if model else [])]
+    if setup.source.by_user and setup.settings.interval in BY_ROW:
+        notes.append(
+            f"Intervals of kind '{setup.settings.interval}' take the rows of a user as independent of each "
+            "other; where they are not, they are too narrow. The errors beside them are by user."
+        )
+    fitted = setup.source.estimated.notes if setup.fits else []
+    return [*notes, *(model.notes if model else []), *fitted]
 
 
 def _sources(setup: Setup) -> list[str]:

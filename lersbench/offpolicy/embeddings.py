@@ -22,6 +22,7 @@ from lersbench.offpolicy.sums import HEAVIEST
 
 class CategoryWeights(NamedTuple):
     w: np.ndarray  # (n,) of the logged item's category
+    propensity: np.ndarray  # (n,) of that category
     unsupported: np.ndarray  # (n,) share of the target on categories that the logger never shows in this context
 
 
@@ -49,9 +50,9 @@ def category_weights(
                 f"row {start + row}, candidate {int(bad[0] - first[row])}: {what} is {values[bad[0]]}, but must be in "
                 f"[0, 1] (values affected: {len(bad)})."
             )
-    w, unsupported = np.empty(len(logged)), np.empty(len(logged))
+    w, propensity, unsupported = np.empty((3, len(logged)))
     sums = np.zeros((int(category.max()) + 1 if len(category) else 0, 2))
-    _weights(chances, propensities, category, first, logged, sums, w, unsupported)
+    _weights(chances, propensities, category, first, logged, sums, w, propensity, unsupported)
     bad = np.flatnonzero(~(w <= HEAVIEST))
     if len(bad):
         row = int(bad[0])
@@ -59,7 +60,7 @@ def category_weights(
             f"row {start + row}: the category of the logged item has the weight {w[row]}, but a logger that showed it "
             f"must have had a propensity for it (rows affected: {len(bad)})."
         )
-    return CategoryWeights(w, unsupported)
+    return CategoryWeights(w, propensity, unsupported)
 
 
 @kernel
@@ -71,6 +72,7 @@ def _weights(
     logged: np.ndarray,
     sums: np.ndarray,
     w: np.ndarray,
+    propensity: np.ndarray,
     unsupported: np.ndarray,
 ) -> None:
     """`sums` (categories, 2) comes as zeros and is left so."""
@@ -79,6 +81,7 @@ def _weights(
             sums[category[j], 0] += chances[j]
             sums[category[j], 1] += propensities[j]
         own = category[first[i] + logged[i]]
+        propensity[i] = sums[own, 1]
         w[i] = sums[own, 0] / sums[own, 1] if sums[own, 1] > 0.0 else np.inf
         unsupported[i] = 0.0
         for j in range(first[i], first[i + 1]):

@@ -6,7 +6,19 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-SINGLE = ("dr", "sndr", "snips", "ips", "ips-cv", "cr", "dm", "dros", "switch-dr")  # of one item a row
+SINGLE = (
+    "dr",
+    "sndr",
+    "snips",
+    "ips",
+    "ips-cv",
+    "cr",
+    "dm",
+    "dros",
+    "switch-dr",
+    "mips",
+    "bounds",
+)  # of one item a row
 SLATES = ("rips", "iips", "sips", "pbm-ips", "ubm-ips", "cascade-dr", "pi")  # of lists
 ESTIMATORS = (*SINGLE, *SLATES)
 FOLD_RULE = (
@@ -29,6 +41,8 @@ class Evaluate(BaseModel):
     interval: Literal["cr", "normal", "gamma", "bootstrap", "anytime", "bernstein"] = "cr"
     cluster: Literal["user", "none"] = "user"
     level: float = Field(0.95, gt=0.5, lt=1)
+    propensities: Literal["logged", "estimated"] = "logged"  # "estimated": by a model fitted to what was shown
+    embedding: str | None = None  # the column of the items by which mips tells them apart
     draws: int = Field(1, ge=1)  # of a policy that cannot say its chances, a row
 
     @field_validator("estimators")

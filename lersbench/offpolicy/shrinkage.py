@@ -10,7 +10,7 @@ Every shrinkage here goes by one number, the weight `at` beyond which it bites: 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -147,6 +147,15 @@ def merge(sums: GridSums, other: GridSums) -> None:
     for own, more in zip(sums[1:-1], other[1:-1], strict=True):
         own += more
     np.maximum(sums.largest, other.largest, out=sums.largest)
+
+
+def part(sums: GridSums, which: Sequence[int]) -> GridSums:
+    """The sums at the weights `which` (ascending indices) of the grid alone, and unshrunk."""
+    last = len(sums.at) - 1
+    some = [*(j for j in which if j != last), last]
+    return sums._replace(
+        at=sums.at[some], values=sums.values[:, :, some], kept=sums.kept[:, some], off=sums.off[:, some]
+    )
 
 
 def mse_bound(

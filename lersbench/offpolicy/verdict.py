@@ -19,7 +19,7 @@ from lersbench.errors import ConfigError
 from lersbench.offpolicy.diagnostics import Cut, Diagnostics, changing_clip
 
 BELIEVE, CAUTION, DO_NOT_BELIEVE = LEVELS = ("believe", "caution", "do not believe")
-PROPENSITIES = ("logged", "estimated", "uniform")
+PROPENSITIES = ("logged", "estimated", "fitted", "uniform")
 MODEL = "dm"  # the kind of estimate that no weights stand behind
 
 
@@ -31,6 +31,11 @@ class Bounds(NamedTuple):
     caution: float
 
 
+UNSURE = {  # propensities that cap a verdict, and why
+    "estimated": "the propensities are estimated, and their own error is in no interval",
+    "fitted": "the propensities are estimated by a fit, which cannot see what the logging policy saw and the log does "
+    "not hold",
+}
 THRESHOLDS: Mapping[str, Bounds] = {
     "zero_share": Bounds("most", 1 - 1e-12, 1 - 1e-12),
     "groups": Bounds("least", 20, 2),
@@ -44,7 +49,7 @@ THRESHOLDS: Mapping[str, Bounds] = {
     "events": Bounds("least", 50, 20),
     "thin": Bounds("most", 0.05, 0.20),
     "ess": Bounds("least", 200, 50),
-    "agree_z": Bounds("most", 2.0, 3.0),
+    "agree_z": Bounds("most", 3.0, 4.0),
     "r2": Bounds("least", 1e-9, -math.inf),
     "hill": Bounds("least", 3.0, 2.0),
 }
@@ -83,8 +88,8 @@ def verdict(
         return Verdict(DO_NOT_BELIEVE, ("it is the prediction of a reward model, not evidence from the log",))
     levels = {name: level_of(diagnostics, name, thresholds) for name in thresholds}
     found = [(level, WORDS[name](diagnostics, kind)) for name, level in levels.items() if level != BELIEVE]
-    if diagnostics.propensities == "estimated":
-        found.append((CAUTION, "the propensities are estimated, and their own error is in no interval"))
+    if diagnostics.propensities in UNSURE:
+        found.append((CAUTION, UNSURE[diagnostics.propensities]))
     found += caps
     if unknown := {level for level, _ in found} - set(LEVELS):
         raise ConfigError(f"no verdict has the level {', '.join(map(repr, sorted(unknown)))}; there are {LEVELS}.")
@@ -181,7 +186,8 @@ def _groups(d: Diagnostics, kind: str) -> str:
 
 
 def _agreement(d: Diagnostics, kind: str) -> str:
-    return f"estimators of the same value differ by {d.agree_z:.1f} standard errors of their difference"
+    of = "their own" if d.propensities == "fitted" else "their difference"
+    return f"estimators of the same value differ by {d.agree_z:.1f} standard errors of {of}"
 
 
 def _reward_model(d: Diagnostics, kind: str) -> str:

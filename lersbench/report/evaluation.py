@@ -58,7 +58,7 @@ def _document(evaluation: Evaluation, figures: Sequence[Record]) -> list[Block]:
     blocks.append(Items(legend(evaluation)))
     if lines := reasons(evaluation):
         blocks += [Heading(2, "What is not simply to be believed"), Items(lines)]
-    blocks += [*_pairs(evaluation), *_diagnostics(evaluation), *_sensitivity(evaluation)]
+    blocks += [*_pairs(evaluation), *_diagnostics(evaluation), *_sensitivity(evaluation), *_fitted(evaluation)]
     blocks += [Heading(2, "Figures"), *pictures(figures), Heading(2, "How it was made"), Items(_settings(evaluation))]
     return blocks
 
@@ -95,6 +95,27 @@ def _diagnostics(evaluation: Evaluation) -> list[Block]:
 
 def _figure(value: float, digits: int) -> str:
     return "inf" if value == math.inf else number(value, digits)
+
+
+def _fitted(evaluation: Evaluation) -> list[Block]:
+    """The model of estimated propensities: what it was made of, and whether items came up as often as it says."""
+    facts = evaluation.about.get("propensity_model")
+    if not facts:
+        return []
+    lines = [
+        [number(100 * one["said"], 2), number(100 * one["seen"], 2), f"{one['pairs']:,}", number(one["z"], 1)]
+        for one in facts["reliability"]
+    ]
+    temperatures = ", ".join(f"{one:.3g}" for one in facts["temperature"])
+    return [
+        Heading(2, "The estimated propensities"),
+        Text(
+            f"Model: {facts['method']}, by {', '.join(facts['inputs'])}; fitted to {facts['rows']:,} rows in "
+            f"{facts['folds']} folds of users, with ridge {facts['ridge']:g}, temperatures {temperatures}. Below: of "
+            "all candidates with about the same chance, the share that was shown. No |z| should be much beyond 3."
+        ),
+        Table(["foretold, %", "shown, %", "candidates", "z"], lines, 0),
+    ]
 
 
 def _sensitivity(evaluation: Evaluation) -> list[Block]:

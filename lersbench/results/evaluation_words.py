@@ -73,6 +73,12 @@ def answer(evaluation: Evaluation, row: pd.Series, difference: pd.Series | None)
         return str(row["words"]).partition(": ")[2] + "."
     digits = _digits(row)
     value = f"{number(row['value'], digits)} {range_in_words(row['low'], row['high'], digits)}"
+    if math.isfinite(row.get("end_low", math.nan)):
+        ends = (
+            f"between {number(row['end_low'], digits)} and {number(row['end_high'], digits)}, whatever the model says"
+        )
+        span = range_in_words(row["low"], row["high"], digits)
+        return f"{ends}; {span} with random error. {_sentence(row['reason'])}"
     if row["verdict"] == DISBELIEVE:
         return f"do not believe {value}. {_sentence(row['reason'])}"
     lift = f", {lift_in_words(evaluation, difference)}" if difference is not None else ""
@@ -141,7 +147,7 @@ def _cells(row: pd.Series, difference: pd.Series | None) -> list[str]:
 
 
 def _value(row: pd.Series, digits: int) -> str:
-    """The value; of a bracket both ends, without their errors."""
+    """The value; of a bracket, and of bounds, both ends, without their errors."""
     low, high = row.get("end_low", math.nan), row.get("end_high", math.nan)
     return f"{number(low, digits)} to {number(high, digits)}" if math.isfinite(low) else number(row["value"], digits)
 

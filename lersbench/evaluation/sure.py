@@ -1,0 +1,37 @@
+"""Logs whose policy took one action for sure: what can be answered there, and what cannot."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lersbench.errors import ConfigError
+from lersbench.evaluation import bounded
+from lersbench.evaluation.plan import Asked
+from lersbench.evaluation.ran import Ran
+from lersbench.evaluation.setup import Setup
+
+
+def answered(setup: Setup, asked: list[Asked], ran: Ran) -> list[Asked]:
+    """The questions as a log can be asked them whose policy never chose by chance: by bounds, and a model beside them.
+
+    Raises ConfigError for estimators that say nothing there, and for bounds where the log says more.
+    """
+    sure = ran.least >= 1.0 and setup.kind != "uniform"
+    if not sure:
+        if any(bounded.NAME in one.estimators for one in asked):
+            raise ConfigError(
+                f"bounds are for logs whose policy took one action for sure. That of log '{setup.info.name}' chose by "
+                "chance, so values are estimated: leave the estimator out."
+            )
+        return asked
+    able, named = (bounded.NAME, "dm"), setup.settings.estimators
+    refused = [name for name in named if name not in able]
+    learners = [one.question for one in asked if one.question != "off-policy"]
+    if refused or learners or setup.places > 1:
+        raise ConfigError(
+            f"all propensities of log '{setup.info.name}' are 1: its policy never took another action, so what other "
+            f"choices would have earned is not in the log, and {(refused + learners + ['an estimate'])[0]} would "
+            "measure agreement with it. Of fixed policies on single items there are bounds, and a model's prediction "
+            "beside them: leave the estimator out."
+        )
+    return [replace(one, estimators=[*named] or [*able]) for one in asked]
