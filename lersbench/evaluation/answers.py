@@ -102,6 +102,8 @@ def _by_name(name: str, judged: Judged, sums: list[Sums], counts: np.ndarray, sp
     if family in (PREFIX, PLACE):
         return _by_place(name, sums, counts, spans)
     span = spans[0]._replace(most=spans[0].most * judged.most.get(family, math.nan))
+    if name == "rejection":
+        span = span._replace(heaviest=judged.constant)
     return [_alone(name, judged, sums[0], counts, span)]
 
 

@@ -54,7 +54,7 @@ class _OnLine:
         self.rejection = Rejection(
             target.policy, target.spec, target.protocol, target.rng, most, setup.seed, state=target.state
         )
-        target.judged.how = "acceptance by its chances"
+        target.judged.how, target.judged.constant = "acceptance by its chances", most
 
     def play(self, logged: Logged) -> None:
         """Play some rows. An accepted one weighs M: the mean weight is 1 if the propensities are right."""
