@@ -383,7 +383,7 @@ def test_learners(tmp_path: Path, chunks: None, seed: int) -> None:
         if "rips" in found:
             assert found["rips"]["value"] == pytest.approx(by_place(weights, every), abs=NEAR)
 
-    most, state, accepted = 40.0 ** places / 4, {}, []
+    most, state, accepted = 40.0**places / 4, {}, []
     for at, row in enumerate(rows):
         w = math.prod(_chances(policy, state, row)) / math.prod(row.p)
         assert w <= most
