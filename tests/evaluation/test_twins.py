@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from itertools import permutations
+from itertools import pairwise, permutations
 from pathlib import Path
 from typing import Any
 
@@ -191,7 +191,7 @@ def conditionals(policy: Any, row: Row) -> tuple[list[float], list[float]]:
     """The policy's chances of the logged items given those above, and of each at its place, by all lists there are."""
     if isinstance(policy, Sorting):
         scores = np.round(np.log(strengths(row.items, row.context, policy.tilt)), 0)
-        orders = [o for o in permutations(range(len(scores))) if all(scores[a] >= scores[b] for a, b in zip(o, o[1:]))]
+        orders = [o for o in permutations(range(len(scores))) if all(scores[a] >= scores[b] for a, b in pairwise(o))]
         whole = {order: 1 / len(orders) for order in orders}
     else:
         wanted = strengths(row.items, row.context, policy.tilt)
@@ -220,6 +220,11 @@ def by_place(weights: list[list[float]], rewards: list[list[float]]) -> float:
         w = sum(weights[i][k] for i in there)
         total += sum(weights[i][k] * rewards[i][k] for i in there) / w * len(there) / len(weights)
     return total
+
+
+def reached(weights: list[list[float]]) -> bool:
+    """Does every place have a row of some weight?"""
+    return all(sum(w[k] for w in weights if len(w) > k) > 0 for k in range(max(map(len, weights))))
 
 
 def first_only(rewards: list[float]) -> list[float]:
@@ -321,27 +326,28 @@ def test_lists(tmp_path: Path, chunks: None, seed: int) -> None:
             "conditional": ["rips", "sips"], "slate": ["sips"]}[kind]  # fmt: skip
     for policy in (Drawing(0.8), Sorting(1.2)):
         both = [conditionals(policy, row) for row in rows]
-        prefix = [[a / math.prod(row.p[: k + 1]) for k, a in enumerate(one[0])] for row, one in zip(rows, both)]
-        placed = [[a / row.placed[k] for k, a in enumerate(one[1])] for row, one in zip(rows, both)]
+        prefix = [
+            [a / math.prod(row.p[: k + 1]) for k, a in enumerate(one[0])] for row, one in zip(rows, both, strict=True)
+        ]
+        placed = [[a / row.placed[k] for k, a in enumerate(one[1])] for row, one in zip(rows, both, strict=True)]
         every = [row.rewards for row in rows]
         found = found_by(log, policy, reward=outcome, estimators=able)
         assert set(found) == set(able)
         if "sips" in able:
-            values = [w[-1] * sum(r) for w, r in zip(prefix, every)]
+            values = [w[-1] * sum(r) for w, r in zip(prefix, every, strict=True)]
             assert found["sips"]["value"] == pytest.approx(np.mean(values), abs=NEAR)
             groups = [row.user for row in rows] if users else list(range(len(rows)))
             assert found["sips"]["se"] == pytest.approx(clustered(values - np.mean(values), groups), abs=NEAR)
-        if "rips" in able and all(sum(w[k] for w in prefix if len(w) > k) > 0 for k in range(max(map(len, prefix)))):
+        if "rips" in able and reached(prefix):
             assert found["rips"]["value"] == pytest.approx(by_place(prefix, every), abs=NEAR)
-        if "iips" in able and isinstance(policy, Sorting):
-            if all(sum(w[k] for w in placed if len(w) > k) > 0 for k in range(max(map(len, placed)))):
-                assert found["iips"]["value"] == pytest.approx(by_place(placed, every), abs=NEAR)
+        if "iips" in able and isinstance(policy, Sorting) and reached(placed):
+            assert found["iips"]["value"] == pytest.approx(by_place(placed, every), abs=NEAR)
         if outcome == "click" and kind != "position":
             some = [name for name in able if name != "iips"]
             found = found_by(log, policy, target="any-click", estimators=some)
             first = [first_only(r) for r in every]
             if "sips" in some:
-                values = [w[-1] * sum(r) for w, r in zip(prefix, first)]
+                values = [w[-1] * sum(r) for w, r in zip(prefix, first, strict=True)]
                 assert found["sips"]["value"] == pytest.approx(np.mean(values), abs=NEAR)
             if "rips" in some and isinstance(policy, Drawing):
                 assert found["rips"]["value"] == pytest.approx(by_place(prefix, first), abs=NEAR)
@@ -378,7 +384,7 @@ def test_learners(tmp_path: Path, chunks: None, seed: int) -> None:
         assert found["snips"]["value"] == pytest.approx((w * r).sum() / w.sum(), abs=NEAR)
     else:
         if "sips" in found:
-            values = [w[-1] * sum(r) for w, r in zip(weights, every)]
+            values = [w[-1] * sum(r) for w, r in zip(weights, every, strict=True)]
             assert found["sips"]["value"] == pytest.approx(np.mean(values), abs=NEAR)
         if "rips" in found:
             assert found["rips"]["value"] == pytest.approx(by_place(weights, every), abs=NEAR)
