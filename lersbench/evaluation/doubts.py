@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lersbench.evaluation import bounded, categories
+from lersbench.evaluation import bounded, cascaded, categories
 from lersbench.evaluation.answers import CUT, FEW, MODEL, Estimate
 from lersbench.evaluation.judged import Judged
 from lersbench.evaluation.ran import Ran
@@ -72,7 +72,8 @@ def _bounded(estimate: Estimate) -> str:
     """Why a sum over places is a bound only."""
     numbers = ", ".join(map(str, estimate.bounded))
     there = f"place{'s' * (len(estimate.bounded) > 1)} {numbers}"
-    agree = f"agree with the policy {'down to' if estimate.estimator == 'rips' else 'at'} {there}"
+    down = estimate.estimator in ("rips", cascaded.NAME)
+    agree = f"agree with the policy {'down to' if down else 'at'} {there}"
     return f"the lists that {agree} are worth fewer than {FEW}, so there it may earn all or nothing"
 
 
@@ -85,7 +86,7 @@ def _one(
         propensities=setup.propensities,
         slice_names=setup.source.slice_names,
         items=items,
-        doubly=judged.modelled and kind != categories.NAME,
+        doubly=kind == cascaded.NAME or (judged.modelled and kind != categories.NAME),
         thin=thin_of_lists(sums) if setup.places > 1 else None,
         support=_support(setup, judged),
         r2=judged.r2 if kind in MODEL else math.nan,

@@ -17,7 +17,14 @@ from lersbench.offpolicy.slates import CONTROL, GOAL, MATCHED, MOST, UNCUT, VALU
 from lersbench.offpolicy.sums import BUCKETS, Settings, Sums, add, importance_weights, new_sums, six
 
 SINGLE, PREFIX, PLACE, WHOLE = "single", "prefix", "place", "whole"  # what a weight compares
-FAMILY = {"rips": PREFIX, "iips": PLACE, "sips": WHOLE, **MODELS}  # of estimators of lists; all others are of one item
+CASCADE = "cascade"  # the same as PREFIX, about a model: see `cascaded`
+FAMILY = {
+    "rips": PREFIX,
+    "iips": PLACE,
+    "sips": WHOLE,
+    "cascade-dr": CASCADE,
+    **MODELS,
+}  # of estimators of lists; all others are of one item
 ROUNDING = 1e-9  # by which a quotient may exceed its bound
 
 
@@ -84,7 +91,7 @@ class Judged:
         """Add the rounds `logged`. `predicted` (N,) are the reward model's predictions of all candidates, or None."""
         self.how = self.how or chances.how
         for family, sums in self.families.items():
-            if family in MODELS.values():
+            if family in (CASCADE, *MODELS.values()):
                 continue
             cut = self.clipped.get(family, [None] * len(sums))
             if family == WHOLE:
@@ -185,7 +192,7 @@ def families_of(
     estimators need one.
     """
     wanted = dict.fromkeys(FAMILY.get(name, SINGLE) for name in estimators)
-    counts = {PREFIX: places, PLACE: places}
+    counts = {PREFIX: places, PLACE: places, CASCADE: places}
     ranges = dict.fromkeys(wanted, (low, high))
     ranges[WHOLE] = whole or (min(0.0, places * low), max(0.0, places * high))
     if places > 1:
