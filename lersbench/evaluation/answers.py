@@ -84,7 +84,7 @@ def estimates_of(
     found: dict[str, list[Estimate]] = {}
     for name in estimators:
         family = FAMILY.get(name, SINGLE)
-        span, whole = spans[family], tuple(judged.families[family])
+        span, whole = spans[family], tuple(judged.families.get(family, ()))
         if judged.clipped and name != "dm":
             cut = _by_name(name, judged, judged.clipped[family], counts, span)
             found[name + CUT] = list(_as_cut(judged, cut, whole))

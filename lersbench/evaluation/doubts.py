@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lersbench.evaluation import bounded, cascaded, categories
+from lersbench.evaluation import additive, bounded, cascaded, categories
 from lersbench.evaluation.answers import CUT, FEW, MODEL, Estimate
 from lersbench.evaluation.judged import Judged
 from lersbench.evaluation.ran import Ran
 from lersbench.evaluation.setup import Setup
-from lersbench.offpolicy import diagnostics, slices, verdict
+from lersbench.offpolicy import diagnostics, signed, slices, verdict
 from lersbench.offpolicy.diagnostics import Cut, Diagnostics, diagnose
 from lersbench.offpolicy.slices import Slice
 from lersbench.offpolicy.sums import TOP_W, Sums, six, top_weights
@@ -47,6 +47,8 @@ SHOWN = (  # diagnostics that are columns of the estimates
 
 def of(setup: Setup, judged: Judged, estimate: Estimate, ran: Ran) -> dict[str, Any]:
     """Diagnostics, verdict and reasons of an estimate; a sum over places is as good as the worst of them."""
+    if estimate.estimator == additive.NAME:
+        return _of_signed(setup, judged.beside[additive.NAME].sums)
     worst: tuple[Diagnostics, Verdict] | None = None
     for place, sums in enumerate(estimate.uncut or estimate.sums, 1):
         if sums.rows[0]:
@@ -59,13 +61,26 @@ def of(setup: Setup, judged: Judged, estimate: Estimate, ran: Ran) -> dict[str, 
     found, level = worst
     if estimate.bounded:
         level = Verdict(verdict.DO_NOT_BELIEVE, (_bounded(estimate), *level.reasons))
+    return _line(found, level)
+
+
+def _line(found: Diagnostics, level: Verdict, negative: float = 0.0) -> dict[str, Any]:
+    """The columns of an estimate; `negative` is the share of the rows whose weight is."""
     known = asdict(found)
     return {
         **{name: known[name] for name in SHOWN},
         "snips_without_top": found.snips_without_top,
+        "negative_share": negative,
         "verdict": level.level,
         "reason": "; ".join(level.reasons[:2]),
     }
+
+
+def _of_signed(setup: Setup, sums: signed.SignedSums) -> dict[str, Any]:
+    """The same of weights that may be negative: where some are, no better than with caution."""
+    found, share = signed.diagnose(sums, setup.propensities), signed.negative_share(sums)
+    why = f"the weights of {percent(share)} of the lists are negative, and what is known of weights here is of others"
+    return _line(found, verdict.verdict(found, additive.NAME, [(verdict.CAUTION, why)] if share else ()), share)
 
 
 def _bounded(estimate: Estimate) -> str:
@@ -162,7 +177,7 @@ def sensitivity(judged: list[Judged]) -> pd.DataFrame:
     """SNIPS of each policy, or what leads for its lists, with weights cut near their quantiles and as it is."""
     rows = []
     for one in judged:
-        if one.question == "rejection":
+        if one.question == "rejection" or not one.leading:
             continue
         for cut in _cuts(one.leading):
             rows.append(
@@ -196,6 +211,8 @@ def weights(judged: list[Judged]) -> pd.DataFrame:
     """The largest weights of each policy, the largest first: some of the ranks, evenly on a logarithmic scale."""
     rows = []
     for one in judged:
+        if not one.leading:
+            continue
         top = top_weights(one.first)
         ranks = sorted({round(len(top) ** (i / POINTS)) for i in range(POINTS + 1)}) if len(top) else []
         if one.question != "rejection":

@@ -12,7 +12,7 @@ from lersbench.bench.session import random_numbers
 from lersbench.engine.chances import chances
 from lersbench.engine.drawn import drawn_slates
 from lersbench.engine.learning import Learner
-from lersbench.evaluation import bounded, cascaded, categories, shrunk
+from lersbench.evaluation import additive, bounded, cascaded, categories, shrunk
 from lersbench.evaluation.answers import CUT, MODEL
 from lersbench.evaluation.estimated import Odds, Refits
 from lersbench.evaluation.exposed import MODELS, ClickModels, Exposed
@@ -111,6 +111,8 @@ class Target:
         if setup.places == 1 and asked.question != "rejection":
             self.judged.beside = beside_of(setup, asked.estimators)
         self.judged.modelled = SINGLE in families and needs_model(asked)
+        if additive.NAME in asked.estimators:
+            self.judged.beside[additive.NAME] = additive.Additive(setup.log.path)
         if cascaded.NAME in asked.estimators:
             cascaded.refuse(setup, policy)
 
@@ -137,8 +139,11 @@ class Target:
             learned=self.learned,
         )
         self.judged.take(logged, found, predicted if self.judged.modelled else None, self.setup.log.path)
-        if mine := [name for name in known if name in self.judged.families]:
+        mine, pi = [name for name in known if name in self.judged.families], self.judged.beside.get(additive.NAME)
+        if mine or pi:
             where = logged.rows, self.rng, self.protocol, logged.inside, logged.at, self.setup.settings.draws
             slates = drawn_slates(self.policy, self.state, self.spec, *where)
             for name in mine:
                 self.judged.take_exposed(logged, slates, name, known[name], self.setup.log.path)
+            if pi:
+                pi.take(logged, found, slates)

@@ -20,10 +20,11 @@ NEEDS = {  # what must be known of how the lists of a log came about for an esti
     "sips": ("uniform", SCORES, "conditional", "slate"),
     "iips": ("uniform", SCORES, "position"),
     "cascade-dr": ("uniform", SCORES, "conditional"),
+    "pi": ("uniform",),
     "pbm-ips": ("uniform", SCORES),
     "ubm-ips": ("uniform", SCORES),
 }
-ASSUMING = ("cascade-dr",)  # estimators of fixed policies alone, shown beside those of fewer assumptions
+ASSUMING = ("cascade-dr", "pi")  # estimators of fixed policies alone, shown beside those of fewer assumptions
 PLACED = ("iips",)  # estimators by the chance of single positions
 ONLY_CLICKS = ("iips", "pbm-ips", "ubm-ips", "pi", "cascade-dr")
 ABOVE = "import the log with --propensity-kind conditional, or with its ranker's scores"
@@ -33,15 +34,13 @@ FIX = {  # of a log of another kind
     "sips": f"from the chance of an item at its place that of the whole list does not follow; {ABOVE}",
     "iips": "from the chances of whole lists or of items given those above, of logged lists alone, that of an item at "
     "its place does not follow; use rips or sips, or import the log with --propensity-kind position or its scores",
+    "pi": "its weights are those of lists in uniformly random order. Where places are filled independently of each other, "
+    "each from items of its own, which no log says, call lersbench.offpolicy.slates.slot_weights; else use iips or rips",
     **dict.fromkeys(
         MODELS,
         "how likely an item was to be examined takes the chances of all lists: a uniform log, or the scores of its "
         "ranker. Use rips or iips",
     ),
-}
-ELSEWHERE = {  # estimators of lists that are functions to be called, and why
-    "pi": "its weights need the chance that an item is anywhere in the list, and can be negative, which no diagnostic "
-    "here judges: call lersbench.offpolicy.slates.pi_weights. Use iips",
 }
 BRACKET = "logged"
 
@@ -133,8 +132,6 @@ def _check(setup: Setup, name: str, kind: str) -> None:
             f"{name} estimates the number of clicks, not the share of lists with one: whether a click is the first of "
             "its list depends on what stands above. Use rips or sips."
         )
-    if name in ELSEWHERE:
-        raise ConfigError(f"{name} is not available in `evaluate`: {ELSEWHERE[name]}.")
     if name in ASSUMING and setup.settings.clip != "none":
         raise ConfigError(f"{name} is made of whole weights: leave clip out, or use rips.")
     if why := _obstacle(setup, name, kind):

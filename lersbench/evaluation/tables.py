@@ -13,7 +13,7 @@ from lersbench import __version__
 from lersbench.evaluation import answers, doubts, estimated, lists
 from lersbench.evaluation.answers import CUT, MODEL, Estimate, Range
 from lersbench.evaluation.exposed import MODELS, ClickModels
-from lersbench.evaluation.judged import CASCADE, PLACE, PREFIX, SINGLE, WHOLE, Judged
+from lersbench.evaluation.judged import CASCADE, PLACE, PREFIX, SIGNED, SINGLE, WHOLE, Judged
 from lersbench.evaluation.model import Model
 from lersbench.evaluation.ran import Ran
 from lersbench.evaluation.setup import Setup
@@ -111,6 +111,7 @@ def _spans(setup: Setup) -> dict[str, list[Range]]:
     return {
         SINGLE: [Range(low, high, widest) if setup.places == 1 else whole],
         WHOLE: [whole],
+        SIGNED: [whole],
         PREFIX: prefix,
         CASCADE: prefix,
         PLACE: [whole, *(Range(low, high, widest) for _ in places)],

@@ -114,7 +114,9 @@ def test_ragged_lists_and_candidates_are_those_of_arrays(tmp_path: Path) -> None
         "clicks": clicks,
         "propensities": [1.0 / (len(o) - np.arange(len(s))) for o, s in zip(offered, shown, strict=True)],
     }
-    log = write(tmp_path / "log", [columns], name="r", items=4, propensities="uniform", propensity_kind="conditional")
+    log = write(
+        tmp_path / "log", [columns], name="r", items=4, users=200, propensities="uniform", propensity_kind="conditional"
+    )
     row = whole(judged(log, Sure((0, 1, 2, 3)), estimators=[NAME])).loc[NAME]
 
     lists = Lists(
