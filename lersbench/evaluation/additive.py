@@ -33,8 +33,8 @@ class Additive:
             at = edges[rounds][:, None] + np.arange(length)
             shown = np.full(len(rounds), float(length))
             if length < width:
-                both = slates[:, at][:, :, :, None] == own[at][:, None, :]
-                shown = both.sum(axis=(2, 3)).mean(axis=0)
+                both = [(one[at][:, :, None] == own[at][:, None, :]).sum(axis=(1, 2)) for one in slates]
+                shown = np.mean(both, axis=0)
             w[rounds] = pi_weights(placed[rounds], shown, width, length)
         reward = np.add.reduceat(logged.reward, edges[:-1])
         signed.add(self.sums, w, reward, logged.bucket, int(logged.at[0]), self.source)

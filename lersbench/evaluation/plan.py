@@ -34,8 +34,9 @@ FIX = {  # of a log of another kind
     "sips": f"from the chance of an item at its place that of the whole list does not follow; {ABOVE}",
     "iips": "from the chances of whole lists or of items given those above, of logged lists alone, that of an item at "
     "its place does not follow; use rips or sips, or import the log with --propensity-kind position or its scores",
-    "pi": "its weights are those of lists in uniformly random order. Where places are filled independently of each other, "
-    "each from items of its own, which no log says, call lersbench.offpolicy.slates.slot_weights; else use iips or rips",
+    "pi": "its weights are those of lists in uniformly random order. Where places are filled independently of each "
+    "other, each from items of its own, which no log says, call lersbench.offpolicy.slates.slot_weights; else use iips "
+    "or rips",
     **dict.fromkeys(
         MODELS,
         "how likely an item was to be examined takes the chances of all lists: a uniform log, or the scores of its "

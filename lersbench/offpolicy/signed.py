@@ -1,8 +1,8 @@
 """Sums of weights of either sign, as those of the pseudo-inverse estimator are, and what they come to.
 
 A row is a logged slate with its reward r and a weight w of mean 1 that may be negative; the estimate is the mean of
-v = w r. What `sums` keeps by the size of a weight has no meaning here: there are no quantiles to cut at, no Cressie-Read
-and no gamma interval. What is kept is what errors by user need, by the same buckets, and squares.
+v = w r. What `sums` keeps by the size of a weight has no meaning here: there are no quantiles to cut at, and neither
+Cressie-Read nor gamma intervals. What is kept is what errors by user need, by the same buckets, and squares.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from lersbench.offpolicy.diagnostics import Diagnostics
 from lersbench.offpolicy.intervals import cluster_error
 from lersbench.offpolicy.sums import BUCKETS, HEAVIEST
 
+ROUNDING = 1e-9  # a weight so little below 0 is 0
 W, V = range(2)  # columns of `buckets`
 
 
@@ -59,14 +60,19 @@ def add(
     sums.buckets[:, W] += np.bincount(bucket, w, BUCKETS)
     sums.buckets[:, V] += np.bincount(bucket, v, BUCKETS)
     sums.totals[:] += np.abs(w).sum(), (w * w).sum(), (v * v).sum(), r.sum()
-    sums.counts[:] += (w < 0).sum(), (w == 0).sum()
+    sums.counts[:] += (w < -ROUNDING).sum(), (np.abs(w) <= ROUNDING).sum()
     sums.largest[0] = max(sums.largest[0], np.abs(w).max(initial=0.0))
 
 
 def merge(a: SignedSums, b: SignedSums) -> SignedSums:
     """The sums of the rows of both; neither is changed."""
-    added = [x + y for x, y in zip(a[:-1], b[:-1], strict=True)]
-    return SignedSums(*added, np.maximum(a.largest, b.largest))
+    return SignedSums(
+        a.rows + b.rows,
+        a.buckets + b.buckets,
+        a.totals + b.totals,
+        a.counts + b.counts,
+        np.maximum(a.largest, b.largest),
+    )
 
 
 def value_of(sums: SignedSums) -> float:

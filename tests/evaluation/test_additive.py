@@ -93,7 +93,7 @@ def test_few_lists_are_not_to_be_believed(tmp_path: Path) -> None:
 def test_the_logging_policy_itself_has_its_mean(tmp_path: Path) -> None:
     """By many draws its weights are nearly 1 and its value what the log earned."""
     log = world(tmp_path / "log", PBM, None, 1500)
-    row = whole(lb.evaluate(log, ["random"], settings={"estimators": [NAME], "draws": 200})).loc[NAME]
+    row = whole(lb.evaluate(log, ["random"], estimators=[NAME], draws=200)).loc[NAME]
     assert row["value"] == pytest.approx(next(log.read()).clicks.sum(axis=1).mean(), rel=0.02)
     assert row["ess_share"] > 0.95 and row["negative_share"] == 0 and row["verdict"] == BELIEVE
 
