@@ -11,8 +11,8 @@ over that under the logging policy, P_k the same of the item at position k alone
     PI          the slate's reward, by a linear weight   right where it is a sum over (position, item) pairs
 
 From top to bottom the assumptions grow and the variance shrinks. All but SIPS and RIPS estimate the number of clicks
-alone: for the share of lists with a click, use those two on `first_only`. SIPS, RIPS and IIPS come from `sums.Sums` of
-their weights, one a place.
+alone: for the share of lists with a click, use those two on `first_only`. SIPS, RIPS, IIPS and
+cascade-DR come from `sums.Sums` of their weights, one a place; PI, whose weights may be negative, from `signed`.
 
 Sources: RIPS McInerney et al., KDD 2020; IIPS and PBM-IPS Li et al., KDD 2018; UBM-IPS He et al., RecSys 2020;
 cascade-DR Kiyohara et al., WSDM 2022; PI Swaminathan et al., NeurIPS 2017.
