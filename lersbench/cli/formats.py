@@ -10,6 +10,7 @@ import click
 
 from lersbench.cli.arguments import LOCAL
 from lersbench.cli.flags import flags
+from lersbench.cli.new_log import say_use
 from lersbench.datasets.public import FORMATS
 from lersbench.datasets.public.options import Written
 from lersbench.options import options_of
@@ -29,8 +30,7 @@ def _command(name: str) -> click.Command:
         log = source.build(out, path=str(path), **options)
         say(f"licence of the data: {log.info.licence or 'not given'}")
         say(source.TRIED)
-        say(f"{log}")
-        say(f'replay it with [data] log = "{log.path}" in a scenario')
+        say_use(log)
 
     command: Any = run
     for decorator in (

@@ -10,6 +10,7 @@ import click
 from lersbench.cli import formats, outcomes
 from lersbench.cli.arguments import LOCAL, OfOneTable
 from lersbench.cli.flags import flags
+from lersbench.cli.new_log import say_use
 from lersbench.datasets.options import ListOptions, LogOptions, ShopOptions, TableOptions
 from lersbench.errors import ConfigError
 from lersbench.files import read_toml
@@ -55,11 +56,6 @@ def _names(file: Path | None, pairs: tuple[str, ...]) -> dict[str, str]:
             raise ConfigError(f"--column takes OURS=YOURS, such as customer=household_id, not '{pair}'.")
         names[ours] = yours
     return names
-
-
-def _say_use(log: Any) -> None:
-    say(f"{log}")
-    say(f'replay it with [data] log = "{log.path}" in a scenario')
 
 
 @group.command(cls=OfOneTable)
@@ -111,7 +107,7 @@ def transactions(
     )
     log = source.build(read, out, name=name or name_of(table), **options)
     click.echo(source.describe(log))
-    _say_use(log)
+    say_use(log)
 
 
 def _build(table: Path, out: str, columns_file: Path | None, columns: tuple[str, ...], **options: Any) -> Any:
@@ -184,7 +180,7 @@ def impressions(
     if features:
         advice = "bring them near [0, 1] and give a column of ones"
         say(f"note: linear policies take the features as they are: {advice}")
-    _say_use(log)
+    say_use(log)
 
 
 @group.command(cls=OfOneTable)
@@ -206,7 +202,7 @@ def decisions(table: Path, out: str, columns: tuple[str, ...], columns_file: Pat
     """
     from lersbench.datasets.impressions import DECISIONS
 
-    _say_use(_build(table, out, columns_file, columns, kind=DECISIONS, **options))
+    say_use(_build(table, out, columns_file, columns, kind=DECISIONS, **options))
 
 
 for command in formats.commands():

@@ -282,12 +282,20 @@ def new_policy(name: str, folder: Path) -> None:
 
 @cli.command(name="check-policy")
 @click.argument("names", nargs=-1, required=True)
+@click.option("--log", metavar="LOG", help="Try the policies on this log as well: a folder.")
 @AS_JSON
-def check_policy(names: tuple[str, ...], as_json: bool) -> None:
+def check_policy(names: tuple[str, ...], log: str | None, as_json: bool) -> None:
     """Run the contract every policy must keep on NAMES (names, my_pkg.my_policy or ./my_policy.py)."""
     from lersbench.testing import checks
 
     results = {name: checks.check(name) for name in names}
+    if log is not None:
+        from lersbench.evaluation.trial import trial
+        from lersbench.log import Log
+
+        opened_log = Log(log)
+        for name in names:
+            results[name].append(checks.Result("on_log", *trial(opened_log, name)))
     if as_json:
         click.echo(json.dumps({name: [c.as_dict() for c in outcomes] for name, outcomes in results.items()}, indent=1))
     else:

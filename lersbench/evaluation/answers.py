@@ -21,6 +21,7 @@ REPLICATES = 1000  # of a bootstrap over buckets
 PLAIN = ("ips", "sips", "pbm-ips", "ubm-ips")  # means of weighted rewards
 FEW = 30  # lists that a place must be worth to be summed, in lists of more than `SHORT`
 SHORT = 3
+NORMAL = "normal, by cluster"
 WEIGHED = (*PLAIN, "snips", "cr", "rejection")  # estimators of weighted rewards alone
 MODEL = ("dr", "sndr", "dm", "dros", "switch-dr")  # estimators that need a reward model
 CUT = "-clipped"  # ends the names of estimates with weights cut, whose uncut ones stand beside them
@@ -100,11 +101,11 @@ def estimates_of(
 def _by_name(name: str, judged: Judged, sums: list[Sums], counts: np.ndarray, spans: list[Range]) -> list[Estimate]:
     family = FAMILY.get(name, SINGLE)
     if family in (PREFIX, PLACE):
-        return _by_place(name, sums, counts, spans)
+        return by_place(name, sums, counts, spans)
     span = spans[0]._replace(most=spans[0].most * judged.most.get(family, math.nan))
     if name == "rejection":
         span = span._replace(heaviest=judged.constant)
-    return [_alone(name, judged, sums[0], counts, span)]
+    return [estimate_of(name, sums[0], counts, span, judged.direct)]
 
 
 def _as_cut(judged: Judged, found: list[Estimate], whole: tuple[Sums, ...]) -> Iterator[Estimate]:
@@ -116,13 +117,13 @@ def _as_cut(judged: Judged, found: list[Estimate], whole: tuple[Sums, ...]) -> I
         yield replace(one, estimator=one.estimator + CUT, clip=judged.clip, cut=cut, uncut=uncut)
 
 
-def _alone(name: str, judged: Judged, sums: Sums, counts: np.ndarray, span: Range) -> Estimate:
-    """An estimate from rows of one weight each."""
-    value, psi = _single(name, judged, sums, span)
+def estimate_of(name: str, sums: Sums, counts: np.ndarray, span: Range, direct: np.ndarray | None = None) -> Estimate:
+    """An estimate from rows of one weight each; `direct` (G,) the sums of the reward model's part, by bucket."""
+    value, psi = _single(name, sums, span, np.zeros(len(counts)) if direct is None else direct)
     return Estimate(name, 0, value, psi, counts, (sums,), span)
 
 
-def _single(name: str, judged: Judged, sums: Sums, span: Range) -> tuple[float, np.ndarray]:
+def _single(name: str, sums: Sums, span: Range, by_model: np.ndarray) -> tuple[float, np.ndarray]:
     s, n = six(sums), max(1, int(sums.rows[0]))
     rows, (w, v, d) = sums.bucket_rows, sums.buckets.T
     if name in PLAIN:
@@ -136,11 +137,11 @@ def _single(name: str, judged: Judged, sums: Sums, span: Range) -> tuple[float, 
         b = (s.r2 / n - s.r1 * s.s1 / n**2) / spread if spread > 0 else 0.0
         value = (s.r1 - b * (s.s1 - n)) / n
         return value, v - b * (w - rows) - value * rows
-    direct = float(judged.direct.sum()) / n
-    own = judged.direct - direct * rows
+    direct = float(by_model.sum()) / n
+    own = by_model - direct * rows
     if name == "dm":
         return direct, own
-    correction = d - judged.direct
+    correction = d - by_model
     if name == "dr":
         value = float(d.sum()) / n
         return value, d - value * rows
@@ -148,7 +149,7 @@ def _single(name: str, judged: Judged, sums: Sums, span: Range) -> tuple[float, 
     return direct + ratio, own + (correction - ratio * w) * (n / s.s1 if s.s1 > 0 else math.nan)
 
 
-def _by_place(name: str, sums: list[Sums], counts: np.ndarray, spans: list[Range]) -> list[Estimate]:
+def by_place(name: str, sums: list[Sums], counts: np.ndarray, spans: list[Range]) -> list[Estimate]:
     """Clicks of whole lists as the sum over their places, each normalised by itself, and then those of each place.
 
     A place earns the share of lists that have it times what such a list earns there. In longer lists a place that is
@@ -189,7 +190,7 @@ def interval_of(estimate: Estimate, kind: str, level: float) -> tuple[Interval, 
         return _bootstrap(estimate, level), "bootstrap"
     if estimate.estimator in MODELS:
         paid = kind in ("cr", "gamma") and span.low >= 0
-        return (gamma_of(estimate, level), "gamma") if paid else (normal_of(estimate, level), "normal, by cluster")
+        return (gamma_of(estimate, level), "gamma") if paid else (normal_of(estimate, level), NORMAL)
     if kind in ("cr", "gamma", "bernstein") and single and estimate.estimator in WEIGHED:
         s = six(estimate.sums[0])
         if kind == "bernstein":
@@ -203,7 +204,15 @@ def interval_of(estimate: Estimate, kind: str, level: float) -> tuple[Interval, 
         if span.low >= 0 and (kind == "gamma" or estimate.estimator in ("ips", "sips")):
             return gamma_of(estimate, level), "gamma"
         return likely(estimate, level), "cr"
-    return normal_of(estimate, level), "normal, by cluster"
+    return normal_of(estimate, level), NORMAL
+
+
+def shown(estimate: Estimate, kind: str, level: float, believed: bool) -> tuple[Interval, str]:
+    """The interval that is shown, and which it is: where the verdict is not "believe", never the normal one."""
+    interval, how = interval_of(estimate, kind, level)
+    if believed or how != NORMAL or estimate.estimator == "dm":
+        return interval, how
+    return robust(estimate, level)
 
 
 def robust(estimate: Estimate, level: float) -> tuple[Interval, str]:

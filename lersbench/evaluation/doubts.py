@@ -86,7 +86,7 @@ def _one(
         slice_names=setup.source.slice_names,
         items=items,
         doubly=judged.modelled and kind != categories.NAME,
-        thin=_thin_of_lists(sums) if setup.places > 1 else None,
+        thin=thin_of_lists(sums) if setup.places > 1 else None,
         support=_support(setup, judged),
         r2=judged.r2 if kind in MODEL else math.nan,
     )
@@ -144,7 +144,7 @@ def _caps(judged: Judged, estimate: Estimate) -> list[tuple[str, str]]:
     return []
 
 
-def _thin_of_lists(sums: Sums) -> float:
+def thin_of_lists(sums: Sums) -> float:
     """The share of the weight on lists of which a single rewarded one would be worth more than all rewards there are.
 
     Of a policy that shows one list they are those of p < 1 / (n V): the log is to hold less than one rewarded row of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from lersbench.evaluation.model import Model
 from lersbench.evaluation.plan import Asked
 from lersbench.evaluation.running import Running
 from lersbench.evaluation.setup import Setup
+from lersbench.evaluation.threads import side_by_side
 from lersbench.offpolicy.sums import Settings
 from lersbench.policy import Policy, Spec
 
@@ -42,15 +44,23 @@ def judge(setup: Setup, asked: list[Asked], model: Model | None, clicks: ClickMo
     targets = [Target(setup, one, clicks) for one in asked]
     pupils = [target.learner for target in targets if target.learner is not None]
     if pupils:
-        for logged in setup.source.read(0, setup.source.first):
-            for pupil in pupils:
-                pupil.learn(logged.rows, logged.given, logged.inside, logged.at)
-    for logged in setup.source.read():
-        predicted = model.predicted(logged) if model and any(map(needs_model, asked)) else None
-        known = clicks.before(logged) if clicks else {}
-        for target in targets:
-            target.take(logged, predicted, known)
+        with side_by_side(pupils) as each:
+            for logged in setup.source.read(0, setup.source.first):
+                each(partial(_learn, logged=logged))
+    with side_by_side(targets) as each:
+        for logged in setup.source.read():
+            predicted = model.predicted(logged) if model and any(map(needs_model, asked)) else None
+            known = clicks.before(logged) if clicks else {}
+            each(partial(_take, logged=logged, predicted=predicted, known=known))
     return [target.judged for target in targets]
+
+
+def _learn(pupil: Learner, logged: Logged) -> None:
+    pupil.learn(logged.rows, logged.given, logged.inside, logged.at)
+
+
+def _take(target: Target, logged: Logged, predicted: np.ndarray | None, known: dict[str, Exposed]) -> None:
+    target.take(logged, predicted, known)
 
 
 def beside_of(setup: Setup, estimators: list[str]) -> dict[str, Any]:

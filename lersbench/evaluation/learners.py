@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 
@@ -15,17 +16,28 @@ from lersbench.evaluation.logged import Logged, kind_of
 from lersbench.evaluation.plan import Asked
 from lersbench.evaluation.ran import Ran
 from lersbench.evaluation.setup import Setup
+from lersbench.evaluation.threads import side_by_side
 from lersbench.offpolicy.sums import add
+from lersbench.policy import Policy
+
+PATH = (
+    "Intervals of learners on line are of the one path that this log gave them: another run on line would learn "
+    "otherwise, and its value scatters more."
+)
 
 
 def judge(setup: Setup, asked: list[Asked], ran: Ran) -> list[Judged]:
     """The sums of all learners, in one pass over the log."""
     most = largest_weight(setup, ran) if any(one.question == "rejection" for one in asked) else 1.0
     learners = [_OnLine(setup, one, most) if one.question == "rejection" else _Trained(setup, one) for one in asked]
-    for logged in setup.source.read():
-        for learner in learners:
-            learner.play(logged)
+    with side_by_side(learners) as each:
+        for logged in setup.source.read():
+            each(partial(_play, logged=logged))
     return [learner.target.judged for learner in learners]
+
+
+def _play(learner: _OnLine | _Trained, logged: Logged) -> None:
+    learner.play(logged)
 
 
 def largest_weight(setup: Setup, ran: Ran) -> float:
@@ -55,6 +67,11 @@ class _OnLine:
             target.policy, target.spec, target.protocol, target.rng, most, setup.seed, state=target.state
         )
         target.judged.how, target.judged.constant = "acceptance by its chances", most
+        target.judged.notes.append(PATH)
+
+    @property
+    def policy(self) -> Policy:
+        return self.target.policy
 
     def play(self, logged: Logged) -> None:
         """Play some rows. An accepted one weighs M: the mean weight is 1 if the propensities are right."""
@@ -82,6 +99,10 @@ class _Trained:
         self.target = Target(setup, asked)
         target = self.target
         self.learner = Learner(target.policy, target.spec, target.protocol, target.rng, target.state)
+
+    @property
+    def policy(self) -> Policy:
+        return self.target.policy
 
     def play(self, logged: Logged) -> None:
         draws = self.target.setup.settings.draws

@@ -25,7 +25,8 @@ from lersbench.offpolicy.sums import buckets_of
 
 SCORES = "scores"
 CHUNK_BYTES = 8 << 20
-CANDIDATES = 1 << 18  # of the rounds that are looked at together: each has a chance and a prediction
+CANDIDATES = 1 << 20  # of the rounds that are looked at together
+PREDICTED = 1 << 18  # the same where each has a chance and a prediction by a model
 QUARTERS = (0.25, 0.5, 0.75)
 MOST_CONTEXT = 16  # columns of the context that slices are made of
 MOST_LEVELS = 12  # values of a column up to which each is a slice; else its quarters are
@@ -64,6 +65,7 @@ class Source:
     last: int = -1  # rounds from it on are not evaluated, for what they earn is not known yet; -1: all count
     cuts: list[np.ndarray] = field(default_factory=list)  # of the context columns that slices are made of
     placed: bool = False  # chances of single positions are asked for: by scores they take 2^C steps a list
+    together: int = field(default_factory=lambda: CANDIDATES)  # candidates of the rounds that are looked at at once
     estimated: Any = None  # of `estimated.Estimated`: the propensities by a model, in place of the log's own
 
     @property
@@ -84,7 +86,7 @@ class Source:
             low, high = max(0, first - chunk.start), min(size, end - chunk.start)
             rows = self.session.rows_for(chunk)
             scores = self.session.of_candidates(chunk, chunk.scores) if kind_of(self.log) == SCORES else np.empty(0)
-            step = max(1, CANDIDATES // self.log.info.C)
+            step = max(1, self.together // self.log.info.C)
             for start in range(low, high, step):
                 logged = self._logged(chunk, rows, scores, start, min(start + step, high))
                 yield logged if self.estimated is None else self.estimated.with_propensities(logged)

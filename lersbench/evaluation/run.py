@@ -11,6 +11,7 @@ from lersbench.datasets import DATASETS, build
 from lersbench.errors import ConfigError, did_you_mean
 from lersbench.evaluation import bracketed, fixed, learners, sure, tables, trained
 from lersbench.evaluation.estimated import Estimated
+from lersbench.evaluation.logged import PREDICTED
 from lersbench.evaluation.model import Model
 from lersbench.evaluation.plan import PLACED, asked_of
 from lersbench.evaluation.ran import Ran
@@ -70,6 +71,7 @@ def _judged(setup: Setup, questions: Sequence[str]) -> Evaluation:
     model = None
     if any(map(fixed.needs_model, as_they_are)):
         bar.set_description_str("reward model")
+        setup.source.together = min(PREDICTED, setup.source.together)
         model = Model(setup.source, setup.settings.model, setup.settings.folds)
     clicks = fixed.click_models_of(setup, as_they_are)
     bar.set_description_str("fixed policies")

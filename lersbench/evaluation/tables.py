@@ -119,9 +119,7 @@ def _spans(setup: Setup) -> dict[str, list[Range]]:
 def _row(setup: Setup, judged: Judged, estimate: Estimate, ran: Ran) -> dict[str, Any]:
     level, kind = setup.settings.level, setup.settings.interval
     doubt = doubts.of(setup, judged, estimate, ran)
-    interval, how = answers.interval_of(estimate, kind, level)
-    if doubt["verdict"] != BELIEVE and how == "normal, by cluster" and estimate.estimator != "dm":
-        interval, how = answers.robust(estimate, level)
+    interval, how = answers.shown(estimate, kind, level, doubt["verdict"] == BELIEVE)
     return {
         "policy": judged.label,
         "feedback": judged.question,

@@ -47,6 +47,7 @@ from lersbench.offpolicy.sums import (
 
 TAIL = 1000  # of the largest weights make the tail index, and no more than one in
 TAIL_SHARE = 50  # of the rows of w > 0
+TIED = 3  # of the largest weights that are equal: there the tail ends, and the log holds its end
 QUANTILES = (0.9, 0.99, 0.999)  # of w: where the sensitivity row clips
 SAME = 1e-9  # relative difference below which two numbers are the same but for rounding
 
@@ -208,10 +209,13 @@ def _tail_rows(sums: Sums) -> int:
 def hill(weights: np.ndarray, k: int) -> float:
     """The tail index 1 / mean ln(w_(i) / w_(k+1)), i = 1..k, of `weights` (m,) from the largest on, all above 0.
 
-    Infinite where these are all equal; NaN for k < 2, and where there are no k + 1 weights.
+    Infinite where these are all equal, or the three largest are: weights of a few sizes have a largest, and where the
+    log holds rows of it no tail is to come. NaN for k < 2, and where there are no k + 1 weights.
     """
     if k < 2 or len(weights) <= k:
         return math.nan
+    if weights[min(TIED, k) - 1] == weights[0]:
+        return math.inf
     mean = float(np.log(weights[:k] / weights[k]).mean())
     return 1 / mean if mean > 0 else math.inf
 

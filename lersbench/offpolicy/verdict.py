@@ -49,7 +49,7 @@ THRESHOLDS: Mapping[str, Bounds] = {
     "events": Bounds("least", 50, 20),
     "thin": Bounds("most", 0.05, 0.20),
     "ess": Bounds("least", 200, 50),
-    "agree_z": Bounds("most", 2.0, 3.0),
+    "agree_z": Bounds("most", 3.0, 4.0),
     "r2": Bounds("least", 1e-9, -math.inf),
     "hill": Bounds("least", 3.0, 2.0),
 }

@@ -58,6 +58,8 @@ def test_the_base_log() -> None:
 def test_hill() -> None:
     assert hill(np.array([8.0, 4, 2, 1, 1]), 2) == pytest.approx(0.961797, abs=5e-7)
     assert hill(np.ones(5), 2) == math.inf
+    assert hill(np.array([8.0, 8, 8, 2, 1, 1]), 4) == math.inf  # the end of the tail is in the log
+    assert hill(np.array([8.0, 8, 4, 2, 1]), 4) == pytest.approx(4 / math.log(8 * 8 * 4 * 2))
     assert math.isnan(hill(np.array([8.0, 4, 2]), 1))
     assert math.isnan(hill(np.array([8.0, 4]), 2))
 
