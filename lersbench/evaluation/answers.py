@@ -252,14 +252,21 @@ def _likely(sums: Sums, heaviest: float, level: float) -> Interval:
 
 
 def gamma_of(estimate: Estimate, level: float) -> Interval:
-    """The gamma interval, widened about the value by what users add to the variance, and cut to the range."""
+    """The gamma interval, widened about the value by what users add to the variance, and cut to the range.
+
+    The largest weight, where it is not known, is the largest seen, or 1, of which weights have the mean. An interval
+    beyond all that can be earned says that they have not: then anything can be.
+    """
     sums, span = estimate.sums[0], estimate.span
     s = six(sums)
-    most = span.most if math.isfinite(span.most) else _known(span.heaviest, sums) * span.high
+    heaviest = span.heaviest if math.isfinite(span.heaviest) else max(1.0, _heaviest(sums))
+    most = span.most if math.isfinite(span.most) else heaviest * span.high
     plain = intervals.gamma(s.r1, s.q2, most, s.n, level)
     wider = math.sqrt(max(1.0, _deff(sums))) if math.isfinite(_deff(sums)) else math.inf
     value = estimate.value
     wide = Interval(value - wider * (value - plain.low), value + wider * (plain.high - value))
+    if wide.low > span.high:
+        return Interval(span.low, span.high)
     return wide.within(span.low, span.high)
 
 
@@ -282,9 +289,14 @@ def _known(heaviest: float, sums: Sums) -> float:
     """The largest weight that is possible; where that is not known the largest seen, infinity if that is at most 1."""
     if math.isfinite(heaviest):
         return heaviest
-    top = top_weights(sums)
-    seen = float(top[0, 0]) if len(top) else 0.0
+    seen = _heaviest(sums)
     return seen if seen > 1 else math.inf
+
+
+def _heaviest(sums: Sums) -> float:
+    """The largest weight seen."""
+    top = top_weights(sums)
+    return float(top[0, 0]) if len(top) else 0.0
 
 
 def _deff(sums: Sums) -> float:

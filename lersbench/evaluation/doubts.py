@@ -109,7 +109,7 @@ def _one(
     if kind == "rejection":  # rows are accepted or not: what concerns weights of other sizes says nothing
         found = replace(found, hill=math.nan, thin=0.0, agree_z=0.0)
         if not found.ess:
-            return found, Verdict(verdict.DO_NOT_BELIEVE, (f"none of {found.rows:,} rows was accepted",))
+            return found, Verdict(verdict.DO_NOT_BELIEVE, ("no row was accepted",))
     if kind == bounded.NAME:
         return found, _of_bounds(estimate)
     if setup.propensities == "uniform":  # these are exact, whatever grid they lie on

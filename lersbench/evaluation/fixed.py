@@ -12,6 +12,7 @@ from lersbench.bench.session import random_numbers
 from lersbench.engine.chances import chances
 from lersbench.engine.drawn import drawn_slates
 from lersbench.engine.learning import Learner
+from lersbench.engine.seat import broken
 from lersbench.evaluation import additive, bounded, cascaded, categories, shrunk
 from lersbench.evaluation.answers import CUT, MODEL
 from lersbench.evaluation.estimated import Odds, Refits
@@ -24,6 +25,7 @@ from lersbench.evaluation.running import Running
 from lersbench.evaluation.setup import Setup
 from lersbench.evaluation.threads import side_by_side
 from lersbench.offpolicy.sums import Settings
+from lersbench.policy import Policy, Spec
 
 
 def needs_model(asked: Asked) -> bool:
@@ -87,6 +89,13 @@ def beside_of(setup: Setup, estimators: list[str]) -> dict[str, Any]:
     return beside
 
 
+def _new_state(policy: Policy, spec: Spec) -> Any:
+    try:
+        return policy.init(spec)
+    except Exception as error:
+        raise broken(policy, error, "before the first round, in `init`") from error
+
+
 class Target:
     """A policy with its state, and the sums of what its chances weigh."""
 
@@ -96,7 +105,7 @@ class Target:
         name = json.dumps([type(policy).__qualname__, asked.entry.params], sort_keys=True)
         self.rng = np.random.default_rng(random_numbers(setup.chosen, "policy", 0, name))
         self.policy, self.spec, self.protocol = policy, session.spec_for(policy), session.protocol_for(0, policy)
-        self.state = policy.init(self.spec)
+        self.state = _new_state(policy, self.spec)
         self.learner: Learner | None = None  # where it has learned from the rows before those that are judged
         if asked.question == "off-policy" and setup.source.first and policy.learns:
             self.learner = Learner(policy, self.spec, self.protocol, self.rng, self.state)

@@ -57,7 +57,7 @@ def about(setup: Setup, judged: list[Judged], ran: Ran, model: Model | None) -> 
         "n": ran.n,
         "users": ran.users,
         "positions": setup.places,
-        "unit": setup.source.reward.unit if not setup.source.any_click else "lists with a click",
+        "unit": _unit(setup),
         "propensities": f"{setup.propensities} ({setup.kind})",
         **({"propensity_model": setup.source.estimated.facts} if setup.fits else {}),
         "clusters": setup.settings.cluster,
@@ -69,6 +69,11 @@ def about(setup: Setup, judged: list[Judged], ran: Ran, model: Model | None) -> 
         "sources": _sources(setup),
         "versions": {"lersbench": __version__, **{name: version(name) for name in PACKAGES}},
     }
+
+
+def _unit(setup: Setup) -> str:
+    """What is counted: of single items a click is any click."""
+    return "clicked lists" if setup.source.any_click and setup.places > 1 else setup.source.reward.unit
 
 
 def _estimated(
