@@ -49,9 +49,11 @@ def values(evaluation: Evaluation) -> Figure:
     if len(questions) > 1:
         _set_heights(axes, heights)
     for ax, question in zip(axes, questions, strict=True):
-        _forest(ax, rows[question], evaluation.about["logger"])
+        _forest(ax, rows[question], evaluation.ran(question))
         ax.set_title(QUESTIONS[question].title, loc="left", fontsize=9)
-    axes[-1].set_xlabel(unit(evaluation).capitalize() if unit(evaluation)[0].islower() else unit(evaluation))
+    axes[-1].set_xlabel(
+        unit(evaluation.about).capitalize() if unit(evaluation.about)[0].islower() else unit(evaluation.about)
+    )
     return figure
 
 
@@ -119,7 +121,7 @@ def sensitivity(evaluation: Evaluation) -> Figure:
     if math.isfinite(ran):
         ax.axhline(ran, color=GREY, lw=1, zorder=0)
     ax.set_xticks(range(len(names)), names)
-    ax.set(xlabel="Weights cut at their quantile", ylabel=unit(evaluation).capitalize())
+    ax.set(xlabel="Weights cut at their quantile", ylabel=unit(evaluation.about).capitalize())
     ax.grid(axis="y", **GRID)
     handles = [*ax.get_legend_handles_labels()[0], Line2D([], [], color=GREY, lw=1, label="what ran")]
     figure.legend(handles=handles, loc="outside right upper", frameon=False)
