@@ -126,10 +126,11 @@ def evaluate(
     `log` is a Log, or its folder, with the propensities of what was shown; or one that says which of its lists are in
     random order (`random` of `from_impressions`), by which policies are judged then. `policies` as of `replay`.
     `questions` are "off-policy" (policies as they are), "rejection" (learners on line) and "progressive" (learners
-    trained on the log); by default the first for policies that do not learn, the others for those that do. `reward` is the outcome that is
-    counted. `settings` are the keys of `[evaluate]` in a scenario: estimators = ["dr", "snips"], frozen = 0.5 (learn
-    from the first half, then stay fixed), target, folds, model, clip, max_weight, interval, cluster, level, draws,
-    propensities = "estimated" (fitted to a log of single items that has none), embedding (a column of items, for mips).
+    trained on the log); by default the first for policies that do not learn, the others for those that do. `reward` is
+    the outcome that is counted. `settings` are the keys of `[evaluate]` in a scenario: estimators = ["dr", "snips"],
+    frozen = 0.5 (learn from the first half, then stay fixed), target, folds, model, clip, max_weight, interval,
+    cluster, level, draws, propensities = "estimated" (fitted to a log of single items that has none), embedding (a
+    column of items, for mips).
 
     The Evaluation has the tables `estimates` and `differences` (pandas), and shows itself as text. Nothing is written:
     `.at(folder).save()` does that, and `lersbench.report.evaluation.write` makes figures and a report.

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 import lersbench as lb
-from lersbench.cli.main import main
+from lersbench.cli import imports
 from lersbench.errors import ConfigError, DataError
 
 N = 20
@@ -72,6 +72,6 @@ def test_what_contradicts_it_is_refused(more: dict[str, Any], message: str, tmp_
 def test_on_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     impressions().to_csv("shown.csv", index=False)
-    run = CliRunner().invoke(main, ["import", "impressions", "shown.csv", "log", "--random", "shuffled"])
+    run = CliRunner().invoke(imports.group, ["impressions", "shown.csv", "log", "--random", "shuffled"])
     assert run.exit_code == 0 and "4 of 20 requests are in random order" in run.stderr
     assert lb.Log("log").info.provenance["random_logger"] == 1

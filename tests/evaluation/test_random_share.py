@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,22 +22,12 @@ SEEN = 0.8 ** np.arange(OFFERED)
 SHARE = 0.1
 
 
-@dataclass(frozen=True)
-class Liked(lb.Policy):
+@pytest.fixture(scope="module")
+def liked(tmp_path_factory: pytest.TempPathFactory) -> lb.Policy:
     """What is liked more first: as popular would, once it knows; it is told, and stays as it is."""
-
-    learns = False
-    deterministic = True
-
-    def init(self, spec: lb.Spec) -> np.ndarray:
-        return LIKED[[int(one) for one in spec.item_ids]]
-
-    def select(self, state: Any, rng: Any, round: lb.Round, slate: np.ndarray) -> None:
-        round.scores[:] = state[round.candidates]
-        slate[:] = np.argsort(-round.scores, kind="stable")[: len(slate)]
-
-    def update(self, *feedback: Any) -> None:
-        pass
+    table = tmp_path_factory.mktemp("scores") / "scores.csv"
+    pd.DataFrame({"item": range(ITEMS), "score": LIKED}).to_csv(table, index=False)
+    return lb.load_policy("scores", table=str(table))
 
 
 def shop(n: int = 20_000, honest: bool = True, seed: int = 0) -> tuple[pd.DataFrame, float, float]:
@@ -62,7 +50,7 @@ def shop(n: int = 20_000, honest: bool = True, seed: int = 0) -> tuple[pd.DataFr
         }
     )
     best = -np.sort(-LIKED[lists], axis=1)[:, :K]
-    return frame, float((best @ SEEN[:K]).mean()), float((LIKED[lists[~shuffled], :][:, :K] @ SEEN[:K]).mean())
+    return frame, float((best @ SEEN[:K]).mean()), float((LIKED[lists[~shuffled, :K]] @ SEEN[:K]).mean())
 
 
 @pytest.fixture(scope="module")
@@ -71,9 +59,11 @@ def imported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Log, float, floa
     return lb.from_impressions(frame, tmp_path_factory.mktemp("shop") / "log", random="shuffled"), best, ran
 
 
-def test_the_truth_lies_in_the_interval_of_the_random_requests(imported: tuple[Log, float, float]) -> None:
+def test_the_truth_lies_in_the_interval_of_the_random_requests(
+    imported: tuple[Log, float, float], liked: lb.Policy
+) -> None:
     log, best, ran = imported
-    found = evaluate(log, {"liked": Liked(), "random": "random"}, slate=K)
+    found = evaluate(log, {"liked": liked, "random": "random"}, slate=K)
     row = found.leading("off-policy").set_index("policy").loc["liked"]
     assert row["low"] < best < row["high"] and row["high"] - row["low"] < 0.5 * best
     assert row["estimator"] in ("iips", "rips") and row["verdict"] == BELIEVE
@@ -85,10 +75,12 @@ def test_the_truth_lies_in_the_interval_of_the_random_requests(imported: tuple[L
     assert set(found.leading("logged")["policy"]) == {"liked", "random"} and found.worst == BELIEVE
 
 
-def test_the_words_begin_with_what_it_is_judged_on(imported: tuple[Log, float, float], tmp_path: Path) -> None:
+def test_the_words_begin_with_what_it_is_judged_on(
+    imported: tuple[Log, float, float], liked: lb.Policy, tmp_path: Path
+) -> None:
     log, _, _ = imported
     marked = log.info.provenance["requests in random order"]
-    found = evaluate(log, {"liked": Liked()}, slate=K).at(tmp_path / "kept")
+    found = evaluate(log, {"liked": liked}, slate=K).at(tmp_path / "kept")
     first, second, third = sentences(found)[:3]
     assert first.startswith(f"Judged on the {marked:,} of 20,000 requests in random order; the others were ordered by")
     assert second.startswith("What ran on them, the random order, earned") and f"({marked:,} lists" in second
@@ -99,21 +91,21 @@ def test_the_words_begin_with_what_it_is_judged_on(imported: tuple[Log, float, f
     assert sentences(load(tmp_path / "kept")) == sentences(found)
 
 
-def test_it_is_the_uniform_log_of_these_requests(tmp_path: Path) -> None:
+def test_it_is_the_uniform_log_of_these_requests(liked: lb.Policy, tmp_path: Path) -> None:
     """The same numbers as a log that holds nothing but the shuffled lists, whose propensities are said."""
     frame, _, _ = shop(3000, seed=1)
     log = lb.from_impressions(frame, tmp_path / "all", random="shuffled")
     alone = frame[frame["shuffled"] == 1].assign(propensity=repr(1 / OFFERED))
     uniform = lb.from_impressions(alone, tmp_path / "alone", propensities="uniform", candidates="shown")
     settings = {"estimators": ["rips", "iips"]}
-    found = evaluate(log, {"liked": Liked()}, settings, ("off-policy",)).estimates
-    twin = evaluate(uniform, {"liked": Liked()}, settings, ("off-policy",)).estimates
+    found = evaluate(log, {"liked": liked}, settings, ("off-policy",)).estimates
+    twin = evaluate(uniform, {"liked": liked}, settings, ("off-policy",)).estimates
     pd.testing.assert_frame_equal(found[["value", "low", "high", "ess"]], twin[["value", "low", "high", "ess"]])
 
 
-def test_requests_that_are_only_marked_random_are_noticed(tmp_path: Path) -> None:
+def test_requests_that_are_only_marked_random_are_noticed(liked: lb.Policy, tmp_path: Path) -> None:
     log = lb.from_impressions(shop(6000, honest=False)[0], tmp_path / "log", random="shuffled")
-    found = evaluate(log, {"liked": Liked(), "random": "random"}, slate=K)
+    found = evaluate(log, {"liked": liked, "random": "random"}, slate=K)
     judged = found.under("off-policy")
     assert set(judged["verdict"]) == {DISBELIEVE}
     assert judged["reason"].str.contains("marked random are not in random order").any()

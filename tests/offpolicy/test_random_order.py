@@ -8,7 +8,7 @@ import pytest
 from lersbench.offpolicy.random_order import LIMIT, Places
 
 
-def tested(lists: list[np.ndarray], items: int, parts: int = 1) -> float:
+def p_of(lists: list[np.ndarray], items: int, parts: int = 1) -> float:
     places = Places(items, max(map(len, lists)))
     for part in np.array_split(np.arange(len(lists)), parts):
         some = [lists[i] for i in part]
@@ -19,7 +19,7 @@ def tested(lists: list[np.ndarray], items: int, parts: int = 1) -> float:
 def test_two_items_that_never_change_places_by_hand() -> None:
     """12 lists (0, 1): of each item X = 12^2 / 6 - 12 = 12 of 1 df, 24 in all of 2, held against twice a chi-squared
     of 1: P(chi2_1 > 12) = .000532. Mean places: two times z^2 = (12 / 2)^2 / (12 / 4) = 12, the same. Doubled."""
-    assert tested([np.array([0, 1])] * 12, 2) == pytest.approx(2 * 0.000532, rel=1e-3)
+    assert p_of([np.array([0, 1])] * 12, 2) == pytest.approx(2 * 0.000532, rel=1e-3)
 
 
 @pytest.mark.parametrize(("items", "shortest"), [(5, 5), (40, 5), (40, 1)])
@@ -28,7 +28,7 @@ def test_random_order_is_rarely_doubted(items: int, shortest: int) -> None:
     found = []
     for seed in range(200):
         rng = np.random.default_rng(seed)
-        found.append(tested([rng.permutation(items)[: rng.integers(shortest, 6)] for _ in range(150)], items))
+        found.append(p_of([rng.permutation(items)[: rng.integers(shortest, 6)] for _ in range(150)], items))
     assert np.mean(np.array(found) < 0.05) < 0.09 and min(found) > 1e-4
 
 
@@ -36,8 +36,8 @@ def test_a_noisy_ranker_is_noticed_where_no_item_is_shown_often() -> None:
     rng = np.random.default_rng(0)
     liked, lists = rng.normal(size=200), [rng.permutation(200)[:8] for _ in range(600)]
     ranked = [one[np.argsort(-(liked[one] + rng.gumbel(size=8)))] for one in lists]
-    assert tested(ranked, 200) < LIMIT < tested(lists, 200)
-    assert tested(ranked[:100], 200, parts=7) == tested(ranked[:100], 200)
+    assert p_of(ranked, 200) < LIMIT < p_of(lists, 200)
+    assert p_of(ranked[:100], 200, parts=7) == p_of(ranked[:100], 200)
 
 
 def test_the_worst_item_is_named_with_its_place() -> None:
@@ -57,9 +57,9 @@ def test_a_place_that_is_shunned_without_a_change_of_the_mean_is_noticed() -> No
     """One item is always first or last: its mean place is the middle, its shares are not."""
     rng = np.random.default_rng(2)
     lists = [np.r_[0, 1 + rng.permutation(4)] if i % 2 else np.r_[1 + rng.permutation(4), 0] for i in range(200)]
-    assert tested(lists, 5) < LIMIT
+    assert p_of(lists, 5) < LIMIT
 
 
 def test_lists_of_one_item_say_nothing() -> None:
-    assert tested([np.array([0])] * 50, 3) == 1.0
-    assert tested([np.array([0, 1])] * 4, 3) == 1.0
+    assert p_of([np.array([0])] * 50, 3) == 1.0
+    assert p_of([np.array([0, 1])] * 4, 3) == 1.0
