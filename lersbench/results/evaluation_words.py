@@ -110,19 +110,20 @@ def answer(evaluation: Evaluation, row: pd.Series, difference: pd.Series | None)
 def lift_in_words(evaluation: Evaluation, difference: pd.Series) -> str:
     """The difference to what ran, in percent of it; the sign only where the interval has one."""
     base = evaluation.about["logger"]["value"]
+    who = "the random order" if "random_share" in evaluation.about else "what ran"
     if not base or not math.isfinite(difference["value"]):
-        return "which cannot be compared with what ran"
+        return f"which cannot be compared with {who}"
     if difference["low"] == difference["high"] == 0:
-        return "the same as what ran"
+        return f"the same as {who}"
     low, middle, high = sorted(100 * difference[key] / abs(base) for key in ("low", "value", "high"))
     digits = max(0, digits_of((high - low) / 2)) if high > low else 1
     digits = min(digits, 1)
     if low > 0 or high < 0:
         near, far = sorted((abs(low), abs(high)))
         side = "more" if middle > 0 else "less"
-        return f"{number(abs(middle), digits)} % {side} than what ran {range_in_words(near, far, digits)}"
+        return f"{number(abs(middle), digits)} % {side} than {who} {range_in_words(near, far, digits)}"
     span = range_in_words(low, high, digits, sign=True)
-    return f"{number(middle, digits, sign=True)} % against what ran {span}: the sign is open"
+    return f"{number(middle, digits, sign=True)} % against {who} {span}: the sign is open"
 
 
 def _sentence(reason: str) -> str:
