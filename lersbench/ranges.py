@@ -8,10 +8,10 @@ from lersbench.errors import ConfigError
 
 
 def require(ok: bool, policy: object, name: str, wanted: str) -> None:
-    """Raise ConfigError unless `ok` and the value is finite.
+    """Raise ConfigError unless `ok` and the value, if it is a number, is finite.
 
     `name` is the hyper-parameter of `policy`, and `wanted` its range in words.
     """
     value = getattr(policy, name)
-    if not ok or not math.isfinite(value):
+    if not ok or not (isinstance(value, str) or math.isfinite(value)):
         raise ConfigError(f"{type(policy).__name__}: {name} = {value!r} must be {wanted}.")

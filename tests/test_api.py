@@ -22,7 +22,7 @@ from lersbench.results import ranking, tables, words
 
 ROOT = Path(lb.__file__).parent
 NAMES = {
-    *("replay", "run", "Results", "Log", "write_log", "validate", "from_impressions", "from_decisions"),
+    *("replay", "evaluate", "run", "Results", "Log", "write_log", "validate", "from_impressions", "from_decisions"),
     *("policy_names", "load_policy", "check_policy", "Policy", "KernelPolicy", "Spec", "Round", "kernel"),
     *("load_results", "draw", "write_report", "evaluate"),
 }

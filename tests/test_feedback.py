@@ -117,7 +117,7 @@ def test_a_session_fills_its_protocol_from_the_row(regime: Regime, log: Log) -> 
     known = background_of(log.items, ITEMS)._replace(uniform=True, model=ClickModel(np.ones((1, 2)), np.ones(1), 1.0))
     session = Session(chosen, log, case, known, 1, None, Clock())
     quiet = SimpleNamespace(needs=(), silence=-1.0, shows_the_log=False)
-    protocol = session._protocol(0, quiet)
+    protocol = session.protocol_for(0, quiet)
     assert (protocol.slate, protocol.batch, protocol.silence) == (2, 4, -1.0)
     assert (protocol.users, protocol.items) == (-1, -1)
     assert protocol.replay == regime.replayed and protocol.full == regime.reveals_all
@@ -126,7 +126,7 @@ def test_a_session_fills_its_protocol_from_the_row(regime: Regime, log: Log) -> 
     assert protocol.regret == (not regime.replayed and not regime.listed)
     assert session.spec.n_candidates == (SHOWN if regime.listed else ITEMS)
     unranked = Session(scenario_of(regime.name, ranking=False), log, case, known, 1, None, Clock())
-    assert not unranked._protocol(0, quiet).ranked
+    assert not unranked.protocol_for(0, quiet).ranked
 
 
 @EVERY

@@ -102,9 +102,12 @@ def evaluate(
     Without --policy the usual ones are judged: random and popular.
     """
     from lersbench.evaluation import run
+    from lersbench.results import evaluation_folder
     from lersbench.results.evaluation import BELIEVE
     from lersbench.results.evaluation_words import as_text
 
+    folder = out or FOLDER / re.sub(r"[^\w.-]+|^[.]+", "-", log)[-100:]
+    evaluation_folder.check(folder)
     evaluation = run.evaluate(
         run.open_log(log, _pairs(options)),
         [
@@ -117,7 +120,7 @@ def evaluate(
         seed=seed,
         say=say,
         slate=slate,
-    ).at(out or FOLDER / re.sub(r"[^\w.-]+|^[.]+", "-", log)[-100:])
+    ).at(folder)
     evaluation.save()
     click.echo(json.dumps(evaluation.records(), indent=1, allow_nan=False) if as_json else as_text(evaluation))
     if plots:

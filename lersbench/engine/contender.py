@@ -25,7 +25,8 @@ FAULTS = {
 REASONS = {
     1: "",
     2: "",
-    3: " A score that is not a number comes from 0 / 0, or from numbers that grew beyond 1e308",
+    3: " A score that is not a number comes from 0 / 0, from numbers that grew beyond 1e308, or from a table that has "
+    "none of a candidate",
     4: " Scores are finite: let what was never shown come first with a large number, such as 1e300. Else numbers grew "
     "beyond 1e308",
 }

@@ -103,6 +103,8 @@ def _by_name(name: str, judged: Judged, sums: list[Sums], counts: np.ndarray, sp
     if family in (PREFIX, PLACE):
         return by_place(name, sums, counts, spans)
     span = spans[0]._replace(most=spans[0].most * judged.most.get(family, math.nan))
+    if name == "rejection":
+        span = span._replace(heaviest=judged.constant)
     return [estimate_of(name, sums[0], counts, span, judged.direct)]
 
 

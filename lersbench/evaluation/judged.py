@@ -56,6 +56,7 @@ class Judged:
     notes: list[str] = field(default_factory=list)  # what a reader must know of it
     alarms: dict[str, list[tuple[str, str]]] = field(default_factory=dict)  # the same, of one estimator
     most: dict[str, float] = field(default_factory=dict)  # by click model: the largest possible value of a list
+    constant: float = math.nan  # of rejection: M, which each accepted row weighs
 
     @property
     def leading(self) -> list[Sums]:

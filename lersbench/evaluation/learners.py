@@ -66,7 +66,7 @@ class _OnLine:
         self.rejection = Rejection(
             target.policy, target.spec, target.protocol, target.rng, most, setup.seed, state=target.state
         )
-        target.judged.how = "acceptance by its chances"
+        target.judged.how, target.judged.constant = "acceptance by its chances", most
         target.judged.notes.append(PATH)
 
     @property

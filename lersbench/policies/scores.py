@@ -55,6 +55,8 @@ class Scores(KernelPolicy):
     `table` is a CSV or Parquet file. Its items and requests are the ids of your own tables, as the import of the log
     kept them. `trained_until` is the date up to which the ranker that made the scores has seen rewards: an evaluation
     warns where rows it judges lie before.
+
+    Source: our own, November 2026: the sorted list itself, for rankers that are trained elsewhere.
     """
 
     table: str = ""
@@ -78,7 +80,7 @@ class Scores(KernelPolicy):
         score, item = table[SCORE].to_numpy(np.float64)[known], item[known]
         if not len(item):
             raise DataError(f"{self.table}: no item of it is one of the log's; the ids are compared as text.")
-        otherwise = np.nan if self.missing == "error" else float(score.min()) - 1.0
+        otherwise = np.nan if self.missing == "error" else float(np.nextafter(score.min(), -np.inf))
         if REQUEST in table:
             return self._by_request(spec, table[REQUEST][known], item, score, otherwise)
         if len(np.unique(item)) < len(item):
@@ -99,6 +101,8 @@ class Scores(KernelPolicy):
             )
         request = _numbers(requests, spec.request_ids, self.table, REQUEST)
         known = np.flatnonzero(request >= 0)
+        if not len(known):
+            raise DataError(f"{self.table}: no request of it is one of the log's; the ids are compared as text.")
         order = known[np.lexsort((item[known], request[known]))]
         request, item, score = request[order], item[order], score[order]
         twice = np.flatnonzero((np.diff(request) == 0) & (np.diff(item) == 0))
@@ -135,7 +139,7 @@ def _read(path: Path) -> pd.DataFrame:
     score = pd.to_numeric(table[SCORE], errors="coerce")
     bad = np.flatnonzero(~np.isfinite(score.to_numpy(np.float64)))
     if bad.size:
-        value = table[SCORE].iloc[int(bad[0])]
+        value = str(table[SCORE].iloc[int(bad[0])])
         raise DataError(f"{path}: row {bad[0]}, column {SCORE}: {value!r} is no finite number.")
     return table.assign(**{SCORE: score})
 

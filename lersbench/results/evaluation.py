@@ -19,12 +19,13 @@ import pandas as pd
 from lersbench import files
 from lersbench.errors import DataError
 from lersbench.feedback import QUESTIONS
+from lersbench.results import evaluation_folder
+from lersbench.results.evaluation_folder import TABLES
 
 LOGGER = "the logging policy"
 BRACKET = "logged"  # the question that a bracket answers
 BELIEVE, CAUTION, DISBELIEVE = "believe", "caution", "do not believe"
 VERDICTS = (BELIEVE, CAUTION, DISBELIEVE)
-TABLES = ("estimates", "differences", "sensitivity", "weights", "items")
 BRIEF = ("policy", "feedback", "estimator", "place", "value", "low", "high", "verdict", "reason")  # shown in a notebook
 
 
@@ -115,7 +116,11 @@ class Evaluation:
                 getattr(self, name).to_parquet(folder / f"{name}.parquet", index=False)
 
     def save(self) -> None:
-        """Write tables and run.json into `path`; all of it or nothing appears."""
+        """Write tables and run.json into `path`, in place of an earlier evaluation; all of it or nothing appears.
+
+        Raises ConfigError where `path` holds anything else, which would be lost.
+        """
+        evaluation_folder.check(self.path)
         with files.replacing(self.path) as unfinished:
             unfinished.mkdir(parents=True)
             self.write_tables(unfinished)

@@ -57,7 +57,16 @@ class Kind:
 
     def takes(self, setting: str) -> bool:
         """Is a dotted key, such as "replay.slate", one of a setting of its files?"""
-        return setting in self.keys or setting.partition(".")[0] in self.part.model_fields
+        return setting in self.keys or _has(self.part, setting)
+
+
+def _has(model: type[BaseModel], setting: str) -> bool:
+    """Is a dotted key one of this model, or of a model inside it?"""
+    name, _, rest = setting.partition(".")
+    if name not in model.model_fields:
+        return model.model_config.get("extra") == "allow"
+    inner = model.model_fields[name].annotation
+    return not (rest and isinstance(inner, type) and issubclass(inner, BaseModel)) or _has(inner, rest)
 
 
 EXPERIMENT = Kind(

@@ -121,5 +121,5 @@ def _settings_of_kind(kind: Kind, settings: dict[str, Any], present: Sequence[Ki
     """The settings that a kind takes, in a study of several kinds. Raises ConfigError for one that none takes."""
     for key in settings:
         if not any(other.takes(key) for other in present):
-            raise ConfigError(f"{where}: '{key}' is a key of neither its scenarios nor its experiments.")
+            raise ConfigError(f"{where}: '{key}' is a key of none of its parts.")
     return {key: value for key, value in settings.items() if kind.takes(key)}

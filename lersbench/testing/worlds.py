@@ -27,7 +27,8 @@ def make_world(
     """A log of `n` rounds with random rewards (clicks and fractions).
 
     With `n_items` > `candidates` every round offers a random subset. With `good` >= 0 the rewards are 1 for that
-    item and 0 for all others, and the first joint feature is 1 for it alone. The first context entry is 1.
+    item and 0 for all others, and the first joint feature is 1 for it alone. The first context entry is 1. The ids of
+    items are their numbers.
     """
     rng = np.random.default_rng(seed)
     n_items = n_items or candidates
@@ -47,7 +48,8 @@ def make_world(
     unknown, users = np.zeros((0, candidates)), rng.integers(0, 7, n)
     items = rng.normal(size=(n_items, 2))
     history = made_up_history(7, n_items, good) | made_up_past(7, n_items, d)
-    spec = Spec(n_items, candidates, slate, d, m, n, 7, items, *made_up_weights(candidates), history)
+    known = *made_up_weights(candidates), history, tuple(map(str, range(n_items)))
+    spec = Spec(n_items, candidates, slate, d, m, n, 7, items, *known)
     likely, none = np.full((n, slate), 1 / candidates), np.zeros((0, 0))
     chunk = Chunk(
         0, users, context, offered, features, rewards, unknown, logged, logged_clicks, likely, none, none, none

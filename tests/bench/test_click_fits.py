@@ -127,13 +127,13 @@ def test_regret_grows_slower_than_the_rounds_where_attraction_is_linear(
 
 # All items shown ------------------------------------------------------------------------------------------------------
 def compiled_policies() -> list[str]:
-    """Every policy of the package, but those that import the neural network code or want a past."""
+    """Every policy of the package, but those that import the neural network code, or want a past or a table."""
     found = []
     for name in names():
         policy = find(name)
         if policy.__module__.startswith("lersbench.policies."):
             files = {path.stem for path in closure(policy.__module__)}
-            if not files & {"one_hidden", "adapter"} and "past" not in policy.needs:
+            if not files & {"one_hidden", "adapter", "scores"} and "past" not in policy.needs:
                 found.append(name)
     return found
 

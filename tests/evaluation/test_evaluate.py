@@ -199,26 +199,25 @@ def shop(folder: Path, n: int = 4_000) -> tuple[Log, float]:
     return write(folder, columns, name="shop", items=100, order="exchangeable"), float((best * seen[:3]).sum(1).mean())
 
 
-@dataclass(frozen=True)
-class Liked(lb.Policy):
-    """Knows the true liking of each item."""
-
-    learns = False
-    deterministic = True
-
-    def init(self, spec: lb.Spec) -> np.ndarray:
-        return 1 / (1 + np.exp(-np.random.default_rng(0).normal(-2, 1, 100)))
-
-    def select(self, state: Any, rng: Any, round: lb.Round, slate: np.ndarray) -> None:
-        round.scores[:] = state[round.candidates]
-        slate[:] = np.argsort(-round.scores, kind="stable")[: len(slate)]
-
-    def update(self, *feedback: Any) -> None:
-        pass
-
-
 def test_lists_without_propensities_are_answered_by_a_bracket(tmp_path: Path) -> None:
     from lersbench.evaluation.run import evaluate
+
+    @dataclass(frozen=True)
+    class Liked(lb.Policy):
+        """Knows the true liking of each item."""
+
+        learns = False
+        deterministic = True
+
+        def init(self, spec: lb.Spec) -> np.ndarray:
+            return 1 / (1 + np.exp(-np.random.default_rng(0).normal(-2, 1, 100)))
+
+        def select(self, state: Any, rng: Any, round: lb.Round, slate: np.ndarray) -> None:
+            round.scores[:] = state[round.candidates]
+            slate[:] = np.argsort(-round.scores, kind="stable")[: len(slate)]
+
+        def update(self, *feedback: Any) -> None:
+            pass
 
     log, truth = shop(tmp_path / "log")
     found = evaluate(log, {"liked": Liked(), "random": "random"}, slate=3)
@@ -276,3 +275,18 @@ def test_a_date_cuts_the_log_where_it_says(tmp_path: Path) -> None:
     assert lb.evaluate(log, ["popular"], estimators=["ips"], frozen="2024-05-03").about["n"] == 240 - 48
     with pytest.raises(ConfigError, match="leaves no row"):
         lb.evaluate(log, ["popular"], estimators=["ips"], frozen="2024-06-01")
+
+
+@pytest.mark.parametrize("foreign", ["notes.txt", "figures/mine.png", "log.json"])
+def test_files_of_others_are_not_taken_away(tmp_path: Path, foreign: str) -> None:
+    log, out = world(tmp_path / "log", n=100), tmp_path / "out"
+    asked = ["evaluate", log.path, "--policy", "random", "--no-plots", "--out", str(out)]
+    for _ in range(2):  # an earlier evaluation gives way to a new one
+        assert CliRunner().invoke(cli, asked, catch_exceptions=False).exit_code == 0
+    (out / foreign).parent.mkdir(exist_ok=True)
+    (out / foreign).write_text("mine")
+    with pytest.raises(ConfigError, match=foreign):
+        CliRunner().invoke(cli, asked, catch_exceptions=False, standalone_mode=False)
+    with pytest.raises(ConfigError, match=foreign):
+        lb.evaluate(log, ["random"]).at(out).save()
+    assert (out / foreign).read_text() == "mine" and load(out).estimates.shape[0]

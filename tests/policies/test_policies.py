@@ -33,6 +33,8 @@ SMALL: dict[str, dict[str, Any]] = {  # networks that are quick to play, with ev
     "lers-recommendation": {**_CONTEXT, "draws": 5},
     "lers-both": {**_CONTEXT, "draws": 5},
 }
+TABLES: dict[str, dict[str, Any]] = {"scores": {"table": str(Path(__file__).parents[1] / "support" / "scores.csv")}}
+"""What cannot be played as it stands: these have no default that says where a table lies."""
 REPEATS = ("lers-context", "lers-recommendation")
 """Their parts are those of `lers` (a plain code, a plain recommender) and `lers-both` (a sampled code, a Bayesian
 recommender). So what plays them whole is slow (`make test-slow`), but for what `test_lers` does to all four."""
@@ -49,7 +51,7 @@ BRIEF = (*UNPLAYED, checks.check_wins, checks.check_one_signature)
 
 @functools.cache
 def bench(name: str, small: bool = True) -> engines.Bench:
-    return engines.Bench(load(name, **SMALL.get(name, {}) if small else {}))
+    return engines.Bench(load(name, **TABLES.get(name, {}), **SMALL.get(name, {}) if small else {}))
 
 
 def cases() -> list[Any]:
@@ -81,7 +83,7 @@ def test_every_file_of_the_directory_is_a_policy_with_a_name() -> None:
 @pytest.mark.parametrize("name", KERNELS)
 def test_a_kernel_is_kept_by_the_file_that_lays_out_its_state(name: str) -> None:
     """Compiled code is named by what the kernel's file draws on: a state from elsewhere could change it unnoticed."""
-    policy = load(name)
+    policy = load(name, **TABLES.get(name, {}))
     assert isinstance(policy, KernelPolicy)
     state = policy.init(worlds.make_world(5, 5, 2).spec)
     layout = Path(sys.modules[type(state).__module__].__file__ or "")
@@ -157,9 +159,8 @@ def without_the_compiler(*command: str) -> str:
 )
 def test_whole_runs_are_the_same_without_the_compiler(names: list[str]) -> None:
     """Of a policy in PyTorch it is only the engine that is compiled, and that is the engine of all."""
-    found = json.loads(
-        without_the_compiler("-c", INTERPRETED, json.dumps({name: SMALL.get(name, {}) for name in names}))
-    )
+    params = {name: TABLES.get(name, {}) | SMALL.get(name, {}) for name in names}
+    found = json.loads(without_the_compiler("-c", INTERPRETED, json.dumps(params)))
     world = worlds.make_world(40, 5, 2, 7)
     for name in names:
         run = bench(name).play(world)

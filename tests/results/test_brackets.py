@@ -16,7 +16,7 @@ from click.testing import CliRunner
 import lersbench as lb
 from lersbench.cli.main import cli
 from lersbench.errors import ConfigError
-from lersbench.figures.curves import forest
+from lersbench.figures.forest import forest
 from lersbench.report.run import caveats, write
 from lersbench.results import brackets
 from lersbench.results.brackets import Bracket, percent, ranges, sentence

@@ -38,9 +38,11 @@ def test_a_file_says_of_which_kind_it_is_and_so_does_its_run(name: str, tmp_path
 @pytest.mark.parametrize(
     ("setting", "takers"),
     [
-        ("data.scale", {"scenario", "experiment"}),
+        ("data.scale", {"scenario", "experiment", "evaluate"}),
         ("replay.seeds", {"scenario", "experiment"}),
-        ("replay.slate", {"scenario"}),
+        ("replay.slate", {"scenario", "evaluate"}),
+        ("replay.slat", set()),
+        ("evaluate.estimators", {"evaluate"}),
         ("training.epochs", {"experiment"}),
         ("trainig.epochs", set()),
     ],
