@@ -33,7 +33,7 @@ class Parts:
     """A log taken apart."""
 
     random: Log  # uniform: of the items it showed, a list in random order begins with any K alike
-    others: Log | None  # None where all lists are in random order
+    others: Log | None  # None where all lists are in random order, or those of the ranker show one item each
     order: Found  # whether the random ones are
 
     @property
@@ -77,7 +77,7 @@ def apart(log: Log, folder: Path, slate: int | None) -> Parts:
         raise DataError(f"{log.path}: no round has logger {random_order.LOGGER}, random order. Fix: import it again")
     random = _written(log, folder / "random", True, log.info.L if slate is None else slate)
     others = _written(log, folder / "others", False, log.info.L) if sizes[1] else None
-    return Parts(random, others, places.test())
+    return Parts(random, others if others and others.info.L > 1 else None, places.test())
 
 
 def _written(log: Log, folder: Path, random: bool, slate: int) -> Log:

@@ -71,8 +71,9 @@ def _by_share(
         others = None
         if parts.others is not None:
             places = parts.others.info.L if slate is None else min(slate, parts.others.info.L)
-            listed = parts.others.info.L > 1 and (not questions or len(asked) < len(questions))
-            told = Evaluate(level=settings.level, cluster=settings.cluster)
+            clicks = settings.target != "any-click"  # of which brackets are, and of nothing else
+            listed = clicks and (not questions or len(asked) < len(questions))
+            told = Evaluate(level=settings.level, cluster=settings.cluster, target=settings.target)
             rest = setup_of(parts.others, policies, told, reward, seed, places)
             with closing(rest.session.bar):
                 ran = Ran.of(rest.source, places)

@@ -61,7 +61,8 @@ def _by_share(evaluation: Evaluation) -> list[str]:
     fault = [f"No value is to be believed: {share['fault']}."] if share["fault"] else []
     judged = f"Judged on the {share['random']:,} of {share['requests']:,} requests in random order"
     if others is None:
-        return [f"{judged}: there are no others.", *fault, "So nothing says what a ranker earned."]
+        why = "there are no others" if share["random"] == share["requests"] else "the others show one item each"
+        return [f"{judged}; {why}.", *fault, "So nothing says what a ranker of lists earned."]
     return [
         f"{judged}; the others were ordered by a ranker whose propensities are not known.",
         *fault,

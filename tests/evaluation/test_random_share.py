@@ -137,6 +137,20 @@ def test_all_in_random_order_has_nothing_beside_it(tmp_path: Path) -> None:
     assert "there are no others" in sentences(found)[0]
 
 
+def test_lists_with_a_click_have_no_bracket_beside_them(tmp_path: Path) -> None:
+    frame = shop(1500)[0]
+    log = lb.from_impressions(frame, tmp_path / "log", random="shuffled")
+    found = evaluate(log, ["random"], {"target": "any-click"})
+    clicked = frame[frame["shuffled"] == 0].groupby("request")["click"].max().mean()
+    assert found.questions == ["off-policy"] and found.about["others"]["logger"]["value"] == pytest.approx(clicked)
+
+
+def test_a_ranker_of_single_items_has_nothing_beside_it(tmp_path: Path) -> None:
+    frame = shop(600)[0].query("shuffled == 1 or position == 1")
+    found = evaluate(lb.from_impressions(frame, tmp_path / "log", random="shuffled"), ["random"], slate=K)
+    assert found.questions == ["off-policy"] and "the others show one item each" in sentences(found)[0]
+
+
 def test_the_bracket_of_all_lists_is_there_for_who_asks_and_points_to_the_share(tmp_path: Path) -> None:
     log = lb.from_impressions(shop(1500)[0], tmp_path / "log", random="shuffled")
     found = evaluate(log, ["random"], questions=("logged",), slate=K)
