@@ -51,7 +51,7 @@ def values(evaluation: Evaluation) -> Figure:
     if len(questions) > 1:
         _set_heights(axes, heights)
     for ax, question in zip(axes, questions, strict=True):
-        _forest(ax, rows[question], evaluation.about["logger"])
+        _forest(ax, rows[question], evaluation.ran(question))
         ax.set_title(QUESTIONS[question].title, loc="left", fontsize=9)
     axes[-1].set_xlabel(_unit(evaluation))
     return figure
@@ -157,7 +157,7 @@ def _wrapped(label: str) -> str:
 
 def _unit(evaluation: Evaluation) -> str:
     """The unit as the title of an axis; "EUR" stays as it is."""
-    words = unit(evaluation)
+    words = unit(evaluation.about)
     return words[:1].upper() + words[1:]
 
 
