@@ -108,20 +108,24 @@ def evaluate(
 
     folder = out or FOLDER / re.sub(r"[^\w.-]+|^[.]+", "-", log)[-100:]
     evaluation_folder.check(folder)
-    evaluation = run.evaluate(
-        run.open_log(log, _pairs(options)),
-        [
-            *(policies or (() if tables else run.USUAL)),
-            *(f"scores table={shlex.quote(str(table))}" for table in tables),
-        ],
-        settings=_settings(settings),
-        questions=questions,
-        reward=reward,
-        seed=seed,
-        say=say,
-        slate=slate,
-    ).at(folder)
-    evaluation.save()
+    try:
+        evaluation = run.evaluate(
+            run.open_log(log, _pairs(options)),
+            [
+                *(policies or (() if tables else run.USUAL)),
+                *(f"scores table={shlex.quote(str(table))}" for table in tables),
+            ],
+            settings=_settings(settings),
+            questions=questions,
+            reward=reward,
+            seed=seed,
+            say=say,
+            slate=slate,
+        ).at(folder)
+        evaluation.save()
+    except KeyboardInterrupt:
+        say(f"Interrupted. Nothing was written; an evaluation that was in {folder} before is as it was.")
+        sys.exit(130)
     click.echo(json.dumps(evaluation.records(), indent=1, allow_nan=False) if as_json else as_text(evaluation))
     if plots:
         from lersbench.report.evaluation import write

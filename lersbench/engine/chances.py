@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lersbench.engine.heeded import Heeded
 from lersbench.engine.loop import Desk, View, round_at
 from lersbench.engine.rounds import Protocol, Scratch
 from lersbench.engine.rows import Rows
@@ -170,8 +171,7 @@ def looped(template: Any, policy: Policy, way: str, flags: dict[str, bool], lear
         taught = {"update": policy.kernels[1]} if learns else {}
         return compiled(template, type(policy), {**flags, f"{way.upper()}_WAY": True}, ask=ask, **taught)
 
-    def select(state: Any, rng: Any, round: Round, slate: np.ndarray) -> None:
-        policy.select_batch(state, rng, [round], [slate])
+    select = Heeded(policy)
 
     def update(state: Any, round: Round, slate: np.ndarray, rewards: np.ndarray, seen: np.ndarray) -> None:
         policy.update_batch(state, [round], [slate], [rewards], [seen])
@@ -181,7 +181,13 @@ def looped(template: Any, policy: Policy, way: str, flags: dict[str, bool], lear
         method = policy.chance  # type: ignore[attr-defined]
         asked |= {"chance": method, "offer": getattr(policy, "offer", None) or Inner(offer_each, chance=method)}
     ask = Inner(ASKS[way], EVERYTHING=flags["EVERYTHING"], **asked)
-    return in_python(template, policy, flags, ask=ask, update=update, clear=_python(clear))
+    loop = in_python(template, policy, flags, ask=ask, update=update, clear=_python(clear))
+
+    def run(*given: Any) -> None:
+        loop(*given)
+        select.end()
+
+    return run
 
 
 def _kernels(policy: Policy, way: str) -> dict[str, Any] | None:

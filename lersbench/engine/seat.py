@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ from lersbench.engine.meter import new_meter
 from lersbench.engine.rounds import Protocol, scratch_of, visit_of
 from lersbench.engine.rows import Rows
 from lersbench.engine.service import SERVICE
-from lersbench.errors import ConfigError, LostDigits, RunError
+from lersbench.errors import ConfigError, LersbenchError, LostDigits, RunError
 from lersbench.kernels.jit import interpreted, specialise
 from lersbench.policy import KernelPolicy, Policy, Round, Spec
 
@@ -67,7 +68,8 @@ class Seat:
     def run(self, loop: Any, state: Any, rng: np.random.Generator, *more: Any) -> None:
         """Run a loop over the rows: of `compiled` or `in_python`, with the arguments beside those of the seat.
 
-        Raises RunError for lost digits, and where a kernel from outside the package has written to the log.
+        Raises RunError for lost digits, for whatever the policy raises, and where a kernel from outside the package has
+        written to the log.
         """
         where = (self.view, self.index, self.at, self.protocol, self.scratch, self.desk, self.top, self.first)
         try:
@@ -77,9 +79,20 @@ class Seat:
             raise RunError(
                 f"{self.policy!r} has lost the digits of its estimates in round {place} of the log: {error}"
             ) from error
+        except Exception as error:
+            raise broken(self.policy, error, f"in round {self.scratch.clock[2]} of the log") from error
         for name, copy in self._copies.items():
             if not np.array_equal(copy, getattr(self.rows, name)):
                 raise RunError(f"{self.policy!r} wrote to {name} of a round, which belongs to the log.")
+
+
+def broken(policy: Policy, error: Exception, where: str) -> LersbenchError:
+    """What to raise in place of an error of a policy: which policy it was, where, and what it said."""
+    if isinstance(error, LersbenchError):
+        return type(error)(f"{error} This was {where}.") if isinstance(error, RunError) else error
+    frames = traceback.extract_tb(error.__traceback__)
+    at = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
+    return RunError(f"{policy!r} failed {where}: {type(error).__name__}: {error}{at}.")
 
 
 def _gathered(values: np.ndarray, source: np.ndarray, edges: np.ndarray) -> np.ndarray:

@@ -143,7 +143,7 @@ def setup_of(
     first = _first(log, settings)
     source = Source(session, pays, settings.cluster == "user", settings.target == "any-click", first, _matured(log))
     if source.first >= source.end:
-        raise ConfigError(f"frozen = {settings.frozen!r} leaves no row of log '{log.info.name}' to evaluate on.")
+        raise ConfigError(_nothing_left(log, settings, source))
     slate = log.info.L if slate is None else slate
     if not 1 <= slate <= log.info.L or (slate < log.info.L and log.info.propensities != "none"):
         raise ConfigError(
@@ -151,6 +151,22 @@ def setup_of(
             "propensities lists are judged as long as they were logged."
         )
     return Setup(chosen, entries, source, settings, seed, slate)
+
+
+def _nothing_left(log: Log, settings: Evaluate, source: Source) -> str:
+    """Why no row is evaluated, with the fix."""
+    frozen, rounds = f"frozen = {settings.frozen!r}", log.info.rounds
+    if source.end == rounds:
+        return (
+            f"{frozen} leaves no row of log '{log.info.name}' to evaluate on: it cuts at row {source.first:,} of "
+            f"{rounds:,}. Name an earlier cut."
+        )
+    young = (
+        f"{rounds - source.end:,} of the {rounds:,} rows of log '{log.info.name}' are younger than "
+        "its reward window, so what they earn is not known yet"
+    )
+    also = f", and policies learn from the first {source.first:,} ({frozen})" if source.first else ""
+    return f"{young}{also}: no row is left to evaluate on. Use a longer log, or import it with a shorter reward window."
 
 
 def _check_propensities(log: Log, settings: Evaluate) -> None:

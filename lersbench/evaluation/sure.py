@@ -26,12 +26,18 @@ def answered(setup: Setup, asked: list[Asked], ran: Ran) -> list[Asked]:
         return asked
     able, named = (bounded.NAME, "dm"), setup.settings.estimators
     refused = [name for name in named if name not in able]
-    learners = [one.question for one in asked if one.question != "off-policy"]
+    learners = list(dict.fromkeys(one.question for one in asked if one.question != "off-policy"))
+    if setup.places > 1:
+        fix = "import it without propensities, and re-ranked lists are answered by a bracket"
+    else:
+        fix = "of fixed policies there are bounds, and a model's prediction beside them: "
+        fix += (
+            "leave the estimator out" if refused else "leave out those that learn, or let them learn before (--frozen)"
+        )
     if refused or learners or setup.places > 1:
         raise ConfigError(
             f"all propensities of log '{setup.info.name}' are 1: its policy never took another action, so what other "
             f"choices would have earned is not in the log, and {(refused + learners + ['an estimate'])[0]} would "
-            "measure agreement with it. Of fixed policies on single items there are bounds, and a model's prediction "
-            "beside them: leave the estimator out."
+            f"measure agreement with it. Fix: {fix}."
         )
     return [replace(one, estimators=[*named] or [*able]) for one in asked]

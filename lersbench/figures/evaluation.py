@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from lersbench.feedback import QUESTIONS
@@ -22,6 +22,8 @@ from lersbench.results.evaluation_words import level, unit
 
 OPACITY = {BELIEVE: 1.0, CAUTION: 0.6, DISBELIEVE: 0.25}
 MOST = 10  # policies whose weights are drawn as lines
+WIDEST = 34  # letters of a line of a label
+LOOKS: list[dict[str, Any]] = [{"color": HUES[i % len(HUES)], "ls": DASHES[i // len(HUES)]} for i in range(MOST)]
 ROW = 0.34  # inches of one interval
 GRID: dict[str, Any] = {"color": "0.92", "zorder": 0}
 
@@ -51,9 +53,7 @@ def values(evaluation: Evaluation) -> Figure:
     for ax, question in zip(axes, questions, strict=True):
         _forest(ax, rows[question], evaluation.ran(question))
         ax.set_title(QUESTIONS[question].title, loc="left", fontsize=9)
-    axes[-1].set_xlabel(
-        unit(evaluation.about).capitalize() if unit(evaluation.about)[0].islower() else unit(evaluation.about)
-    )
+    axes[-1].set_xlabel(_unit(evaluation))
     return figure
 
 
@@ -75,57 +75,90 @@ def _forest(ax: Axes, rows: pd.DataFrame, ran: dict[str, float]) -> None:
         elif "end_low" in row.index:  # a bracket: the thick part lies between its ends
             ends = [row["end_low"], row["end_high"]]
             ax.plot(ends, [place, place], color=HUES[0], alpha=shade, lw=7, solid_capstyle="butt")
-    ax.set_yticks(places, [f"{row['policy']} ({row['estimator']})" for _, row in rows.iterrows()])
+    ax.set_yticks(places, [_wrapped(f"{row['policy']} ({row['estimator']})") for _, row in rows.iterrows()])
     ax.set_ylim(-0.6, len(rows) - 0.4)
     ax.grid(axis="x", **GRID)
 
 
 def weights(evaluation: Evaluation) -> Figure:
     """The largest weights of each policy in descending order, both axes logarithmic: a steep fall is a light tail."""
-    table = evaluation.weights
-    called = [key for key, _ in table.groupby(["policy", "feedback"], sort=False)][:MOST]
+    lines = _lines(evaluation, evaluation.weights)
     notes = ["Flat to the left and steep after it: light tails. A straight slow fall: a few rows carry the estimate."]
-    if table[["policy", "feedback"]].drop_duplicates().shape[0] > MOST:
-        notes.append(f"The first {MOST} policies.")
-    figure, (ax,) = _frame(evaluation, "The largest weights", 7.2, 3.2, notes).figure(1, 1)
-    several = len(evaluation.questions) > 1
-    for number, (policy, feedback) in enumerate(called):
-        rows = table[(table["policy"] == policy) & (table["feedback"] == feedback)]
-        label = f"{policy}, {feedback}" if several else policy
-        ax.plot(
-            rows["rank"], rows["weight"], color=HUES[number % len(HUES)], ls=DASHES[number // len(HUES)], label=label
-        )
+    figure, ax = _curves(evaluation, "The largest weights", lines, notes)
+    for (label, rows), look in zip(lines, LOOKS, strict=False):
+        ax.plot(rows["rank"], rows["weight"], label=label, **look)
     ax.set(xscale="log", yscale="log", xlabel="Rank of the weight", ylabel="Weight (chance / propensity)")
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
         axis.set_minor_formatter(NullFormatter())
     ax.grid(which="major", **GRID)
-    figure.legend(*ax.get_legend_handles_labels(), loc="outside right upper", frameon=False)
+    _legend(ax)
     return figure
 
 
 def sensitivity(evaluation: Evaluation) -> Figure:
     """Each policy's value with its weights cut at quantiles: a curve that moves depends on a few rows."""
-    table = evaluation.sensitivity
-    called = [key for key, _ in table.groupby(["policy", "feedback"], sort=False)][:MOST]
-    notes = ["SNIPS with its largest weights cut; none: as they are. A value that moves much depends on a few rows."]
-    figure, (ax,) = _frame(evaluation, "What cutting the largest weights does", 7.2, 3.2, notes).figure(1, 1)
-    several = len(evaluation.questions) > 1
-    names = list(dict.fromkeys(table["cut"]))
-    for number, (policy, feedback) in enumerate(called):
-        rows = table[(table["policy"] == policy) & (table["feedback"] == feedback)]
-        label = f"{policy}, {feedback}" if several else policy
-        places = [names.index(cut) for cut in rows["cut"]]
-        ax.plot(places, rows["value"], "o-", ms=3, color=HUES[number % len(HUES)], label=label)
+    lines = _lines(evaluation, evaluation.sensitivity)
+    what = "The self-normalised value" if evaluation.about["positions"] == 1 else "The leading estimate"
+    notes = [f"{what} with its largest weights cut; none: as they are. One that moves much depends on a few rows."]
+    figure, ax = _curves(evaluation, "What cutting the largest weights does", lines, notes)
+    names = list(dict.fromkeys(evaluation.sensitivity["cut"]))
+    for (label, rows), look in zip(lines, LOOKS, strict=False):
+        ax.plot([names.index(cut) for cut in rows["cut"]], rows["value"], marker="o", ms=3, label=label, **look)
     ran = evaluation.about["logger"]["value"]
     if math.isfinite(ran):
-        ax.axhline(ran, color=GREY, lw=1, zorder=0)
+        ax.axhline(ran, color=GREY, lw=1, zorder=0, label="what ran")
     ax.set_xticks(range(len(names)), names)
-    ax.set(xlabel="Weights cut at their quantile", ylabel=unit(evaluation.about).capitalize())
+    ax.set(xlabel="Weights cut at their quantile", ylabel=_unit(evaluation))
     ax.grid(axis="y", **GRID)
-    handles = [*ax.get_legend_handles_labels()[0], Line2D([], [], color=GREY, lw=1, label="what ran")]
-    figure.legend(handles=handles, loc="outside right upper", frameon=False)
+    _legend(ax)
     return figure
+
+
+def _lines(evaluation: Evaluation, table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """The rows of a table policy by policy and question by question, each with what its line is called."""
+    several = len(evaluation.questions) > 1
+    return [
+        (f"{policy}, {QUESTIONS[str(feedback)].title}" if several else str(policy), rows)
+        for (policy, feedback), rows in table.groupby(["policy", "feedback"], sort=False)
+    ]
+
+
+def _curves(
+    evaluation: Evaluation, title: str, lines: list[tuple[str, pd.DataFrame]], notes: list[str]
+) -> tuple[Figure, Axes]:
+    """A frame for the first lines, as much wider and higher as their legend needs; the rest is cut off `lines`."""
+    if len(lines) > MOST:
+        notes = [*notes, f"The first {MOST} of {len(lines)} lines; all are in the tables."]
+        del lines[MOST:]
+    named = [_wrapped(label).split("\n") for label, _ in lines]
+    wide = max(len(part) for parts in named for part in parts)
+    high = 0.2 * sum(map(len, named))
+    figure, (ax,) = _frame(evaluation, title, 5.4 + 0.09 * wide, max(3.2, 0.6 + high), notes).figure(1, 1)
+    return figure, ax
+
+
+def _legend(ax: Axes) -> None:
+    handles, labels = ax.get_legend_handles_labels()
+    ax.legend(
+        handles,
+        [_wrapped(label) for label in labels],
+        loc="upper left",
+        bbox_to_anchor=(1.02, 1.03),
+        frameon=False,
+        borderaxespad=0,
+        handlelength=2.6,
+    )
+
+
+def _wrapped(label: str) -> str:
+    return "\n".join(textwrap.wrap(label, WIDEST, break_on_hyphens=False)) or label
+
+
+def _unit(evaluation: Evaluation) -> str:
+    """The unit as the title of an axis; "EUR" stays as it is."""
+    words = unit(evaluation.about)
+    return words[:1].upper() + words[1:]
 
 
 def _frame(evaluation: Evaluation, title: str, width: float, height: float, notes: list[str]) -> Frame:

@@ -88,8 +88,9 @@ class CrossFitted:
         """Is there nothing for fold f's model to tell apart in `rows` rows of this sum of rewards? Then say so."""
         if rows == 0 and not self.past:
             raise ConfigError(
-                f"Fold {f} of the reward model has no rows to learn from: all rows belong to users of that fold. Set "
-                "fewer folds, or cluster = 'none', which takes rows as independent."
+                f"Fold {f} of the reward model has no rows to learn from: all rows belong to users of that fold. "
+                "Ask estimators that need no model (snips, ips), or set cluster = 'none', which takes rows as "
+                "independent."
             )
         if rows == 0:
             self.constant[f] = 0.0

@@ -128,7 +128,17 @@ def percent(share: float) -> str:
 
 def _number(value: float) -> str:
     """Two digits or three, and all before the point."""
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}" if abs(value) >= 10 else f"{value:.2g}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}" if abs(value) >= 10 else f"{value:.2g}"
+
+
+def _mean(value: float) -> str:
+    """Three digits, and all before the point."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def _z(value: float) -> str:
+    """ " (z = 4.2)"; nothing where it is not known."""
+    return f" (z = {value:.1f})" if math.isfinite(value) else ""
 
 
 def _top_row(d: Diagnostics, kind: str) -> str:
@@ -137,6 +147,8 @@ def _top_row(d: Diagnostics, kind: str) -> str:
         return row
     estimate = "the estimate" if kind == "snips" else "the self-normalised estimate"
     without, with_it = (f"{x:.3g}" for x in (d.snips_without_top, d.snips))
+    if without == with_it:
+        return row
     if _number(d.snips_without_top) != _number(d.snips):
         without, with_it = _number(d.snips_without_top), _number(d.snips)
     return f"{row}; without it {estimate} is {without} instead of {with_it}"
@@ -155,13 +167,13 @@ def _resolution(d: Diagnostics, kind: str) -> str:
 
 
 def _mean_weight(d: Diagnostics, kind: str) -> str:
-    return f"the mean weight is {d.wbar:.3g} and should be 1 (z = {d.wbar_z:.1f})"
+    return f"the mean weight is {_mean(d.wbar)} and should be 1{_z(d.wbar_z)}"
 
 
 def _slices(d: Diagnostics, kind: str) -> str:
     return (
-        f"the mean weight of {d.worst_slice} is {d.worst_slice_mean:.2g} and should be 1 "
-        f"(z = {d.worst_slice_z:.1f}), and that of {percent(d.slices_off)} of {d.slices} slices is off as far"
+        f"the mean weight of {d.worst_slice} is {_mean(d.worst_slice_mean)} and should be 1"
+        f"{_z(d.worst_slice_z)}, and that of {percent(d.slices_off)} of {d.slices} slices is off as far"
     )
 
 
@@ -180,6 +192,8 @@ def _effective_rows(d: Diagnostics, kind: str) -> str:
 
 
 def _groups(d: Diagnostics, kind: str) -> str:
+    if d.rows < 2:
+        return "it is one row, so nothing is known of its error"
     if d.groups < 2:
         return "all rows are of one user, so nothing is known of its error"
     return f"its error rests on {d.groups} users or independent rows"

@@ -41,9 +41,9 @@ def level(evaluation: Evaluation) -> str:
 
 
 def _digits(row: pd.Series) -> int:
-    """Decimals of an estimate: by its standard error where its interval is wider than that calls for."""
+    """Decimals of an estimate: by its standard error where its interval is wider than that calls for, and it holds."""
     half = (row["high"] - row["low"]) / 2
-    return digits_of(min(half, 2 * row["se"]) if row["se"] > 0 else half)
+    return digits_of(min(half, 2 * row["se"]) if row["se"] > 0 and row["verdict"] != DISBELIEVE else half)
 
 
 # Sentences ------------------------------------------------------------------------------------------------------------
@@ -74,10 +74,24 @@ def what_ran(about: Mapping[str, Any], who: str) -> str:
     """What the logging policy earned, of `about` of an evaluation or of the requests beside it."""
     ran, half = about["logger"], (about["logger"]["high"] - about["logger"]["low"]) / 2
     digits = digits_of(half)
-    users = f" of {about['users']:,} users" if about["users"] else ", taken as independent: the log names no users"
-    rows = f"{about['n']:,} {'lists' if about['positions'] > 1 else 'decisions'}"
-    interval = range_in_words(ran["low"], ran["high"], digits)
-    return f"{who} earned {number(ran['value'], digits)} {unit(about)} {interval} ({rows}{users})."
+    users = (
+        f" of {_counted(about['users'], 'user')}"
+        if about["users"]
+        else ", taken as independent: the log names no users"
+    )
+    rows = _counted(about["n"], "list" if about["positions"] > 1 else "decision")
+    interval = _interval(ran["low"], ran["high"], digits)
+    return f"{who} earned {number(ran['value'], digits)} {unit(about)}{interval} ({rows}{users})."
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n:,} {what}{'s' * (n != 1)}"
+
+
+def _interval(low: float, high: float, digits: int, sign: bool = False) -> str:
+    """ " [0.1, 0.3]" to go behind a number; nothing where it is not known."""
+    span = range_in_words(low, high, digits, sign)
+    return "" if span == MISSING else f" {span}"
 
 
 def _answers(evaluation: Evaluation) -> Iterator[str]:
@@ -94,13 +108,15 @@ def answer(evaluation: Evaluation, row: pd.Series, difference: pd.Series | None)
     if isinstance(row.get("words"), str):
         return str(row["words"]).partition(": ")[2] + "."
     digits = _digits(row)
-    value = f"{number(row['value'], digits)} {range_in_words(row['low'], row['high'], digits)}"
+    value = f"{number(row['value'], digits)}{_interval(row['low'], row['high'], digits)}"
     if math.isfinite(row.get("end_low", math.nan)):
         ends = (
             f"between {number(row['end_low'], digits)} and {number(row['end_high'], digits)}, whatever the model says"
         )
         span = range_in_words(row["low"], row["high"], digits)
         return f"{ends}; {span} with random error. {_sentence(row['reason'])}"
+    if row["verdict"] == DISBELIEVE and not math.isfinite(row["value"]):
+        return f"no value. {_sentence(row['reason'])}"
     if row["verdict"] == DISBELIEVE:
         return f"do not believe {value}. {_sentence(row['reason'])}"
     lift = f", {lift_in_words(evaluation, difference)}" if difference is not None else ""
@@ -154,8 +170,9 @@ def _cells(row: pd.Series, difference: pd.Series | None) -> list[str]:
     less, rank = MISSING, MISSING
     if difference is not None:
         fine = digits_of((difference["high"] - difference["low"]) / 2)
-        span = range_in_words(difference["low"], difference["high"], fine, True)
-        less = f"{number(difference['value'], fine, True)} {span}" if math.isfinite(difference["value"]) else span
+        span = _interval(difference["low"], difference["high"], fine, True)
+        known = math.isfinite(difference["value"])
+        less = f"{number(difference['value'], fine, True)}{span}" if known else span.strip() or MISSING
         rank = _rank(row)
     return [
         str(row["policy"]),

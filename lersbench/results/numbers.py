@@ -36,7 +36,9 @@ def decimals(spread: float, metric: Metric) -> int:
 
 def number(value: float, digits: int, sign: bool = False) -> str:
     """`value` with `digits` decimals and a comma between thousands; MISSING where there is none."""
-    return MISSING if not math.isfinite(value) else f"{value:{'+' if sign else ''},.{digits}f}"
+    if not math.isfinite(value):
+        return MISSING
+    return f"{round(value, digits) + 0.0:{'+' if sign else ''},.{digits}f}"  # no -0
 
 
 def range_in_words(low: float, high: float, digits: int, sign: bool = False) -> str:

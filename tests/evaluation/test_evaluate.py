@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 import lersbench as lb
 from lersbench.cli.main import cli
-from lersbench.errors import ConfigError
+from lersbench.errors import ConfigError, LersbenchError
 from lersbench.log import Log, write
 from lersbench.report.evaluation import write as write_report
 from lersbench.results.evaluation import BELIEVE, DISBELIEVE, LOGGER, load
@@ -290,3 +290,40 @@ def test_files_of_others_are_not_taken_away(tmp_path: Path, foreign: str) -> Non
     with pytest.raises(ConfigError, match=foreign):
         lb.evaluate(log, ["random"]).at(out).save()
     assert (out / foreign).read_text() == "mine" and load(out).estimates.shape[0]
+
+
+@dataclass(frozen=True)
+class Broken(Sure):
+    """Fails in one way or another."""
+
+    how: str = ""
+
+    def init(self, spec: lb.Spec) -> None:
+        if self.how == "init":
+            raise KeyError("boom")
+
+    def select(self, state: Any, rng: Any, round: lb.Round, slate: np.ndarray) -> None:
+        if self.how == "select" and round.context[0] > 0:
+            raise ZeroDivisionError("boom")
+        super().select(state, rng, round, slate)
+        if self.how == "no candidate":
+            slate[0] = 17
+        if self.how == "other scores":
+            round.scores[:] *= -1
+        if self.how == "no scores":
+            round.scores[:] = 0
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("init", "Broken.*failed before the first round, in `init`: KeyError: 'boom'"),
+        ("select", "Broken.*failed in round [0-9]+ of the log: ZeroDivisionError: boom .*test_evaluate.py, line"),
+        ("no candidate", r"no candidate, or with one twice: \[17\] of 4"),
+        ("other scores", "not the order of the scores"),
+        ("no scores", "has written no `round.scores`"),
+    ],
+)
+def test_a_policy_that_fails_is_named_with_its_round(tmp_path: Path, how: str, words: str) -> None:
+    with pytest.raises(LersbenchError, match=words):
+        lb.evaluate(world(tmp_path / "log", n=100), [Broken(how=how)], estimators=["snips"])
