@@ -23,10 +23,14 @@ ESTIMATOR = "bracket"
 SEEDS = 5  # what a policy draws, and the order of the rounds, differ between them
 
 
+class NoBracket(ConfigError):
+    """The lists of a log have no bracket: what is counted may be negative, or nothing ties their places together."""
+
+
 def evaluate(setup: Setup, policies: Any, ran: Ran, about: dict[str, Any], warn: Callable[[str], None]) -> Evaluation:
     """The bracket of each policy on the lists of a log that holds no propensities, K = `slate` places of them.
 
-    Raises ConfigError where the log's lists have one item each.
+    Raises ConfigError where the log's lists have one item each, NoBracket where there can be none.
     """
     info, slate = setup.info, setup.slate
     if info.L == 1:
@@ -46,6 +50,8 @@ def evaluate(setup: Setup, policies: Any, ran: Ran, about: dict[str, Any], warn:
             warn(run.failures)
         results = tables.load(run.folder)
         variant = results.variants[0]
+        if not results.bracketed(variant):
+            raise NoBracket(_why_none(results, info.name, setup.source.reward.words))
         lifts, values = brackets.of_variant(results, variant), brackets.of_values(results, variant)
         doubts = brackets.warnings(results)
     paid = "clicks" if setup.source.reward.is_click else setup.source.reward.words
@@ -53,6 +59,12 @@ def evaluate(setup: Setup, policies: Any, ran: Ran, about: dict[str, Any], warn:
     pairs = [_against(policy, lift, ran) for policy, lift in lifts.items()]
     notes = [f"{brackets.ASSUMPTION}.", *doubts, *about["notes"]]
     return Evaluation({**about, "estimators": ESTIMATOR, "notes": notes}, pd.DataFrame(rows), pd.DataFrame(pairs))
+
+
+def _why_none(results: tables.Results, name: str, paid: str) -> str:
+    fault = brackets.facts_of(results.log(results.variants[0])).get("fault")
+    why = fault or f"{paid} may be negative, and logged rewards of either sign bracket nothing"
+    return f"log '{name}' holds no propensities, and its lists have no bracket either: {why}."
 
 
 def without_propensities(name: str) -> str:

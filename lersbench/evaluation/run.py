@@ -68,7 +68,7 @@ def _by_share(
         setup = setup_of(parts.random, policies, settings, reward, seed)
         with closing(setup.session.bar):
             judged = _judged(setup, asked, parts.caps)
-        others = None
+        others = bracket = None
         if parts.others is not None:
             places = parts.others.info.L if slate is None else min(slate, parts.others.info.L)
             clicks = settings.target != "any-click"  # of which brackets are, and of nothing else
@@ -78,8 +78,11 @@ def _by_share(
             with closing(rest.session.bar):
                 ran = Ran.of(rest.source, places)
                 others = tables.about(rest, [], ran, None)
-                bracket = bracketed.evaluate(rest, policies_of(policies), ran, others, say) if listed else None
-        return random_share.together(log, judged, parts, others, bracket if others else None)
+                try:
+                    bracket = bracketed.evaluate(rest, policies_of(policies), ran, others, say) if listed else None
+                except bracketed.NoBracket as none:  # it is no part of the answer
+                    judged.about["notes"].append(f"The lists of the ranker are no help: {none}")
+        return random_share.together(log, judged, parts, others, bracket)
 
 
 def _by_all(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -143,6 +144,16 @@ def test_lists_with_a_click_have_no_bracket_beside_them(tmp_path: Path) -> None:
     found = evaluate(log, ["random"], {"target": "any-click"})
     clicked = frame[frame["shuffled"] == 0].groupby("request")["click"].max().mean()
     assert found.questions == ["off-policy"] and found.about["others"]["logger"]["value"] == pytest.approx(clicked)
+
+
+def test_costs_have_no_bracket_and_are_judged_all_the_same(tmp_path: Path) -> None:
+    frame = shop(1500)[0].assign(margin=lambda rows: rows["click"] * 3.0 - 1)
+    how: dict[str, Any] = {"outcomes": {"margin": {"low": -1, "high": 2}}}
+    found = evaluate(lb.from_impressions(frame, tmp_path / "a", random="shuffled", **how), ["random"], reward="margin")
+    assert found.questions == ["off-policy"] and "may be negative" in " ".join(sentences(found))
+    plain = lb.from_impressions(frame, tmp_path / "b", **how)
+    with pytest.raises(ConfigError, match=r"no bracket either: .*margin may be negative"):
+        evaluate(plain, ["random"], reward="margin")
 
 
 def test_a_ranker_of_single_items_has_nothing_beside_it(tmp_path: Path) -> None:
