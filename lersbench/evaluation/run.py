@@ -66,7 +66,7 @@ def _judged(setup: Setup, questions: Sequence[str]) -> Evaluation:
     setup.source.placed = any(name in PLACED for one in asked for name in one.estimators)
     bar.set_description_str("what ran")
     ran = Ran.of(setup.source)
-    asked = sure.answered(setup, asked, ran)
+    asked, left_out = sure.answered(setup, asked, ran, bool(questions))
     as_they_are = [one for one in asked if one.question == "off-policy"]
     model = None
     if any(map(fixed.needs_model, as_they_are)):
@@ -82,4 +82,5 @@ def _judged(setup: Setup, questions: Sequence[str]) -> Evaluation:
         caps, notes = trained.caps(setup.source, one.label, one.entry.policy)
         one.caps += caps
         one.notes += notes
+    judged[0].notes += left_out
     return tables.evaluation_of(setup, judged, ran, model, clicks)
