@@ -123,12 +123,14 @@ def evaluate(
 ) -> Evaluation:
     """What policies would have earned on a log that another policy wrote: off-policy evaluation, with verdicts.
 
-    `log` is a Log, or its folder, with the propensities of what was shown. `policies` as of `replay`. `questions` are
-    "off-policy" (policies as they are), "rejection" (learners on line) and "progressive" (learners trained on the log);
-    by default the first for policies that do not learn, the others for those that do. `reward` is the outcome that is
-    counted. `settings` are the keys of `[evaluate]` in a scenario: estimators = ["dr", "snips"], frozen = 0.5 (learn
-    from the first half, then stay fixed), target, folds, model, clip, max_weight, interval, cluster, level, draws,
-    propensities = "estimated" (fitted to a log of single items that has none), embedding (a column of items, for mips).
+    `log` is a Log, or its folder, with the propensities of what was shown; or one that says which of its lists are in
+    random order (`random` of `from_impressions`), by which policies are judged then. `policies` as of `replay`.
+    `questions` are "off-policy" (policies as they are), "rejection" (learners on line) and "progressive" (learners
+    trained on the log); by default the first for policies that do not learn, the others for those that do. `reward` is
+    the outcome that is counted. `settings` are the keys of `[evaluate]` in a scenario: estimators = ["dr", "snips"],
+    frozen = 0.5 (learn from the first half, then stay fixed), target, folds, model, clip, max_weight, interval,
+    cluster, level, draws, propensities = "estimated" (fitted to a log of single items that has none), embedding (a
+    column of items, for mips).
 
     The Evaluation has the tables `estimates` and `differences` (pandas), and shows itself as text. Nothing is written:
     `.at(folder).save()` does that, and `lersbench.report.evaluation.write` makes figures and a report.
@@ -157,6 +159,7 @@ def from_impressions(
     item_table: Any = None,
     item_features: Sequence[str] = (),
     scores: Any = None,
+    random: str | None = None,
     **options: Any,
 ) -> Log:
     """A log of ranked lists from impressions, one row an item shown: a pandas, polars or Arrow `frame`, or files.
@@ -168,7 +171,9 @@ def from_impressions(
     of an item, as {"revenue": {"column": "paid", "low": 0, "high": 500, "unit": "EUR"}}, and `known_time` the column of
     the times at which that was known. `item_table` is a table of the items (id, numbers named by `item_features`, and
     on_from and on_until for candidates = "on-air"). `scores` is a table of the logging policy's scores (request, item,
-    score), of which propensities = "plackett-luce=1", "softmax=1" or "epsilon=0.1" are made. `options` are the fields
+    score), of which propensities = "plackett-luce=1", "softmax=1" or "epsilon=0.1" are made. `random` names a column
+    that is 1 where the list of a request was put in uniformly random order, else 0: `evaluate` judges policies on these
+    requests. `options` are the fields
     of `datasets.options.ListOptions`, such as `length`, `candidates`, `propensities`, `propensity_kind`,
     `reward_window`, `where`, `time_format`, `name`, `overwrite`; what they mean: `datasets.impressions.build`. The log
     is written to `folder`, or to a temporary one that lasts as long as this process.
@@ -180,6 +185,7 @@ def from_impressions(
     options |= {"context": context, "categories": categories, "item_categories": item_categories}
     options |= {"outcomes": outcomes or {}, "known_time": known_time}
     options |= {"item_table": item_table, "item_features": item_features, "scores": scores}
+    options |= {"random": random}
     return impressions.build(frame, _log_folder(folder), columns or {}, features, **options)
 
 

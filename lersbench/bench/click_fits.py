@@ -14,7 +14,7 @@ from lersbench.clicks.model import parse
 from lersbench.engine.brackets import Carried
 from lersbench.engine.rows import Background, Logger, background_of
 from lersbench.errors import DataError
-from lersbench.log import Log
+from lersbench.log import Log, random_order
 from lersbench.log.scales import standard
 from lersbench.log.scaling import standard_items
 from lersbench.offpolicy.propensity import MOST
@@ -152,6 +152,8 @@ class Fits:
             return {}
         facts: dict[str, Any] = {"fault": self.no_bracket, "records": self.rounds or self.log.info.rounds}
         facts["replayed"] = not self.rounds  # the rounds that were fitted are replayed too
+        if random_order.is_said(self.log.info.provenance, self.log.info.columns):
+            facts["random_share"] = self.log.path  # a log that says more than any bracket, see `log.random_order`
         if self.carry and not self.carry.fault:
             facts |= {"weights": self.carry.weights.tolist(), "errors": self.carry.errors.tolist()}
             facts |= {"iterations": self.carry.fit.iterations, "doubts": self.carry.doubts}

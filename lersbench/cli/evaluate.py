@@ -95,7 +95,9 @@ def evaluate(
 
     LOG is the folder of a log that holds the propensities of what was shown, or the name of a data set such as
     open-bandit. Each number comes with an interval, diagnostics and a verdict: believe, caution, do not believe. A log
-    of lists without propensities is answered by a bracket: between which values the policy's lies.
+    of lists without propensities is answered by a bracket: between which values the policy's lies. Where some of them
+    are in random order (import impressions --random COLUMN), policies are judged by these, and the bracket of the
+    others stands beside it.
 
     Without --policy the usual ones are judged: random and popular.
     """

@@ -162,6 +162,12 @@ def _read_as(command: Any) -> Any:
 @click.option("--item-table", type=LOCAL, help="A table of the items: id, numbers, and on_from and on_until.")
 @click.option("--item-feature", "item_features", multiple=True, help="Column of numbers of the item table; repeat.")
 @flags(ListOptions, ("length", "candidates", "renumber", "first_of_doubled"))
+@click.option(
+    "--random",
+    metavar="COLUMN",
+    help="Column that is 1 where the list of a request was put in uniformly random order, else 0: policies are judged "
+    "on these requests.",
+)
 @_read_as
 def impressions(
     table: Path,

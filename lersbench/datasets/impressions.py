@@ -23,7 +23,7 @@ from lersbench.datasets.tables.cells import ONE_A_ROW
 from lersbench.datasets.tables.parts import name_of
 from lersbench.datasets.tables.times import check_format
 from lersbench.errors import ConfigError, DataError, did_you_mean
-from lersbench.log import Log, write
+from lersbench.log import Log, random_order, write
 from lersbench.log.outcomes import range_of
 from lersbench.log.propensities import SLATE
 from lersbench.options import checked, options_of
@@ -67,6 +67,7 @@ def build(
     item_table: Any = None,
     item_features: Sequence[str] = (),
     scores: Any = None,
+    random: str | None = None,
     kind: Kind = IMPRESSIONS,
     **values: Any,
 ) -> Log:
@@ -107,6 +108,10 @@ def build(
     which then are the candidates; or `scores` is a table of them: item (of decisions: action), score and, where scores
     differ between requests, request. Then the candidates of a round are the items that have a score.
 
+    `random` names a column of impressions that is 1 (or true) in all rows of a request whose list was put in uniformly
+    random order, and else 0: the log keeps it as its logger, see `log.random_order`, and policies are judged on these
+    requests.
+
     `reward_window`, such as "1 d", is how long after a round its clicks still come in: how many rounds at the end are
     younger is said, and none of them is judged.
 
@@ -118,6 +123,7 @@ def build(
     _check_arguments(kind, columns, [*features, *item_categories], options)
     paid, rule = outcomes_of(outcomes), rule_of(options.propensities)
     _check_scores(rule, scores, columns, [*features, *item_categories], options)
+    _check_random(random, kind, rule, columns, options)
     described = _item_table(item_table, item_features, options)
     with reading.workshop(out) as work:
         scored = None if scores is None else read_scores(scores, work.folder, kind.item, options)
@@ -125,13 +131,15 @@ def build(
         needed, paid = _without_clicks(kind, columns, paid, table.columns, options)
         lists = (tuple(features), tuple(context), tuple(categories), tuple(item_categories))
         others = [*(column for columns in lists for column in columns), *(outcome.column for outcome in paid)]
-        optional = _optional(kind, rule, scored)
-        wanted = others if known_time is None else [*others, known_time]
+        optional = _optional(kind, rule, scored, random)
+        wanted = [*others, *(column for column in (known_time, random) if column is not None)]
         names = _names(needed, optional, columns, wanted, table.columns)
         made = "logged" if rule else _made(options.propensities, names)
         _check_told(rule, scored, names, made, options, kind)
         if known_time is not None:
             names = _with_known_time(names, known_time)
+        if random is not None:
+            names = _with_random(names, random, table)
         _require([*names.values(), *others], kind, table)
         ours = {kind.alias.get(key, key): name for key, name in names.items()}
         roles = Roles(ours, *lists, paid)
@@ -161,6 +169,7 @@ def build(
             **({} if rule is None else {"propensity_rule": rule.facts}),
             **({} if scored is None else {"table of scores": scored.name}),
             **({"loggers": shown.loggers} if shown.loggers else {}),
+            **({} if random is None else random_order.said_of(shown.in_random_order)),
             **({} if described is None else {"item table": described.name, "item features": list(item_features)}),
             "impressions": shown.impressions,
             **shown.selections.facts,
@@ -220,6 +229,13 @@ def _with_known_time(names: dict[str, str], column: str) -> dict[str, str]:
         fault = "but the table has no column time, the clock by which it is delivered"
         raise ConfigError(f"known_time = {column!r}, {fault}. Name it with --column time=YOURS")
     return {**names, "known": column}
+
+
+def _with_random(names: dict[str, str], column: str, table: reading.Table) -> dict[str, str]:
+    if column not in table.columns:
+        fault = f"the column {column} is missing; there are {', '.join(table.columns)}"
+        raise DataError(f"{table.name}: {fault}. Fix: name the column that says which requests are in random order")
+    return {**names, "random": column}
 
 
 def _clicks_are(shown: Shown, options: ListOptions) -> str:
@@ -291,6 +307,24 @@ def _check_scores(
         raise ConfigError(f"candidates = '{options.candidates}': give the scores of all of them as a table, --scores")
 
 
+def _check_random(
+    random: str | None, kind: Kind, rule: Rule | None, columns: Mapping[str, str], options: ListOptions
+) -> None:
+    """Which requests are in random order says who logged them, and what else would say it is refused."""
+    if random is None:
+        return
+    if kind is DECISIONS:
+        raise ConfigError("decisions have no order that could be random; import propensities of random choices instead")
+    if "logger" in columns:
+        fault = f"random = {random!r} is kept as the logger (0 the ranker, 1 random)"
+        raise ConfigError(f"{fault}: leave out --column logger={columns['logger']}, or leave out --random")
+    if rule is not None:
+        fault = f"propensities = '{options.propensities}' is said of all requests"
+        raise ConfigError(f"{fault}, and those of random = {random!r} were ordered otherwise: leave out one of the two")
+    if options.first_of_doubled:
+        raise ConfigError("a list that is in random order has no item twice: leave out first_of_doubled, or random")
+
+
 def _check_told(
     rule: Rule | None, scored: ScoreTable | None, names: Mapping[str, str], made: str, options: ListOptions, kind: Kind
 ) -> None:
@@ -311,9 +345,11 @@ def _check_told(
         raise ConfigError(f"{fault}. Name it with --column time=YOURS")
 
 
-def _optional(kind: Kind, rule: Rule | None, scored: ScoreTable | None) -> list[str]:
+def _optional(kind: Kind, rule: Rule | None, scored: ScoreTable | None, random: str | None) -> list[str]:
     """The columns that are used where the table has them: those that propensities follow from, or are in."""
     unused = {"propensity"} if rule is not None else {"score"}
+    if random is not None:
+        unused.add("logger")
     return [key for key in kind.optional if key not in unused and (key != "score" or scored is None)]
 
 

@@ -37,8 +37,8 @@ MOST_LOGGERS = 1000  # values of a column of loggers: more are something else
 @dataclass(frozen=True)
 class Roles:
     """Which columns of the table serve as what: request, position, item, click, propensity, score, moment, known,
-    visitor, logger and event (the request of a decision) by name, the others in lists. A table without request and
-    position has one row a round; one without click has outcomes.
+    visitor, logger, random and event (the request of a decision) by name, the others in lists. A table without request
+    and position has one row a round; one without click has outcomes.
     """
 
     names: dict[str, str]
@@ -89,6 +89,7 @@ class Shown:
         has_clicks: does the log have clicks, of a column or of rewards above a number?
         levels: the values of each category, in the order of their columns. selections: what was left out or repaired.
         kind: of what the propensities are probabilities. loggers: the names of the logging policies, by number.
+        in_random_order: requests that are.
         same_length: do all rounds show equally many items? below: the place from which rows are cut, None: nowhere.
     """
 
@@ -106,6 +107,7 @@ class Shown:
         self.rule, self.scores = rule, scores
         self.kind = CONDITIONAL if rule is not None else options.propensity_kind or POSITION
         self.loggers: list[str] = []
+        self.in_random_order = 0
         self.table, self.roles, self.options, self.made, self.listed = table, roles, options, made, listed
         self.item_table, self.on_air = item_table, options.candidates == "on-air"
         self.work = table.work
@@ -134,6 +136,8 @@ class Shown:
         self._group()
         if "known" in self.roles.names:
             self._check_known()
+        if "random" in self.roles.names:
+            self._count_random()
         self._place()
         if self.item_table is not None:
             self._join(self.item_table)
@@ -217,6 +221,8 @@ class Shown:
         if alias == "click":
             click = cells.number(alias, kind, self._empty_click(kind), flag=True)
             return _limited(click, alias, *(CLICK if self.listed else (*REWARD, self._reward_range())))
+        if alias == "random":
+            return _limited(cells.number(alias, kind, flag=True), alias, *RANDOM)
         number = cells.number(alias, kind)
         if alias == "propensity" and self.kind != SLATE:
             number = _limited(number, alias, *LIMITS[alias])
@@ -260,7 +266,7 @@ class Shown:
         """One row a request, in the order of the rounds; what must be the same in all of its rows is."""
         names = self.roles.names
         moment = ["moment"] * ("moment" in names)
-        same: list[str] = [alias for alias in ("visitor", "logger", "event") if alias in names]
+        same: list[str] = [alias for alias in ("visitor", "logger", "random", "event") if alias in names]
         same = [*same, *self.roles.aliases("x"), *self.roles.aliases("c")]
         if self.kind == SLATE and self.made != "none":
             same.append("propensity")
@@ -282,6 +288,24 @@ class Shown:
     def event(self) -> str:
         """The column of `ordered` with the id of the request as the table has it; "" where it has none."""
         return "request" if self.listed else "event" if "event" in self.roles.names else ""
+
+    def _count_random(self) -> None:
+        """How many requests are in random order. Raises a DataError where that is said of none that has two items."""
+        column = self.roles.names["random"]
+        requests, rows, lists, all_requests, all_rows = self.work.row(
+            "SELECT count(*) FILTER (WHERE random = 1), coalesce(sum(n) FILTER (WHERE random = 1), 0)::BIGINT, "
+            "count(*) FILTER (WHERE random = 1 AND n > 1), count(*), sum(n)::BIGINT FROM requests"
+        )
+        if not requests:
+            fix = "write 1 in all rows of the requests in random order, or leave --random out"
+            raise DataError(f"{self.table.name}, column {column}: 1 in no request. Fix: {fix}")
+        if not lists:
+            fault = "every request in random order shows one item, and the order of one item says nothing"
+            fix = "leave --random out; where the item was drawn at random, give its probability, --column propensity="
+            raise DataError(f"{self.table.name}, column {column}: {fault}. Fix: {fix}YOURS")
+        said = f"{requests:,} of {all_requests:,} requests are in random order, {rows:,} of {all_rows:,} rows"
+        self.selections.repaired(f"--random {column}", said)
+        self.in_random_order = requests
 
     def _check_rule(self, rule: Rule) -> None:
         """Rules of one item are of rounds that show one."""
@@ -444,6 +468,7 @@ class Shown:
 
 
 CLICK = ("{0} NOT IN (0.0, 1.0)", "click not in {0, 1}", "write 1 for a click, else 0")  # the one outcome that is read
+RANDOM = ("{0} NOT IN (0.0, 1.0)", "random not in {0, 1}", "write 1 for a request in random order, else 0")
 TINY_FIX = "it is a rounding error or a floor; write the probability itself, or leave the request out"
 REWARD = (CLICK[0], "reward not in {0, 1}")
 LIMITS = {

@@ -88,6 +88,8 @@ class Rounds:
         if "logger" in names:
             columns.append("w.rowid AS logger")
             joins += " JOIN loggers w ON w.id = r.logger"
+        if "random" in names:
+            columns.append("r.random")
         for alias in [*roles.aliases("c"), *roles.aliases("g")]:
             side = "r" if alias[0] == "c" else "p"
             columns.append(f"coalesce(l_{alias}.code, other_{alias}.code) AS {alias}")
@@ -210,6 +212,8 @@ class Rounds:
             shaped["time"] = part["moment"][top]
         if "logger" in names:
             shaped["logger"] = part["logger"][top]
+        if "random" in names:
+            shaped["logger"] = part["random"][top].astype(np.int64)
         if self._requests is not None:
             shaped["request"] = self._requests.next(len(top))
         if "score" in part:

@@ -11,7 +11,7 @@ import numpy as np
 
 from lersbench.errors import ConfigError
 from lersbench.evaluation.exposed import MODELS
-from lersbench.evaluation.judged import FAMILY, PLACE, PREFIX, SINGLE, Judged
+from lersbench.evaluation.judged import CASCADE, FAMILY, PLACE, PREFIX, SINGLE, Judged
 from lersbench.offpolicy import intervals, resampling
 from lersbench.offpolicy.empirical_likelihood import cressie_read
 from lersbench.offpolicy.intervals import Interval
@@ -84,7 +84,7 @@ def estimates_of(
     found: dict[str, list[Estimate]] = {}
     for name in estimators:
         family = FAMILY.get(name, SINGLE)
-        span, whole = spans[family], tuple(judged.families[family])
+        span, whole = spans[family], tuple(judged.families.get(family, ()))
         if judged.clipped and name != "dm":
             cut = _by_name(name, judged, judged.clipped[family], counts, span)
             found[name + CUT] = list(_as_cut(judged, cut, whole))
@@ -100,7 +100,7 @@ def estimates_of(
 
 def _by_name(name: str, judged: Judged, sums: list[Sums], counts: np.ndarray, spans: list[Range]) -> list[Estimate]:
     family = FAMILY.get(name, SINGLE)
-    if family in (PREFIX, PLACE):
+    if family in (PREFIX, PLACE, CASCADE):
         return by_place(name, sums, counts, spans)
     span = spans[0]._replace(most=spans[0].most * judged.most.get(family, math.nan))
     if name == "rejection":
@@ -153,7 +153,8 @@ def by_place(name: str, sums: list[Sums], counts: np.ndarray, spans: list[Range]
     """Clicks of whole lists as the sum over their places, each normalised by itself, and then those of each place.
 
     A place earns the share of lists that have it times what such a list earns there. In longer lists a place that is
-    worth fewer than `FEW` lists is not summed: it counts with all that it could earn.
+    worth fewer than `FEW` lists is not summed: it counts with all that it could earn. Cascade-DR is no quotient: a
+    place earns the mean of its row values.
     """
     n = int(counts.sum())
     parts = []
@@ -161,8 +162,9 @@ def by_place(name: str, sums: list[Sums], counts: np.ndarray, spans: list[Range]
         if not one.rows[0]:
             continue
         s, share = six(one), one.rows[0] / n
-        value = s.r1 / s.s1 if s.s1 > 0 else math.nan
-        psi = influence(one, "snips", value) + value * (one.bucket_rows - share * counts)
+        doubly = FAMILY.get(name) == CASCADE
+        value = float(one.buckets[:, 2].sum()) / s.n if doubly else s.r1 / s.s1 if s.s1 > 0 else math.nan
+        psi = influence(one, "dr" if doubly else "snips", value) + value * (one.bucket_rows - share * counts)
         parts.append(Estimate(name, place, share * value, psi, counts, (one,), spans[place]))
     few = (part.place for part in parts if len(sums) > SHORT and effective_rows(part.sums[0]) < FEW)
     psi, total = np.sum([part.psi for part in parts], axis=0), float(sum(part.value for part in parts))

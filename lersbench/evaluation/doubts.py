@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lersbench.evaluation import bounded, categories
+from lersbench.evaluation import additive, bounded, cascaded, categories
 from lersbench.evaluation.answers import CUT, FEW, MODEL, Estimate
 from lersbench.evaluation.judged import Judged
 from lersbench.evaluation.ran import Ran
 from lersbench.evaluation.setup import Setup
-from lersbench.offpolicy import diagnostics, slices, verdict
+from lersbench.offpolicy import diagnostics, signed, slices, verdict
 from lersbench.offpolicy.diagnostics import Cut, Diagnostics, diagnose
 from lersbench.offpolicy.slices import Slice
 from lersbench.offpolicy.sums import TOP_W, Sums, six, top_weights
@@ -47,6 +47,8 @@ SHOWN = (  # diagnostics that are columns of the estimates
 
 def of(setup: Setup, judged: Judged, estimate: Estimate, ran: Ran) -> dict[str, Any]:
     """Diagnostics, verdict and reasons of an estimate; a sum over places is as good as the worst of them."""
+    if estimate.estimator == additive.NAME:
+        return _of_signed(setup, judged.beside[additive.NAME].sums)
     worst: tuple[Diagnostics, Verdict] | None = None
     for place, sums in enumerate(estimate.uncut or estimate.sums, 1):
         if sums.rows[0]:
@@ -59,20 +61,34 @@ def of(setup: Setup, judged: Judged, estimate: Estimate, ran: Ran) -> dict[str, 
     found, level = worst
     if estimate.bounded:
         level = Verdict(verdict.DO_NOT_BELIEVE, (_bounded(estimate), *level.reasons))
+    return _line(found, level)
+
+
+def _line(found: Diagnostics, level: Verdict, negative: float = 0.0) -> dict[str, Any]:
+    """The columns of an estimate; `negative` is the share of the rows whose weight is."""
     known = asdict(found)
     return {
         **{name: known[name] for name in SHOWN},
         "snips_without_top": found.snips_without_top,
+        "negative_share": negative,
         "verdict": level.level,
         "reason": "; ".join(level.reasons[:2]),
     }
+
+
+def _of_signed(setup: Setup, sums: signed.SignedSums) -> dict[str, Any]:
+    """The same of weights that may be negative: where some are, no better than with caution."""
+    found, share = signed.diagnose(sums, setup.propensities), signed.negative_share(sums)
+    why = f"the weights of {percent(share)} of the lists are negative, and what is known of weights here is of others"
+    return _line(found, verdict.verdict(found, additive.NAME, [(verdict.CAUTION, why)] if share else ()), share)
 
 
 def _bounded(estimate: Estimate) -> str:
     """Why a sum over places is a bound only."""
     numbers = ", ".join(map(str, estimate.bounded))
     there = f"place{'s' * (len(estimate.bounded) > 1)} {numbers}"
-    agree = f"agree with the policy {'down to' if estimate.estimator == 'rips' else 'at'} {there}"
+    down = estimate.estimator in ("rips", cascaded.NAME)
+    agree = f"agree with the policy {'down to' if down else 'at'} {there}"
     return f"the lists that {agree} are worth fewer than {FEW}, so there it may earn all or nothing"
 
 
@@ -85,7 +101,7 @@ def _one(
         propensities=setup.propensities,
         slice_names=setup.source.slice_names,
         items=items,
-        doubly=judged.modelled and kind != categories.NAME,
+        doubly=kind == cascaded.NAME or (judged.modelled and kind != categories.NAME),
         thin=thin_of_lists(sums) if setup.places > 1 else None,
         support=_support(setup, judged),
         r2=judged.r2 if kind in MODEL else math.nan,
@@ -161,7 +177,7 @@ def sensitivity(judged: list[Judged]) -> pd.DataFrame:
     """SNIPS of each policy, or what leads for its lists, with weights cut near their quantiles and as it is."""
     rows = []
     for one in judged:
-        if one.question == "rejection":
+        if one.question == "rejection" or not one.leading:
             continue
         for cut in _cuts(one.leading):
             rows.append(
@@ -195,6 +211,8 @@ def weights(judged: list[Judged]) -> pd.DataFrame:
     """The largest weights of each policy, the largest first: some of the ranks, evenly on a logarithmic scale."""
     rows = []
     for one in judged:
+        if not one.leading:
+            continue
         top = top_weights(one.first)
         ranks = sorted({round(len(top) ** (i / POINTS)) for i in range(POINTS + 1)}) if len(top) else []
         if one.question != "rejection":

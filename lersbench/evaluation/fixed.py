@@ -13,7 +13,7 @@ from lersbench.engine.chances import chances
 from lersbench.engine.drawn import drawn_slates
 from lersbench.engine.learning import Learner
 from lersbench.engine.seat import broken
-from lersbench.evaluation import bounded, categories, shrunk
+from lersbench.evaluation import additive, bounded, cascaded, categories, shrunk
 from lersbench.evaluation.answers import CUT, MODEL
 from lersbench.evaluation.estimated import Odds, Refits
 from lersbench.evaluation.exposed import MODELS, ClickModels, Exposed
@@ -52,6 +52,9 @@ def judge(setup: Setup, asked: list[Asked], model: Model | None, clicks: ClickMo
             predicted = model.predicted(logged) if model and any(map(needs_model, asked)) else None
             known = clicks.before(logged) if clicks else {}
             each(partial(_take, logged=logged, predicted=predicted, known=known))
+    for target in targets:
+        if cascaded.NAME in target.judged.estimators:
+            cascaded.add_up(target, setup)
     return [target.judged for target in targets]
 
 
@@ -117,6 +120,15 @@ class Target:
         if setup.places == 1 and asked.question != "rejection":
             self.judged.beside = beside_of(setup, asked.estimators)
         self.judged.modelled = SINGLE in families and needs_model(asked)
+        if additive.NAME in asked.estimators:
+            self.judged.beside[additive.NAME] = additive.Additive(setup.log.path)
+        if cascaded.NAME in asked.estimators:
+            cascaded.refuse(setup, policy)
+
+    @property
+    def learned(self) -> int:
+        """The rounds it has learned from."""
+        return self.learner.rounds if self.learner is not None else 0
 
     def take(self, logged: Logged, predicted: np.ndarray | None, known: dict[str, Exposed]) -> None:
         """Add some rounds by the policy's chances; `predicted` (N,) of all candidates by the reward model, or None;
@@ -133,11 +145,14 @@ class Target:
             draws=self.setup.settings.draws,
             at=logged.at,
             placed=PLACE in self.judged.families,
-            learned=self.learner.rounds if self.learner is not None else 0,
+            learned=self.learned,
         )
         self.judged.take(logged, found, predicted if self.judged.modelled else None, self.setup.log.path)
-        if mine := [name for name in known if name in self.judged.families]:
+        mine, pi = [name for name in known if name in self.judged.families], self.judged.beside.get(additive.NAME)
+        if mine or pi:
             where = logged.rows, self.rng, self.protocol, logged.inside, logged.at, self.setup.settings.draws
             slates = drawn_slates(self.policy, self.state, self.spec, *where)
             for name in mine:
                 self.judged.take_exposed(logged, slates, name, known[name], self.setup.log.path)
+            if pi:
+                pi.take(logged, found, slates)

@@ -17,7 +17,16 @@ from lersbench.offpolicy.slates import CONTROL, GOAL, MATCHED, MOST, UNCUT, VALU
 from lersbench.offpolicy.sums import BUCKETS, Settings, Sums, add, importance_weights, new_sums, six
 
 SINGLE, PREFIX, PLACE, WHOLE = "single", "prefix", "place", "whole"  # what a weight compares
-FAMILY = {"rips": PREFIX, "iips": PLACE, "sips": WHOLE, **MODELS}  # of estimators of lists; all others are of one item
+SIGNED = "signed"  # weights that may be negative: see `additive`
+CASCADE = "cascade"  # the same as PREFIX, about a model: see `cascaded`
+FAMILY = {
+    "rips": PREFIX,
+    "iips": PLACE,
+    "sips": WHOLE,
+    "cascade-dr": CASCADE,
+    "pi": SIGNED,
+    **MODELS,
+}  # of estimators of lists; all others are of one item
 ROUNDING = 1e-9  # by which a quotient may exceed its bound
 
 
@@ -60,8 +69,8 @@ class Judged:
 
     @property
     def leading(self) -> list[Sums]:
-        """The sums of its leading estimator, of lists a place each."""
-        return self.families[FAMILY.get(self.estimators[0], SINGLE)]
+        """The sums of its leading estimator, of lists a place each; none of one whose weights may be negative."""
+        return self.families.get(FAMILY.get(self.estimators[0], SINGLE), [])
 
     @property
     def first(self) -> Sums:
@@ -85,7 +94,7 @@ class Judged:
         """Add the rounds `logged`. `predicted` (N,) are the reward model's predictions of all candidates, or None."""
         self.how = self.how or chances.how
         for family, sums in self.families.items():
-            if family in MODELS.values():
+            if family in (CASCADE, *MODELS.values()):
                 continue
             cut = self.clipped.get(family, [None] * len(sums))
             if family == WHOLE:
@@ -186,7 +195,8 @@ def families_of(
     estimators need one.
     """
     wanted = dict.fromkeys(FAMILY.get(name, SINGLE) for name in estimators)
-    counts = {PREFIX: places, PLACE: places}
+    wanted.pop(SIGNED, None)
+    counts = {PREFIX: places, PLACE: places, CASCADE: places}
     ranges = dict.fromkeys(wanted, (low, high))
     ranges[WHOLE] = whole or (min(0.0, places * low), max(0.0, places * high))
     if places > 1:

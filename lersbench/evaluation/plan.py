@@ -19,28 +19,29 @@ NEEDS = {  # what must be known of how the lists of a log came about for an esti
     "rips": ("uniform", SCORES, "conditional"),
     "sips": ("uniform", SCORES, "conditional", "slate"),
     "iips": ("uniform", SCORES, "position"),
+    "cascade-dr": ("uniform", SCORES, "conditional"),
+    "pi": ("uniform",),
     "pbm-ips": ("uniform", SCORES),
     "ubm-ips": ("uniform", SCORES),
 }
+ASSUMING = ("cascade-dr", "pi")  # estimators of fixed policies alone, shown beside those of fewer assumptions
 PLACED = ("iips",)  # estimators by the chance of single positions
 ONLY_CLICKS = ("iips", "pbm-ips", "ubm-ips", "pi", "cascade-dr")
 ABOVE = "import the log with --propensity-kind conditional, or with its ranker's scores"
 FIX = {  # of a log of another kind
     "rips": f"from the chance of an item at its place that of the list down to it does not follow; {ABOVE}",
+    "cascade-dr": f"from the chance of an item at its place that of the list down to it does not follow; {ABOVE}",
     "sips": f"from the chance of an item at its place that of the whole list does not follow; {ABOVE}",
     "iips": "from the chances of whole lists or of items given those above, of logged lists alone, that of an item at "
     "its place does not follow; use rips or sips, or import the log with --propensity-kind position or its scores",
+    "pi": "its weights are those of lists in uniformly random order. Where places are filled independently of each "
+    "other, each from items of its own, which no log says, call lersbench.offpolicy.slates.slot_weights; else use iips "
+    "or rips",
     **dict.fromkeys(
         MODELS,
         "how likely an item was to be examined takes the chances of all lists: a uniform log, or the scores of its "
         "ranker. Use rips or iips",
     ),
-}
-ELSEWHERE = {  # estimators of lists that are functions to be called, and why
-    "pi": "its weights need the chance that an item is anywhere in the list, and can be negative, which no diagnostic "
-    "here judges: call lersbench.offpolicy.slates.pi_weights. Use iips",
-    "cascade-dr": "it needs the target's chances of all candidates given the logged items above, which policies are "
-    "not asked for: call lersbench.offpolicy.slates.cascade_dr. Use rips",
 }
 BRACKET = "logged"
 
@@ -92,15 +93,16 @@ def estimators_of(setup: Setup, question: str) -> list[str]:
     singles.refuse_of_lists(setup)
     for name in named:
         _check(setup, name, kind)
-    every = _with_model_free(named)
+    every = _with_model_free(setup, kind, named)
     if question == "progressive":
-        every = [name for name in every if name not in (*MODELS, *PLACED)]
+        every = [name for name in every if name not in (*MODELS, *PLACED, *ASSUMING)]
     return every or _usual_of_lists(setup, kind, question)
 
 
-def _with_model_free(names: list[str]) -> list[str]:
-    """The estimators named, and beside those by a click model the ones that need none, by which it is judged."""
-    free = ("iips", "rips") if any(name in MODELS for name in names) else ()
+def _with_model_free(setup: Setup, kind: str, names: list[str]) -> list[str]:
+    """The estimators named, and beside those by a model the ones that need none, by which it is judged."""
+    assumes = any(name in (*MODELS, *ASSUMING) for name in names)
+    free = [name for name in ("iips", "rips") if assumes and not _obstacle(setup, name, kind)]
     return [*dict.fromkeys((*names, *free))]
 
 
@@ -131,8 +133,8 @@ def _check(setup: Setup, name: str, kind: str) -> None:
             f"{name} estimates the number of clicks, not the share of lists with one: whether a click is the first of "
             "its list depends on what stands above. Use rips or sips."
         )
-    if name in ELSEWHERE:
-        raise ConfigError(f"{name} is not available in `evaluate`: {ELSEWHERE[name]}.")
+    if name in ASSUMING and setup.settings.clip != "none":
+        raise ConfigError(f"{name} is made of whole weights: leave clip out, or use rips.")
     if why := _obstacle(setup, name, kind):
         raise ConfigError(f"{name} cannot be made of log '{info.name}': {why}.")
 
@@ -142,7 +144,7 @@ def _obstacle(setup: Setup, name: str, kind: str) -> str:
     wide = setup.info.C
     if kind not in NEEDS[name]:
         return f"its propensities are of kind '{kind}', and {FIX[name]}"
-    if kind == SCORES and wide > MOST and name not in ("rips", "sips"):
+    if kind == SCORES and wide > MOST and name not in ("rips", "sips", "cascade-dr"):
         return (
             f"by scores, exact chances of single positions take sums over 2^C sets of candidates, at most {MOST} of "
             f"them, and it ranks {wide}. Use rips"

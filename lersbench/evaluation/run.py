@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from lersbench.datasets import DATASETS, build
 from lersbench.errors import ConfigError, did_you_mean
-from lersbench.evaluation import bracketed, fixed, learners, sure, tables, trained
+from lersbench.evaluation import bracketed, fixed, learners, random_share, sure, tables, trained
 from lersbench.evaluation.estimated import Estimated
 from lersbench.evaluation.logged import PREDICTED
 from lersbench.evaluation.model import Model
@@ -44,7 +45,54 @@ def evaluate(
     slate: int | None = None,
 ) -> Evaluation:
     """Judge policies by a log: see `lersbench evaluate`. Raises ConfigError for what the log cannot answer."""
-    setup = setup_of(log, policies, settings_of(settings), reward, seed, slate)
+    chosen = settings_of(settings)
+    if random_share.is_there(log) and chosen.propensities != "estimated" and set(questions) != {bracketed.QUESTION}:
+        return _by_share(log, policies, chosen, questions, reward, seed, say, slate)
+    return _by_all(log, policies, chosen, questions, reward, seed, say, slate)
+
+
+def _by_share(
+    log: Log,
+    policies: Any,
+    settings: Evaluate,
+    questions: Sequence[str],
+    reward: str | dict[str, float],
+    seed: int,
+    say: Callable[[str], None],
+    slate: int | None,
+) -> Evaluation:
+    """Judge by the lists in random order; beside it stands the bracket of the others, unless other things are asked."""
+    asked = tuple(name for name in questions if name != bracketed.QUESTION)
+    with tempfile.TemporaryDirectory(prefix="lersbench-") as folder:
+        parts = random_share.apart(log, Path(folder), slate)
+        setup = setup_of(parts.random, policies, settings, reward, seed)
+        with closing(setup.session.bar):
+            judged = _judged(setup, asked, parts.caps)
+        others = None
+        if parts.others is not None:
+            places = parts.others.info.L if slate is None else min(slate, parts.others.info.L)
+            clicks = settings.target != "any-click"  # of which brackets are, and of nothing else
+            listed = clicks and (not questions or len(asked) < len(questions))
+            told = Evaluate(level=settings.level, cluster=settings.cluster, target=settings.target)
+            rest = setup_of(parts.others, policies, told, reward, seed, places)
+            with closing(rest.session.bar):
+                ran = Ran.of(rest.source, places)
+                others = tables.about(rest, [], ran, None)
+                bracket = bracketed.evaluate(rest, policies_of(policies), ran, others, say) if listed else None
+        return random_share.together(log, judged, parts, others, bracket if others else None)
+
+
+def _by_all(
+    log: Log,
+    policies: Any,
+    settings: Evaluate,
+    questions: Sequence[str],
+    reward: str | dict[str, float],
+    seed: int,
+    say: Callable[[str], None],
+    slate: int | None,
+) -> Evaluation:
+    setup = setup_of(log, policies, settings, reward, seed, slate)
     with closing(setup.session.bar):
         if log.info.propensities == "none" and not setup.fits:
             if asked := [name for name in questions if name != bracketed.QUESTION]:
@@ -57,8 +105,8 @@ def evaluate(
         return _judged(setup, questions)
 
 
-def _judged(setup: Setup, questions: Sequence[str]) -> Evaluation:
-    """The passes over a log that holds propensities, each with its word at the progress bar."""
+def _judged(setup: Setup, questions: Sequence[str], doubts: Sequence[tuple[str, str]] = ()) -> Evaluation:
+    """The passes over a log that holds propensities, each with its word at the progress bar; `doubts` cap verdicts."""
     asked, bar = asked_of(setup, questions), setup.session.bar
     if setup.fits:
         bar.set_description_str("propensities")
@@ -80,7 +128,7 @@ def _judged(setup: Setup, questions: Sequence[str]) -> Evaluation:
     judged += learners.judge(setup, [one for one in asked if one.question != "off-policy"], ran)
     for one in judged:
         caps, notes = trained.caps(setup.source, one.label, one.entry.policy)
-        one.caps += caps
+        one.caps += [*doubts, *caps]
         one.notes += notes
     judged[0].notes += left_out
     return tables.evaluation_of(setup, judged, ran, model, clicks)

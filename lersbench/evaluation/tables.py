@@ -13,7 +13,7 @@ from lersbench import __version__
 from lersbench.evaluation import answers, doubts, estimated, lists
 from lersbench.evaluation.answers import CUT, MODEL, Estimate, Range
 from lersbench.evaluation.exposed import MODELS, ClickModels
-from lersbench.evaluation.judged import PLACE, PREFIX, SINGLE, WHOLE, Judged
+from lersbench.evaluation.judged import CASCADE, PLACE, PREFIX, SIGNED, SINGLE, WHOLE, Judged
 from lersbench.evaluation.model import Model
 from lersbench.evaluation.ran import Ran
 from lersbench.evaluation.setup import Setup
@@ -112,10 +112,13 @@ def _spans(setup: Setup) -> dict[str, list[Range]]:
     orders = [math.prod(wide - k for k in range(place + 1)) if uniform else math.inf for place in places]
     widest = wide if uniform else math.inf
     whole = Range(list_low, list_high, orders[-1])
+    prefix = [whole, *(Range(low, high, most) for most in orders)]
     return {
         SINGLE: [Range(low, high, widest) if setup.places == 1 else whole],
         WHOLE: [whole],
-        PREFIX: [whole, *(Range(low, high, most) for most in orders)],
+        SIGNED: [whole],
+        PREFIX: prefix,
+        CASCADE: prefix,
         PLACE: [whole, *(Range(low, high, widest) for _ in places)],
         **{model: [Range(list_low, list_high, math.inf, high)] for model in MODELS.values()},
     }

@@ -8,6 +8,7 @@ from pathlib import Path
 from lersbench.bench import objects, replays
 from lersbench.errors import LersbenchError, RunError
 from lersbench.evaluation.run import evaluate
+from lersbench.feedback import USUAL
 from lersbench.log import Log
 from lersbench.results.evaluation_words import sentences
 
@@ -28,7 +29,7 @@ def trial(log: Log, policy: str) -> tuple[str, str]:
 
 def _replayed(log: Log, policy: str) -> int:
     """Play a policy over a log once; the rounds it played. Raises RunError where it fails."""
-    protocol = {"feedback": "bandit", "slate": 1, "seeds": 1, "replicates": "none"}
+    protocol = {"feedback": USUAL, "slate": 1, "seeds": 1, "replicates": "none"}
     chosen, entries = objects.scenario_of([policy], log.path, protocol, {"name": "trial", "title": "trial"}, None)
     with tempfile.TemporaryDirectory(prefix="lersbench-") as folder:
         run = replays.bench(chosen, Path(folder), say=lambda line: None, entries=entries)

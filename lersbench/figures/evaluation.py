@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from lersbench.feedback import QUESTIONS
 from lersbench.figures.frame import Frame
@@ -26,6 +26,8 @@ WIDEST = 34  # letters of a line of a label
 LOOKS: list[dict[str, Any]] = [{"color": HUES[i % len(HUES)], "ls": DASHES[i // len(HUES)]} for i in range(MOST)]
 ROW = 0.34  # inches of one interval
 GRID: dict[str, Any] = {"color": "0.92", "zorder": 0}
+
+BRACKET = "A thick bar without a dot runs between two ends; its thin line as far as the errors of both reach."
 
 
 def draw(evaluation: Evaluation, folder: str | Path) -> list[Record]:
@@ -46,12 +48,13 @@ def values(evaluation: Evaluation) -> Figure:
     rows = {question: evaluation.leading(question) for question in questions}
     heights = [ROW * len(rows[question]) + 0.55 for question in questions]
     note = f"Line: what ran, {level(evaluation)} interval shaded. Pale: caution; palest: do not believe."
-    frame = _frame(evaluation, "What each policy would have earned", 7.2, sum(heights), [note])
+    notes = [note, *([BRACKET] if any("end_low" in part for part in rows.values()) else [])]
+    frame = _frame(evaluation, "What each policy would have earned", 7.2, sum(heights), notes)
     figure, axes = frame.figure(len(questions), 1)
     if len(questions) > 1:
         _set_heights(axes, heights)
     for ax, question in zip(axes, questions, strict=True):
-        _forest(ax, rows[question], evaluation.about["logger"])
+        _forest(ax, rows[question], evaluation.ran(question))
         ax.set_title(QUESTIONS[question].title, loc="left", fontsize=9)
     axes[-1].set_xlabel(_unit(evaluation))
     return figure
@@ -89,6 +92,7 @@ def weights(evaluation: Evaluation) -> Figure:
         ax.plot(rows["rank"], rows["weight"], label=label, **look)
     ax.set(xscale="log", yscale="log", xlabel="Rank of the weight", ylabel="Weight (chance / propensity)")
     for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
         axis.set_minor_formatter(NullFormatter())
     ax.grid(which="major", **GRID)
@@ -157,7 +161,7 @@ def _wrapped(label: str) -> str:
 
 def _unit(evaluation: Evaluation) -> str:
     """The unit as the title of an axis; "EUR" stays as it is."""
-    words = unit(evaluation)
+    words = unit(evaluation.about)
     return words[:1].upper() + words[1:]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from lersbench.errors import DataError
+from lersbench.log import random_order
 
 NUMBERS = "numbers by name, such as {'customers': 1000}"
 CALIBRATION = "a list of {'what': a text, 'published': a number, 'here': a number}"
@@ -40,6 +41,8 @@ def _provenance(provenance: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]
     model = provenance.get("propensity_model", {"method": ""})
     if not isinstance(model, dict) or not isinstance(model.get("method"), str):
         yield "provenance.propensity_model", model, PROPENSITY_MODEL
+    if random_order.KEY in provenance and provenance[random_order.KEY] != random_order.LOGGER:
+        yield f"provenance.{random_order.KEY}", provenance[random_order.KEY], "1, the logger of lists in random order"
     named = provenance.get("feature_names", {})
     if not isinstance(named, dict) or not all(_list(of, lambda name: isinstance(name, str)) for of in named.values()):
         yield "provenance.feature_names", named, NAMES

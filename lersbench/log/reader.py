@@ -17,7 +17,7 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from lersbench.errors import ConfigError, DataError
-from lersbench.log import requests
+from lersbench.log import random_order, requests
 from lersbench.log.checks import Checks, Report
 from lersbench.log.checksums import checksum
 from lersbench.log.chunk import NONE, Chunk
@@ -174,7 +174,12 @@ class Log:
         rounds = i.sums or self._whole_digest()
         sizes += [sorted(i.ragged)] if i.ragged else []
         sizes += [i.outcomes] if i.outcomes else []
-        said = {"kind": i.propensity_kind, "window": i.reward_window, "requests": self.sha256_of(requests.FILE)}
+        said = {
+            "random": i.provenance.get(random_order.KEY, ""),
+            "kind": i.propensity_kind,
+            "window": i.reward_window,
+            "requests": self.sha256_of(requests.FILE),
+        }
         said = {key: value for key, value in said.items() if value not in ("", 0, POSITION)}
         sizes += [said] if said else []
         content = json.dumps([sizes, sorted(i.columns), self.sha256_of("items.parquet"), rounds], sort_keys=True)

@@ -92,7 +92,8 @@ def write(
     `propensity_kind` says of what they are probabilities: "position" (the default: the item stands at this place),
     "conditional" (it is chosen given the items above) or "slate" (the whole slate, the same in all of its positions);
     uniform ones are then 1/C, 1/(C - k) and the product of these. `logger` (n,) numbers the logging policies where
-    there were several, `request` (n,) has the ids of the requests, texts that are kept beside the rounds.
+    there were several (where it is 1 for lists in uniformly random order, and 0 for those of a ranker, say
+    provenance["random_logger"] = 1), `request` (n,) has the ids of the requests, texts that are kept beside the rounds.
     `reward_window`, such as "1 d" or microseconds, is how long after a round its clicks and outcomes still come in:
     what is younger than that at the log's end cannot be judged, see `Log.mature_until`.
     A simulated world may add what it knows: examined (n, L) 0 or 1, attraction (n, C), scores (n, C) of a Plackett-Luce

@@ -11,8 +11,8 @@ over that under the logging policy, P_k the same of the item at position k alone
     PI          the slate's reward, by a linear weight   right where it is a sum over (position, item) pairs
 
 From top to bottom the assumptions grow and the variance shrinks. All but SIPS and RIPS estimate the number of clicks
-alone: for the share of lists with a click, use those two on `first_only`. SIPS, RIPS and IIPS come from `sums.Sums` of
-their weights, one a place.
+alone: for the share of lists with a click, use those two on `first_only`. SIPS, RIPS, IIPS and
+cascade-DR come from `sums.Sums` of their weights, one a place; PI, whose weights may be negative, from `signed`.
 
 Sources: RIPS McInerney et al., KDD 2020; IIPS and PBM-IPS Li et al., KDD 2018; UBM-IPS He et al., RecSys 2020;
 cascade-DR Kiyohara et al., WSDM 2022; PI Swaminathan et al., NeurIPS 2017.
@@ -154,6 +154,12 @@ def cascade_dr(w: np.ndarray, r: np.ndarray, q: np.ndarray, ahead: np.ndarray) -
     Q_k = sum_a pi(a | x, items above) Q_k(a). Q_k predicts r_k + ... + r_K under the target. A list ends for it where
     W_k = 0. Unbiased for any Q fitted on other rows, where r_k depends on the items at or above k.
     """
+    return cascade_dr_by_place(w, r, q, ahead).sum(axis=1)
+
+
+def cascade_dr_by_place(w: np.ndarray, r: np.ndarray, q: np.ndarray, ahead: np.ndarray) -> np.ndarray:
+    """The part (n, K) of each position in `cascade_dr`, whose mean estimates what the target earns there: that of
+    W_{k-1} E_pi Q_k - W_k Q_k is 0."""
     w = np.asarray(w, np.float64)
     before = np.concatenate([np.ones((len(w), 1)), w[:, :-1]], axis=1)
-    return np.asarray((w * (np.asarray(r) - q) + before * np.asarray(ahead)).sum(axis=1))
+    return np.asarray(w * (np.asarray(r) - q) + before * np.asarray(ahead))

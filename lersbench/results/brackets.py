@@ -217,6 +217,8 @@ def warnings(results: Results) -> list[str]:
         facts, name = facts_of(log), log.get("name", case.variant)
         if not row_of(case.protocol).weighed or not facts:
             continue
+        if facts.get("random_share"):
+            lines.append(_of_random_share(log, facts["random_share"]))
         if facts["fault"]:
             lines.append(
                 f"Log '{name}' has no propensities, and no bracket either: {facts['fault']}. Values are logged clicks, "
@@ -239,6 +241,16 @@ def warnings(results: Results) -> list[str]:
                 "bracket: import these alone, with --propensities uniform, and judge by them."
             )
     return list(dict.fromkeys([*lines, *_random_on_top(results)]))
+
+
+def _of_random_share(log: Mapping[str, Any], path: str) -> str:
+    """Lists in random order say more than the bracket of all lists."""
+    number = log.get("provenance", {}).get("requests in random order")
+    share = "Some lists" if number is None else f"{number:,} of {log['rounds']:,} lists"
+    return (
+        f"{share} of log '{log.get('name', path)}' are in random order, which says more than any bracket of logged "
+        f"clicks: `lersbench evaluate {path}` judges policies by them."
+    )
 
 
 def _random_on_top(results: Results) -> list[str]:

@@ -23,6 +23,7 @@ from lersbench.results import evaluation_folder
 from lersbench.results.evaluation_folder import TABLES
 
 LOGGER = "the logging policy"
+BRACKET = "logged"  # the question that a bracket answers
 BELIEVE, CAUTION, DISBELIEVE = "believe", "caution", "do not believe"
 VERDICTS = (BELIEVE, CAUTION, DISBELIEVE)
 BRIEF = ("policy", "feedback", "estimator", "place", "value", "low", "high", "verdict", "reason")  # shown in a notebook
@@ -78,10 +79,17 @@ class Evaluation:
         rows = rows[(rows["feedback"] == question) & (rows["other"] == other)]
         return {str(row["policy"]): row for _, row in rows.iterrows()}
 
+    def ran(self, question: str) -> dict[str, float]:
+        """What the logging policy earned (value, low, high) on the rows by which this question is answered."""
+        beside = question == BRACKET and "others" in self.about
+        found: dict[str, float] = (self.about["others"] if beside else self.about)["logger"]
+        return found
+
     @property
     def worst(self) -> str:
-        """The worst verdict of the leading estimates."""
-        levels = [str(v) for question in self.questions for v in self.leading(question)["verdict"]]
+        """The worst verdict of the leading estimates; a bracket beside them is no answer, and does not count."""
+        answers = [name for name in self.questions if name != BRACKET] or self.questions
+        levels = [str(v) for question in answers for v in self.leading(question)["verdict"]]
         return max(levels, key=VERDICTS.index, default=BELIEVE)
 
     def records(self) -> list[dict[str, Any]]:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
 from lersbench.feedback import QUESTIONS
-from lersbench.results.evaluation import BELIEVE, DISBELIEVE, LOGGER, Evaluation
+from lersbench.results.evaluation import BELIEVE, BRACKET, DISBELIEVE, LOGGER, Evaluation
 from lersbench.results.numbers import MISSING, number, range_in_words
 from lersbench.results.words import markdown_row
 from lersbench.tables import aligned
 from lersbench.words import markdown, one_line
 
 HEAD = ("policy", "estimator", "value", "{level} interval", "less what ran", "rank", "effective rows", "verdict")
+SHARED = (
+    "What ran on the requests in random order is that order. The ranker's value is of other requests: it compares with "
+    "the values here where chance alone decided which requests are in random order."
+)
 WORDS = 2  # leading columns of words
 DIGITS = 6  # the most decimals of a value
 
@@ -26,9 +31,8 @@ def digits_of(half: float) -> int:
     return min(max(1 - math.floor(math.log10(half)), 0), DIGITS)
 
 
-def unit(evaluation: Evaluation) -> str:
+def unit(about: Mapping[str, Any]) -> str:
     """ "clicks per decision", "EUR per list"."""
-    about = evaluation.about
     return f"{about['unit']} per {'list' if about['positions'] > 1 else 'decision'}"
 
 
@@ -45,11 +49,29 @@ def _digits(row: pd.Series) -> int:
 # Sentences ------------------------------------------------------------------------------------------------------------
 def sentences(evaluation: Evaluation) -> list[str]:
     """What the evaluation comes to: what ran, then each policy in a sentence, question by question."""
-    return [what_ran(evaluation), *_answers(evaluation), *evaluation.about.get("notes", [])]
+    share = _by_share(evaluation) if "random_share" in evaluation.about else []
+    notes = evaluation.about.get("notes", [])
+    who = "What ran on them, the random order," if share else "What ran"
+    return [*share[:-1], what_ran(evaluation.about, who), *share[-1:], *_answers(evaluation), *notes]
 
 
-def what_ran(evaluation: Evaluation) -> str:
-    about = evaluation.about
+def _by_share(evaluation: Evaluation) -> list[str]:
+    """By which requests a log with lists in random order is judged; last what its ranker earned on the others."""
+    share, others = evaluation.about["random_share"], evaluation.about.get("others")
+    fault = [f"No value is to be believed: {share['fault']}."] if share["fault"] else []
+    judged = f"Judged on the {share['random']:,} of {share['requests']:,} requests in random order"
+    if others is None:
+        why = "there are no others" if share["random"] == share["requests"] else "the others show one item each"
+        return [f"{judged}; {why}.", *fault, "So nothing says what a ranker of lists earned."]
+    return [
+        f"{judged}; the others were ordered by a ranker whose propensities are not known.",
+        *fault,
+        what_ran(others, "On the others the ranker"),
+    ]
+
+
+def what_ran(about: Mapping[str, Any], who: str) -> str:
+    """What the logging policy earned, of `about` of an evaluation or of the requests beside it."""
     ran, half = about["logger"], (about["logger"]["high"] - about["logger"]["low"]) / 2
     digits = digits_of(half)
     users = (
@@ -59,7 +81,7 @@ def what_ran(evaluation: Evaluation) -> str:
     )
     rows = _counted(about["n"], "list" if about["positions"] > 1 else "decision")
     interval = _interval(ran["low"], ran["high"], digits)
-    return f"What ran earned {number(ran['value'], digits)} {unit(evaluation)}{interval} ({rows}{users})."
+    return f"{who} earned {number(ran['value'], digits)} {unit(about)}{interval} ({rows}{users})."
 
 
 def _counted(n: int, what: str) -> str:
@@ -105,19 +127,20 @@ def answer(evaluation: Evaluation, row: pd.Series, difference: pd.Series | None)
 def lift_in_words(evaluation: Evaluation, difference: pd.Series) -> str:
     """The difference to what ran, in percent of it; the sign only where the interval has one."""
     base = evaluation.about["logger"]["value"]
+    who = "the random order" if "random_share" in evaluation.about else "what ran"
     if not base or not math.isfinite(difference["value"]):
-        return "which cannot be compared with what ran"
+        return f"which cannot be compared with {who}"
     if difference["low"] == difference["high"] == 0:
-        return "the same as what ran"
+        return f"the same as {who}"
     low, middle, high = sorted(100 * difference[key] / abs(base) for key in ("low", "value", "high"))
     digits = max(0, digits_of((high - low) / 2)) if high > low else 1
     digits = min(digits, 1)
     if low > 0 or high < 0:
         near, far = sorted((abs(low), abs(high)))
         side = "more" if middle > 0 else "less"
-        return f"{number(abs(middle), digits)} % {side} than what ran {range_in_words(near, far, digits)}"
+        return f"{number(abs(middle), digits)} % {side} than {who} {range_in_words(near, far, digits)}"
     span = range_in_words(low, high, digits, sign=True)
-    return f"{number(middle, digits, sign=True)} % against what ran {span}: the sign is open"
+    return f"{number(middle, digits, sign=True)} % against {who} {span}: the sign is open"
 
 
 def _sentence(reason: str) -> str:
@@ -191,18 +214,22 @@ def reasons(evaluation: Evaluation) -> list[str]:
 def legend(evaluation: Evaluation) -> list[str]:
     """What the columns mean."""
     about = evaluation.about
-    if evaluation.questions == ["logged"]:
-        return [
-            f"Values are {unit(evaluation)}. A bracket runs from the logged clicks of the re-ranked list to the same "
-            "clicks times P(seen at the new place) / P(seen at the logged place), by a position-based model.",
-            f"The {level(evaluation)} interval adds the errors of both ends.",
-        ]
+    bracket = (
+        "A bracket runs from the logged clicks of the re-ranked list to the same clicks times P(seen at the new place) "
+        "/ P(seen at the logged place), by a position-based model."
+    )
+    both = "adds the errors of both ends."
+    if evaluation.questions == [BRACKET]:
+        return [f"Values are {unit(about)}. {bracket}", f"The {level(evaluation)} interval {both}"]
+    beside = BRACKET in evaluation.questions
     by = "by user" if about["clusters"] == "user" else "by row, as if all rows were independent"
     return [
-        f"Values are {unit(evaluation)}; {level(evaluation)} intervals {by}; all policies are judged on the same rows.",
+        f"Values are {unit(about)}; {level(evaluation)} intervals {by}; all policies are judged on the same rows.",
         f"Less what ran: the difference to {LOGGER}, paired row by row.",
         "Effective rows: how many equally weighted rows would say as much.",
         "Rank: what the paired differences allow, after Holm's correction; any where a value is not to be believed.",
+        *([SHARED] if "random_share" in about else []),
+        *([f"Re-ranked lists are those of the ranker alone. {bracket} Its interval {both}"] if beside else []),
     ]
 
 

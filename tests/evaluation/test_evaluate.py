@@ -199,26 +199,25 @@ def shop(folder: Path, n: int = 4_000) -> tuple[Log, float]:
     return write(folder, columns, name="shop", items=100, order="exchangeable"), float((best * seen[:3]).sum(1).mean())
 
 
-@dataclass(frozen=True)
-class Liked(lb.Policy):
-    """Knows the true liking of each item."""
-
-    learns = False
-    deterministic = True
-
-    def init(self, spec: lb.Spec) -> np.ndarray:
-        return 1 / (1 + np.exp(-np.random.default_rng(0).normal(-2, 1, 100)))
-
-    def select(self, state: Any, rng: Any, round: lb.Round, slate: np.ndarray) -> None:
-        round.scores[:] = state[round.candidates]
-        slate[:] = np.argsort(-round.scores, kind="stable")[: len(slate)]
-
-    def update(self, *feedback: Any) -> None:
-        pass
-
-
 def test_lists_without_propensities_are_answered_by_a_bracket(tmp_path: Path) -> None:
     from lersbench.evaluation.run import evaluate
+
+    @dataclass(frozen=True)
+    class Liked(lb.Policy):
+        """Knows the true liking of each item."""
+
+        learns = False
+        deterministic = True
+
+        def init(self, spec: lb.Spec) -> np.ndarray:
+            return 1 / (1 + np.exp(-np.random.default_rng(0).normal(-2, 1, 100)))
+
+        def select(self, state: Any, rng: Any, round: lb.Round, slate: np.ndarray) -> None:
+            round.scores[:] = state[round.candidates]
+            slate[:] = np.argsort(-round.scores, kind="stable")[: len(slate)]
+
+        def update(self, *feedback: Any) -> None:
+            pass
 
     log, truth = shop(tmp_path / "log")
     found = evaluate(log, {"liked": Liked(), "random": "random"}, slate=3)

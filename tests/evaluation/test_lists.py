@@ -382,12 +382,6 @@ def test_a_policy_that_spreads_as_the_logger_does_is_believed(tmp_path: Path) ->
     assert sure["thin"].iloc[0] > 0.2 or sure["events"].iloc[0] == 0
 
 
-@pytest.mark.parametrize(("name", "function"), [("pi", "pi_weights"), ("cascade-dr", "cascade_dr")])
-def test_estimators_that_are_functions_name_them(tmp_path: Path, name: str, function: str) -> None:
-    with pytest.raises(ConfigError, match=f"{name} is not available in `evaluate`.*slates.{function}"):
-        judged(world(tmp_path / "log", PBM, None, 60), estimators=[name])
-
-
 def test_the_truth_is_a_sum_over_lists() -> None:
     """The uniform logger's value by `truth` is the mean over all lists: what `random` must come to."""
     mean = np.mean([truth(CASCADE, one)[0] for one in permutations(range(C), L)])

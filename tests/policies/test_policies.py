@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from lersbench.errors import ConfigError
-from lersbench.policy import KernelPolicy, find, load, names
+from lersbench.policy import KernelPolicy, find, load, names, require
 from lersbench.sources import closure
 from lersbench.testing import checks, engines, worlds
 from tests.support.siblings import SIBLINGS
@@ -121,6 +121,21 @@ def test_hyper_parameters_are_checked(name: str) -> None:
 def test_ranges(name: str, param: str, value: float) -> None:
     with pytest.raises(ConfigError, match=f"{param} = {value} must be"):
         load(name, **{param: value})
+
+
+def test_a_text_has_a_range_too() -> None:
+    """What authors call with their own hyper-parameters asks no text whether it is a finite number."""
+
+    @dataclasses.dataclass(frozen=True)
+    class Bold:
+        how: str = "very"
+        far: float = float("inf")
+
+    require(True, Bold(), "how", "a word")
+    with pytest.raises(ConfigError, match="Bold: how = 'very' must be another word"):
+        require(False, Bold(), "how", "another word")
+    with pytest.raises(ConfigError, match="Bold: far = inf must be near"):
+        require(True, Bold(), "far", "near")
 
 
 @pytest.mark.parametrize("name", ["exp3", "exp3m"])

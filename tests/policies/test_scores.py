@@ -136,7 +136,7 @@ def test_a_wrong_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "no.parquet").write_text("item,score\n7,1\n")
     with pytest.raises(DataError, match=r"no\.parquet cannot be read as a table"):
         Scores(str(tmp_path / "no.parquet")).init(SPEC)
-    with pytest.raises(ConfigError, match=r"missing = 'first' must be one of error, last"):
+    with pytest.raises(ConfigError, match=r"missing = 'first'; it takes 'error' or 'last'"):
         Scores(missing="first")
 
 
