@@ -45,7 +45,7 @@ def judge(setup: Setup, asked: list[Asked], model: Model | None, clicks: ClickMo
     pupils = [target.learner for target in targets if target.learner is not None]
     if pupils:
         with side_by_side(pupils) as each:
-            for logged in setup.source.read(0, setup.source.first):
+            for logged in setup.source.read(0, setup.source.taught):
                 each(partial(_learn, logged=logged))
     with side_by_side(targets) as each:
         for logged in setup.source.read():

@@ -147,7 +147,7 @@ class Judged:
     ) -> np.ndarray:
         """Add rows to `sums`, and to `cut` with their weights cut; the weights (n,) as they are."""
         first = int(logged.at[0])
-        whole = importance_weights(chance, propensity, first, source)
+        whole = importance_weights(chance, propensity, logged.at[row], source)
         for some, w in ((sums, whole), (cut, np.minimum(whole, self.clip))):
             if some is not None:
                 extra = None if model is None else model[0] + w * (reward - model[1])

@@ -62,6 +62,7 @@ class Source:
     by_user: bool  # users are the clusters
     any_click: bool = False  # the first click of a list counts, and no other
     first: int = 0  # rounds before it are not evaluated: a policy may have learned from them
+    taught: int = 0  # rounds that they learn from: the first ones, whose rewards were all known at `first`
     last: int = -1  # rounds from it on are not evaluated, for what they earn is not known yet; -1: all count
     cuts: list[np.ndarray] = field(default_factory=list)  # of the context columns that slices are made of
     placed: bool = False  # chances of single positions are asked for: by scores they take 2^C steps a list

@@ -117,7 +117,7 @@ def _judged(setup: Setup, questions: Sequence[str], doubts: Sequence[tuple[str, 
     setup.source.placed = any(name in PLACED for one in asked for name in one.estimators)
     bar.set_description_str("what ran")
     ran = Ran.of(setup.source)
-    asked = sure.answered(setup, asked, ran)
+    asked, left_out = sure.answered(setup, asked, ran, bool(questions))
     as_they_are = [one for one in asked if one.question == "off-policy"]
     model = None
     if any(map(fixed.needs_model, as_they_are)):
@@ -133,4 +133,5 @@ def _judged(setup: Setup, questions: Sequence[str], doubts: Sequence[tuple[str, 
         caps, notes = trained.caps(setup.source, one.label, one.entry.policy)
         one.caps += [*doubts, *caps]
         one.notes += notes
+    judged[0].notes += left_out
     return tables.evaluation_of(setup, judged, ran, model, clicks)

@@ -141,7 +141,8 @@ def setup_of(
         chosen, log, case, background, 1, Bar(silent, unit=" rows", unit_scale=True, leave=False), Clock()
     )
     first = _first(log, settings)
-    source = Source(session, pays, settings.cluster == "user", settings.target == "any-click", first, _matured(log))
+    any_click, taught = settings.target == "any-click", _known_at(log, first)
+    source = Source(session, pays, settings.cluster == "user", any_click, first, taught, _matured(log))
     if source.first >= source.end:
         raise ConfigError(_nothing_left(log, settings, source))
     slate = log.info.L if slate is None else slate
@@ -255,6 +256,17 @@ def _rows_before(log: Log, moment: int) -> int:
         if inside < len(chunk.time):
             break
     return rows
+
+
+def _known_at(log: Log, first: int) -> int:
+    """The rows whose rewards were all known when the row `first` came: the reward window of the log before it."""
+    window = log.info.reward_window
+    if not window or not 0 < first < log.info.rounds:
+        return first
+    for chunk in log.read(columns=("time",)):
+        if first < chunk.start + len(chunk.time):
+            return _rows_before(log, int(chunk.time[first - chunk.start]) - window + 1)
+    return first
 
 
 def _matured(log: Log) -> int:

@@ -229,7 +229,12 @@ def _notes(setup: Setup, judged: list[Judged], model: Model | None) -> list[str]
             "they are left out."
         )
     if setup.source.first:
-        notes.append(f"Policies learned from the first {setup.source.first:,} rows and were judged on those after.")
+        notes.append(_learned(setup.source.taught, setup.source.first))
+    if setup.info.reward_window and any(one.question != "off-policy" for one in judged):
+        notes.append(
+            "Learners are told the reward of a row at once, although it takes up to the reward window of the log to "
+            "come: they learn sooner here than they could have."
+        )
     for one in judged:
         if one.question == "off-policy" and one.entry.policy.learns and not setup.source.first:
             notes.append(
@@ -250,6 +255,16 @@ def _notes(setup: Setup, judged: list[Judged], model: Model | None) -> list[str]
         )
     fitted = setup.source.estimated.notes if setup.fits else []
     return [*notes, *(model.notes if model else []), *fitted]
+
+
+def _learned(taught: int, first: int) -> str:
+    """From what policies learned before they were judged."""
+    if taught == first:
+        return f"Policies learned from the first {first:,} rows and were judged on those after."
+    return (
+        f"Policies learned from the first {taught:,} rows and were judged from row {first:,} on: by then the reward "
+        f"window of the {first - taught:,} rows between was still open."
+    )
 
 
 def _sources(setup: Setup) -> list[str]:

@@ -22,7 +22,7 @@ compensation (Neumaier 1974). A bucket is a plain sum of one in 1,024 rows. Coun
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -133,11 +133,14 @@ def buckets_of(users: np.ndarray | None, n: int, first_row: int = 0) -> np.ndarr
     return out
 
 
-def importance_weights(pi: np.ndarray, p: np.ndarray, first_row: int = 0, source: str = "the log") -> np.ndarray:
+def importance_weights(
+    pi: np.ndarray, p: np.ndarray, first_row: int | np.ndarray = 0, source: str = "the log"
+) -> np.ndarray:
     """w = pi / p (n,) of the logged actions: `pi` (n,) in [0, 1] under the target policy, `p` (n,) in (0, 1] logged.
 
     DataError with row, column and value for a number that is no probability, a propensity of 0, and a weight above
-    1e12, which would leave nothing of the other rows. `first_row` is the number of the first one in the log.
+    1e12, which would leave nothing of the other rows. `first_row` is the number of the first one in the log, or (n,)
+    those of all of them.
     """
     pi, p = np.asarray(pi, np.float64), np.asarray(p, np.float64)
     if pi.shape != p.shape or pi.ndim != 1:
@@ -151,12 +154,12 @@ def importance_weights(pi: np.ndarray, p: np.ndarray, first_row: int = 0, source
     return w
 
 
-def _refuse(bad: np.ndarray, values: np.ndarray, column: str, rule: str, source: str, first_row: int) -> None:
+def _refuse(bad: np.ndarray, values: np.ndarray, column: str, rule: str, source: str, first_row: Any) -> None:
     if bad.any():
         row = int(np.argmax(bad))
+        number = first_row + row if np.ndim(first_row) == 0 else first_row[row]
         raise DataError(
-            f"{source}: row {first_row + row}, column {column}: {values[row]:.6g} is not {rule}; "
-            f"repair or drop the row."
+            f"{source}: row {number}, column {column}: {values[row]:.6g} is not {rule}; repair or drop the row."
         )
 
 

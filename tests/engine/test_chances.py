@@ -150,8 +150,9 @@ class Astray(Policy):
 
 def test_a_choice_that_is_not_on_offer_is_an_error() -> None:
     rows, _ = every_slate(1)
-    with pytest.raises(RunError, match="whose sum is 0"):
-        asked(Astray(), None, rows, 1, everything=True)
+    for everything in (True, False):
+        with pytest.raises(RunError, match=r"what is no candidate.*\[99\].*round 0"):
+            asked(Astray(), None, rows, 1, everything=everything)
 
 
 def test_frequencies_of_draws_are_unbiased_down_the_slate() -> None:

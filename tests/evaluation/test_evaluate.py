@@ -327,3 +327,18 @@ class Broken(Sure):
 def test_a_policy_that_fails_is_named_with_its_round(tmp_path: Path, how: str, words: str) -> None:
     with pytest.raises(LersbenchError, match=words):
         lb.evaluate(world(tmp_path / "log", n=100), [Broken(how=how)], estimators=["snips"])
+
+
+def test_what_was_not_known_at_the_cut_is_not_learned(tmp_path: Path) -> None:
+    """Of 100 rows, an hour each, the first 50 come before the cut; the window of the last ten of them is open there."""
+    hours = np.datetime64("2024-05-01T00:00", "us") + np.arange(100) * np.timedelta64(3_600_000_000, "us")
+    action = np.random.default_rng(1).integers(ACTIONS, size=(100, 1))
+    columns = {"slate": action, "clicks": action == 1, "propensities": np.full((100, 1), 0.25), "time": hours}
+    said = {}
+    for window in ("10 h", 0):
+        how = {"name": "timed", "items": ACTIONS, "order": "time", "propensities": "logged", "reward_window": window}
+        log = write(tmp_path / f"log{window}", columns, **how)
+        evaluation = lb.evaluate(log, ["popular"], estimators=["ips"], frozen=0.5)
+        said[window] = " ".join(sentences(evaluation)), evaluation.about["n"]
+    assert "learned from the first 41 rows and were judged from row 50" in said["10 h"][0] and said["10 h"][1] == 40
+    assert "learned from the first 50 rows" in said[0][0] and said[0][1] == 50

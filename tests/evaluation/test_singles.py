@@ -252,3 +252,12 @@ def test_an_unknown_category_is_named(tmp_path: Path) -> None:
 def test_weights_of_a_sure_logger_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError, match=f"never took another action.*{name} would"):
         lb.evaluate(_sure(tmp_path / "log"), {"sure": Sure()}, "off-policy", estimators=[name])
+
+
+def test_the_shortest_route_to_bounds_leaves_out_who_learns(tmp_path: Path) -> None:
+    log = _sure(tmp_path / "log")
+    found = lb.evaluate(log, ["random", "popular"], estimators=["bounds"])
+    assert set(found.estimates["policy"]) == {"random"}
+    assert any(note.startswith("Left out: popular.") for note in found.about["notes"])
+    with pytest.raises(ConfigError, match="leave out those that learn"):
+        lb.evaluate(log, ["popular"], estimators=["bounds"])

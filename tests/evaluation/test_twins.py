@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise, permutations
 from pathlib import Path
 from typing import Any
@@ -416,3 +416,54 @@ def test_frozen(tmp_path: Path, chunks: None, seed: int) -> None:
     found = found_by(log, policy, frozen=0.4, estimators=["ips", "snips"])
     assert found["ips"]["value"] == pytest.approx((w * r).mean(), abs=NEAR) and found["ips"]["n"] == len(r)
     assert found["snips"]["value"] == pytest.approx((w * r).sum() / w.sum(), abs=NEAR)
+
+
+def changed(rows: list[Row], **parts: Any) -> list[Row]:
+    return [replace(row, **{name: made(row) for name, made in parts.items()}) for row in rows]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_must_not_matter(tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The order of the rows, where chunks end, a constant factor of p (for SNIPS), the same rows of the users again;
+    and rewards that are all higher by 2 raise SNIPS by 2."""
+    rng = np.random.default_rng(500 + seed)
+    rows = rows_of(rng, "conditional", 1, True, False, [-3.0, 0.0, 2.5]) + rows_of(
+        rng, "conditional", 1, True, False, [-3.0, 0.0, 2.5]
+    )
+    rows = changed(rows, p=lambda row: [0.9 * row.p[0]])
+
+    def judged(name: str, some: list[Row]) -> dict[str, Any]:
+        log = log_of(tmp_path / name, some, "conditional", True, True, "gain")
+        names = ["dr", "snips", "ips"]
+        return found_by(log, Drawing(1.0), reward="gain", model="ridge", estimators=names, interval="normal")
+
+    plain = judged("plain", rows)
+    order = rng.permutation(len(rows))
+    for name, other in (("order", judged("order", [rows[i] for i in order])), ("twice", judged("twice", rows + rows))):
+        for one in ("dr", "snips", "ips") if name == "order" else ("snips", "ips"):  # twice the rows: another model
+            assert other[one]["value"] == pytest.approx(plain[one]["value"], abs=1e-7), name
+            assert other[one]["se"] == pytest.approx(plain[one]["se"], abs=1e-7), name
+    monkeypatch.setattr(logged, "CHUNK_BYTES", 1 << 9)
+    monkeypatch.setattr(logged, "CANDIDATES", 12)
+    for one, row in judged("chunks", rows).items():
+        for column in ("value", "se", "low", "high", "ess", "max_share", "wbar", "thin"):
+            assert row[column] == pytest.approx(plain[one][column], abs=1e-7), column
+    scaled = judged("scaled", changed(rows, p=lambda row: [0.5 * row.p[0]]))
+    assert scaled["snips"]["value"] == pytest.approx(plain["snips"]["value"], abs=NEAR)
+    assert scaled["ips"]["value"] == pytest.approx(2 * plain["ips"]["value"], abs=NEAR)
+    more = judged("more", changed(rows, rewards=lambda row: [row.rewards[0] + 2.0]))
+    assert more["snips"]["value"] == pytest.approx(plain["snips"]["value"] + 2, abs=NEAR)
+    assert more["snips"]["se"] == pytest.approx(plain["snips"]["se"], abs=NEAR)
+    assert more["ips"]["value"] == pytest.approx(plain["ips"]["value"] + 2 * plain["ips"]["wbar"], abs=NEAR)
+
+
+@pytest.mark.parametrize("kind", ["conditional", "slate", "scores", "position"])
+def test_the_logging_policy_as_its_own_target(tmp_path: Path, kind: str) -> None:
+    rows = rows_of(np.random.default_rng(600), kind, 2, True, True, [0, 1])
+    log = log_of(tmp_path / "log", rows, kind, True, False, "click")
+    ran = np.mean([sum(row.rewards) for row in rows])
+    names = {"conditional": ["rips", "sips"], "slate": ["sips"], "scores": ["rips", "sips"], "position": ["iips"]}[kind]
+    for name, row in found_by(log, Drawing(-0.7), estimators=names, draws=1 if kind != "position" else 500).items():
+        near = NEAR if kind != "position" else 0.05  # positions below the first take draws of those above
+        assert row["value"] == pytest.approx(ran, abs=near), name
+        assert row["wbar"] == pytest.approx(1, abs=near), name
