@@ -10,7 +10,7 @@ from lersbench.errors import LersbenchError, RunError
 from lersbench.evaluation.run import evaluate
 from lersbench.feedback import USUAL
 from lersbench.log import Log
-from lersbench.results.evaluation_words import sentences
+from lersbench.results.evaluation_words import answers
 
 
 def trial(log: Log, policy: str) -> tuple[str, str]:
@@ -21,7 +21,7 @@ def trial(log: Log, policy: str) -> tuple[str, str]:
     try:
         if "slate" in log.info.columns:
             found = evaluate(log, [policy])
-            return f"is judged on log {log.info.name}: {sentences(found)[1]}", ""
+            return f"is judged on log {log.info.name}: {'; '.join(answers(found)) or 'it has no answer'}", ""
         return f"is replayed on log {log.info.name} ({_replayed(log, policy):,} rounds)", ""
     except LersbenchError as error:
         return f"plays on log {log.info.name}", str(error)

@@ -52,7 +52,7 @@ def sentences(evaluation: Evaluation) -> list[str]:
     share = _by_share(evaluation) if "random_share" in evaluation.about else []
     notes = evaluation.about.get("notes", [])
     who = "What ran on them, the random order," if share else "What ran"
-    return [*share[:-1], what_ran(evaluation.about, who), *share[-1:], *_answers(evaluation), *notes]
+    return [*share[:-1], what_ran(evaluation.about, who), *share[-1:], *answers(evaluation), *notes]
 
 
 def _by_share(evaluation: Evaluation) -> list[str]:
@@ -94,7 +94,8 @@ def _interval(low: float, high: float, digits: int, sign: bool = False) -> str:
     return "" if span == MISSING else f" {span}"
 
 
-def _answers(evaluation: Evaluation) -> Iterator[str]:
+def answers(evaluation: Evaluation) -> Iterator[str]:
+    """A sentence a policy, question by question."""
     several = len(evaluation.questions) > 1
     for question in evaluation.questions:
         differences = evaluation.against(question)
