@@ -277,7 +277,16 @@ class Checks:
     def _propensities(self, file: str, start: int, values: np.ndarray, columns: dict[str, Any]) -> None:
         """Every propensity must be a probability that can be divided by, and of the kind that the log says."""
         fix = "store the probability with which the logging policy chose the item, above 0 and at most 1"
-        self._range(file, start, "propensities", "propensity outside (0, 1]", values, np.nextafter(0.0, 1.0), fix)
+        self._range(
+            file,
+            start,
+            "propensities",
+            "propensity outside (0, 1]",
+            values,
+            np.nextafter(0.0, 1.0),
+            fix,
+            propensities.MOST,
+        )
         least = propensities.least(self._kind, self._positions)
         tiny = (values <= least) & (values > 0.0)
         if tiny.any():

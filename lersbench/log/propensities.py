@@ -11,6 +11,7 @@ the same number in all of its positions. For slates of one position the three ar
 a whole slate was."""
 
 TINY = 1e-12  # a propensity that is not above this is a rounding error or a floor, no probability
+MOST = 1.0 + 1e-9  # a softmax of one candidate may come to a rounding error more than 1
 NEAR = 1e-9  # by which the numbers of one slate may differ, relative
 
 

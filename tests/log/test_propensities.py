@@ -266,3 +266,15 @@ def test_exchanged_ids_are_noticed(tmp_path: Path) -> None:
     file.unlink()
     with pytest.raises(DataError, match=r"requests.parquet: the file is missing"):
         Log(tmp_path / "a").requests()
+
+
+def test_a_rounding_error_above_1_is_a_propensity_of_1(tmp_path: Path) -> None:
+    columns = {
+        "slate": np.zeros((3, 1), np.int64),
+        "clicks": np.ones((3, 1)),
+        "propensities": np.full((3, 1), 1 + 2e-16),
+    }
+    assert write(tmp_path / "log", columns, name="sure", items=2, order="exchangeable", propensities="logged")
+    columns["propensities"] = np.full((3, 1), 1 + 1e-6)
+    with pytest.raises(DataError, match="propensity outside"):
+        write(tmp_path / "wrong", columns, name="wrong", items=2, order="exchangeable", propensities="logged")
