@@ -10,6 +10,7 @@ import pytest
 
 from lersbench.engine.below import chances_below
 from lersbench.errors import ConfigError, RunError
+from lersbench.kernels.ties import top_k
 from lersbench.policy import Policy, Round, load
 from tests.engine.test_chances import ITEMS, asked, every_slate
 from tests.support import worlds
@@ -38,7 +39,7 @@ def by_slates(policy: Policy, state: Any, slate: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Scored(Policy):
-    """Sorts by fixed scores, in Python; equal ones stand in any order."""
+    """Sorts by fixed scores, in Python; equal ones by the key of the round."""
 
     by: tuple[float, ...]
     learns = False
@@ -49,7 +50,7 @@ class Scored(Policy):
 
     def select(self, state: Any, rng: Any, round: Round, slate: np.ndarray) -> None:
         round.scores[:] = self.by
-        slate[:] = np.argsort(-round.scores, kind="stable")[: len(slate)]
+        top_k(round.scores, round.ties, slate)
 
     def update(self, *feedback: Any) -> None:
         pass
