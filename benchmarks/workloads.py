@@ -152,7 +152,7 @@ def ragged_rows(features: np.ndarray, rewards: np.ndarray, first: np.ndarray, po
     candidates = np.arange(first[-1]) - np.repeat(first[:-1], np.diff(first))
     known = (candidates, features, rewards, none)
     unknown = (np.zeros((0, 0), np.int64), *(np.zeros((0, 0)),) * 3)
-    chunk = Chunk(0, np.arange(n), np.zeros((n, 0)), *known, *unknown, none, none, first)
+    chunk = Chunk(0, np.arange(n), np.zeros((n, 0)), *known, *unknown, none, none, first=first)
     return replay_rows(chunk, np.zeros((int(candidates.max()) + 1, 0)), "bandit", positions, False)
 
 
