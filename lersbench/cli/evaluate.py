@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from lersbench.cli.arguments import LOCAL
+from lersbench.cli.settings import pairs_of
 from lersbench.errors import ConfigError
 from lersbench.feedback import CLICK, QUESTIONS
 from lersbench.system.progress import say
@@ -110,7 +111,7 @@ def evaluate(
     evaluation_folder.check(folder)
     try:
         evaluation = run.evaluate(
-            run.open_log(log, _pairs(options)),
+            run.open_log(log, pairs_of(options, "behaviour=bts")),
             [
                 *(policies or (() if tables else run.USUAL)),
                 *(f"scores table={shlex.quote(str(table))}" for table in tables),
@@ -152,17 +153,3 @@ def _number(flag: str, text: str) -> float:
         return float(text)
     except ValueError as error:
         raise ConfigError(f"{flag} {text}: this is no number.") from error
-
-
-def _pairs(options: tuple[str, ...]) -> dict[str, Any]:
-    """`--set key=value` pairs; a value is JSON, or else a text."""
-    pairs = {}
-    for option in options:
-        key, equals, text = option.partition("=")
-        if not equals or not key:
-            raise ConfigError(f"--set takes key=value, such as behaviour=bts, not '{option}'.")
-        try:
-            pairs[key.strip()] = json.loads(text)
-        except ValueError:
-            pairs[key.strip()] = text
-    return pairs

@@ -22,12 +22,12 @@ from lersbench.cli import click_models as click_commands
 from lersbench.cli import imports as import_commands
 from lersbench.cli.arguments import LOCAL
 from lersbench.cli.evaluate import evaluate
-from lersbench.errors import ConfigError, LersbenchError, did_you_mean
-from lersbench.files import parse_toml
+from lersbench.cli.settings import pairs_of
+from lersbench.errors import LersbenchError, did_you_mean
 from lersbench.system import streams
 from lersbench.system.ending import end
 from lersbench.tables import of_rows
-from lersbench.words import check, shown
+from lersbench.words import shown
 
 RESULTS = click.option(
     "--results",
@@ -73,21 +73,6 @@ def cli() -> None:
     """
 
 
-def _changes(settings: tuple[str, ...]) -> dict[str, Any]:
-    """`--set key=value` pairs; a value is TOML, or else a string."""
-    changes = {}
-    for setting in settings:
-        key, equals, text = setting.partition("=")
-        if not equals or not key:
-            raise ConfigError(f"--set takes key=value, such as replay.seeds=3, not '{setting}'.")
-        try:
-            changes[key.strip()] = parse_toml(f"value = {text}", f"--set {key}")["value"]
-        except ConfigError:  # no value of TOML, so a text
-            changes[key.strip()] = text
-    check(changes, "--set")
-    return changes
-
-
 @cli.command()
 @click.argument("scenario")
 @click.option("--seeds", type=click.IntRange(1), help="Replicates; the scenario's own number by default.")
@@ -131,7 +116,7 @@ def bench(
     from lersbench.studies import run
     from lersbench.studies.options import Options
 
-    changes = _changes(settings) | ({} if seeds is None else {"replay.seeds": seeds})
+    changes = pairs_of(settings, "replay.seeds=3") | ({} if seeds is None else {"replay.seeds": seeds})
     options = Options(threads, timeout, fresh, plots, as_json)
     run.run(scenario, results, options, say, _show, changes, added, quick, dataset, large)
 

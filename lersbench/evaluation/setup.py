@@ -271,8 +271,5 @@ def _known_at(log: Log, first: int) -> int:
 
 def _matured(log: Log) -> int:
     """The rows that are old enough for all they will earn to be known: by the log's reward window; all without one."""
-    window = log.info.reward_window
-    if not window:
-        return log.info.rounds
-    last = max(int(chunk.time.max()) for chunk in log.read(columns=("time",)))
-    return _rows_before(log, last - window + 1)
+    until = log.mature_until
+    return log.info.rounds if until is None else _rows_before(log, until + 1)
