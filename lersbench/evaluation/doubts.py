@@ -14,6 +14,7 @@ from lersbench.evaluation.answers import CUT, FEW, MODEL, Estimate
 from lersbench.evaluation.judged import Judged
 from lersbench.evaluation.ran import Ran
 from lersbench.evaluation.setup import Setup
+from lersbench.feedback import QUESTIONS
 from lersbench.offpolicy import diagnostics, signed, slices, verdict
 from lersbench.offpolicy.diagnostics import Cut, Diagnostics, diagnose
 from lersbench.offpolicy.slices import Slice
@@ -23,6 +24,7 @@ from lersbench.offpolicy.verdict import LEVELS, Verdict, percent
 FITTED = {  # of fitted propensities: no fit is right to the last digit, and of many rows the z of a mean weight says so
     name: bounds for name, bounds in verdict.THRESHOLDS.items() if name != "wbar_z"
 }
+ROUNDING = 1e-9  # a smaller lift has no sign
 POINTS = 60  # of a weight curve
 SHOWN = (  # diagnostics that are columns of the estimates
     "ess",
@@ -192,6 +194,16 @@ def sensitivity(judged: list[Judged]) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(rows)
+
+
+def signs(table: pd.DataFrame) -> list[str]:
+    """For each policy of `sensitivity` whose lift over what ran has another sign with weights cut: from which on."""
+    said = []
+    for (policy, feedback), rows in table.groupby(["policy", "feedback"], sort=False) if len(table) else ():
+        cuts = [Cut(math.nan, *row) for row in rows[["weight", "value", "cut_share", "lift"]].itertuples(index=False)]
+        words = verdict.sign_warning(cuts) if abs(cuts[-1].lift) > ROUNDING else ""
+        said += [f"{policy}, {QUESTIONS[str(feedback)].title}: {words}."] if words else []
+    return said
 
 
 def _cuts(places: list[Sums]) -> list[Cut]:

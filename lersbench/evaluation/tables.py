@@ -36,12 +36,13 @@ def evaluation_of(
     pairs: list[dict[str, Any]] = []
     for question, ones in leading.items():
         pairs += _differences(setup, question, ones, ran)
-    beside["notes"] += [*_odds(leading, pairs, ran), *_cuts(rows)]
+    cut = doubts.sensitivity(judged)
+    beside["notes"] += [*_odds(leading, pairs, ran), *_cuts(rows), *doubts.signs(cut)]
     return Evaluation(
         beside,
         pd.DataFrame(rows),
         pd.DataFrame(pairs),
-        doubts.sensitivity(judged),
+        cut,
         doubts.weights(judged),
         pd.DataFrame([part._asdict() for part in ran.items]),
     )

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
 import lersbench as lb
 from lersbench.cli.main import cli
 from lersbench.errors import ConfigError, LersbenchError
+from lersbench.evaluation.doubts import signs
 from lersbench.log import Log, write
 from lersbench.report.evaluation import write as write_report
 from lersbench.results.evaluation import BELIEVE, DISBELIEVE, LOGGER, load
@@ -342,3 +344,12 @@ def test_what_was_not_known_at_the_cut_is_not_learned(tmp_path: Path) -> None:
         said[window] = " ".join(sentences(evaluation)), evaluation.about["n"]
     assert "learned from the first 41 rows and were judged from row 50" in said["10 h"][0] and said["10 h"][1] == 40
     assert "learned from the first 50 rows" in said[0][0] and said[0][1] == 50
+
+
+def test_a_lift_whose_sign_hangs_on_the_largest_weights_is_named() -> None:
+    rows = [("a", "off-policy", w, 0.1, 0.0, lift) for w, lift in ((2.0, -0.1), (8.0, 0.1), (np.inf, 0.2))]
+    rows += [("b", "off-policy", w, 0.1, 0.0, 0.1) for w in (2.0, np.inf)]
+    rows += [("c", "off-policy", w, 0.1, 0.0, lift) for w, lift in ((2.0, 1e-17), (np.inf, 0.0))]
+    table = pd.DataFrame(rows, columns=["policy", "feedback", "weight", "value", "cut_share", "lift"])
+    (line,) = signs(table)
+    assert line == "a, fixed policies: the sign of the lift against the log depends on rows above weight 2."
