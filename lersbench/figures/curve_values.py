@@ -14,7 +14,7 @@ from lersbench.figures.bands import (
 )
 from lersbench.metrics import METRICS
 from lersbench.results.statistics import interval
-from lersbench.results.tables import CURVE_RESAMPLES, Results
+from lersbench.results.tables import Results
 
 POINTS = 200  # points of a curve that are drawn; more cannot be seen
 SAME = {  # why the two of a pair may be equal, by the first; then one is drawn
@@ -66,7 +66,7 @@ def regret_less_baseline(results: Results, policies: Sequence[str]) -> dict[tupl
                 continue
             difference = _thinned(difference)
             floor = results.floor(str(variant), [policy, str(base)], metric_of(results, LESS.name))
-            band = interval(difference.to_numpy().T, results.replicates, resamples=CURVE_RESAMPLES, floor=floor)
+            band = interval(difference.to_numpy().T, results.replicates, floor=floor)
             bands[policy] = Band(difference.index.to_numpy(), *band)
         if bands:
             by_variant[str(variant), LESS.name] = bands
