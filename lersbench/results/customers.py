@@ -138,17 +138,16 @@ def _total(
 def separate(people: Crowd, seeds: Separation) -> Separation:
     """The pairs of `people` as `seeds` has them, but over new seeds and new customers.
 
-    A pair is tested where the seeds of both tell how far they spread; two that draw nothing are tested by their
-    customers alone. Where only k blocks were paid differently, p is at least 2^(1 - k), what the sign test has at best:
+    A pair is tested where the seeds of both tell how far they spread, and two that draw nothing are too, by their
+    customers. Where only k blocks were paid differently, p is at least 2^(1 - k), what the sign test has at best:
     one customer in a thousand shows nothing, whatever its t.
     """
-    parts = differences(people, seeds)
-    still = seeds.steady
-    tested = seeds.spread.known[:, None] & seeds.spread.known[None, :]
-    tested &= np.isfinite(seeds.variance) | (still[:, None] & still[None, :])
+    parts, known = differences(people, seeds), seeds.spread.known
     own = errors(people, seeds.spread.variance, seeds.spread.df)
     spread = seeds.spread._replace(variance=own.total, df=own.df)
     same = ROUNDING * np.abs(people.paid).max()
     differ = np.stack([(np.abs(row - people.paid) > same).sum(axis=1) for row in people.paid])
-    p = np.maximum(p_of(seeds.mean, parts.total, parts.df, tested), 0.5 ** (differ - 1.0))  # NaN stays
-    return Separation(p, seeds.mean, parts.total, parts.df, spread, still)
+    p = np.maximum(
+        p_of(seeds.mean, parts.total, parts.df, known[:, None] & known[None, :]), 0.5 ** (differ - 1.0)
+    )  # NaN stays
+    return Separation(p, seeds.mean, parts.total, parts.df, spread, seeds.still)

@@ -42,7 +42,7 @@ class Separation(NamedTuple):
     variance: np.ndarray  # of the difference of means
     df: np.ndarray
     spread: Spread
-    steady: np.ndarray  # (n,) bool, as given
+    still: np.ndarray  # (n,) bool: the same value in every seed
 
 
 def separate(
@@ -67,14 +67,14 @@ def separate(
     Halves of a log (`replicates` "subsample", `half` as `statistics.subsample` has it) are shared by all contenders:
     pairs are compared by their differences seed by seed, and nothing is moderated.
 
-    No p value comes from a contender of fewer than three different values, but for a steady one, and none of two steady
-    ones, whose order on this log is a fact.
+    No p value comes from a contender of two different values, or of fewer than three seeds (a steady one needs no
+    third). Two contenders that have one value each in every seed have none either: their order on this log is a fact.
     """
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != 2 or (families is not None and len(families) != len(values)):
         raise DataError(f"values of the shape {values.shape} need two axes, and one family a contender.")
-    still = np.zeros(len(values), dtype=bool) if steady is None else np.asarray(steady, dtype=bool)
-    known = spreads(values, families, floor, still)
+    still = np.array([_is_flat(row) for row in values], dtype=bool)
+    known = spreads(values, families, floor, steady)
     if replicates == "subsample":
         return _by_halves(values, known, floor, still, half)
     variance, df = _welch(known)
@@ -110,9 +110,7 @@ def spreads(
         mean = np.where(np.isfinite(values), values, 0.0).sum(axis=1) / np.where(n > 0, n, np.nan)
         off = np.where(np.isfinite(values), values - mean[:, None], 0.0)
         own = (off**2).sum(axis=1) / np.where(n > 1, n - 1, np.nan)
-    still = np.zeros(len(values), dtype=bool) if steady is None else steady
-    still = still | np.array([k > 0 and bool(flat(row[np.isfinite(row)])) for row, k in zip(values, n, strict=True)])
-    own = np.where(still & (n > 1), 0.0, own)
+    own = np.where([_is_flat(row) for row in values], 0.0, own)
     floored = ~(own > floor**2)
     s2, d = np.where(floored & (n > 1), floor**2, own), (n - 1).astype(np.float64)
     df = np.where(n > 1, d, np.nan)
@@ -154,13 +152,20 @@ def trigamma_inverse(value: float) -> float:
 
 
 def _told(values: np.ndarray, floor: float, steady: np.ndarray | None) -> np.ndarray:
-    """Which rows have DISTINCT different values, or draw nothing and were seen twice; what is left of equal values is
-    rounding."""
+    """Which rows tell how far they spread: those of DISTINCT different values, or the same in so many seeds (then by no
+    more than the floor), or of two seeds of what draws nothing."""
     told = np.zeros(len(values), dtype=bool)
     for i, row in enumerate(values):
         seen = row[np.isfinite(row)]
-        told[i] = int(distinct(seen, floor)) >= DISTINCT or (steady is not None and bool(steady[i]) and len(seen) > 0)
+        enough = 2 if steady is not None and steady[i] else DISTINCT
+        told[i] = int(distinct(seen, floor)) >= DISTINCT or (_is_flat(row) and len(seen) >= enough)
     return told
+
+
+def _is_flat(row: np.ndarray) -> bool:
+    """Is `row` (seeds,) the same in every seed, of two or more?"""
+    seen = row[np.isfinite(row)]
+    return len(seen) > 1 and bool(flat(seen))
 
 
 def distinct(values: np.ndarray, floor: float = 0.0) -> np.ndarray:
@@ -207,7 +212,7 @@ def _correlated(one: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def _by_halves(
-    values: np.ndarray, known: Spread, floor: float, steady: np.ndarray, half: np.ndarray | None
+    values: np.ndarray, known: Spread, floor: float, still: np.ndarray, half: np.ndarray | None
 ) -> Separation:
     """All pairs by their differences on the seeds that both have, which played the same halves."""
     n, seen = len(values), np.isfinite(values)
@@ -229,4 +234,4 @@ def _by_halves(
         table[lower] = table.T[lower]
     mean[lower] = -mean.T[lower]
     np.fill_diagonal(mean, 0.0)
-    return Separation(p_of(mean, variance, df, tested), mean, variance, df, known, steady)
+    return Separation(p_of(mean, variance, df, tested), mean, variance, df, known, still)

@@ -20,7 +20,7 @@ def p_by_hand(difference: float, variance: float, df: float) -> float:
 
 def test_two_contenders_by_hand() -> None:
     """Means 2 and 5, variances of the means 1/3 and 4/4: t = 3 / sqrt(4/3), Welch's df = (4/3)^2 / (1/18 + 1/3)."""
-    values = np.array([[1.0, 2.0, 3.0, np.nan], [3.0, 4.0, 5.0, 8.0]])
+    values = np.array([[1.0, 2.0, 3.0, np.nan], [0.0, 0.0, 0.0, 0.0]])
     values[1] = [3.0, 5.0 - math.sqrt(2), 5.0 + math.sqrt(2), 7.0]
     found = separate(values)
     assert found.mean[0, 1] == pytest.approx(-3)
@@ -75,16 +75,19 @@ def test_nobody_lends_in_a_small_family_and_who_stands_at_the_floor_does_not_bor
 
 def test_no_p_value_from_fewer_than_three_values_but_of_what_draws_nothing() -> None:
     values = np.array([[0.1, 0.2, 0.1, 0.2], [0.5, 0.51, 0.52, 0.5], [0.9, 0.9, 0.9, 0.9], [0.8, 0.8, 0.8, 0.8]])
-    told = np.isfinite(separate(values, floor=0.001, steady=np.array([False, False, True, True])).p)
+    told = np.isfinite(separate(values, floor=0.001).p)
     assert told.tolist() == [
         [False, False, False, False],
         [False, False, True, True],
-        [False, True, False, False],  # the order of two that draw nothing is a fact, on this log
+        [False, True, False, False],  # the order of two that are always the same is a fact, on this log
         [False, True, False, False],
     ]
-    assert not np.isfinite(separate(values, floor=0.001).p[2]).any()  # four equal values by chance
     assert np.isnan(separate(values[:, :1]).p).all() and np.isnan(separate(values[:, :2]).p).all()
-    noise = 0.1 + np.array([[0.0, 1e-15, -1e-15, 0.0], [1.0, 2.0, 3.0, 4.0]])
+    values[2:, 2:] = np.nan
+    assert np.isnan(separate(values, floor=0.001).p).all()  # two equal values are chance,
+    draws_nothing = separate(values, floor=0.001, steady=np.array([False, False, True, False])).p
+    assert np.isfinite(draws_nothing[1, 2]) and np.isfinite(draws_nothing).sum() == 2  # but of what draws nothing
+    noise = 0.1 + np.array([[0.0, 1e-15, -1e-15, 0.0], [1.0, 1.0, 1.0 + 1e-15, 1.0]])
     assert np.isnan(separate(noise).p).all()  # rounding is no third value
 
 
