@@ -20,14 +20,14 @@ from lersbench.files import file_digest, read_json
 from lersbench.metrics import METRICS, Metric, in_reward
 from lersbench.results.extent import CLICK, bounds, resolution
 from lersbench.results.last_run import last_of
-from lersbench.results.statistics import RESAMPLES, Interval, flat, interval
+from lersbench.results.statistics import Interval, flat, interval
 from lersbench.system.unpack import read_table
 from lersbench.words import cleaned, one_line
 
-CURVE_RESAMPLES = 1000  # of the bands of curves; tables use more
 IN_MEMORY = Path("(in memory)")  # the path of a run that has no folder
 LOGGED = ("ctr", "misses", "reward", "hr", "regret", "coverage", "logged_order", "bracket_high")
 """How metrics begin that count logged clicks: where nobody knows what was seen, no interval is given of them."""
+SHIPPED = Path(__file__).parents[1] / "policies"  # the folder of the policies that come with the package
 LEARN_NOTHING = ("random", "ltr", "first", "past-popular", "past-bought", "past-streamer")  # so no regime helps them
 
 
@@ -244,6 +244,23 @@ class Results:
         others = [self.under(variant, wanted, kind) for kind in REGIMES if same_rounds(feedback, kind)]
         return next((label for label in others if label and names[label] in LEARN_NOTHING), None)
 
+    # What makes contenders comparable
+    def family(self, policy: str) -> str:
+        """Of whose spreads the policy's may borrow: "compiled", "neural", or "own" for what does not come with us."""
+        stem = str(self.contenders.set_index("policy")["name"][policy]).replace("-", "_")
+        if not stem.isidentifier() or not (SHIPPED / f"{stem}.py").is_file():
+            return "own"
+        return "neural" if self.entries[policy] in self.meta.get("torch_policies", []) else "compiled"
+
+    def halves(self, seeds: Iterable[Any]) -> np.ndarray:
+        """Which half of the log each seed played, where seeds play halves: `draws` seeds in a row have one."""
+        draws = int(self.scenario.get("replay", {}).get("draws") or 1)
+        return np.array([int(seed) // draws for seed in seeds], dtype=np.int64)
+
+    def is_steady(self, variant: str, policies: Iterable[str]) -> np.ndarray:
+        """Which of `policies` draw nothing, (policies,) bool."""
+        return np.array([policy in self.steady[variant] for policy in policies], dtype=bool)
+
     # What is paid
     @property
     def reward(self) -> dict[str, str]:
@@ -310,9 +327,9 @@ class Results:
         if metric.name.startswith(LOGGED) and self.unweighed(variant):
             mean = np.asarray(values, dtype=np.float64).mean(axis=0)  # seeds tell nothing of the error that counts
             return Interval(mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan))
-        resamples = RESAMPLES if rounds is None else CURVE_RESAMPLES
-        ends = self.bounds(variant, metric)
-        return interval(values, self.replicates, resamples=resamples, bounds=ends, floor=floor)
+        ran = self._ran[variant].get(policy, [])
+        half = self.halves(ran) if len(ran) == len(values) else None
+        return interval(values, self.replicates, bounds=self.bounds(variant, metric), floor=floor, half=half)
 
     @cached_property
     def rounds(self) -> dict[str, float]:
