@@ -11,7 +11,6 @@ from lersbench.bench.scenario import Scenario
 from lersbench.results import ranking, tables, words
 from lersbench.results.alarms import missing
 from lersbench.results.tables import Results
-from lersbench.studies.further import play_until
 from lersbench.studies.options import Order, RenderedTable, Say
 from lersbench.system.progress import Progress
 
@@ -60,7 +59,11 @@ def run(chosen: Scenario, order: Order, progress: Progress) -> Run:
         )
 
     first = play({}, options.fresh)
-    return play_until(options.until, first, play, say) if options.until else first
+    if not options.until:
+        return first
+    from lersbench.studies.further import play_until
+
+    return play_until(options.until, first, play, say)
 
 
 def verify(chosen: Scenario, folder: Path, changed: bool, say: Say) -> None:
