@@ -11,7 +11,7 @@ from lersbench.metrics import Metric
 from lersbench.results.numbers import number, scale, unit_of
 from lersbench.results.tables import Results
 
-SMALL = 1.0  # values below it are shown with two significant digits
+DIGITS = {"%": 1, "share": 3, "count": 0, "reward": 2}  # decimals of a value in a title, by unit
 
 
 def of_metric(results: Results, name: str, finals: Mapping[str, float]) -> str:
@@ -57,5 +57,4 @@ def _below(difference: float) -> str:
 
 def _value(value: float, metric: Metric) -> str:
     shown = value * scale(metric)
-    digits = 1 if abs(shown) >= SMALL else 3
-    return f"{number(shown, 0 if metric.unit == 'count' else digits)} {unit_of(metric)}".rstrip()
+    return f"{number(shown, DIGITS[metric.unit])} {unit_of(metric)}".rstrip()
