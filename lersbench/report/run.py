@@ -193,7 +193,7 @@ def caveats(results: Results) -> list[str]:
         *_wide_intervals(ranking),
         *_biased_replay(results),
         *logs.poor_joins(results),
-        *_one_log(results),
+        *_one_log(ranking),
         *_position_bias(results),
         *_flaws(results),
     ]
@@ -308,13 +308,13 @@ def _biased_replay(results: Results) -> list[str]:
     ]
 
 
-def _one_log(results: Results) -> list[str]:
+def _one_log(ranking: Board) -> list[str]:
     """What the intervals leave out: shuffles and seeds repeat the same customers."""
-    if results.replicates == "subsample":
+    if ranking.results.replicates == "subsample":
         return [
             "Each replicate learned from half of the log, so values are those of a shorter run than the whole log's."
         ]
-    if any(board(results).frame["new_low"].notna()):
+    if ranking.frame["new_low"].notna().any():
         return [
             "All seeds replay the same log. The intervals for new customers tell how another draw of customers like "
             "these would change the values, not how another week, season or shop would."
