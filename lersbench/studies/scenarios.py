@@ -77,16 +77,21 @@ def verify(chosen: Scenario, folder: Path, changed: bool, say: Say) -> None:
 
 
 def show(
-    results: Results, style: str | None = None, metric: str | None = None, baseline: str | None = None
+    results: Results,
+    style: str | None = None,
+    metric: str | None = None,
+    baseline: str | None = None,
+    simultaneous: bool = False,
 ) -> RenderedTable:
-    """The leaderboard by a metric, with differences to a baseline; those of the scenario by default."""
+    """The leaderboard by a metric, with differences to a baseline; those of the scenario by default. Ranks are right
+    each by itself, or `simultaneous` all at once."""
     styles = {
         None: words.to_terminal,
         "markdown": words.to_markdown,
         "csv": words.to_csv,
         "json": words.to_json,
     }
-    return RenderedTable(styles[style](ranking.board(results, metric=metric, baseline=baseline)))
+    return RenderedTable(styles[style](ranking.board(results, metric, baseline=baseline, simultaneous=simultaneous)))
 
 
 def caveats(results: Results, as_json: bool) -> list[str]:

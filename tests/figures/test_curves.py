@@ -20,7 +20,7 @@ from lersbench.figures.bands import Band, limits, narrow_bands
 from lersbench.figures.records import Record
 from lersbench.metrics import METRICS
 from lersbench.results.statistics import interval
-from lersbench.results.tables import CURVE_RESAMPLES, Results, load
+from lersbench.results.tables import Results, load
 from tests.support import fake_results
 
 FEW = {label: fake_results.POLICIES[label] for label in ("random", "popular", "linucb alpha=0.1", "linucb alpha=0.3")}
@@ -69,7 +69,7 @@ def test_a_figure_says_what_it_shows(results: Results, tmp_path: Path) -> None:
         "Active customers (completejourney, 1,000 rounds, 200 items, 4 seeds)",
         "Misses (%)",
         "Round",
-        "bootstrap interval over 4 orders of arrival. Feedback: bandit.",
+        "t interval over 4 orders of arrival. Feedback: bandit.",
         "Data: Made up for tests",
     ):
         assert words in text
@@ -87,7 +87,7 @@ def test_bands_are_the_intervals_of_the_statistics(results: Results) -> None:
     rows = results.curves_of("coverage").query("policy == 'popular'")
     values = rows.pivot(index="seed", columns="round", values="value")
     floor, ends = 1 / values.columns.to_numpy(), (0.0, 1.0)  # one outcome is the least that a mean over rounds moves
-    span = interval(values.to_numpy(), "shuffle", resamples=CURVE_RESAMPLES, bounds=ends, floor=floor)
+    span = interval(values.to_numpy(), "shuffle", bounds=ends, floor=floor)
     assert np.array_equal(band.x, values.columns)
     for drawn, expected in zip((band.mean, band.low, band.high), span, strict=True):
         assert drawn == pytest.approx(expected)
