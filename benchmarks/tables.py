@@ -55,7 +55,8 @@ def made(about: dict[str, Any], results: Results) -> Made:
     places = [head.index(column) for column in about["columns"]]
     networks = set(results.meta.get("torch_policies", []))
     named = {policy for policy, entry in results.entries.items() if entry in networks}
-    on = ", ".join(filter(None, [results.meta["machine"].get("processor", ""), results.meta["versions"].get("torch", "")]))
+    machine, versions = results.meta["machine"], results.meta["versions"]
+    on = ", ".join(filter(None, [machine.get("processor", ""), versions.get("torch", "")]))
     kept = [[row[place].replace("|", "\\|") for place in places] for row in rows]
     return Made(about["columns"], kept, on, named)
 

@@ -15,8 +15,8 @@ import pytest
 
 from lersbench.bench import executors, inputs, run_folder, scenario
 from lersbench.bench.click_fits import Fits
-from lersbench.bench.jobs import Work
 from lersbench.bench.curves import Curves, joined
+from lersbench.bench.jobs import Work
 from lersbench.bench.series import Job, Series
 from lersbench.bench.session import Clock, Session
 from lersbench.bench.store import Store

@@ -25,7 +25,7 @@ def series_of(*seeds: int, key: str = KEY) -> Series:
 
 
 def played(*seeds: int, mark: float = 0.0) -> Curves:
-    """Made-up curves of two metrics at three checkpoints, each seed with values of its own; `mark` tells plays apart."""
+    """Made-up curves of two metrics at three checkpoints, a value of its own each seed; `mark` tells plays apart."""
     own = np.array(seeds, float)[:, None, None]
     values = own + mark + np.arange(6.0).reshape(1, 3, 2) / 10
     sums = own + np.arange(4.0 * len(blocks.NAMES)).reshape(1, 4, -1)
