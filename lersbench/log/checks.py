@@ -330,7 +330,7 @@ class Checks:
         wide: Any = columns["candidates"].lengths if "candidates" in self._ragged else self._wide
         if self._kind == propensities.POSITION and isinstance(wide, int):
             low, high = values.min() * wide - 1.0, values.max() * wide - 1.0
-            if -UNIFORM_TOLERANCE / 2 < low and high < UNIFORM_TOLERANCE / 2:  # without a doubt; NaN is none of it
+            if low > -UNIFORM_TOLERANCE / 2 and high < UNIFORM_TOLERANCE / 2:  # without a doubt; NaN is none of it
                 return
         rows = len(values) if self._lengths is None else len(self._lengths)
         lengths = np.full(rows, values.shape[-1]) if self._lengths is None else self._lengths
