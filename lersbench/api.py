@@ -39,6 +39,7 @@ def replay(
     name: str = "replay",
     threads: int | None = None,
     timeout: float | None = None,
+    executor: Any = None,
     **settings: Any,
 ) -> Results:
     """Play policies over a log and rank them. Nothing is kept on disk: what comes out is the Results.
@@ -52,7 +53,9 @@ def replay(
     `metric` is what the leaderboard ranks by: by default misses, or reward_sum where `reward` is not clicks. `baseline`
     is the policy that others are compared with ("random" where it plays). `name` and `seed` are the root of all random
     numbers: a scenario of the same name, seed, log and protocol comes to the same numbers. `threads` policies play at
-    once, all cores by default; one that takes longer than `timeout` seconds fails. `settings` are the other keys of
+    once, all cores by default; one that takes longer than `timeout` seconds fails. `executor` has others do the work:
+    the address of a Dask scheduler, "local:4" for four processes, a distributed.Client, a joblib.Parallel of processes
+    or the name of such a backend; the numbers are the same. `settings` are the other keys of
     `[replay]` in a scenario, such as replicates = "subsample" for a log in order of time, fit = 1000, interactions =
     (3, 2), or reward = "revenue" for an outcome of the log.
 
@@ -67,7 +70,14 @@ def replay(
     chosen, entries = objects.scenario_of(policies, _folder_of(log), protocol, about, baseline)
     with tempfile.TemporaryDirectory(prefix="lersbench-") as folder:
         run = replays.bench(
-            chosen, Path(folder), threads, say=lambda line: None, timeout=timeout, entries=entries, warn=say
+            chosen,
+            Path(folder),
+            threads,
+            say=lambda line: None,
+            timeout=timeout,
+            entries=entries,
+            warn=say,
+            executor=executor,
         )
         if run.failures:
             say(run.failures)
@@ -84,6 +94,7 @@ def run(
     results: str | Path = "results",
     threads: int | None = None,
     timeout: float | None = None,
+    executor: Any = None,
     fresh: bool = False,
 ) -> Results:
     """Replay a scenario (a name, or a TOML file) with the policies `add` beside its own, as `lersbench bench` does.
@@ -92,7 +103,7 @@ def run(
     that was interrupted goes on. The results of a class that is defined in a notebook or in `__main__` are not kept,
     since nothing tells whether its code has changed: it is played anew each time, in this process. `seeds` and
     `settings` ({"replay.slate": 3}) change the scenario, `dataset` takes another of the data sets that it names.
-    `threads` and `timeout` as of `replay`. No figures are drawn: see `draw` and `write_report`.
+    `threads`, `timeout` and `executor` as of `replay`. No figures are drawn: see `draw` and `write_report`.
 
     Raises ConfigError, DataError and RunError as `replay` does.
     """
@@ -106,7 +117,7 @@ def run(
         hint = f"run one of them: {', '.join(study.scenarios)}"
         raise ConfigError(f"'{scenario}' is a study of several scenarios; {hint}.")
     chosen, entries = objects.extended(parts[0], add)
-    made = replays.bench(chosen, Path(results), threads, fresh, say, timeout=timeout, entries=entries)
+    made = replays.bench(chosen, Path(results), threads, fresh, say, timeout=timeout, entries=entries, executor=executor)
     if made.failures:
         say(made.failures)
     return ranked.load(made.folder)

@@ -34,7 +34,7 @@ ROOMS: dict[str, set[str]] = {  # room: the rooms it may import, beside the grou
     "errors": set(),
     "words": {"errors"},
     "files": {"errors", "words", "system"},
-    "system": {"errors", "words", "files"},
+    "system": {"errors", "words", "files", "sources"},
     "sources": set(),
     "tables": {"words"},
     "ranges": {"errors"},

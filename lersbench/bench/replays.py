@@ -9,8 +9,10 @@ import time
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numba
 import numpy as np
@@ -32,6 +34,7 @@ from lersbench.log import Log, scales
 from lersbench.log.history import NEEDS, arrays_for
 from lersbench.log.reward import reward_of
 from lersbench.policy import KernelPolicy
+from lersbench.system import elsewhere
 from lersbench.system.progress import Bar, Progress, silent
 from lersbench.system.workers import Pool
 
@@ -55,13 +58,15 @@ def bench(
     timeout: float | None = None,
     entries: list[scenario.Entry] | None = None,
     warn: Callable[[str], None] | None = None,
+    executor: Any = None,
 ) -> Run:
     """Replay all contenders of a scenario and write `results/<scenario>/<run-id>/`.
 
     Compiled policies come first, being fast; where some were played and others follow, `halfway` is given a run of
     the compiled ones, which lasts until the whole one is there. `progress` takes the share that is done. `entries`
     are the policies to play, by default those of the scenario. Notes and warnings go to `warn`, by default to `say`
-    like all other messages.
+    like all other messages. `executor` is what does the work where this machine should not: see
+    `system.elsewhere.opened`.
 
     Contenders whose result is in `results` already are not played again, unless `fresh`. Where some fail the
     run is made of the others; one that takes longer than `timeout` seconds has failed. Raises ConfigError or DataError
@@ -110,8 +115,9 @@ def bench(
         for log in logs.values():
             if warning := _scale_warning(chosen, log, entries):
                 warn(warning)
-    replay = _Replay(chosen, folder, logs, fits, backgrounds, cases, work, clock, at_once, timeout)
-    replay.play_all(halfway, progress)
+    with elsewhere.opened(executor, timeout, warn) if work.missing else nullcontext() as pool:
+        replay = _Replay(chosen, folder, logs, fits, backgrounds, cases, work, clock, at_once, timeout, pool)
+        replay.play_all(halfway, progress)
     if not work.done:
         raise RunError(_failures_in_words(work))
     with clock("write"):
@@ -150,6 +156,7 @@ class _Replay:
     clock: Clock
     at_once: int
     timeout: float | None
+    pool: elsewhere.Executor | None = None  # where there is one, contenders play there
 
     def play_all(self, halfway: Callable[[Path], None], progress: Progress) -> None:
         """Play what is missing, compiled policies first; then `halfway` is given a run of these, if others follow."""
@@ -160,7 +167,7 @@ class _Replay:
         form = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}" if uncompiled else None
         with (
             Bar(progress, total=total, unit=" rounds", unit_scale=True, leave=False, bar_format=form) as bar,
-            Pool(self.at_once, self.timeout) as pool,
+            self._workers() as pool,
         ):
             self._play(compiled, bar, pool)
             uncompiled_keys = {job.key for job in uncompiled}
@@ -170,11 +177,14 @@ class _Replay:
             bar.weight = UNCOMPILED_WEIGHT
             self._play(uncompiled, bar, pool)
 
+    def _workers(self) -> AbstractContextManager[elsewhere.Executor]:
+        return Pool(self.at_once, self.timeout) if self.pool is None else nullcontext(self.pool)
+
     def _rounds(self, jobs: list[Job]) -> int:
         """The rounds that the jobs replay, together."""
         return sum(self.logs[job.case.log].info.rounds - self.chosen.replay.fit for job in jobs)
 
-    def _play(self, jobs: list[Job], bar: Bar, pool: Pool) -> None:
+    def _play(self, jobs: list[Job], bar: Bar, pool: elsewhere.Executor) -> None:
         """Play jobs, in this process where that is safe and else in the pool, and store their curves."""
         for case in self.cases:
             case_jobs = [job for job in jobs if job.case == case]
@@ -183,14 +193,15 @@ class _Replay:
             log, background = self.logs[case.log], self.backgrounds[case.log]
             session = Session(self.chosen, log, case, background, self.at_once, bar, self.clock)
             session.timeout = self.timeout
-            local = [job for job in case_jobs if not executors.plays_apart(job.entry)]
-            apart = [job for job in case_jobs if executors.plays_apart(job.entry)]
+            away = self.pool is not None  # compiled policies go there too
+            local = [job for job in case_jobs if not executors.plays_apart(job.entry, away)]
+            apart = [job for job in case_jobs if executors.plays_apart(job.entry, away)]
             if local:
                 self.work.problems |= {job.key: problem for job, problem in session.play(local, self.work.store.put)}
             if apart:
                 bar.set_description_str(" ".join(filter(None, [self.chosen.name, case.label])))
                 with self.clock("replay"):
-                    self.work.perform(executors.tasks(session, apart), pool, bar.update)
+                    self.work.perform(executors.tasks(session, apart, away), pool, bar.update)
 
     def assemble(self, jobs: list[Job]) -> Path:
         """The run of these jobs, which says what it lacks."""

@@ -22,6 +22,7 @@ class LocalPath(click.ParamType):
 
 
 LOCAL = LocalPath()
+WORKERS = "Who does the work: a Dask scheduler (tcp://host:8786), or local:4, four processes of this machine."
 
 
 class OfOneTable(click.Command):

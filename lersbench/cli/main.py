@@ -20,7 +20,7 @@ import click
 from lersbench import __version__
 from lersbench.cli import click_models as click_commands
 from lersbench.cli import imports as import_commands
-from lersbench.cli.arguments import LOCAL
+from lersbench.cli.arguments import LOCAL, WORKERS
 from lersbench.cli.evaluate import evaluate
 from lersbench.cli.settings import pairs_of
 from lersbench.errors import LersbenchError, did_you_mean
@@ -86,6 +86,7 @@ def cli() -> None:
 @click.option(
     "--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Longest time of a contender."
 )
+@click.option("--executor", "--cluster", "executor", metavar="ADDRESS", help=WORKERS)
 @click.option("--large", is_flag=True, help="Start also what is beyond the limits of size.")
 @click.option("--fresh", is_flag=True, help="Play every contender again, also those with results.")
 @click.option("--dataset", metavar="NAME", help="Another data set that the scenario names; results are kept apart.")
@@ -100,6 +101,7 @@ def bench(
     settings: tuple[str, ...],
     threads: int | None,
     timeout: float | None,
+    executor: str | None,
     large: bool,
     fresh: bool,
     dataset: str | None,
@@ -117,7 +119,7 @@ def bench(
     from lersbench.studies.options import Options
 
     changes = pairs_of(settings, "replay.seeds=3") | ({} if seeds is None else {"replay.seeds": seeds})
-    options = Options(threads, timeout, fresh, plots, as_json)
+    options = Options(threads, timeout, fresh, plots, as_json, executor)
     run.run(scenario, results, options, say, _show, changes, added, quick, dataset, large)
 
 

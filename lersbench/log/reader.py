@@ -65,6 +65,11 @@ class Log:
         i = self.info
         return f"Log({self.path!r}: {i.rounds:,} rounds, {i.items:,} items, {i.users:,} users)"
 
+    @property
+    def address(self) -> str:
+        """Its path as any process finds it, wherever that was started; a URL as it is."""
+        return self._root if isinstance(self._fs, pafs.LocalFileSystem) and "://" not in self.path else self.path
+
     def item_table(self) -> pd.DataFrame:
         """The item table: `item`, `id`, and whatever else describes an item."""
         return self.table("items.parquet").to_pandas()

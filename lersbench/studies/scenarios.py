@@ -44,8 +44,9 @@ def run(chosen: Scenario, order: Order, progress: Progress) -> Run:
     policies = [*chosen.policies, *({"name": name} for name in order.policies)]
     chosen, entries = scenario.resolved(chosen.model_copy(update={"policies": policies}), order.where, order.policies)
     return replays.bench(
-        chosen, order.results, options.threads, options.fresh, say, halfway, progress, options.timeout, entries
-    )
+        chosen, order.results, options.threads, options.fresh, say, halfway, progress, options.timeout, entries,
+        executor=options.executor,
+    )  # fmt: skip
 
 
 def verify(chosen: Scenario, folder: Path, changed: bool, say: Say) -> None:
