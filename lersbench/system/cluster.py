@@ -56,7 +56,7 @@ def opened(where: Any, timeout: float | None = None, warn: Callable[[str], None]
         address = where
         if where.startswith(LOCAL):
             address = distributed.LocalCluster(
-                n_workers=_number(where), threads_per_worker=1, dashboard_address=None, silence_logs="CRITICAL"
+                n_workers=_number(where), threads_per_worker=1, dashboard_address=":0", silence_logs="CRITICAL"
             )
             own.append(address)
         client = distributed.Client(address, timeout=ANSWER, set_as_default=False)

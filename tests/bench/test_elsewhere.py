@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,7 +45,7 @@ def client() -> Iterator[Any]:
 
 def test_compiled_policies_come_to_the_same_bits_wherever_they_play(tmp_path: Path, client: Any) -> None:
     names = ["random", "ucb1", "linucb", "lints", "thompson"]
-    chosen = scenario_of([{"name": name} for name in names], data={"rounds": 2000}, replay={"batch": 3})
+    chosen = scenario_of([{"name": name} for name in names], data={"rounds": 2000, "m": 2}, replay={"batch": 3})
     here, there = bench(chosen, tmp_path / "here"), bench(chosen, tmp_path / "there", executor=client)
     assert there.played == 3 * len(names) and curves(here).equals(curves(there))
     assert here.folder.name[-8:] == there.folder.name[-8:]
@@ -99,6 +100,8 @@ def travelled(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str = HELPED)
     (folder / "scores.txt").write_text("0.125\n")
     (folder / "mine.py").write_text(text)
     monkeypatch.chdir(folder)
+    for module in ("tidy_helper", "my_tools", "my_tools.means"):  # those of another test
+        monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.syspath_prepend(folder)
     policy = load("./mine.py")
     return policy, luggage.packed(policy, "./mine.py:Mean")
