@@ -130,6 +130,7 @@ def evaluate(
     *,
     reward: str | Mapping[str, float] = CLICK,
     seed: int = 0,
+    executor: Any = None,
     **settings: Any,
 ) -> Evaluation:
     """What policies would have earned on a log that another policy wrote: off-policy evaluation, with verdicts.
@@ -138,7 +139,7 @@ def evaluate(
     random order (`random` of `from_impressions`), by which policies are judged then. `policies` as of `replay`.
     `questions` are "off-policy" (policies as they are), "rejection" (learners on line) and "progressive" (learners
     trained on the log); by default the first for policies that do not learn, the others for those that do. `reward` is
-    the outcome that is counted. `settings` are the keys of `[evaluate]` in a scenario: estimators = ["dr", "snips"],
+    the outcome that is counted; `executor` as of `replay`. `settings` are the keys of `[evaluate]` in a scenario: estimators = ["dr", "snips"],
     frozen = 0.5 (learn from the first half, then stay fixed), target, folds, model, clip, max_weight, interval,
     cluster, level, draws, propensities = "estimated" (fitted to a log of single items that has none), embedding (a
     column of items, for mips).
@@ -153,7 +154,7 @@ def evaluate(
 
     asked = (questions,) if isinstance(questions, str) else tuple(questions)
     paid = reward if isinstance(reward, str) else dict(reward)
-    return run.evaluate(Log(_folder_of(log)), policies, settings, asked, paid, seed, say)
+    return run.evaluate(Log(_folder_of(log)), policies, settings, asked, paid, seed, say, executor=executor)
 
 
 def from_impressions(

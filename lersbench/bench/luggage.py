@@ -40,12 +40,14 @@ class Luggage(NamedTuple):
 
 
 def packed(policy: Policy, name: str) -> Luggage | None:
-    """The luggage of a policy of this name; None for one of the package itself or of an installed one."""
+    """The luggage of a policy of this name; None where it has none: of the package itself, say, without a file of
+    yours."""
     module = type(policy).__module__
     files = sources.modules(module)
-    if module.startswith("lersbench.") or not files or sources.is_installed(module.partition(".")[0]):
-        return None
     file = Path(str(sys.modules[module].__file__))
+    if module.startswith("lersbench.") or not files or sources.is_installed(module.partition(".")[0]):
+        read = [piece for piece in _read_by(policy, file.parent, PurePosixPath()) if piece.folder == HERE]
+        return Luggage(name, tuple(read), _digest(read)) if read else None
     by_path = name.rpartition(":")[0 if ":" in name else 2].endswith(".py")
     own = file.name if by_path else _as_path(module, file)
     there = {own: file}

@@ -80,9 +80,9 @@ class Source:
     def read(self, first: int | None = None, end: int | None = None) -> Iterator[Logged]:
         """The rounds `first`..`end`, by default those that are evaluated, in chunks."""
         first, end = self.first if first is None else first, self.end if end is None else end
-        for chunk in self.log.read(CHUNK_BYTES, columns=self.columns):
-            if self.by_slices and not self.cuts:
-                self.cuts = _cuts(chunk.context)
+        if self.by_slices and not self.cuts:
+            self.cuts = _cuts(next(self.log.read(CHUNK_BYTES, columns=self.columns)).context)
+        for chunk in self.log.read(CHUNK_BYTES, columns=self.columns, start=first, stop=end):
             size = len(chunk.user)
             low, high = max(0, first - chunk.start), min(size, end - chunk.start)
             rows = self.session.rows_for(chunk)
