@@ -32,10 +32,17 @@ def closure(module: str) -> list[Path]:
 def digest(*modules: str) -> str:
     """A name for the sources of `modules` (imported already) and of all they draw on: by relative path and content."""
     total = hashlib.sha256()
-    for path in sorted({path for module in modules for path in closure(module)}):
-        name = path.relative_to(PACKAGE.parent).as_posix() if is_ours(path) else path.name
-        total.update(f"{name}:{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    told = {
+        (not is_ours(path), path.relative_to(PACKAGE.parent) if is_ours(path) else Path(path.name), _sha256(path))
+        for path in {path for module in modules for path in closure(module)}
+    }
+    for _, name, content in sorted(told):  # wherever the files of a user lie
+        total.update(f"{name.as_posix()}:{content}\n".encode())
     return total.hexdigest()[:20]
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def package_digest() -> str:
@@ -43,7 +50,7 @@ def package_digest() -> str:
     total = hashlib.sha256()
     for path in sorted(PACKAGE.rglob("*.py")):
         name = path.relative_to(PACKAGE).as_posix()
-        total.update(f"{name}:{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+        total.update(f"{name}:{_sha256(path)}\n".encode())
     return total.hexdigest()[:20]
 
 
