@@ -5,6 +5,7 @@ A policy from outside the package may end its process, hang, or take all memory:
 
 from __future__ import annotations
 
+import hashlib
 import random
 import uuid
 from typing import Any, NamedTuple
@@ -12,8 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lersbench.bench import inputs, luggage, scenario
-from lersbench.bench.session import Clock, Job, Session
-from lersbench.bench.store import Curve
+from lersbench.bench.curves import Curves
+from lersbench.bench.series import Job, Series
+from lersbench.bench.session import Clock, Session
 from lersbench.engine.rows import Background
 from lersbench.errors import ConfigError, DataError, RunError, Unfit
 from lersbench.log import Log
@@ -41,9 +43,9 @@ class Assignment(NamedTuple):
     log: str  # its path
     case: scenario.Case
     background: Background
-    key: str
+    key: str  # of the series
     variant: str
-    seed: int
+    seeds: tuple[int, ...]
     label: str
     policy: str  # its name, or the path of its file
     params: dict[str, Any]
@@ -58,18 +60,16 @@ def tasks(session: Session, jobs: list[Job], travels: bool = False) -> dict[str,
     Raises ConfigError for a policy that is too large to travel.
     """
     case = (uuid.uuid4().hex, session.chosen, session.log.address, session.case, session.background)
-    assignments = [
-        Assignment(*case, job.key, job.variant, job.seed, job.entry.label, job.entry.name, job.entry.params, job.basis)
-        for job in jobs
-    ]
-    if travels:
-        taken = {job.entry.label: _taken_along(job.entry) for job in jobs}
-        assignments = [
-            each._replace(luggage=bag, torch=torch)
-            for each in assignments
-            for bag, torch in [taken[each.label]]
-        ]
-    return {assignment.key: Task(perform, (assignment,)) for assignment in assignments}
+    taken = {job.series: _taken_along(job.entry) if travels else (None, "") for job in jobs}
+    assigned: dict[str, Task] = {}
+    for job in jobs:
+        entry, one = job.entry, job.series
+        assignment = Assignment(
+            *case, one.key, one.variant, job.seeds, entry.label, entry.name, entry.params, one.basis,
+            *taken[one],
+        )  # fmt: skip
+        assigned[job.key] = Task(perform, (assignment,), len(job.seeds))
+    return assigned
 
 
 class _Bar:
@@ -95,10 +95,13 @@ def _torch() -> str:
 _last: dict[str, Session] = {}  # the last session, by the id of its case: it holds the log in memory where that fits
 
 
-def perform(assignment: Assignment, step: Step) -> Curve:
-    """Play one contender in this process; the same assignment gives the same curve, in any process and on any machine
-    that has the log and the policy. Raises RunError where it cannot be played, and Unfit where another machine might:
-    this one lacks the log or a package, or `basis` is another here."""
+Played = tuple[list[Curves], list[tuple[int, str]]]  # of the seeds that did not fail; and which seeds did, and why
+
+
+def perform(assignment: Assignment, step: Step) -> Played:
+    """Play some seeds of a series in this process; the same assignment gives the same curves, in any process and on any
+    machine that has the log and the policy. Raises RunError where none can be played, and Unfit where another machine
+    might: this one lacks the log or a package, or `basis` is another here."""
     session = _session(assignment)
     session.bar = _Bar(step)
     with luggage.opened(assignment.luggage, assignment.policy) as name:
@@ -131,13 +134,23 @@ def _policy(assignment: Assignment, name: str) -> Policy:
     return policy
 
 
-def _played(assignment: Assignment, session: Session, policy: Policy) -> Curve:
-    entry = scenario.Entry(assignment.label, assignment.policy, policy, (assignment.case.feedback,))
-    global_seed = int(assignment.key[:8], 16)  # a policy that draws from a global generator does so anew in each run
-    random.seed(global_seed)
-    np.random.seed(global_seed)  # noqa: NPY002 the global generator is what is meant
-    job = Job(assignment.key, assignment.variant, entry, assignment.case, assignment.seed, assignment.basis)
-    curve = session.play_one(job)
+def _played(assignment: Assignment, session: Session, policy: Policy) -> Played:
+    case, seeds = assignment.case, assignment.seeds
+    entry = scenario.Entry(assignment.label, assignment.policy, policy, (case.feedback,))
+    series = Series(assignment.key, assignment.variant, entry, case, seeds, assignment.basis)
+    played: Played = ([], [])
+    for seed in seeds:
+        _seed_the_global_generators(assignment.key, seed)
+        curves, failed = session.play_one(Job(series, (seed,)))
+        played[0].extend(curves)
+        played[1].extend(failed)
     if inputs.inputs_of(policy).files != assignment.basis[-1].files:
         raise RunError(SPOILT)
-    return curve
+    return played
+
+
+def _seed_the_global_generators(key: str, seed: int) -> None:
+    """A policy that draws from a global generator does so anew in each seed, whoever plays it and after what."""
+    number = int(hashlib.sha256(f"{key}-{seed}".encode()).hexdigest()[:8], 16)
+    random.seed(number)
+    np.random.seed(number)  # noqa: NPY002 the global generator is what is meant

@@ -189,7 +189,7 @@ class _Sent:
         else:
             self.allowed.pop(key, None)
         future = cluster.client.submit(
-            _visit(), parcel, list(parts), cluster.facts, cluster.timeout, self.topic, *cluster.blobs(parts),
+            _visit(), parcel, self.tasks[key].parts, list(parts), cluster.facts, cluster.timeout, self.topic, *cluster.blobs(parts),
             key=f"{self.topic}-{self.tries}", pure=False, workers=sorted(fit) or None,
         )  # fmt: skip
         self.waiting[key] = future
@@ -281,7 +281,13 @@ def _rest() -> Callable[[], None]:
 
 def _visit() -> Callable[..., tuple[str, str, Any]]:
     def visit(
-        parcel: bytes, names: list[str], wanted: dict[str, str], timeout: float | None, topic: str, *blobs: bytes
+        parcel: bytes,
+        times: int,
+        names: list[str],
+        wanted: dict[str, str],
+        timeout: float | None,
+        topic: str,
+        *blobs: bytes,
     ) -> tuple[str, str, Any]:
         """A task at a worker: "done", "failed" or "unfit", the worker's address, and the result or the reason."""
         import platform
@@ -315,7 +321,7 @@ def _visit() -> Callable[..., tuple[str, str, Any]]:
 
         try:
             parts = dict(zip(names, blobs, strict=True))
-            kind, what = host(parcel, parts, timeout, lambda done: worker.log_event(topic, done), is_wanted)
+            kind, what = host(parcel, times, parts, timeout, lambda done: worker.log_event(topic, done), is_wanted)
         except Dismissed:
             return "failed", worker.address, "dismissed"
         return kind, worker.address, what

@@ -7,7 +7,7 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from lersbench.system.parcels import carry_out
 from lersbench.system.workers import KILLED, Outcome, Pool, Step, Task
@@ -64,17 +64,18 @@ _here = threading.local()  # a process dies with the thread that started it, so 
 
 
 def host(
-    parcel: bytes, blobs: Mapping[str, bytes], timeout: float | None, step: Step, wanted: object
+    parcel: bytes, times: int, blobs: Mapping[str, bytes], timeout: float | None, step: Step, wanted: Callable[[], bool]
 ) -> tuple[str, object]:
     """The reply to a parcel: as `parcels.carry_out` gives it, or ("failed", why).
 
+    It may take so many `times` the seconds of `timeout`.
     `step` takes progress, twice a second at most; `wanted()` says whether anybody still waits: where nobody does,
     Dismissed is raised and the process is ended.
     """
     if not hasattr(_here, "kept"):
         _here.kept = _Kept()
     report = _Paced(step, wanted)
-    outcome = _here.kept.outcome(Task(carry_out, (parcel, blobs)), timeout, report)
+    outcome = _here.kept.outcome(Task(carry_out, (parcel, blobs), times), timeout, report)
     report.flush()
     if outcome.problem:
         return "failed", KILLED_THERE if outcome.problem == KILLED else outcome.problem
@@ -90,14 +91,14 @@ def rest() -> None:
 class _Paced:
     """Adds up progress, and passes it on now and then."""
 
-    def __init__(self, step: Step, wanted: object):
+    def __init__(self, step: Step, wanted: Callable[[], bool]):
         self.step, self.wanted = step, wanted
         self.done, self.last = 0.0, time.monotonic()
 
     def __call__(self, done: float) -> None:
         self.done += done
         if time.monotonic() - self.last >= PACE:
-            if not self.wanted():  # type: ignore[operator]
+            if not self.wanted():
                 raise Dismissed
             self.flush()
 
