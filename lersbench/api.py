@@ -118,7 +118,9 @@ def run(
         hint = f"run one of them: {', '.join(study.scenarios)}"
         raise ConfigError(f"'{scenario}' is a study of several scenarios; {hint}.")
     chosen, entries = objects.extended(parts[0], add)
-    made = replays.bench(chosen, Path(results), threads, fresh, say, timeout=timeout, entries=entries, executor=executor)
+    made = replays.bench(
+        chosen, Path(results), threads, fresh, say, timeout=timeout, entries=entries, executor=executor
+    )
     if made.failures:
         say(made.failures)
     return ranked.load(made.folder)
@@ -140,10 +142,10 @@ def evaluate(
     random order (`random` of `from_impressions`), by which policies are judged then. `policies` as of `replay`.
     `questions` are "off-policy" (policies as they are), "rejection" (learners on line) and "progressive" (learners
     trained on the log); by default the first for policies that do not learn, the others for those that do. `reward` is
-    the outcome that is counted; `executor` as of `replay`. `settings` are the keys of `[evaluate]` in a scenario: estimators = ["dr", "snips"],
-    frozen = 0.5 (learn from the first half, then stay fixed), target, folds, model, clip, max_weight, interval,
-    cluster, level, draws, propensities = "estimated" (fitted to a log of single items that has none), embedding (a
-    column of items, for mips).
+    the outcome that is counted; `executor` as of `replay`. `settings` are the keys of `[evaluate]` in a scenario:
+    estimators = ["dr", "snips"], frozen = 0.5 (learn from the first half, then stay fixed), target, folds, model, clip,
+    max_weight, interval, cluster, level, draws, propensities = "estimated" (fitted to a log of single items that has
+    none), embedding (a column of items, for mips).
 
     The Evaluation has the tables `estimates` and `differences` (pandas), and shows itself as text. Nothing is written:
     `.at(folder).save()` does that, and `lersbench.report.evaluation.write` makes figures and a report.

@@ -55,7 +55,7 @@ def taught(setup: Setup, asked: list[Asked]) -> list[Taught | None]:
         with side_by_side(learning) as each:
             for logged in setup.source.read(0, setup.source.taught):
                 each(partial(_learn, logged=logged))
-    return [pupil and Taught(pupil.state, pupil.rounds) for pupil in pupils]
+    return [None if pupil is None else Taught(pupil.state, pupil.rounds) for pupil in pupils]
 
 
 def _pupil(setup: Setup, asked: Asked) -> Learner | None:
@@ -82,7 +82,7 @@ def judge(
     known: Sequence[Taught | None] = (),
     part: Part = Part(),  # noqa: B008 - immutable
 ) -> list[Judged]:
-    """The sums of policies as they are, over a part of the rows; `known` is what they have learned before (`taught`)."""
+    """The sums of policies as they are, over a part of the rows; `known` is what they have learned before."""
     targets = [
         Target(setup, one, clicks, before, part.number)
         for one, before in zip(asked, known or [None] * len(asked), strict=True)

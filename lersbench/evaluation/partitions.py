@@ -74,7 +74,7 @@ def ran(setup: Setup, pool: Executor | None = None) -> Ran:
         found: Iterator[Any] = (_running(setup, order.part) for order in orders.values())
     else:
         found = _done(setup, orders, pool)
-    return _merged(found).ran(setup.source)  # type: ignore[no-any-return]
+    return _merged(found).ran(setup.source)
 
 
 def judge(
@@ -85,14 +85,17 @@ def judge(
     if not _splits(setup, asked, clicks):
         return fixed.judge(setup, asked, model, clicks, known)
     judged: dict[int, Judged] = {}
-    away = [n for n, one in enumerate(asked) if pool is not None and not one.entry.local and _travels((model, known[n]))]
+    away = [
+        n for n, one in enumerate(asked) if pool is not None and not one.entry.local and _travels((model, known[n]))
+    ]
     here = [n for n in range(len(asked)) if n not in away]
     for group in [here] * bool(here):
         some, before = [asked[n] for n in group], [known[n] for n in group]
         found = (_Many(fixed.judge(setup, some, model, None, before, part)) for part in parts(setup))
         judged |= dict(zip(group, _merged(found).each, strict=True))
     sent = {n: _passenger(asked[n], known[n]) for n in away}
-    orders, groups = {}, _groups(sent)
+    orders: dict[str, Order] = {}
+    groups = _groups(sent)
     for number, group in enumerate(groups):
         travellers = tuple(sent[n] for n in group)
         orders |= {_key(number, part): _order(setup, travellers, part, model) for part in parts(setup)}
@@ -218,7 +221,9 @@ def perform(number: str, order: Order, step: Callable[[float], object]) -> Any:
             setattr(setup.source, name, value)
         if not entries:
             return _running(setup, order.part)
-        asked = [Asked(entry, one.question, one.estimators) for entry, one in zip(entries, order.passengers, strict=True)]
+        asked = [
+            Asked(entry, one.question, one.estimators) for entry, one in zip(entries, order.passengers, strict=True)
+        ]
         if order.ran is not None:
             judged = learners.judge(setup, asked, order.ran)
         else:

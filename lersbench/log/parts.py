@@ -6,6 +6,8 @@ read them.
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from lersbench.log.reader import Log
@@ -27,4 +29,4 @@ def parts_of(log: Log, first: int = 0, end: int | None = None) -> list[tuple[int
     edges = log.row_groups
     near = edges[np.clip(np.searchsorted(edges, wanted), 0, len(edges) - 1)]
     cuts = [first, *(int(cut) for cut in np.unique(near) if first < cut < end), end]
-    return list(zip(cuts[:-1], cuts[1:], strict=True))
+    return list(itertools.pairwise(cuts))

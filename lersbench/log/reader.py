@@ -186,8 +186,9 @@ class Log:
         if start <= 0 and stop >= self.info.rounds:
             return 0, self.info.rounds
         edges = self.row_groups
-        low = edges[max(0, np.searchsorted(edges, start, "right") - 1)]
-        return int(low), int(edges[min(len(edges) - 1, np.searchsorted(edges, stop))])
+        low = max(0, int(np.searchsorted(edges, start, "right")) - 1)
+        high = min(len(edges) - 1, int(np.searchsorted(edges, stop)))
+        return int(edges[low]), int(edges[high])
 
     def inspect(self, report: Report) -> None:
         """Read everything once and add whatever is wrong to `report`; a DataError where reading cannot go on."""
@@ -595,7 +596,8 @@ class _Batch(NamedTuple):
 def _groups_in(file: pq.ParquetFile, low: int, high: int, top: int) -> tuple[list[int], int]:
     """The row groups of a file that hold its rows `low`..`high` - 1, and the number in the log of the first row there,
     where the first of the file has the number `top`."""
-    groups, at, begin = [], 0, top
+    groups: list[int] = []
+    at, begin = 0, top
     for group in range(file.metadata.num_row_groups):
         rows = file.metadata.row_group(group).num_rows
         if at + rows > low and at < high:

@@ -48,7 +48,9 @@ def opened(where: Any, timeout: float | None = None, warn: Callable[[str], None]
     try:
         import distributed
     except ModuleNotFoundError as error:
-        raise MissingPackage("a cluster needs Dask, which is not installed: pip install 'lersbench[cluster]'.") from error
+        raise MissingPackage(
+            "a cluster needs Dask, which is not installed: pip install 'lersbench[cluster]'."
+        ) from error
     if isinstance(where, distributed.Client):
         return Cluster(where, timeout, warn)
     own: list[Any] = []
@@ -97,7 +99,9 @@ class Cluster:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._blobs.clear()
-        if self.own and self.client.status == "running":  # else there will be more for the processes to do; left alone they end after a minute
+        if (
+            self.own and self.client.status == "running"
+        ):  # else there will be more for the processes to do; left alone they end after a minute
             with suppress(Exception):
                 self.client.run(_rest(), on_error="ignore", nanny=False)
         for one in self.own:
@@ -189,7 +193,8 @@ class _Sent:
         else:
             self.allowed.pop(key, None)
         future = cluster.client.submit(
-            _visit(), parcel, self.tasks[key].parts, list(parts), cluster.facts, cluster.timeout, self.topic, *cluster.blobs(parts),
+            _visit(), parcel, self.tasks[key].parts, list(parts), cluster.facts, cluster.timeout, self.topic,
+            *cluster.blobs(parts),
             key=f"{self.topic}-{self.tries}", pure=False, workers=sorted(fit) or None,
         )  # fmt: skip
         self.waiting[key] = future
@@ -197,17 +202,14 @@ class _Sent:
 
     def outcome(self, key: str, future: Any) -> Outcome | None:
         """What a task that is no longer under way came to; None where it was sent again."""
-        if self.waiting.get(key) is not future:
+        if key not in self.waiting or self.waiting[key] is not future:
             return None
         self.cluster.check()
         if future.status not in ("finished", "error"):
             raise RunError(LOST.format(f" (it says that a task is {future.status})"))
         error = future.exception()
-        if error is not None:
-            reply = "failed", "", f"not finished: {type(error).__name__}: {error}"
-        else:
-            reply = self._result(future)
-        kind, worker, what = reply
+        reply: tuple[str, str, Any] = "failed", "", f"not finished: {type(error).__name__}: {error}"
+        kind, worker, what = self._result(future) if error is None else reply
         if kind == "unfit":
             self._hand_on(key, worker, what)
             return None
@@ -219,7 +221,8 @@ class _Sent:
         from distributed.client import FutureCancelledError
 
         try:
-            return tuple(future.result())  # type: ignore[return-value]
+            kind, worker, what = future.result()
+            return kind, worker, what
         except (OSError, FutureCancelledError) as error:
             raise RunError(LOST.format(f" ({error})")) from error
 

@@ -9,7 +9,8 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from lersbench.errors import ConfigError, MissingPackage
-from lersbench.system.cluster import LOCAL, opened as cluster_at
+from lersbench.system.cluster import LOCAL
+from lersbench.system.cluster import opened as cluster_at
 from lersbench.system.parcels import carry_out, packed
 from lersbench.system.progress import say
 from lersbench.system.workers import Outcome, Step, Task, attempt

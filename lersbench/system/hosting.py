@@ -79,7 +79,7 @@ def host(
     report.flush()
     if outcome.problem:
         return "failed", KILLED_THERE if outcome.problem == KILLED else outcome.problem
-    return tuple(outcome.result)  # type: ignore[return-value]
+    return tuple(outcome.result)
 
 
 def rest() -> None:

@@ -25,13 +25,11 @@ from tests.support import leftovers
 
 pytest.importorskip("distributed")
 
-HELPED = '''
+HELPED = """
 from pathlib import Path
 import tidy_helper
 from my_tools.means import PRIOR
-''' + POLICY.replace(
-    "prior: float = 0.5", 'prior: float = PRIOR\n    table: str = "scores.txt"'
-).replace(
+""" + POLICY.replace("prior: float = 0.5", 'prior: float = PRIOR\n    table: str = "scores.txt"').replace(
     "np.full(spec.n_items, self.prior)",
     "np.full(spec.n_items, self.prior + float(Path(self.table).read_text()) + tidy_helper.nothing())",
 )
@@ -71,7 +69,10 @@ def test_half_of_a_run_is_done_there_and_the_rest_here_and_the_other_way(tmp_pat
 
 
 def test_a_run_outlives_the_worker_that_is_killed_under_it(tmp_path: Path, client: Any) -> None:
-    slow = POLICY.replace("mean, count = state\n        round", "__import__('time').sleep(0.005)\n        mean, count = state\n        round")
+    slow = POLICY.replace(
+        "mean, count = state\n        round",
+        "__import__('time').sleep(0.005)\n        mean, count = state\n        round",
+    )
     (tmp_path / "slow.py").write_text(slow)
     chosen = scenario_of([{"name": str(tmp_path / "slow.py")}], data={"rounds": 100})
     right = bench(chosen, tmp_path / "right", threads=2)
@@ -141,7 +142,7 @@ def test_luggage_that_was_changed_on_the_way_is_refused(tmp_path: Path, monkeypa
         assert make(find(name), {}).table == "scores.txt" and name.endswith("/code/mine.py:Mean")
         where = Path.cwd()
     (where / "scores.txt").write_text("0.5")
-    with pytest.raises(Unfit, match="is not what was sent. Fix: delete"), luggage.opened(bag, "x"):
+    with pytest.raises(Unfit, match=r"is not what was sent\. Fix: delete"), luggage.opened(bag, "x"):
         pass
     shutil.rmtree(where.parent)
 

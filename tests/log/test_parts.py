@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ def test_parts_cover_a_log_and_are_cut_at_row_groups(log: Log) -> None:
     for first, end in ((0, n), (7, n - 3), (n // 2, n)):
         found = parts.parts_of(log, first, end)
         assert len(found) > 1 and found[0][0] == first and found[-1][1] == end
-        assert all(one[1] == other[0] for one, other in zip(found[:-1], found[1:], strict=True))
+        assert all(one[1] == other[0] for one, other in itertools.pairwise(found))
         assert {low for low, _ in found[1:]} <= set(log.row_groups.tolist())
     assert parts.parts_of(log, 5, 600) == [(5, 600)]
 
@@ -52,7 +53,9 @@ def test_a_part_that_was_changed_is_found_where_it_is_read(log: Log, monkeypatch
     low, high = parts.parts_of(log)[-1]
     list(log.read(start=low, stop=high))
     real = Log._checksums
-    monkeypatch.setattr(Log, "_checksums", lambda self, *given: {k: iter(list(v)[1:] + [0]) for k, v in real(self, *given).items()})
+    monkeypatch.setattr(
+        Log, "_checksums", lambda self, *given: {k: iter([*list(v)[1:], 0]) for k, v in real(self, *given).items()}
+    )
     with pytest.raises(DataError, match="the checksum does not match"):
         list(log.read(start=low, stop=high))
     assert log_writer  # the writer decides on row groups

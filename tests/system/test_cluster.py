@@ -93,7 +93,7 @@ def test_tasks_of_a_killed_worker_are_done_by_others(pool: Cluster, tmp_path: Pa
 
 
 def test_a_worker_of_another_version_is_named_and_not_used(pool: Cluster, client: Any) -> None:
-    odd, fit = sorted(pool.workers())
+    odd, _fit = sorted(pool.workers())
 
     def pretend(version: str) -> None:
         from importlib import metadata
