@@ -100,7 +100,7 @@ def run(
 ) -> Results:
     """Replay a scenario (a name, or a TOML file) with the policies `add` beside its own, as `lersbench bench` does.
 
-    Everything is kept in the folder `results`, and not played again where it is there already, unless `fresh`; a run
+    Everything is kept in the folder `results` (or at an address such as s3://bucket/results), and not played again where it is there already, unless `fresh`; a run
     that was interrupted goes on. The results of a class that is defined in a notebook or in `__main__` are not kept,
     since nothing tells whether its code has changed: it is played anew each time, in this process. `seeds` and
     `settings` ({"replay.slate": 3}) change the scenario, `dataset` takes another of the data sets that it names.
@@ -108,7 +108,7 @@ def run(
 
     Raises ConfigError, DataError and RunError as `replay` does.
     """
-    from lersbench.bench import objects, replays
+    from lersbench.bench import addresses, objects, replays
     from lersbench.results import ranked
     from lersbench.studies import study as studies
 
@@ -118,9 +118,8 @@ def run(
         hint = f"run one of them: {', '.join(study.scenarios)}"
         raise ConfigError(f"'{scenario}' is a study of several scenarios; {hint}.")
     chosen, entries = objects.extended(parts[0], add)
-    made = replays.bench(
-        chosen, Path(results), threads, fresh, say, timeout=timeout, entries=entries, executor=executor
-    )
+    with addresses.mirrored(results) as folder:
+        made = replays.bench(chosen, folder, threads, fresh, say, timeout=timeout, entries=entries, executor=executor)
     if made.failures:
         say(made.failures)
     return ranked.load(made.folder)

@@ -189,6 +189,7 @@ def test_only_the_log_and_the_datasets_know_parquet() -> None:
         "datasets/",
         "system/unpack",
         "bench/store",
+        "bench/addresses",
         "bench/run_folder",
         "bench/runs",
         "bench/replays",

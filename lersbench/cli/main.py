@@ -20,7 +20,7 @@ import click
 from lersbench import __version__
 from lersbench.cli import click_models as click_commands
 from lersbench.cli import imports as import_commands
-from lersbench.cli.arguments import LOCAL, WORKERS
+from lersbench.cli.arguments import LOCAL, PLACE, WORKERS, mirrored
 from lersbench.cli.evaluate import evaluate
 from lersbench.cli.settings import pairs_of
 from lersbench.errors import LersbenchError, did_you_mean
@@ -31,10 +31,11 @@ from lersbench.words import shown
 
 RESULTS = click.option(
     "--results",
-    type=LOCAL,
+    type=PLACE,
+    callback=mirrored,
     default=Path("results"),
     show_default=True,
-    help="Folder of the results.",
+    help="Folder of the results, or an address that machines share (s3://bucket/results).",
 )
 DATASET = click.option("--dataset", metavar="NAME", help="Of another data set that the scenario names.")
 QUICK = click.option("--quick", is_flag=True, help="Of the short version.")
