@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numba
@@ -45,6 +46,7 @@ LOCAL_NOTE = (
     "function cannot be sent to another process, nor one with hyper-parameters that no file could hold. Fix: put the "
     "class at the top of a file, and import it."
 )
+Further = Mapping[tuple[str, str, str], int]  # seeds, by the label of a case, its feedback, and the label of an entry
 UNCOMPILED_WEIGHT = 1000
 """What a round of a policy that is not compiled counts in the progress bar; one that is counts 1."""
 
@@ -60,6 +62,7 @@ def bench(
     timeout: float | None = None,
     entries: list[scenario.Entry] | None = None,
     warn: Callable[[str], None] | None = None,
+    further: Further = MappingProxyType({}),
     executor: Any = None,
 ) -> Run:
     """Replay all contenders of a scenario and write `results/<scenario>/<run-id>/`.
@@ -67,8 +70,8 @@ def bench(
     Compiled policies come first, being fast; where some were played and others follow, `halfway` is given a run of
     the compiled ones, which lasts until the whole one is there. `progress` takes the share that is done. `entries`
     are the policies to play, by default those of the scenario. Notes and warnings go to `warn`, by default to `say`
-    like all other messages. `executor` is what does the work where this process should not: see
-    `system.elsewhere.opened`.
+    like all other messages. `further` says which contenders play more seeds than the scenario says, and how many.
+    `executor` is what does the work where this process should not: see `system.elsewhere.opened`.
 
     Contenders whose result is in `results` already are not played again, unless `fresh`. Where some fail the
     run is made of the others; one that takes longer than `timeout` seconds has failed. Raises ConfigError or DataError
@@ -109,7 +112,7 @@ def bench(
     past = {label: _past(log, entries) for label, log in logs.items()}
     for case in cases:
         demands.check(chosen, logs[case.log], case, spec_of(chosen, logs[case.log], case), entries)
-        wanted += _wanted(chosen, case, logs[case.log], entries, engine, past[case.log], policy_inputs)
+        wanted += _wanted(chosen, case, logs[case.log], entries, engine, past[case.log], policy_inputs, further)
     work = Work.of(wanted, store, fresh)
     _say_changed(list(work.missing), files_read(folder), say)
     say(f"{chosen.name}: {len(wanted)} contenders, {work.runs} runs, {work.reused} of them already in {folder}")
@@ -382,6 +385,7 @@ def _wanted(
     engine: str,
     past: dict[str, str],
     policy_inputs: dict[str, inputs.Inputs],
+    further: Further,
 ) -> list[Series]:
     """Every series of one case, with the key of all its results depend on but the seed; `past` as of `_past`."""
     protocol = chosen.replay.model_dump()
@@ -411,6 +415,7 @@ def _wanted(
 
             particular.append(torch_in_words())
         basis = inputs.basis(log, engine, policy_inputs[entry.label])
-        seeds = tuple(range(scenario.seeds_of(chosen, entry)))
+        more = further.get((case.label, case.feedback, entry.label), 0)
+        seeds = tuple(range(max(scenario.seeds_of(chosen, entry), more)))
         wanted.append(Series(files.digest([common, particular]), case.label, entry, case, seeds, basis))
     return wanted

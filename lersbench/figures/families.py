@@ -14,12 +14,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from lersbench.families import BEFOREHAND
 from lersbench.feedback import REGIMES
 from lersbench.figures.axes import LESS, axis_title, full_title, metric_of, set_round_ticks
 from lersbench.figures.bands import Bands, limits, narrow_bands, policies_by_value
 from lersbench.figures.frame import footer, grid, panel_height
 from lersbench.figures.legends import draw_end_labels, label
-from lersbench.figures.style import BEFOREHAND, GREY, Look, baselines, dashes, family_members, looks
+from lersbench.figures.style import GREY, Look, baselines, dashes, family_members, looks
 from lersbench.metrics import METRICS, Metric
 from lersbench.results.numbers import number, scale
 from lersbench.results.tables import Results

@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lersbench.figures.style import FAMILIES, crowded, looks, policy_families
+from lersbench.families import PATTERNS
+from lersbench.figures.style import crowded, looks, policy_families
 from lersbench.results.tables import Results, regime_label
 
 CROWD_SIZE = 7.5  # points of the legend of a crowd
@@ -91,7 +92,7 @@ def _draw_crowd_legend(
 
 def crowd_legend_height(results: Results) -> float:
     """Inches the legend of a crowd needs."""
-    return 0.4 + (len(results.contenders) + len(FAMILIES) + 1) * CROWD_SIZE / 72 * 1.3
+    return 0.4 + (len(results.contenders) + len(PATTERNS) + 1) * CROWD_SIZE / 72 * 1.3
 
 
 def legend_width(results: Results, policies: Sequence[str]) -> float:

@@ -11,6 +11,7 @@ from lersbench.bench.scenario import Scenario
 from lersbench.results import ranking, tables, words
 from lersbench.results.alarms import missing
 from lersbench.results.tables import Results
+from lersbench.studies.further import play_until
 from lersbench.studies.options import Order, RenderedTable, Say
 from lersbench.system.progress import Progress
 
@@ -43,10 +44,24 @@ def run(chosen: Scenario, order: Order, progress: Progress) -> Run:
 
     policies = [*chosen.policies, *({"name": name} for name in order.policies)]
     chosen, entries = scenario.resolved(chosen.model_copy(update={"policies": policies}), order.where, order.policies)
-    return replays.bench(
-        chosen, order.results, options.threads, options.fresh, say, halfway, progress, options.timeout, entries,
-        executor=options.executor,
-    )  # fmt: skip
+
+    def play(further: replays.Further, fresh: bool = False) -> Run:
+        return replays.bench(
+            chosen,
+            order.results,
+            options.threads,
+            fresh,
+            say,
+            halfway,
+            progress,
+            options.timeout,
+            entries,
+            further=further,
+            executor=options.executor,
+        )
+
+    first = play({}, options.fresh)
+    return play_until(options.until, first, play, say) if options.until else first
 
 
 def verify(chosen: Scenario, folder: Path, changed: bool, say: Say) -> None:
