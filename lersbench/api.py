@@ -100,9 +100,10 @@ def run(
 ) -> Results:
     """Replay a scenario (a name, or a TOML file) with the policies `add` beside its own, as `lersbench bench` does.
 
-    Everything is kept in the folder `results` (or at an address such as s3://bucket/results), and not played again where it is there already, unless `fresh`; a run
-    that was interrupted goes on. The results of a class that is defined in a notebook or in `__main__` are not kept,
-    since nothing tells whether its code has changed: it is played anew each time, in this process. `seeds` and
+    Everything is kept in the folder `results` (or at an address such as s3://bucket/results), and not played again
+    where it is there already, unless `fresh`; a run that was interrupted goes on. The results of a class that is
+    defined in a notebook or in `__main__` are not kept, since nothing tells whether its code has changed: it is played
+    anew each time, in this process. `seeds` and
     `settings` ({"replay.slate": 3}) change the scenario, `dataset` takes another of the data sets that it names.
     `threads`, `timeout` and `executor` as of `replay`. No figures are drawn: see `draw` and `write_report`.
 

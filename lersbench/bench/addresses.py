@@ -76,9 +76,12 @@ class Address:
             for name, stamp in self._there().items():
                 path = self.folder / name
                 if not path.is_file() or self.known.get(name, [[], []])[0] != stamp:
-                    with replacing(path) as unfinished, self.fs.open_input_stream(f"{self.root}/{name}") as source:
-                        with unfinished.open("wb") as target:
-                            shutil.copyfileobj(source, target, 1 << 20)
+                    with (
+                        replacing(path) as unfinished,
+                        self.fs.open_input_stream(f"{self.root}/{name}") as source,
+                        unfinished.open("wb") as target,
+                    ):
+                        shutil.copyfileobj(source, target, 1 << 20)
                     self.known[name] = [stamp, _stamp(path)]
         self._remember()
 

@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 
 import lersbench as lb
-from lersbench.errors import RunError
+from lersbench.clicks import counts
+from lersbench.errors import ConfigError, RunError
 from lersbench.evaluation import partitions
 from lersbench.log import Log, parts, schema, write
 from lersbench.log import writer as log_writer
@@ -128,3 +129,12 @@ def test_a_log_that_no_worker_reaches_is_named(tmp_path: Path, client: Any, monk
     with pytest.raises(RunError, match="none of the 2 workers of the cluster can be used") as raised:
         evaluated(log, client)
     assert str(raised.value).count("the log cannot be read there: ") == 2
+
+
+def test_clicks_are_counted_in_parts_too(tmp_path: Path, client: Any) -> None:
+    log = test_lists.world(tmp_path / "log", test_lists.PBM, test_lists.ranker())
+    whole, split = (counts.count(log, 7, 4900, but=(3, 5), pool=one) for one in (None, cluster.Cluster(client)))
+    for name, one, other in zip(whole._fields, whole, split, strict=True):
+        assert np.array_equal(one, other), name
+    with pytest.raises(ConfigError, match="clickless records were removed, but"):
+        counts.count(log, filtered=True, pool=cluster.Cluster(client))
