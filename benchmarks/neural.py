@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from lersbench.bench import replays, scenario, store
+from lersbench.bench import replays, scenario
 from lersbench.results.tables import load
 
 POLICIES = {  # label: (name, options)
@@ -48,8 +48,8 @@ def seconds(which: str, label: str, results: Path) -> float:
         update={"name": "x", "policies": [{"name": name, "label": label, "feedback": feedback, **options}]}
     )
     run = replays.bench(told, results, threads=1, say=lambda message: None)
-    (key,) = load(run.folder).meta["contenders"]
-    return float(store.Store(results / "x").get(key).about["seconds"])
+    ((_, _, spent),) = load(run.folder).meta["policy_seconds"]
+    return float(spent)
 
 
 @click.command()

@@ -15,7 +15,7 @@ import numpy as np
 from lersbench.bench import inputs, luggage, scenario
 from lersbench.bench.curves import Curves
 from lersbench.bench.series import Job, Series
-from lersbench.bench.session import Clock, Session
+from lersbench.bench.session import ENOUGH, NOT_TRIED, Clock, Session
 from lersbench.engine.rows import Background
 from lersbench.errors import ConfigError, DataError, RunError, Unfit
 from lersbench.log import Log
@@ -140,6 +140,9 @@ def _played(assignment: Assignment, session: Session, policy: Policy) -> Played:
     series = Series(assignment.key, assignment.variant, entry, case, seeds, assignment.basis)
     played: Played = ([], [])
     for seed in seeds:
+        if len(played[1]) >= ENOUGH:
+            played[1].append((seed, NOT_TRIED.format(played[1][ENOUGH - 1][1])))
+            continue
         _seed_the_global_generators(assignment.key, seed)
         curves, failed = session.play_one(Job(series, (seed,)))
         played[0].extend(curves)

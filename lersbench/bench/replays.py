@@ -240,7 +240,7 @@ class _Replay:
         later = {one: one.seeds for one in work.wanted if one not in finished and one not in work.problems}
         failed = {one: tuple(seeds) for one, seeds in work.problems.items()}
         absent = {"unfinished": later, "failed": failed}
-        new = {one for one in work.missing if one in finished}
+        new = {one: made for one in finished if (made := work.made(one))}
         facts = {case.label: (self.logs[case.log], self.fits[case.log].facts) for case in self.cases}
         return assemble(
             self.chosen, self.folder, finished, work.files, facts, self.clock.seconds, new, self.at_once, absent

@@ -41,6 +41,9 @@ RESULTS = click.option(
 DATASET = click.option("--dataset", metavar="NAME", help="Of another data set that the scenario names.")
 QUICK = click.option("--quick", is_flag=True, help="Of the short version.")
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+SIMULTANEOUS = click.option(
+    "--simultaneous", is_flag=True, help="Ranks that are right all at once, which is wider, not each by itself."
+)
 
 
 def say(message: str) -> None:
@@ -105,6 +108,7 @@ def cli() -> None:
 @click.option("--dataset", metavar="NAME", help="Another data set that the scenario names; results are kept apart.")
 @click.option("--quick", is_flag=True, help="The short version of a study, kept apart from the whole one.")
 @click.option("--plots/--no-plots", default=True, show_default=True, help="Draw the figures and write the report.")
+@SIMULTANEOUS
 @RESULTS
 @AS_JSON
 def bench(
@@ -121,6 +125,7 @@ def bench(
     dataset: str | None,
     quick: bool,
     plots: bool,
+    simultaneous: bool,
     results: Path,
     as_json: bool,
 ) -> None:
@@ -133,7 +138,7 @@ def bench(
     from lersbench.studies.options import Options
 
     changes = pairs_of(settings, "replay.seeds=3") | ({} if seeds is None else {"replay.seeds": seeds})
-    options = Options(threads, timeout, fresh, plots, as_json, until or 0.0, executor)
+    options = Options(threads, timeout, fresh, plots, as_json, until or 0.0, simultaneous, executor)
     run.run(scenario, results, options, say, _show, changes, added, quick, dataset, large)
 
 
@@ -155,6 +160,7 @@ def _show(table: str) -> None:
 @click.option("--markdown", "style", flag_value="markdown", help="Print Markdown.")
 @click.option("--csv", "style", flag_value="csv", help="Print CSV.")
 @click.option("--json", "style", flag_value="json", help="Print JSON.")
+@SIMULTANEOUS
 @DATASET
 @QUICK
 @RESULTS
@@ -163,6 +169,7 @@ def leaderboard(
     metric: str | None,
     baseline: str | None,
     style: str | None,
+    simultaneous: bool,
     dataset: str | None,
     quick: bool,
     results: Path,
@@ -171,7 +178,7 @@ def leaderboard(
     from lersbench.studies import kinds, last_runs
 
     for run in last_runs.load(scenario, dataset, quick, results):
-        table = kinds.of(run).show(run, style, metric, baseline)
+        table = kinds.of(run).show(run, style, metric, baseline, simultaneous)
         click.echo(table.text)
         for note in table.notes:
             say(f"note: {note}")

@@ -115,7 +115,7 @@ def draw_end_labels(ax: Axes, texts: Mapping[str, tuple[float, str, Any]], heigh
         value = math.log(y) if ax.get_yscale() == "log" else y
         ends.append((min(max((value - low) / (high - low), 0.0), 1.0), policy))
     ends.sort()
-    for (at, policy), (end, _) in zip(move_apart(ends, gap), ends, strict=True):
+    for (at, policy), (end, _) in zip(_inside(move_apart(ends, gap), gap), ends, strict=True):
         _, text, colour = texts[policy]
         link = {"arrowstyle": "-", "color": colour, "lw": 0.6, "shrinkA": 0, "shrinkB": 0, "relpos": (0.0, 0.5)}
         ax.annotate(
@@ -141,6 +141,15 @@ def move_apart(places: Sequence[tuple[float, str]], gap: float) -> list[tuple[fl
             first, before = groups.pop()
             groups.append((first + names, before + total - gap * len(first) * len(names)))
     return [(_bottom(group, gap) + i * gap, name) for group in groups for i, name in enumerate(group[0])]
+
+
+def _inside(places: Sequence[tuple[float, str]], gap: float) -> list[tuple[float, str]]:
+    """Ascending places moved down so far that the highest lies within the axes: above them stands a title."""
+    moved, ceiling = [], 1.0
+    for at, name in reversed(places):
+        moved.append((min(at, ceiling), name))
+        ceiling = moved[-1][0] - gap
+    return moved[::-1]
 
 
 def _bottom(group: tuple[list[str], float], gap: float) -> float:

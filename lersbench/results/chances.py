@@ -9,7 +9,7 @@ import numpy as np
 from lersbench.results.customers import Crowd, errors
 from lersbench.results.separation import Spread
 
-DRAWS = 20_000  # a chance of a half is known to 0.35 % (one standard error)
+DRAWS = 10_000  # a chance of a half is known to 0.5 % (one standard error)
 BLOCK = 1 << 22  # drawn means held at a time: 32 MB
 
 

@@ -17,7 +17,7 @@ from lersbench.distributions import LEVEL
 from lersbench.feedback import REGIMES
 from lersbench.ranks import separated
 from lersbench.results import compared
-from lersbench.results.ranking import lift
+from lersbench.results.baseline import lift
 from lersbench.results.separation import Separation
 from lersbench.results.statistics import Interval, interval
 from lersbench.results.tables import Case, Results

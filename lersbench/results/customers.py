@@ -123,6 +123,19 @@ def differences(people: Crowd, seeds: Separation) -> Parts:
     return _total(seeds.variance, seeds.df, v_u, blocks - 1, v_e, share_e)
 
 
+def contrast(
+    people: Crowd, pair: tuple[int, int], weights: tuple[float, float], v_s: float, df_s: float
+) -> tuple[float, float]:
+    """Variance and degrees of freedom of a weighted sum of the means of two contenders of `people`, whose error over
+    seeds is `v_s` with `df_s` degrees of freedom."""
+    blocks = people.columns.shape[1]
+    v_u = (sum(w * people.columns[i] for i, w in zip(pair, weights, strict=True)) ** 2).sum() / (blocks * (blocks - 1))
+    own = [w * w * people.residual[i] for i, w in zip(pair, weights, strict=True)]
+    share_e = sum(v * v / people.residual_df[i] for i, v in zip(pair, own, strict=True))
+    found = _total(np.array(v_s), np.array(df_s), np.array(v_u), blocks - 1, np.array(sum(own)), np.array(share_e))
+    return float(found.total), float(found.df)
+
+
 def _total(
     v_s: np.ndarray, df_s: np.ndarray, v_u: np.ndarray, df_u: float, v_e: np.ndarray, share_e: np.ndarray
 ) -> Parts:

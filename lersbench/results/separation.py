@@ -1,8 +1,8 @@
 """Which contenders the seeds tell apart: moderated Welch tests of all pairs, on this log.
 
-Policies draw on their own, and their runs hardly correlate (.07 measured), so a pair is compared by the mean and the
-spread of each contender's own seeds; a test on shared seeds would throw away those that the other has not run. With few
-seeds a spread is poorly known, and borrows from those of its family.
+Policies draw on their own, and their runs hardly correlate, so a pair is compared by the mean and the spread of each
+contender's own seeds; a test on shared seeds would throw away those that the other has not run. With few seeds a spread
+is poorly known, and borrows from those of its family.
 """
 
 from __future__ import annotations

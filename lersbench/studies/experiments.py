@@ -42,9 +42,13 @@ def verify(chosen: Experiment, folder: Path, changed: bool, say: Say) -> None:
 
 
 def show(
-    results: LabResults, style: str | None = None, metric: str | None = None, baseline: str | None = None
+    results: LabResults,
+    style: str | None = None,
+    metric: str | None = None,
+    baseline: str | None = None,
+    simultaneous: bool = False,
 ) -> RenderedTable:
-    """The table of final values, and remarks; it has neither another metric nor a baseline."""
+    """The table of final values, and remarks; it has neither another metric nor a baseline, nor ranks."""
     from lersbench.figures import lab as lab_figures
     from lersbench.report import lab as lab_report
 

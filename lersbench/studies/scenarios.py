@@ -11,7 +11,6 @@ from lersbench.bench.scenario import Scenario
 from lersbench.results import ranking, tables, words
 from lersbench.results.alarms import missing
 from lersbench.results.tables import Results
-from lersbench.studies.further import play_until
 from lersbench.studies.options import Order, RenderedTable, Say
 from lersbench.system.progress import Progress
 
@@ -61,7 +60,11 @@ def run(chosen: Scenario, order: Order, progress: Progress) -> Run:
         )
 
     first = play({}, options.fresh)
-    return play_until(options.until, first, play, say) if options.until else first
+    if not options.until:
+        return first
+    from lersbench.studies.further import play_until
+
+    return play_until(options.until, first, play, say)
 
 
 def verify(chosen: Scenario, folder: Path, changed: bool, say: Say) -> None:
@@ -75,16 +78,21 @@ def verify(chosen: Scenario, folder: Path, changed: bool, say: Say) -> None:
 
 
 def show(
-    results: Results, style: str | None = None, metric: str | None = None, baseline: str | None = None
+    results: Results,
+    style: str | None = None,
+    metric: str | None = None,
+    baseline: str | None = None,
+    simultaneous: bool = False,
 ) -> RenderedTable:
-    """The leaderboard by a metric, with differences to a baseline; those of the scenario by default."""
+    """The leaderboard by a metric, with differences to a baseline; those of the scenario by default. Ranks are right
+    each by itself, or `simultaneous` all at once."""
     styles = {
         None: words.to_terminal,
         "markdown": words.to_markdown,
         "csv": words.to_csv,
         "json": words.to_json,
     }
-    return RenderedTable(styles[style](ranking.board(results, metric=metric, baseline=baseline)))
+    return RenderedTable(styles[style](ranking.board(results, metric, baseline=baseline, simultaneous=simultaneous)))
 
 
 def caveats(results: Results, as_json: bool) -> list[str]:

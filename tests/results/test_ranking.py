@@ -21,7 +21,7 @@ from lersbench.metrics import METRICS
 from lersbench.ranks import ranges_of, separated
 from lersbench.report import run as run_report
 from lersbench.report.blocks import Items, Text
-from lersbench.results import comparisons, extent, ranking
+from lersbench.results import baseline, comparisons, extent
 from lersbench.results import words as result_words
 from lersbench.results.ranking import board, table
 from lersbench.results.separation import separate
@@ -71,7 +71,13 @@ def test_rows_are_ranked_with_the_statistics_of_the_package(run: Path) -> None:
     own, base = finals[names.index("hybrid")], finals[names.index("random")]
     assert [row["mean"], row["low"], row["high"]] == [float(x) for x in interval(own, "shuffle")]
     gains = ["difference", "difference_low", "difference_high"]
-    assert [row[name] for name in gains] == [float(x) for x in paired(own, base, "shuffle")]
+    found = separate(finals, [results.family(name) for name in names], floor=0.001)
+    i, j = names.index("hybrid"), names.index("random")
+    half = t_quantile(0.95, found.df[i, j]) * math.sqrt(found.variance[i, j])
+    gain = own.mean() - base.mean()
+    assert [row[name] for name in gains] == pytest.approx([gain, gain - half, gain + half])
+    assert row["differs"] is True or row["differs"] == 1
+    assert math.isnan(row["new_low"]) and row["rank_this_log"] == row["rank"]  # the run has no sums by customer
     assert row["coverage"] == pytest.approx(results.final("", "coverage").loc["hybrid"].mean())
     assert frame.iloc[3][gains].isna().all()  # the baseline has no difference to itself
     assert set(frame["seeds"]) == {10}
@@ -131,7 +137,7 @@ def test_two_seeds_with_two_equal_differences_have_no_rank_and_an_interval_of_so
     frame = table(of_values({"random": [0.97, 0.96], "hybrid": [0.87, 0.86]})).set_index("policy")
     assert list(frame["rank"]) == ["-", "-"]
     row = frame.loc["hybrid"]
-    half = t_quantile(0.95, 1) * 0.001 / math.sqrt(2)  # one round of a thousand is the least spread believed
+    half = t_quantile(0.95, 2) * math.sqrt(2 * 5e-5 / 2)  # Welch: the same spread in both, a degree of freedom each
     assert [row["difference_low"], row["difference_high"]] == pytest.approx([-0.1 - half, -0.1 + half])
 
 
@@ -187,7 +193,7 @@ def test_bars_of_a_cosine_end_at_one(tmp_path: Path) -> None:
 
 
 def test_a_lift_is_no_less_than_losing_everything() -> None:
-    found = ranking.lift(np.array([0.0, 0.2]), np.array([0.2, 0.21]), "shuffle")
+    found = baseline.lift(np.array([0.0, 0.2]), np.array([0.2, 0.21]), "shuffle")
     assert found.low == -1
 
 
@@ -283,7 +289,7 @@ def test_every_format_has_one_table_a_regime(mixed: Results) -> None:
 
 def test_the_first_sentence_is_about_what_can_be_deployed(mixed: Results) -> None:
     first, second = result_words.conclusion(board(mixed))
-    assert first.startswith("Bandit feedback: hybrid leads with")
+    assert first.startswith("Bandit feedback: try hybrid: it leads with")
     assert second.startswith("Full feedback: lers leads with")
     (items,) = run_report.conclusions(board(mixed))
     assert isinstance(items, Items) and items.lines[0] == first
@@ -325,7 +331,7 @@ def test_what_may_change_is_said(mixed: Results) -> None:
     values["ucb1"] = values["random"][:3]
     said = " ".join(result_words.legend(board(of_values(values, torch_policies=["hybrid"]))))
     assert "3 of 3 pairs of neighbours cannot be separated" in said
-    assert "Fewer than 10 seeds: ucb1;" in said
+    assert "Fewer than 10 seeds: ucb1." in said
     assert "In PyTorch: hybrid; their values depend on the processor" in said
     quiet = " ".join(result_words.legend(board(mixed)))
     assert "each row was shown to be better than the next" in quiet
