@@ -8,22 +8,30 @@ from collections.abc import Sequence
 import pandas as pd
 
 from lersbench.distributions import LEVEL
+from lersbench.feedback import row_of
 from lersbench.report.blocks import Answer
 from lersbench.results.alarms import missing
 from lersbench.results.numbers import MISSING, decimals, number, range_in_words, scale
 from lersbench.results.places import table_in_words
 from lersbench.results.ranking import Board
+from lersbench.results.tables import Results
 from lersbench.results.words import bracket_in_words
 
 NAMED = 3  # contenders that are named; of more their number is given
 
 
-def answers(ranking: Board, variants: Sequence[str] | None = None) -> list[Answer]:
-    """What each ranking of `variants` (all by default) comes to, bandits first; none where the best has no value."""
+def first_variants(results: Results, variants: Sequence[str]) -> list[str]:
+    """The variants in the order in which a reader should see them: those whose users click anew before those that
+    count logged clicks wherever an item is placed."""
+    return sorted(variants, key=lambda variant: not row_of(results.case(variant).protocol).simulated)
+
+
+def answers(ranking: Board, variants: Sequence[str]) -> list[Answer]:
+    """What each ranking of `variants` comes to, in their order, bandits first; none where the best has no value."""
     found = []
-    for variant, kind in ranking.tables:
+    for variant, kind in sorted(ranking.tables, key=lambda place: [*variants, place[0]].index(place[0])):
         rows = ranking.rows(variant, kind)
-        if variants is not None and variant not in variants:
+        if variant not in variants:
             continue
         place = table_in_words(ranking.results, variant, kind) if len(ranking.tables) > 1 else ""
         if ranking.bracketed(variant):
@@ -78,7 +86,7 @@ def _worth(ranking: Board, rows: pd.DataFrame) -> str:
     finals = ranking.results.finals(leader["variant"], metric.name)
     if base in finals and base != leader["policy"]:
         words += f" instead of {number(float(finals[base].mean()) * times, digits)} ({ranking.baseline})"
-    for low, high, where in (("customers_low", "customers_high", "for new customers"), ("low", "high", "on this log")):
+    for low, high, where in (("new_low", "new_high", "for new customers"), ("low", "high", "on this log")):
         if low in rows and math.isfinite(leader[low]):
             ends = range_in_words(leader[low] * times, leader[high] * times, digits)
             return f"{words}, {100 * LEVEL:.0f} % {where} {ends}"
@@ -99,7 +107,7 @@ def _beats_baseline(ranking: Board, leader: pd.Series) -> bool | None:
     for kind in ("lift", "difference"):
         ends = [leader.get(f"{kind}_{end}", math.nan) for end in ("low", "high")]
         if all(map(math.isfinite, ends)):
-            return min(sign * end for end in ends) > 0
+            return bool(min(sign * end for end in ends) > 0)
     return None
 
 

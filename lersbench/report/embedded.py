@@ -12,12 +12,14 @@ from urllib.parse import quote
 
 from PIL import Image
 
+from lersbench.figures.frame import DPI
 from lersbench.report.blocks import Picture
 
 BUDGET = 1_500_000  # characters of all pictures of a page
 SMALL = 60_000  # characters up to which a picture stays as it is drawn
 WIDTH, LEAST = 1100, 300  # pixels of the others, where there is room, and where there is none
 QUALITY = 50  # of WebP; the files beside the page are the ones to print in a thesis
+SHOWN = 120 / DPI  # pixels of a page for one of a picture
 PATH = re.compile(r'(<path [^<>]*?\bd=")([^"]*)')  # text holds no "<", so no name is taken for a path
 NUMBER = re.compile(r"-?\d+\.\d+")
 DECLARATION = re.compile(r"^\s*<\?xml.*?\?>\s*(<!DOCTYPE.*?>)?\s*", re.DOTALL)
@@ -34,9 +36,10 @@ def sources(pictures: Sequence[Picture]) -> list[str]:
     drawings = [vector(one.svg) if one.svg.stat().st_size <= 3 * SMALL else None for one in pictures]
     large = [i for i, drawing in enumerate(drawings) if drawing is None or len(drawing) > SMALL]
     room = BUDGET - sum(len(drawing) for drawing in drawings if drawing and len(drawing) <= SMALL)
-    images = {i: raster(pictures[i].png, WIDTH) for i in large}
-    if (total := sum(map(len, images.values()))) > room:
-        width = max(LEAST, int(WIDTH * 0.95 * math.sqrt(max(room, 1) / total)))  # the size goes with the area
+    width = WIDTH
+    images = {i: raster(pictures[i].png, width) for i in large}
+    while (total := sum(map(len, images.values()))) > room and width > LEAST:
+        width = max(LEAST, int(width * 0.95 * math.sqrt(max(room, 1) / total)))  # the size goes with the area
         images = {i: raster(pictures[i].png, width) for i in large}
     return [images.get(i) or str(drawing) for i, drawing in enumerate(drawings)]
 
@@ -64,6 +67,6 @@ def raster(path: Path, width: int) -> str:
 
 
 def size(path: Path) -> tuple[int, int]:
-    """Width and height of a picture in pixels, so that a page leaves its room before it is decoded."""
+    """Width and height at which a picture is shown, in pixels of a page: letters are then as large as its text."""
     with Image.open(path) as image:
-        return image.size
+        return round(image.width * SHOWN), round(image.height * SHOWN)

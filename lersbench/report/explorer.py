@@ -21,8 +21,11 @@ from lersbench.results.tables import Results
 WIDTH = 2  # pixels of a line, which dashes are multiples of
 
 
-def part(ranking: Board, blocks: Sequence[Block], key: str = "run") -> Part:
-    """The leaderboard and the curves of a run; `blocks` are its tables without a script."""
+def part(ranking: Board, blocks: Sequence[Block], first: str | None = None, key: str = "run") -> Part:
+    """The leaderboard and the curves of a run; `blocks` are its tables without a script.
+
+    `first` is the variant shown at first. The data is for `templates/parts/explorer.js`.
+    """
     results = ranking.results
     metrics = _metrics(ranking)
     ranked = [metric for metric in metrics if metric.better != "neither"]
@@ -36,6 +39,7 @@ def part(ranking: Board, blocks: Sequence[Block], key: str = "run") -> Part:
         "name": results.scenario["name"],
         "run": results.path.name,
         "metric": ranking.metric.name,
+        "case": ranking.results.variants[0] if first is None else first,
         "baseline": ranking.baseline or "",
         "metrics": {one.name: {**leaderboard.metric_data(one), "limits": _limits(results, one)} for one in metrics},
         "titles": leaderboard.ranking_titles(ranking),

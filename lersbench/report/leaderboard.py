@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -60,7 +60,7 @@ COLUMNS = (
     Column(
         "customers",
         f"{LEVELLED}, new customers",
-        ("customers_low", "customers_high"),
+        ("new_low", "new_high"),
         "ends",
         "metric",
         True,
@@ -87,6 +87,8 @@ def columns_of(board: Board) -> list[tuple[Column, Metric | None]]:
     """The columns of a board that have content, each with the metric whose unit it is in."""
     frame = board.frame
     known = [one for one in COLUMNS if one.parts[0] in frame and not _empty(frame[one.parts[0]])]
+    if any(one.key == "lift" for one in known):  # which is what counts then
+        known = [replace(one, brief=False) if one.key == "difference" else one for one in known]
     further = [
         (
             Column(metric.name, heading(metric), (metric.name,), "number", says=f"{metric.title}. {metric.source}"),
@@ -123,7 +125,7 @@ def _head(board: Board, column: Column, metric: Metric | None) -> dict[str, Any]
     points = " (points)" if board.metric.unit == "%" else f" ({board.metric.named})" * bool(board.metric.named)
     words = {"metric": heading(board.metric), "points": points, "baseline": board.baseline or ""}
     head = {key: value for key, value in vars(column).items() if key != "unit"}
-    title = column.heading.format(**words) if column in COLUMNS else column.heading
+    title = column.heading if metric in board.further else column.heading.format(**words)
     return {**head, "heading": title, "digits": _digits(board, column, metric), "times": _times(column, metric)}
 
 
@@ -143,7 +145,7 @@ def _digits(board: Board, column: Column, metric: Metric | None) -> int:
     measure = metric or METRICS["ctr"]
     ends = [f"{column.parts[0]}_low", f"{column.parts[0]}_high"] if column.kind == "gain" else ["low", "high"]
     if column.key not in ("value", "interval", "customers", "difference", "lift") or ends[0] not in board.frame:
-        return {"%": 1, "share": 4, "count": 0, "reward": 2}[measure.unit]
+        return {"%": 2, "share": 4, "count": 0, "reward": 2}[measure.unit]
     widths = (board.frame[ends[1]] - board.frame[ends[0]]) * _times(column, metric) / 2
     return decimals(spread(widths), measure)
 

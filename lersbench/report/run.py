@@ -19,7 +19,7 @@ from lersbench.figures.draw import draw_all, stem_of
 from lersbench.figures.frame import drawn_cases
 from lersbench.figures.records import Record, read_records
 from lersbench.report import explorer, findings, logs, published, shown
-from lersbench.report.answer import answers
+from lersbench.report.answer import answers, first_variants
 from lersbench.report.blocks import Alarm, Block, Fold, Heading, Items, Table, Text, pictures
 from lersbench.report.pages import write_pages, write_whole
 from lersbench.results.alarms import missing
@@ -63,14 +63,15 @@ def document(results: Results, figures: Sequence[Record]) -> list[Block]:
     """The whole report as blocks; `figures` are the records that `draw_all` returned."""
     ranking = board(results)
     blocks: list[Block] = [Heading(1, results.title), *map(Alarm, missing(results))]
-    told = answers(ranking, [case.variant for case in drawn_cases(results)])
+    variants = first_variants(results, [case.variant for case in drawn_cases(results)])
+    told = answers(ranking, variants)
     more = f"What the other {len(told) - 1} rankings say stands below the table." if len(told) > 2 else ""
     blocks += [replace(one, more=more) for one in told[:1]]
     alts = shown.findings(ranking, figures)
     main = [one for one in figures if one.png.stem == stem_of("curve", ranking.metric.name)]
     still = [*board_tables(ranking), *pictures(main, 3, alts)]
-    blocks += [Heading(2, "Leaderboard"), explorer.part(ranking, still)]
-    blocks += [*told[1:], *conclusions(ranking), Fold("What the columns mean", [_legend(ranking)])]
+    blocks += [Heading(2, "Leaderboard"), explorer.part(ranking, still, variants[0])]
+    blocks += [*told[1:], *_across(results), Fold("What the columns mean", [_legend(ranking)])]
     blocks += [
         Heading(2, "What these numbers do not say"),
         Items(caveats(results) or ["Nothing was found to warn of."]),
@@ -103,18 +104,28 @@ def _pictures(figures: Sequence[Record], alts: Mapping[str, str]) -> list[Block]
 
 
 def conclusions(ranking: Board) -> list[Block]:
-    """What the run comes to: a sentence or two a ranking, bandits first, and one for every comparison of protocols."""
-    results = ranking.results
-    lines = conclusion(ranking, [case.variant for case in drawn_cases(results)])
-    lines += [*findings.verdicts(results), *published.verdict(results)]
+    """What the run comes to: a sentence or two a ranking, bandits first, and what holds across rankings."""
+    lines = conclusion(ranking, [case.variant for case in drawn_cases(ranking.results)])
+    lines += _of_rankings(ranking.results)
     if not lines:
         return []
+    return [Text(" ".join(lines)) if len(ranking.results.boards) == 1 else Items(lines)]
+
+
+def _across(results: Results) -> list[Block]:
+    lines = _of_rankings(results)
+    return [Items(lines)] if lines else []
+
+
+def _of_rankings(results: Results) -> list[str]:
+    """What comparisons of protocols, with a study and of regimes come to, a sentence each."""
+    lines = [*findings.verdicts(results), *published.verdict(results)]
     if results.mixed:
         lines.append(
             "Feedback regimes are ranked apart: a policy that knows more is ahead for that reason alone. What can be "
             "deployed is a bandit."
         )
-    return [Text(" ".join(lines)) if len(results.boards) == 1 else Items(lines)]
+    return lines
 
 
 def _protocol(results: Results) -> list[Block]:

@@ -88,7 +88,8 @@ def test_the_first_screen_holds_the_answer_the_leaderboard_and_a_figure(
         value = page.locator("[data-board] tbody tr:first-child .value").bounding_box()
         assert value["x"] + value["width"] <= size[0]  # the number and its bar, without scrolling
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
-        assert page.locator(".answer .lead").first.inner_text().startswith("Bandit feedback: try hybrid: ")
+        first = page.locator(".answer .lead").first.inner_text()
+        assert first.startswith(f"Bandit feedback: try {names(page)[0]}: ") and " instead of " in first
         assert 3 <= len(lines(page)) <= 5
 
 

@@ -3,6 +3,7 @@
 const Chart = (() => {
   const { make, number } = Leaderboard;
   const EARLY = 0.05; // share of the rounds in which running means still jump; it does not set the limits
+  const CROWD = 8; // more lines than that are drawn without bands and seeds
   const NONE = 65535;
 
   const unpack = ([least, step, text]) => {
@@ -67,9 +68,9 @@ const Chart = (() => {
     const shown = (values) => values.map((value) => (value === null ? null : value * times));
     const lower = base && held.policies[base] ? unpack(held.policies[base].mean) : null;
     if (state.less && !lower) return [];
-    return state.lines
-      .filter((policy) => held.policies[policy] && policy !== base)
-      .map((policy) => {
+    const chosen = state.lines.filter((policy) => held.policies[policy] && policy !== base);
+    const spread = state.bands && chosen.length <= CROWD;
+    return chosen.map((policy) => {
         const curve = held.policies[policy];
         const mean = unpack(curve.mean);
         const rounds = at(policy);
@@ -77,10 +78,10 @@ const Chart = (() => {
           const common = new Map(at(base).map((round, i) => [round, lower[i]]));
           return { policy, rounds, mean: shown(minus(mean, rounds.map((round) => common.get(round) ?? null))), seeds: [] };
         }
-        const seeds = state.bands ? Object.values(curve.seeds ?? {}).map((one) => shown(unpack(one))) : [];
-        const half = state.bands && !seeds.length && curve.half ? shown(unpack(curve.half)) : null;
+        const seeds = spread ? Object.values(curve.seeds ?? {}).map((one) => shown(unpack(one))) : [];
+        const half = spread && !seeds.length && curve.half ? shown(unpack(curve.half)) : null;
         return { policy, rounds, mean: shown(mean), half, seeds };
-      });
+    });
   };
   const baseline = (data, state) =>
     data.titles.find((one) => one.variant === state.case && (!state.regime || one.feedback === state.regime))?.baseline;
@@ -291,5 +292,5 @@ const Chart = (() => {
     });
     return new Promise((done) => out.toBlob(done, "image/png"));
   };
-  return { draw, picture, swatch, colours, baseline };
+  return { draw, picture, swatch, colours, baseline, CROWD };
 })();

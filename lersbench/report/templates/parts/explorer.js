@@ -31,7 +31,7 @@
       return [...first.map((row) => row.policy), ...(base ? [base] : [])];
     };
     const standard = (variant, regime) => {
-      const known = cases.some(([name]) => name === variant) ? variant : cases[0][0];
+      const known = cases.some(([name]) => name === variant) ? variant : data.case;
       const kinds = regimes(known);
       const state = { metric: data.metric, case: known, regime: kinds.includes(regime) ? regime : kinds[0] };
       return { ...state, family: "", name: "", sort: "", down: false, rows: false, columns: false, log: false, less: false, bands: true };
@@ -76,7 +76,7 @@
     };
     const caption = () => {
       const metric = data.metrics[state.metric];
-      const unit = metric.unit === "%" ? " %" : metric.unit ? ` ${metric.unit}` : "";
+      const unit = metric.unit === "%" ? (state.less ? " points" : " %") : metric.unit ? ` ${metric.unit}` : "";
       const ends = chart.drawn.map((one) => [Leaderboard.label(data, state, one.policy), one.mean.findLast((value) => value !== null)]);
       const sign = metric.better === "lower" ? 1 : -1;
       ends.sort((a, b) => sign * (a[1] - b[1]));
@@ -91,6 +91,7 @@
       const lines = [...data.notes];
       const few = chart.drawn.filter((one) => one.seeds.length);
       if (few.length) lines.push("Thin lines: single seeds, of contenders that have fewer than five.");
+      if (state.bands && !state.less && chart.drawn.length > Chart.CROWD) lines.push(`Bands are drawn of up to ${Chart.CROWD} lines.`);
       if (chart.drawn.some((one) => one.half)) lines.push("Bands: 95 % interval of the mean over seeds.");
       if (state.less) lines.push("Differences of means; bars at the end: their interval, paired by seed.");
       lines.push("Drag to zoom, double-click to undo; arrow keys read values.");
@@ -202,7 +203,7 @@
       best: () => change({ lines: best(state) }),
       all: () => change({ lines: Leaderboard.filtered(Leaderboard.rows(data, state), state).map((row) => row.policy) }),
       none: () => change({ lines: [] }),
-      png: async () => chart.plot && save(await Chart.picture(chart, data, state, caption()), "image/png", "png"),
+      png: async () => chart.plot && save(await Chart.picture(chart, data, state, caption().split(":")[0]), "image/png", "png"),
     };
     part.addEventListener("click", (event) => {
       const button = event.target.closest("button");
