@@ -12,10 +12,10 @@ import pandas as pd
 from lersbench.errors import ConfigError, did_you_mean
 from lersbench.metrics import OF_REWARDS, Metric
 from lersbench.ranks import ranges_of, separated
-from lersbench.results import brackets
+from lersbench.results import brackets, compared
 from lersbench.results.alarms import ESTIMATES, alarms, missing, undefined, unfinished, unmeasured, without_baseline
 from lersbench.results.numbers import MISSING
-from lersbench.results.statistics import Interval, compare_pairs, interval, paired
+from lersbench.results.statistics import Interval, interval, paired
 from lersbench.results.tables import LOGGED, Results, known_metric
 
 USUAL = ("ctr_sum", "misses", "hr@20", "coverage", "diversity", "matches", "undelivered")
@@ -129,9 +129,9 @@ def _section(
     others = {m.name: {p: x.mean() for p, x in results.finals(variant, m.name).items()} for m in further}
     base = results.baseline_label(variant, kind, baseline) if baseline else None
     order = sorted(finals, key=_best_first(finals, by))
-    values, higher = every.loc[order].to_numpy(), by.better == "higher"
-    floor = results.floor(variant, finals, by) or results.resolution(variant, by)
-    p, mean = compare_pairs(values, results.replicates, floor)
+    higher = by.better == "higher"
+    here = compared.on_this_log(results, variant, order, by)
+    p, mean = here.p, here.mean
     if by.name.startswith(LOGGED) and results.unweighed(variant):
         p = np.full_like(p, math.nan)  # seeds tell nothing of the error that counts
     ranges, all_at_once = (ranges_of(p, mean, higher, together=together) for together in (False, True))
@@ -219,21 +219,27 @@ def _compared(
     nothing = dict.fromkeys((kind, f"{kind}_low", f"{kind}_high"), math.nan)
     if baseline is None or policy == baseline or baseline not in values.index:
         return nothing
-    both = values.loc[[policy, baseline]].dropna(axis=1).to_numpy()
+    shared = values.loc[[policy, baseline]].dropna(axis=1)
+    both, half = shared.to_numpy(), results.halves(shared.columns)
     if both.shape[1] == 0:
         return nothing
     floor = results.floor(variant, [policy, baseline], by)
     if kind == "difference":
-        span = paired(both[0], both[1], results.replicates, bounds=results.bounds(variant, by), floor=floor)
+        span = paired(both[0], both[1], results.replicates, bounds=results.bounds(variant, by), floor=floor, half=half)
     else:
-        span = lift(both[0], both[1], results.replicates, floor)
+        span = lift(both[0], both[1], results.replicates, floor, half)
     return dict(zip(nothing, map(float, span), strict=True))
 
 
-def lift(values: np.ndarray, baseline: np.ndarray, replicates: str, floor: float = 0.0) -> Interval:
+def lift(
+    values: np.ndarray, baseline: np.ndarray, replicates: str, floor: float = 0.0, half: np.ndarray | None = None
+) -> Interval:
     """By what share `values` exceed `baseline`, both (seeds,): value / baseline - 1, seed by seed; at least -1.
 
-    NaN where a baseline is 0, of which nothing is a multiple. `floor` is the resolution of a value.
+    NaN where a baseline is 0, of which nothing is a multiple. `floor` is the resolution of a value, `half` (seeds,) the
+    half of the log that each seed played.
     """
     below = np.where(np.asarray(baseline) > 0, baseline, np.nan)
-    return interval(np.asarray(values) / below - 1, replicates, bounds=(-1.0, math.inf), floor=floor / below.mean())
+    return interval(
+        np.asarray(values) / below - 1, replicates, bounds=(-1.0, math.inf), floor=floor / below.mean(), half=half
+    )

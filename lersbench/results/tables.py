@@ -20,14 +20,14 @@ from lersbench.files import file_digest, read_json
 from lersbench.metrics import METRICS, Metric, in_reward
 from lersbench.results.extent import CLICK, bounds, resolution
 from lersbench.results.last_run import last_of
-from lersbench.results.statistics import RESAMPLES, Interval, flat, interval
+from lersbench.results.statistics import Interval, flat, interval
 from lersbench.system.unpack import read_table
 from lersbench.words import cleaned, one_line
 
-CURVE_RESAMPLES = 1000  # of the bands of curves; tables use more
 IN_MEMORY = Path("(in memory)")  # the path of a run that has no folder
 LOGGED = ("ctr", "misses", "reward", "hr", "regret", "coverage", "logged_order", "bracket_high")
 """How metrics begin that count logged clicks: where nobody knows what was seen, no interval is given of them."""
+SHIPPED = Path(__file__).parents[1] / "policies"  # the folder of the policies that come with the package
 LEARN_NOTHING = ("random", "ltr", "first", "past-popular", "past-bought", "past-streamer")  # so no regime helps them
 
 
@@ -66,12 +66,23 @@ class Results:
 
     @property
     def curves(self) -> pd.DataFrame:
-        """All curves: variant, policy, feedback, metric, seed, round (rounds of the log passed) and value, in fractions
-        and counts, as `summary` has the last of each."""
-        return self._read(("metric",)) if self.held is None else self.held
+        """All curves over seeds: variant, policy, feedback, metric, round (rounds of the log passed), and
+        `columns.OVER_SEEDS`, in fractions and counts."""
+        return _over_seeds(self._read(("metric",)) if self.held is None else self.held)
 
     def curves_of(self, metric: str) -> pd.DataFrame:
-        """The curves of a metric, of the contenders of `summary`: variant, policy, feedback, seed, round, value."""
+        """The curves of a metric over seeds, of the contenders of `summary`: variant, policy, feedback, round, and
+        `columns.OVER_SEEDS`."""
+        return _over_seeds(self._rows_of(metric))
+
+    def seeds_of(self, metric: str) -> pd.DataFrame:
+        """The curves of a metric seed by seed, of contenders with fewer than `columns.FEW`: variant, policy, feedback,
+        seed, round, value."""
+        rows = self._rows_of(metric)
+        rows = rows[rows["seed"].notna()].rename(columns={"mean": "value"}).astype({"seed": "int64"})
+        return rows[["variant", "policy", "feedback", "seed", "round", "value"]]
+
+    def _rows_of(self, metric: str) -> pd.DataFrame:
         if self.held is None:
             return self._read((), [("metric", "=", metric)])
         rows = self.held[self.held["metric"] == metric].drop(columns="metric")
@@ -79,20 +90,19 @@ class Results:
 
     def in_memory(self) -> Self:
         """The same without its folder, which may then be removed."""
-        return replace(self, path=IN_MEMORY, held=self.curves)
+        return replace(self, path=IN_MEMORY, held=self._read(("metric",)))
 
     def _read(self, more: tuple[str, ...], filters: list[tuple[str, str, str]] | None = None) -> pd.DataFrame:
         """The curves in the folder, of the contenders of `summary` and called as they are there."""
         path, text = self.path / "curves.parquet", ["variant", "policy", "feedback", *more]
+        numbers = ["round", "seed", *columns.OVER_SEEDS]
         known = self.summary[["variant", "entry", "feedback", "policy"]].drop_duplicates()
         try:
-            table = pq.read_table(
-                path, columns=[*text, "seed", "round", "value"], filters=filters, read_dictionary=text
-            ).to_pandas()
+            table = pq.read_table(path, columns=[*text, *numbers], filters=filters, read_dictionary=text).to_pandas()
         except (OSError, ValueError) as error:  # pyarrow's errors are both of these
             raise DataError(f"{path} is not a readable Parquet file ({error}); run the scenario again.") from error
         table = _one_lined(table.astype(dict.fromkeys(text, object)), text).rename(columns={"policy": "entry"})
-        return table.merge(known, on=["variant", "entry", "feedback"])[[*text, "seed", "round", "value"]]
+        return table.merge(known, on=["variant", "entry", "feedback"])[[*text, *numbers]]
 
     def __repr__(self) -> str:
         name, seeds = self.scenario["name"], len(self.meta["seeds"])
@@ -234,6 +244,23 @@ class Results:
         others = [self.under(variant, wanted, kind) for kind in REGIMES if same_rounds(feedback, kind)]
         return next((label for label in others if label and names[label] in LEARN_NOTHING), None)
 
+    # What makes contenders comparable
+    def family(self, policy: str) -> str:
+        """Of whose spreads the policy's may borrow: "compiled", "neural", or "own" for what does not come with us."""
+        stem = str(self.contenders.set_index("policy")["name"][policy]).replace("-", "_")
+        if not stem.isidentifier() or not (SHIPPED / f"{stem}.py").is_file():
+            return "own"
+        return "neural" if self.entries[policy] in self.meta.get("torch_policies", []) else "compiled"
+
+    def halves(self, seeds: Iterable[Any]) -> np.ndarray:
+        """Which half of the log each seed played, where seeds play halves: `draws` seeds in a row have one."""
+        draws = int(self.scenario.get("replay", {}).get("draws") or 1)
+        return np.array([int(seed) // draws for seed in seeds], dtype=np.int64)
+
+    def is_steady(self, variant: str, policies: Iterable[str]) -> np.ndarray:
+        """Which of `policies` draw nothing, (policies,) bool."""
+        return np.array([policy in self.steady[variant] for policy in policies], dtype=bool)
+
     # What is paid
     @property
     def reward(self) -> dict[str, str]:
@@ -300,9 +327,9 @@ class Results:
         if metric.name.startswith(LOGGED) and self.unweighed(variant):
             mean = np.asarray(values, dtype=np.float64).mean(axis=0)  # seeds tell nothing of the error that counts
             return Interval(mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan))
-        resamples = RESAMPLES if rounds is None else CURVE_RESAMPLES
-        ends = self.bounds(variant, metric)
-        return interval(values, self.replicates, resamples=resamples, bounds=ends, floor=floor)
+        ran = self._ran[variant].get(policy, [])
+        half = self.halves(ran) if len(ran) == len(values) else None
+        return interval(values, self.replicates, bounds=self.bounds(variant, metric), floor=floor, half=half)
 
     @cached_property
     def rounds(self) -> dict[str, float]:
@@ -338,6 +365,11 @@ def load(run_dir: str | Path) -> Results:
         if file_digest(run_dir / file) != content:
             raise DataError(f"{run_dir / file} is damaged: it is not what run.json says. Fix: run the scenario again.")
     return Results(run_dir, summary, meta)
+
+
+def _over_seeds(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows that are over seeds, without the column of these."""
+    return rows[rows["seed"].isna()].drop(columns="seed").reset_index(drop=True)
 
 
 def regime_label(entry: str, feedback: str) -> str:

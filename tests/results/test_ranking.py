@@ -18,13 +18,14 @@ from lersbench.errors import ConfigError
 from lersbench.figures import forest as forest_figures
 from lersbench.figures import sweeps as sweep_figures
 from lersbench.metrics import METRICS
-from lersbench.ranks import separated
+from lersbench.ranks import ranges_of, separated
 from lersbench.report import run as run_report
 from lersbench.report.blocks import Items, Text
 from lersbench.results import comparisons, extent, ranking
 from lersbench.results import words as result_words
 from lersbench.results.ranking import board, table
-from lersbench.results.statistics import compare_pairs, interval, p_value, paired, rank_ranges
+from lersbench.results.separation import separate
+from lersbench.results.statistics import interval, paired
 from lersbench.results.tables import Results, load
 from tests.support import fake_results
 
@@ -143,25 +144,6 @@ def test_differences_stay_within_the_range_of_the_metric() -> None:
     assert row["low"] >= 0 and row["high"] <= 1
 
 
-def test_no_p_value_is_zero_and_none_comes_from_two_values() -> None:
-    clear = np.array([0.5, 0.5 + 1e-9, 0.5 - 1e-9, 0.5])
-    assert 0 < p_value(clear, "shuffle") < 1e-12
-    few = np.array([0.499, 0.501, 0.5, 0.5])
-    assert p_value(few, "shuffle", floor=0.1) == pytest.approx(0.00213, abs=1e-5)  # t = 0.5 / (0.1 / 2) = 10, 3 df
-    assert math.isnan(p_value(np.array([0.1] * 5 + [0.2] * 5), "shuffle"))
-    assert math.isnan(p_value(np.array([0.1, 0.1 + 1e-15, 0.1 - 1e-15]), "shuffle"))  # rounding is no third value
-
-
-def test_an_interval_is_never_of_width_zero_and_its_floor_is_worked_by_hand() -> None:
-    same = np.full((10, 2), 0.25)
-    assert np.isnan(interval(same, "shuffle").low).all()
-    found = interval(same, "shuffle", floor=np.array([0.01, 0.1]), bounds=(0.0, 1.0))
-    half = t_quantile(0.95, 9) / math.sqrt(10) * np.array([0.01, 0.1])
-    assert found.low == pytest.approx(0.25 - half) and found.high == pytest.approx(0.25 + half)
-    wide = np.random.default_rng(1).random(10)
-    assert interval(wide, "shuffle", floor=1e-6) == interval(wide, "shuffle")  # a floor does not narrow or move others
-
-
 def test_a_rule_that_draws_nothing_is_said_to_be_the_same_in_every_seed() -> None:
     values = {"random": [0.97, 0.96, 0.98, 0.975], "popular": [0.7] * 4, "ucb1": [0.701] * 4}
     found = board(of_values(values))
@@ -210,6 +192,25 @@ def test_a_lift_is_no_less_than_losing_everything() -> None:
 
 
 # Ranks ----------------------------------------------------------------------------------------------------------------
+def rank_ranges(values: np.ndarray, higher: bool = True, together: bool = False) -> list[tuple[int, int] | None]:
+    found = separate(values)
+    return ranges_of(found.p, found.mean, higher, together=together)
+
+
+def test_ranks_of_two_clear_groups() -> None:
+    noise = np.random.default_rng(1).normal(0, 0.1, (4, 10))
+    values = np.array([[5.0], [1.0], [5.0], [1.0]]) + noise
+    assert rank_ranges(values) == [(1, 2), (3, 4), (1, 2), (3, 4)]
+    assert rank_ranges(values, False) == [(3, 4), (1, 2), (3, 4), (1, 2)]
+    assert rank_ranges(values[:, :2]) == [None] * 4  # two seeds tell nothing apart
+
+
+def test_a_wide_contender_is_not_put_behind_what_it_was_not_shown_to_be_worse_than() -> None:
+    rng = np.random.default_rng(1)
+    values = np.stack([rng.normal(1, 0.1, 10), rng.normal(0, 0.1, 10), rng.normal(0, 5, 10)])
+    assert rank_ranges(values) == [(1, 2), (2, 3), (1, 3)]
+
+
 def test_each_range_is_right_by_itself_and_no_wider_than_that_needs() -> None:
     """Twelve equal contenders: a range of one that is not 1-12 is wrong. By its own Holm correction some 5 % are; with
     none 40 % would be, and with a correction over all 66 pairs less than 1.5 %."""
@@ -218,8 +219,8 @@ def test_each_range_is_right_by_itself_and_no_wider_than_that_needs() -> None:
     tables = 150
     for _ in range(tables):
         values = rng.standard_normal((12, 10))
-        own += sum(found != (1, 12) for found in rank_ranges(values, True, "shuffle"))
-        all_at_once += any(found != (1, 12) for found in rank_ranges(values, True, "shuffle", together=True))
+        own += sum(found != (1, 12) for found in rank_ranges(values))
+        all_at_once += any(found != (1, 12) for found in rank_ranges(values, together=True))
     assert 0.015 < own / (12 * tables) < 0.06
     assert all_at_once / tables < 0.08
 
@@ -231,14 +232,14 @@ def test_three_seeds_of_one_do_not_blur_the_ranks_of_the_others() -> None:
     values[8:, 3:] = np.nan
 
     def width(rows: np.ndarray, together: bool) -> float:
-        ranges = rank_ranges(rows, True, "shuffle", together=together)[:8]
+        ranges = rank_ranges(rows, together=together)[:8]
         return float(np.mean([found[1] - found[0] for found in ranges if found]))
 
     assert width(values, together=False) < 0.9 * width(values, together=True)
 
 
 def test_what_all_at_once_separates_a_contender_alone_separates_too() -> None:
-    p, _ = compare_pairs(np.random.default_rng(5).normal(np.arange(9)[:, None] * 0.4, 1, (9, 10)), "shuffle")
+    p = separate(np.random.default_rng(5).normal(np.arange(9)[:, None] * 0.4, 1, (9, 10))).p
     assert separated(p, together=True).sum() > 0
     assert (separated(p, together=True) <= separated(p, together=False)).all()
 
@@ -246,8 +247,8 @@ def test_what_all_at_once_separates_a_contender_alone_separates_too() -> None:
 def test_orderings_of_protocols_follow_the_same_rule() -> None:
     rng = np.random.default_rng(1)
     values = np.stack([rng.normal(at, 0.1, 10) for at in (0.0, 5.0, 5.0)])
-    assert comparisons.orderings(values, "shuffle").tolist() == [[0, -1, -1], [1, 0, 0], [1, 0, 0]]
-    assert not comparisons.orderings(values[:, :2], "shuffle").any()
+    assert comparisons.orderings(separate(values)).tolist() == [[0, -1, -1], [1, 0, 0], [1, 0, 0]]
+    assert not comparisons.orderings(separate(values[:, :2])).any()
 
 
 # Regimes --------------------------------------------------------------------------------------------------------------
