@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from lersbench.metrics import Metric
+from lersbench.results.curves import band
 from lersbench.results.tables import Results
 
-FEW = 5  # contenders with fewer seeds are shown seed by seed
 POINTS, LEAST_POINTS = 200, 50  # of a curve, where there is room, and where there is none
 BUDGET = 400_000  # numbers in all curves of a page: about a megabyte
 MISSING = 65535  # of a packed number
@@ -30,17 +31,26 @@ class Curve:
 
 def curves(results: Results, metric: Metric) -> dict[str, dict[str, Curve]]:
     """The curves of `metric` in its stored unit, by variant and policy; a policy without the metric is left out."""
+    single = dict(iter(results.seeds_of(metric.name).groupby(["variant", "policy"], sort=False)))
     by_variant: dict[str, dict[str, Curve]] = {}
-    for (variant, policy), rows in results.curves_of(metric.name).groupby(["variant", "policy"], sort=False):
-        values = rows.pivot(index="round", columns="seed", values="value")
-        if values.isna().all(axis=None):
+    for place, rows in results.curves_of(metric.name).groupby(["variant", "policy"], sort=False):
+        if rows["mean"].isna().all():
             continue
-        at, place = values.index.to_numpy(), (str(variant), str(policy))
-        mean, low, high = results.interval(*place, metric, values.to_numpy().T, at)
-        few = values if 2 <= values.shape[1] < FEW else values.iloc[:, :0]
-        seeds = {int(str(seed)): few[seed].to_numpy() for seed in few}
-        by_variant.setdefault(place[0], {})[place[1]] = Curve(at, mean, np.fmax(high - mean, mean - low), seeds)
+        variant, policy = map(str, place)
+        mean, low, high = band(results, variant, policy, metric, rows)
+        half = np.fmax(high - mean, mean - low)
+        at = rows["round"].to_numpy()
+        by_variant.setdefault(variant, {})[policy] = Curve(at, mean, half, _seeds(single.get(place), at))
     return by_variant
+
+
+def _seeds(rows: pd.DataFrame | None, at: np.ndarray) -> dict[int, np.ndarray]:
+    """Values at the rounds `at` of each of two seeds or more; nothing for one, which is the mean."""
+    if rows is None or rows["seed"].nunique() < 2:
+        return {}
+    return {
+        int(str(seed)): part.set_index("round")["value"].reindex(at).to_numpy() for seed, part in rows.groupby("seed")
+    }
 
 
 # Less of them ---------------------------------------------------------------------------------------------------------

@@ -178,7 +178,8 @@ def test_downloads_hold_the_rows_that_are_shown(page: Any, results: Results) -> 
 def means(results: Results, metric: str, entry: str) -> dict[int, float]:
     """The curve of an entry under bandit feedback, by round."""
     rows = results.curves_of(metric)
-    return rows[rows["policy"] == results.under("", entry, "bandit")].groupby("round")["value"].mean().to_dict()
+    rows = rows[rows["policy"] == results.under("", entry, "bandit")]
+    return dict(zip(rows["round"], rows["mean"], strict=True))
 
 
 def test_hovering_tells_the_values_of_a_round(page: Any, results: Results) -> None:
