@@ -4,7 +4,7 @@ DATASET ?=
 QUICK ?=
 ARGS ?=
 PYTHON ?= python3
-EXTRAS ?= neural,pictures,test,dev
+EXTRAS ?= neural,pictures,browser,test,dev
 BIN := .venv/bin
 READY := .venv/.ready
 
