@@ -30,7 +30,7 @@ def replay(
     log: Log | str | Path,
     feedback: str | Sequence[str] = USUAL,
     slate: int | Sequence[int] = 1,
-    seeds: int = 10,
+    seeds: int | None = None,
     batch: int = 1,
     *,
     metric: str | None = None,
@@ -46,8 +46,9 @@ def replay(
     `policies` are names (`policy_names`), objects, or a dict of label: policy. One whose class is defined in a notebook
     or in `__main__` plays in this process; one of a file of yours, in a process of its own. `log` is a Log, or its
     folder. `feedback` is "bandit", "full", "logged", "simulated" or "replay"; `slate` the positions to fill (K); a list
-    of either compares each by itself. `seeds` is how often each policy plays, `batch` how many rounds pass before
-    their feedback is delivered.
+    of either compares each by itself. `seeds` is how often each policy plays (those in PyTorch at most `neural_seeds`
+    of `settings`, 5): by default 100 times, fewer on a log of more than 20,000 rounds, 10 from 200,000 on. `batch` is
+    how many rounds pass before their feedback is delivered.
 
     `metric` is what the leaderboard ranks by: by default misses, or reward_sum where `reward` is not clicks. `baseline`
     is the policy that others are compared with ("random" where it plays). `name` and `seed` are the root of all random

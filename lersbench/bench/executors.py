@@ -5,6 +5,7 @@ A policy from outside the package may end its process, hang, or take all memory:
 
 from __future__ import annotations
 
+import hashlib
 import random
 import uuid
 from typing import Any, NamedTuple
@@ -12,8 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lersbench.bench import inputs, scenario
-from lersbench.bench.session import Clock, Job, Session
-from lersbench.bench.store import Curve
+from lersbench.bench.curves import Curves
+from lersbench.bench.series import Job, Series
+from lersbench.bench.session import Clock, Session
 from lersbench.engine.rows import Background
 from lersbench.errors import RunError
 from lersbench.log import Log
@@ -41,9 +43,9 @@ class Assignment(NamedTuple):
     log: str  # its path
     case: scenario.Case
     background: Background
-    key: str
+    key: str  # of the series
     variant: str
-    seed: int
+    seeds: tuple[int, ...]
     label: str
     policy: str  # its name, or the path of its file
     params: dict[str, Any]
@@ -53,11 +55,14 @@ class Assignment(NamedTuple):
 def tasks(session: Session, jobs: list[Job]) -> dict[str, Task]:
     """The task of each job of a session, by its key."""
     case = (uuid.uuid4().hex, session.chosen, session.log.path, session.case, session.background)
-    assignments = [
-        Assignment(*case, job.key, job.variant, job.seed, job.entry.label, job.entry.name, job.entry.params, job.basis)
-        for job in jobs
-    ]
-    return {assignment.key: Task(perform, (assignment,)) for assignment in assignments}
+    assigned: dict[str, Task] = {}
+    for job in jobs:
+        entry, one = job.entry, job.series
+        assignment = Assignment(
+            *case, one.key, one.variant, job.seeds, entry.label, entry.name, entry.params, one.basis
+        )
+        assigned[job.key] = Task(perform, (assignment,), len(job.seeds))
+    return assigned
 
 
 class _Bar:
@@ -73,9 +78,12 @@ class _Bar:
 _last: dict[str, Session] = {}  # the last session, by the id of its case: it holds the log in memory where that fits
 
 
-def perform(assignment: Assignment, step: Step) -> Curve:
-    """Play one contender in this process; the same assignment gives the same curve, in any process and on any machine
-    that has the log and the policy. Raises RunError where it cannot be played, or its `basis` has changed."""
+Played = tuple[list[Curves], list[tuple[int, str]]]  # of the seeds that did not fail; and which seeds did, and why
+
+
+def perform(assignment: Assignment, step: Step) -> Played:
+    """Play some seeds of a series in this process; the same assignment gives the same curves, in any process and on any
+    machine that has the log and the policy. Raises RunError where none can be played, or its `basis` has changed."""
     if assignment.case_id not in _last:
         _last.clear()
         _last[assignment.case_id] = Session(
@@ -87,11 +95,21 @@ def perform(assignment: Assignment, step: Step) -> Curve:
     entry = scenario.Entry(assignment.label, assignment.policy, policy, (assignment.case.feedback,))
     if assignment.basis != inputs.basis(Log(assignment.log), inputs.engine(), inputs.inputs_of(policy)):
         raise RunError(CHANGED)
-    global_seed = int(assignment.key[:8], 16)  # a policy that draws from a global generator does so anew in each run
-    random.seed(global_seed)
-    np.random.seed(global_seed)  # noqa: NPY002 the global generator is what is meant
-    job = Job(assignment.key, assignment.variant, entry, assignment.case, assignment.seed, assignment.basis)
-    curve = session.play_one(job)
+    case, seeds = assignment.case, assignment.seeds
+    series = Series(assignment.key, assignment.variant, entry, case, seeds, assignment.basis)
+    played: Played = ([], [])
+    for seed in seeds:
+        _seed_the_global_generators(assignment.key, seed)
+        curves, failed = session.play_one(Job(series, (seed,)))
+        played[0].extend(curves)
+        played[1].extend(failed)
     if inputs.inputs_of(policy).files != assignment.basis[-1].files:
         raise RunError(SPOILT)
-    return curve
+    return played
+
+
+def _seed_the_global_generators(key: str, seed: int) -> None:
+    """A policy that draws from a global generator does so anew in each seed, whoever plays it and after what."""
+    number = int(hashlib.sha256(f"{key}-{seed}".encode()).hexdigest()[:8], 16)
+    random.seed(number)
+    np.random.seed(number)  # noqa: NPY002 the global generator is what is meant

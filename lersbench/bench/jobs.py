@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
-from lersbench.bench.store import Store
+from lersbench.bench.store import Content, Store
 from lersbench.system.workers import Pool, Step, Task
 
 
@@ -23,12 +23,13 @@ class Job(Protocol):
 
 
 J = TypeVar("J", bound=Job)
+C = TypeVar("C", bound=Content)
 
 
-class Work(Generic[J]):
+class Work(Generic[J, C]):
     """The jobs of a run, no two of one key, and their state."""
 
-    def __init__(self, jobs: Sequence[J], store: Store, fresh: bool):
+    def __init__(self, jobs: Sequence[J], store: Store[C], fresh: bool):
         self.jobs, self.store = jobs, store
         self.missing = [job for job in jobs if fresh or not store.has(job.key)]  # at the start
         self.problems: dict[str, str] = {}  # of the jobs that failed, by key

@@ -8,9 +8,10 @@ import os
 import time
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numba
 import numpy as np
@@ -19,9 +20,11 @@ import pandas as pd
 from lersbench import bounds, files
 from lersbench.bench import demands, executors, inputs, scenario
 from lersbench.bench.click_fits import Fits
-from lersbench.bench.jobs import Run, Work
+from lersbench.bench.curves import Curves, joined
+from lersbench.bench.jobs import Run
 from lersbench.bench.runs import assemble, files_read, remove_unfinished
-from lersbench.bench.session import Clock, Job, Session, spec_of
+from lersbench.bench.series import Job, Series, Work
+from lersbench.bench.session import Clock, Session, spec_of
 from lersbench.bench.store import Store
 from lersbench.datasets import build, size_of
 from lersbench.datasets.transactions import describe
@@ -33,13 +36,14 @@ from lersbench.log.history import NEEDS, arrays_for
 from lersbench.log.reward import reward_of
 from lersbench.policy import KernelPolicy
 from lersbench.system.progress import Bar, Progress, silent
-from lersbench.system.workers import Pool
+from lersbench.system.workers import Pool, Task
 
 LOCAL_NOTE = (
     "Note: played in this process, and not kept for later runs: {}. A class of a notebook, of __main__ or of a "
     "function cannot be sent to another process, nor one with hyper-parameters that no file could hold. Fix: put the "
     "class at the top of a file, and import it."
 )
+Further = Mapping[tuple[str, str, str], int]  # seeds, by the label of a case, its feedback, and the label of an entry
 UNCOMPILED_WEIGHT = 1000
 """What a round of a policy that is not compiled counts in the progress bar; one that is counts 1."""
 
@@ -55,13 +59,14 @@ def bench(
     timeout: float | None = None,
     entries: list[scenario.Entry] | None = None,
     warn: Callable[[str], None] | None = None,
+    further: Further = MappingProxyType({}),
 ) -> Run:
     """Replay all contenders of a scenario and write `results/<scenario>/<run-id>/`.
 
     Compiled policies come first, being fast; where some were played and others follow, `halfway` is given a run of
     the compiled ones, which lasts until the whole one is there. `progress` takes the share that is done. `entries`
     are the policies to play, by default those of the scenario. Notes and warnings go to `warn`, by default to `say`
-    like all other messages.
+    like all other messages. `further` says which contenders play more seeds than the scenario says, and how many.
 
     Contenders whose result is in `results` already are not played again, unless `fresh`. Where some fail the
     run is made of the others; one that takes longer than `timeout` seconds has failed. Raises ConfigError or DataError
@@ -78,17 +83,20 @@ def bench(
         )
     folder = results / chosen.name
     sizes = [_size_beforehand(data) for _, data in scenario.variants(chosen)]
+    if all(sizes):
+        chosen = scenario.with_seeds(chosen, max(size.rounds for size in sizes if size))
     _check_size(chosen, entries, [size for size in sizes if size], at_once, folder, say if all(sizes) else None)
-    store = Store(folder)
+    store = Store(folder, Curves.of_table)
     engine = inputs.engine()  # as it was loaded: the data may take minutes
     policy_inputs = {entry.label: inputs.inputs_of(entry.policy) for entry in entries}
     logs: dict[str, Log] = {}
-    jobs: list[Job] = []
+    wanted: list[Series] = []
     with clock("data"):
         for label, data in scenario.variants(chosen):
             logs[label] = _log(data)
             if "published" in logs[label].info.provenance:
                 say(describe(logs[label]))
+    chosen = scenario.with_seeds(chosen, max(log.info.rounds for log in logs.values()))
     if not all(sizes):
         _check_size(chosen, entries, [_size(log) for log in logs.values()], at_once, folder, say)
     store.make()
@@ -99,10 +107,10 @@ def bench(
     past = {label: _past(log, entries) for label, log in logs.items()}
     for case in cases:
         demands.check(chosen, logs[case.log], case, spec_of(chosen, logs[case.log], case), entries)
-        jobs += _jobs(chosen, case, logs[case.log], entries, engine, past[case.log], policy_inputs)
-    work = Work(jobs, store, fresh)
-    _say_changed(work.missing, files_read(folder), say)
-    say(f"{chosen.name}: {len(jobs)} contenders, {work.reused} of them already in {folder}")
+        wanted += _wanted(chosen, case, logs[case.log], entries, engine, past[case.log], policy_inputs, further)
+    work = Work.of(wanted, store, fresh)
+    _say_changed(list(work.missing), files_read(folder), say)
+    say(f"{chosen.name}: {len(wanted)} contenders, {work.runs} runs, {work.reused} of them already in {folder}")
     with clock("fit"):
         fits = _fits(chosen, logs, cases, warn)
         backgrounds = {label: fit.background for label, fit in fits.items()}  # an error of it is raised before any play
@@ -117,9 +125,9 @@ def bench(
     with clock("write"):
         run = replay.assemble(work.done)
         remove_unfinished(folder, run)
-        for job in work.done:
-            if job.entry.local:  # never asked for again
-                store.path(job.key).unlink()
+        for series in work.done:
+            if series.entry.local:  # never asked for again
+                work.files.remove(series)
     return Run(run, work.played, work.reused, dict(clock.seconds), _failures_in_words(work))
 
 
@@ -146,16 +154,16 @@ class _Replay:
     fits: dict[str, Fits]
     backgrounds: dict[str, Background]
     cases: list[scenario.Case]
-    work: Work[Job]
+    work: Work
     clock: Clock
     at_once: int
     timeout: float | None
 
     def play_all(self, halfway: Callable[[Path], None], progress: Progress) -> None:
         """Play what is missing, compiled policies first; then `halfway` is given a run of these, if others follow."""
-        missing = self.work.missing
-        compiled = [job for job in missing if isinstance(job.entry.policy, KernelPolicy)]
-        uncompiled = [job for job in missing if not isinstance(job.entry.policy, KernelPolicy)]
+        missing = list(self.work.missing)
+        compiled = [series for series in missing if isinstance(series.entry.policy, KernelPolicy)]
+        uncompiled = [series for series in missing if not isinstance(series.entry.policy, KernelPolicy)]
         total = self._rounds(compiled) + UNCOMPILED_WEIGHT * self._rounds(uncompiled)
         form = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}" if uncompiled else None
         with (
@@ -163,58 +171,88 @@ class _Replay:
             Pool(self.at_once, self.timeout) as pool,
         ):
             self._play(compiled, bar, pool)
-            uncompiled_keys = {job.key for job in uncompiled}
-            finished = [job for job in self.work.done if job.key not in uncompiled_keys]
+            finished = [series for series in self.work.done if series not in uncompiled]
             if uncompiled and compiled and finished:  # else there is nothing new to show
                 halfway(self.assemble(finished))
             bar.weight = UNCOMPILED_WEIGHT
             self._play(uncompiled, bar, pool)
 
-    def _rounds(self, jobs: list[Job]) -> int:
-        """The rounds that the jobs replay, together."""
-        return sum(self.logs[job.case.log].info.rounds - self.chosen.replay.fit for job in jobs)
+    def _rounds(self, series: list[Series]) -> int:
+        """The rounds that are missing of these series, together."""
+        fit = self.chosen.replay.fit
+        return sum((self.logs[one.case.log].info.rounds - fit) * len(self.work.missing[one]) for one in series)
 
-    def _play(self, jobs: list[Job], bar: Bar, pool: Pool) -> None:
-        """Play jobs, in this process where that is safe and else in the pool, and store their curves."""
+    def _play(self, series: list[Series], bar: Bar, pool: Pool) -> None:
+        """Play what is missing of these series, in this process where that is safe and else in the pool."""
         for case in self.cases:
-            case_jobs = [job for job in jobs if job.case == case]
-            if not case_jobs:
+            of_case = [one for one in series if one.case == case]
+            if not of_case:
                 continue
             log, background = self.logs[case.log], self.backgrounds[case.log]
             session = Session(self.chosen, log, case, background, self.at_once, bar, self.clock)
             session.timeout = self.timeout
-            local = [job for job in case_jobs if not executors.plays_apart(job.entry)]
-            apart = [job for job in case_jobs if executors.plays_apart(job.entry)]
+            local = self._jobs([one for one in of_case if not executors.plays_apart(one.entry)])
+            apart = self._jobs([one for one in of_case if executors.plays_apart(one.entry)])
             if local:
-                self.work.problems |= {job.key: problem for job, problem in session.play(local, self.work.store.put)}
+                for job, seed, problem in session.play(local, lambda job, made: self.work.files.keep(job.series, made)):
+                    self.work.fail(job.series, {seed: problem})
             if apart:
                 bar.set_description_str(" ".join(filter(None, [self.chosen.name, case.label])))
                 with self.clock("replay"):
-                    self.work.perform(executors.tasks(session, apart), pool, bar.update)
+                    self._play_apart(executors.tasks(session, apart), apart, pool, bar)
 
-    def assemble(self, jobs: list[Job]) -> Path:
-        """The run of these jobs, which says what it lacks."""
-        failed = [job for job in self.work.jobs if job.key in self.work.problems]
-        present = {job.key for job in [*jobs, *failed]}
-        absent = {"unfinished": [job for job in self.work.jobs if job.key not in present], "failed": failed}
-        new = {job.key for job in self.work.missing} & {job.key for job in jobs}
+    def _jobs(self, series: list[Series]) -> list[Job]:
+        """The jobs of some series: a seed each of policies in PyTorch, which take long."""
+        rounds = {label: log.info.rounds for label, log in self.logs.items()}
+        torch = [one for one in series if one.entry.policy.apart]
+        others = [one for one in series if not one.entry.policy.apart]
+        return [
+            *self.work.jobs(others, rounds, self.at_once),
+            *self.work.jobs(torch, rounds, self.at_once, alone=True),
+        ]
+
+    def _play_apart(self, tasks: Mapping[str, Task], jobs: list[Job], pool: Pool, bar: Bar) -> None:
+        """Have tasks done in other processes, those of `jobs` by key, and store their curves as they come, so that an
+        interruption loses only those under way. Raises OSError where a curve cannot be written."""
+        by_key = {job.key: job for job in jobs}
+        for key, played, problem in pool.outcomes(tasks, bar.update):
+            job = by_key[key]
+            curves, failed = played if not problem else ([], [(seed, problem) for seed in job.seeds])
+            if curves:
+                self.work.files.keep(job.series, joined(curves))
+            self.work.fail(job.series, dict(failed))
+
+    def assemble(self, finished: list[Series]) -> Path:
+        """The run of these series, which says what it lacks."""
+        work = self.work
+        later = {one: one.seeds for one in work.wanted if one not in finished and one not in work.problems}
+        failed = {one: tuple(seeds) for one, seeds in work.problems.items()}
+        absent = {"unfinished": later, "failed": failed}
+        new = {one for one in work.missing if one in finished}
         facts = {case.label: (self.logs[case.log], self.fits[case.log].facts) for case in self.cases}
         return assemble(
-            self.chosen, self.folder, jobs, self.work.store, facts, self.clock.seconds, new, self.at_once, absent
+            self.chosen, self.folder, finished, work.files, facts, self.clock.seconds, new, self.at_once, absent
         )
 
 
-def _failures_in_words(work: Work[Job]) -> str:
+def _failures_in_words(work: Work) -> str:
     """The failures, those of one policy with the same message in one line; "" where there are none."""
     seeds: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for job in work.jobs:
-        if job.key in work.problems:
-            seeds[job.entry.label, work.problems[job.key]].append(job.seed)
+    for series in work.wanted:
+        for seed, problem in work.problems.get(series, {}).items():
+            seeds[series.entry.label, problem].append(seed)
     lines = [
-        f"  {label}, seed{'s' * (len(numbers) > 1)} {', '.join(map(str, sorted(numbers)))}: {problem}"
+        f"  {label}, seed{'s' * (len(numbers) > 1)} {_ranges(sorted(numbers))}: {problem}"
         for (label, problem), numbers in seeds.items()
     ]
-    return "\n".join([f"{len(work.problems)} of {len(work.jobs)} contenders failed.", *lines]) if lines else ""
+    return "\n".join([f"{work.failed} of {work.runs} runs failed.", *lines]) if lines else ""
+
+
+def _ranges(numbers: list[int]) -> str:
+    """ "0 to 99", "3, 5, 6"."""
+    if len(numbers) > 2 and numbers == list(range(numbers[0], numbers[-1] + 1)):
+        return f"{numbers[0]} to {numbers[-1]}"
+    return ", ".join(map(str, numbers))
 
 
 def _identify(logs: list[Log], say: Callable[[str], None]) -> None:
@@ -226,9 +264,9 @@ def _identify(logs: list[Log], say: Callable[[str], None]) -> None:
             say(f"{reason} ({time.perf_counter() - start:.1f} s); importing it again with this version spares that")
 
 
-def _say_changed(missing: list[Job], before: dict[str, dict[str, str]], say: Callable[[str], None]) -> None:
+def _say_changed(missing: list[Series], before: dict[str, dict[str, str]], say: Callable[[str], None]) -> None:
     """Say which contenders are played anew since a file they read has changed since the last run."""
-    for label, read in {job.entry.label: job.basis[-1] for job in missing}.items():
+    for label, read in {series.entry.label: series.basis[-1] for series in missing}.items():
         for name in inputs.changed_files(before.get(label, {}), read):
             say(f"{label} is played anew: {name}, which it reads, has changed since the last run")
 
@@ -327,7 +365,7 @@ def _scale_warning(chosen: scenario.Scenario, log: Log, entries: list[scenario.E
     return scales.warning(log, log.items if chosen.replay.interactions else log.items[:0])
 
 
-def _jobs(
+def _wanted(
     chosen: scenario.Scenario,
     case: scenario.Case,
     log: Log,
@@ -335,8 +373,9 @@ def _jobs(
     engine: str,
     past: dict[str, str],
     policy_inputs: dict[str, inputs.Inputs],
-) -> list[Job]:
-    """Every contender of one case, with the key of all its result depends on; `past` as of `_past`."""
+    further: Further,
+) -> list[Series]:
+    """Every series of one case, with the key of all its results depend on but the seed; `past` as of `_past`."""
     protocol = chosen.replay.model_dump()
     for irrelevant in ("seeds", "neural_seeds", "feedback", "slate"):
         protocol.pop(irrelevant)
@@ -352,7 +391,7 @@ def _jobs(
         np.__version__,
         numba.__version__,
     ]
-    jobs = []
+    wanted = []
     for entry in entries:
         if case.feedback not in entry.feedback:
             continue
@@ -363,7 +402,8 @@ def _jobs(
             from lersbench.neural.adapter import in_words as torch_in_words
 
             particular.append(torch_in_words())
-        for seed in range(scenario.seeds_of(chosen, entry)):
-            basis = inputs.basis(log, engine, policy_inputs[entry.label])
-            jobs.append(Job(files.digest([common, particular, seed]), case.label, entry, case, seed, basis))
-    return jobs
+        basis = inputs.basis(log, engine, policy_inputs[entry.label])
+        more = further.get((case.label, case.feedback, entry.label), 0)
+        seeds = tuple(range(max(scenario.seeds_of(chosen, entry), more)))
+        wanted.append(Series(files.digest([common, particular]), case.label, entry, case, seeds, basis))
+    return wanted

@@ -8,7 +8,8 @@ import os
 import platform
 import shutil
 from collections import Counter, defaultdict
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,54 +19,57 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lersbench import columns, sources
-from lersbench.bench import run_folder, scenario
-from lersbench.bench.session import Job
-from lersbench.bench.store import Store
+from lersbench.bench import run_folder, scenario, tidy
+from lersbench.bench.series import Files, Series
+from lersbench.engine import blocks
 from lersbench.feedback import CLICK, REGIMES
 from lersbench.log import Log
 from lersbench.log.reward import Reward, reward_of
 from lersbench.results import last_run
 
-ROWS = 1 << 18  # of a row group of the tables: as many are in memory at a time
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 _TYPES = {
     **dict.fromkeys(columns.TEXTS, _TEXT),
     **dict.fromkeys(columns.COUNTS, pa.int64()),
-    "value": pa.float64(),
+    **dict.fromkeys(("value", *columns.OVER_SEEDS[1:]), pa.float64()),
+    **dict.fromkeys(blocks.NAMES, pa.list_(pa.float64())),
 }
+TOGETHER = 64  # series whose curves are in memory at a time
 TABLES = {
     "curves.parquet": pa.schema({name: _TYPES[name] for name in columns.CURVES}),
     "summary.parquet": pa.schema({name: _TYPES[name] for name in columns.SUMMARY}),
+    "customers.parquet": pa.schema({name: _TYPES[name] for name in (*columns.CUSTOMERS, *blocks.NAMES)}),
 }
-Speed = dict[tuple[str, str], list[tuple[int, float]]]  # rounds and seconds of each replicate, by policy and feedback
+Speed = dict[tuple[str, str], list[tuple[int, float]]]  # rounds and seconds of each seed, by policy and feedback
 
 
 def assemble(
     chosen: scenario.Scenario,
     folder: Path,
-    jobs: list[Job],
-    store: Store,
+    finished: list[Series],
+    files: Files,
     logs: dict[str, tuple[Log, dict[str, Any]]],
     seconds: dict[str, float],
-    new: set[str],
+    new: set[Series],
     threads: int,
-    absent: dict[str, list[Job]],
+    absent: Mapping[str, Mapping[Series, tuple[int, ...]]],
 ) -> Path:
     """Put the contenders together as one run; an earlier run where nothing has changed since and it is whole.
 
-    `new` are the keys of the jobs that were played just now, in `seconds`; `logs` the log of each case with facts of
-    its click models; `absent` the jobs that are not among `jobs`, by reason: "unfinished", "failed".
+    `finished` are the series with a result in `files`, those among them that are `new` were played just now, in
+    `seconds`; `logs` the log of each case with facts of its click models; `absent` the seeds that are not there, by
+    reason: "unfinished", "failed".
     """
     absence = {why: _by_label(some) for why, some in absent.items() if some}
     basis = [
-        *sorted(job.key for job in jobs),
+        *sorted([series.key, files.seeds(series)] for series in finished),
         scenario.as_json(chosen),
         *([absence] if absence else []),
     ]
 
     def write(run: Path) -> dict[str, Any]:
-        speed = _write(jobs, store, run)
-        return _about(chosen, jobs, logs, seconds, new, threads, speed) | absence
+        speed = _write(finished, files, run, chosen.replay.replicates == "subsample")
+        return _about(chosen, finished, logs, seconds, new, threads, speed) | absence
 
     return run_folder.assemble(folder, basis, write, bool(new), TABLES)
 
@@ -93,95 +97,59 @@ def _content_of(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _by_label(jobs: list[Job]) -> list[str]:
+def _by_label(series: Mapping[Series, tuple[int, ...]]) -> list[str]:
     """The contenders in words, a policy each: "neural-ucb (3 seeds)"."""
-    seeds = Counter(" ".join(filter(None, [job.entry.label, job.variant])) for job in jobs)
+    seeds: Counter[str] = Counter()
+    for one, some in series.items():
+        seeds[" ".join(filter(None, [one.entry.label, one.variant]))] += len(some)
     return [f"{label} ({count} seed{'s' * (count > 1)})" for label, count in seeds.items()]
 
 
-def _write(jobs: list[Job], store: Store, folder: Path) -> Speed:
-    """Write all curves as one tidy table, their last values as another, contender by contender; rounds and seconds of
-    each job by policy."""
+def _write(finished: list[Series], files: Files, folder: Path, halved: bool) -> Speed:
+    """Write the tables, contender by contender; rounds and seconds of each seed by policy."""
     speed: Speed = defaultdict(list)
-    with _Tidy(folder, "curves.parquet") as curves, _Tidy(folder, "summary.parquet") as summary:
-        for job in jobs:
-            curve = store.get(job.key)
-            speed[job.entry.label, job.feedback].append((curve.about["rounds"], curve.about["seconds"]))
-            curves.add(job, curve.rounds, curve.metrics, curve.values)
-            summary.add(job, curve.rounds[-1:], curve.metrics, curve.values[-1:])
+    with ExitStack() as stack:
+        tables = {
+            name: stack.enter_context(pq.ParquetWriter(folder / name, schema, store_schema=False))
+            for name, schema in TABLES.items()
+        }
+        for some in _batches(finished):
+            parts: dict[str, list[pa.Table]] = {name: [] for name in TABLES}
+            for series in some:
+                curves = files.read(series)
+                pairs = zip(curves.played.tolist(), curves.seconds.tolist(), strict=True)
+                speed[series.entry.label, series.feedback].extend(pairs)
+                for name, table in tidy.tables(series, curves, halved).items():
+                    parts[name].append(table)
+            for name, schema in TABLES.items():
+                whole = pa.concat_tables(parts[name]).unify_dictionaries()
+                tables[name].write_table(whole.select(schema.names).cast(schema))
     return speed
 
 
-class _Tidy:
-    """A tidy table on its way to a file, with some contenders in memory at a time; text goes as codes."""
-
-    def __init__(self, folder: Path, name: str):
-        self.schema = TABLES[name]
-        self.file = pq.ParquetWriter(folder / name, self.schema, store_schema=False)
-        self.parts: list[tuple[Job, np.ndarray, np.ndarray, np.ndarray]] = []
-        self.rows = 0
-
-    def __enter__(self) -> _Tidy:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._flush()
-        self.file.close()
-
-    def add(self, job: Job, rounds: np.ndarray, names: tuple[str, ...], values: np.ndarray) -> None:
-        """The values (rounds, metrics) of a job, metric by metric, without those that were not measured."""
-        metric, at = np.nonzero(~np.isnan(values.T))
-        self.parts.append((job, rounds[at], metric.astype(np.int32), values[at, metric]))
-        self.names = names
-        self.rows += at.size
-        if self.rows >= ROWS:
-            self._flush()
-
-    def _flush(self) -> None:
-        if not self.rows:
-            return
-        jobs, rounds, metric, value = zip(*self.parts, strict=True)
-        sizes = [part.size for part in value]
-        arrays = {
-            "variant": _codes([job.variant for job in jobs], sizes),
-            "log": _codes([job.case.log for job in jobs], sizes),
-            "feedback": _codes([job.feedback for job in jobs], sizes),
-            "slate": pa.array(np.repeat([job.case.slate for job in jobs], sizes)),
-            "policy": _codes([job.entry.label for job in jobs], sizes),
-            "name": _codes([job.entry.name for job in jobs], sizes),
-            "params": _codes([json.dumps(job.entry.params) for job in jobs], sizes),
-            "seed": pa.array(np.repeat([job.seed for job in jobs], sizes)),
-            "round": pa.array(np.concatenate(rounds)),
-            "metric": pa.DictionaryArray.from_arrays(np.concatenate(metric), list(self.names)),
-            "value": pa.array(np.concatenate(value)),
-        }
-        self.file.write_table(pa.table([arrays[name] for name in self.schema.names], schema=self.schema))
-        self.parts, self.rows = [], 0
-
-
-def _codes(texts: list[str], sizes: list[int]) -> pa.DictionaryArray:
-    """A column in which each text stands so many times."""
-    words, codes = np.unique(texts, return_inverse=True)
-    return pa.DictionaryArray.from_arrays(np.repeat(codes.astype(np.int32), sizes), words.tolist())
+def _batches(finished: list[Series]) -> Iterator[list[Series]]:
+    """Some series at a time, which share a row group: a metric is read without all the others."""
+    for first in range(0, len(finished), TOGETHER):
+        yield finished[first : first + TOGETHER]
 
 
 def _about(
     chosen: scenario.Scenario,
-    jobs: list[Job],
+    finished: list[Series],
     logs: dict[str, tuple[Log, dict[str, Any]]],
     seconds: dict[str, float],
-    new: set[str],
+    new: set[Series],
     threads: int,
     speed: Speed,
 ) -> dict[str, Any]:
     content = scenario.as_json(chosen)
     packages = ("lersbench", "numpy", "numba", "pandas", "pyarrow")
     torch = {}
-    if any(job.entry.policy.apart for job in jobs):
+    if any(series.entry.policy.apart for series in finished):
         from lersbench.neural.adapter import in_words
 
         torch = {"torch": in_words()}
-    modules = {job.entry.label: type(job.entry.policy).__module__ for job in jobs if not job.entry.local}
+    modules = {one.entry.label: type(one.entry.policy).__module__ for one in finished if not one.entry.local}
     digests = {module: sources.digest(module) for module in set(modules.values())}
     rewards = {label: reward_of(log.info, chosen.replay.reward) for label, (log, _) in logs.items()}
     paid = next(reward for reward in rewards.values())  # all in one unit
@@ -189,10 +157,10 @@ def _about(
         "scenario": {**content, "replicates": content["replay"]["replicates"]},
         **({} if paid.is_click else {"reward": {"words": paid.words, "unit": paid.unit}}),
         "logs": [
-            {"variant": label, **_describe(log), **_range(rewards[label]), **facts}
+            {"variant": label, **_describe(log), **_range(rewards[label]), "blocks": _blocks(log), **facts}
             for label, (log, facts) in logs.items()
         ],
-        "seeds": list(range(chosen.replay.seeds)),
+        "seeds": list(range(chosen.replay.seeds or 0)),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}, **torch},
         "machine": {
             "platform": platform.platform(),
@@ -202,11 +170,11 @@ def _about(
             "BLAS": _blas(),
         },
         "sources": {label: digests[module] for label, module in modules.items()},
-        "torch_policies": sorted({job.entry.label for job in jobs if job.entry.policy.apart}),
-        "files": {job.entry.label: dict(job.basis[-1].files) for job in jobs if job.basis and job.basis[-1].files},
-        "contenders": {job.key: [job.variant, job.entry.label, job.feedback, job.seed] for job in jobs},
+        "torch_policies": sorted({one.entry.label for one in finished if one.entry.policy.apart}),
+        "files": {one.entry.label: dict(one.basis[-1].files) for one in finished if one.basis and one.basis[-1].files},
+        "contenders": {one.key: [one.variant, one.entry.label, one.feedback, len(one.seeds)] for one in finished},
         "seconds": {name: round(value, 6) for name, value in seconds.items()},
-        "rounds_per_second": _rate(jobs, new, speed, seconds),
+        "rounds_per_second": _rate(finished, new, speed, seconds),
         "policy_seconds": [
             [label, feedback, float(np.median([duration for _, duration in replicates]))]
             for (label, feedback), replicates in speed.items()
@@ -215,13 +183,11 @@ def _about(
     }
 
 
-def _rate(jobs: list[Job], new: set[str], speed: Speed, seconds: dict[str, float]) -> int | None:
+def _rate(finished: list[Series], new: set[Series], speed: Speed, seconds: dict[str, float]) -> int | None:
     """Rounds offered to the new contenders per second of replay, all threads together."""
-    replicates = {kind: iter(pairs) for kind, pairs in speed.items()}
-    rounds = sum(
-        pair[0] for job in jobs if (pair := next(replicates[job.entry.label, job.feedback])) and job.key in new
-    )
-    return round(rounds / seconds["replay"]) if new else None
+    kinds = {(one.entry.label, one.feedback) for one in finished if one in new}
+    rounds = sum(played for kind in kinds for played, _ in speed[kind])
+    return round(rounds / seconds["replay"]) if rounds and seconds.get("replay") else None
 
 
 def _describe(log: Log) -> dict[str, Any]:
@@ -235,6 +201,11 @@ def _range(reward: Reward) -> dict[str, Any]:
     """The declared range of what an item can pay, None for an end that is not known; nothing where that is clicks."""
     ends = [end if math.isfinite(end) else None for end in (reward.low, reward.high)]
     return {} if reward.is_click else {"reward_range": ends}
+
+
+def _blocks(log: Log) -> dict[str, Any]:
+    """What the sums of `customers.parquet` are over: users, or rounds where the log names none."""
+    return {"of": "users" if log.info.users else "rounds", "number": blocks.number_of(log.info.users)}
 
 
 def _blas() -> str:

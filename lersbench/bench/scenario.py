@@ -25,6 +25,9 @@ Scale = Literal["none", "standard"]
 Charge = Literal["logged", "own"]
 FOLDER = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"  # names that become folders, of at most LONGEST characters
 LONGEST = 100
+MOST_SEEDS, FEWEST_SEEDS = 100, 10  # of compiled policies, where a scenario names no number
+ROUNDS_A_POLICY = 2_000_000  # that these come to, all seeds together
+HALVES, DRAWS = 10, 2  # random halves of a log, and runs of each, where replicates are "subsample"
 if TYPE_CHECKING:
     Feedback = str
 else:
@@ -67,8 +70,8 @@ class Replay(_Strict):
     slate: int | list[int] = 1
     batch: int = Field(1, ge=1)
     delay: str | None = None  # "logged", or a time such as "30 min": feedback comes by the clock of the log
-    seeds: int = Field(10, ge=1)
-    neural_seeds: int | None = Field(None, ge=1)  # of policies that play apart, at most `seeds`; None: as many
+    seeds: int | None = Field(None, ge=1)  # None: `seeds_for` the length of the log
+    neural_seeds: int = Field(5, ge=1)  # of policies in PyTorch, at most `seeds`
     replicates: Replicates = "shuffle"
     checkpoints: int = Field(200, ge=2)
     ranking: bool = True
@@ -370,13 +373,28 @@ def contenders(scenario: Scenario) -> int:
         * len(_regimes_of(scenario, policy))
         for policy in scenario.policies
     )
-    return n_entries * _logs(scenario) * len(scenario.replay.slates) * scenario.replay.seeds
+    return n_entries * _logs(scenario) * len(scenario.replay.slates) * (scenario.replay.seeds or MOST_SEEDS)
 
 
 def seeds_of(scenario: Scenario, entry: Entry) -> int:
     """How many seeds a policy plays: those that take long may have fewer."""
     replay = scenario.replay
-    return min(replay.seeds, replay.neural_seeds or replay.seeds) if entry.policy.apart else replay.seeds
+    seeds = replay.seeds or MOST_SEEDS
+    return min(seeds, replay.neural_seeds) if entry.policy.apart else seeds
+
+
+def with_seeds(scenario: Scenario, rounds: int) -> Scenario:
+    """The scenario with a number of seeds, where it names none, for logs of up to so many `rounds`."""
+    replay = scenario.replay
+    if replay.seeds:
+        return scenario
+    seeds = HALVES * DRAWS if replay.replicates == "subsample" else seeds_for(rounds)
+    return scenario.model_copy(update={"replay": replay.model_copy(update={"seeds": seeds})})
+
+
+def seeds_for(rounds: int) -> int:
+    """How many seeds a compiled policy plays on a log of so many rounds: as many as cost a few seconds, 10 to 100."""
+    return max(FEWEST_SEEDS, min(MOST_SEEDS, ROUNDS_A_POLICY // max(1, rounds)))
 
 
 def _logs(scenario: Scenario) -> int:

@@ -8,7 +8,7 @@ import threading
 import time
 import traceback
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -21,7 +21,8 @@ from numba.core.errors import NumbaError
 
 from lersbench import metrics
 from lersbench.bench import scenario
-from lersbench.bench.store import Curve
+from lersbench.bench.curves import Curves, joined
+from lersbench.bench.series import Job
 from lersbench.engine import ahead
 from lersbench.engine.contender import Contender, is_lazy
 from lersbench.engine.delays import waiting_at_most
@@ -46,27 +47,12 @@ from lersbench.system.workers import OVERTIME
 KEEP_BYTES = 64 << 20  # a log of up to this size is held in memory where many contenders play it
 SHUFFLE_BYTES = 2 << 30  # the largest log that can be shuffled
 CHUNK_BYTES = 8 << 20  # decoded bytes of a streamed chunk: what is read is still in the cache when it is played
-WAVE = 32  # contenders that share a pass over a streamed log
-SLICES = 40  # pieces a log in memory is played in, so that progress shows and Ctrl-C is heard
+WAVE = 32  # runs that share a pass over a streamed log
+SLICE = 4_000  # rounds a log in memory is played in at a time, so that progress shows and Ctrl-C is heard
+ENOUGH = 3  # seeds of a job that may fail before the others are not tried
+NOT_TRIED = "not played, since others of its seeds failed: {}"
 
-
-@dataclass(frozen=True)
-class Job:
-    """One contender to play: a policy, a seed, a log, a regime."""
-
-    key: str
-    variant: str
-    entry: scenario.Entry
-    case: scenario.Case
-    seed: int
-    basis: tuple[Any, ...] = ()  # engine, log and `inputs.Inputs` that the key was made of
-
-    @property
-    def feedback(self) -> str:
-        return self.case.feedback
-
-
-Keep = Callable[[str, Curve], object]  # takes the key of a job, and its curve
+Keep = Callable[[Job, Curves], object]  # takes the curves of a job, of the seeds that did not fail
 
 
 class Clock:
@@ -136,31 +122,28 @@ class Session:
         self.likes = Likes()
 
     def play(self, jobs: list[Job], keep: Keep) -> list[Failure]:
-        """Play the jobs and call `keep` with their curves, in several threads; returns those that failed."""
+        """Play the jobs and call `keep` with their curves, in several threads; returns the seeds that failed."""
         with self.clock("compile"):
             self.log.prepare()
-        if not self._is_held(len(jobs) > WAVE):
+        if not self._is_held(sum(len(job.seeds) for job in jobs) > WAVE):
             return self._streamed(jobs, keep)
         with self.clock("read"):
             rows = self._all
         ready, failures = self._compile(jobs, rows)
         with self.clock("replay"), ThreadPoolExecutor(self.threads) as pool:  # each is made when its turn comes
-            futures = {pool.submit(lambda job: keep(job.key, self._played(job, rows)), job): job for job in ready}
-            return failures + self._collect(futures)
+            futures = [pool.submit(self._play_seeds, job, rows, keep) for job in ready]
+            self._wait_for(futures)
+        return [*failures, *(failure for future in futures for failure in future.result())]
 
-    def play_one(self, job: Job) -> Curve:
-        """Play a job in this thread, after which others of its case may come. Raises RunError saying why it failed."""
+    def play_one(self, job: Job) -> tuple[list[Curves], list[tuple[int, str]]]:
+        """Play a job in this thread, after which others of its case may come: its curves, and why seeds failed."""
         self.log.prepare()
+        kept: list[Curves] = []
         if not self._is_held(many=True):
-            curves: dict[str, Curve] = {}
-            for failure in self._pass([job], curves.__setitem__):
-                raise RunError(failure.problem)
-            return curves[job.key]
-        rows = self._all
-        try:
-            return self._played(job, rows)
-        except BaseException as error:
-            raise RunError(_failure(job, error).problem) from error
+            failures = self._pass([job], lambda job, curves: kept.append(curves))
+        else:
+            failures = self._play_seeds(job, self._all, lambda job, curves: kept.append(curves))
+        return kept, [(failure.seed, failure.problem) for failure in failures]
 
     def _is_held(self, many: bool) -> bool:
         """Is the log held in memory as a whole, where contenders are `many` or few?"""
@@ -173,12 +156,30 @@ class Session:
     def _all(self) -> Rows:
         return self.rows_for(read_all(self.log, SHUFFLE_BYTES, self.columns))
 
-    def _played(self, job: Job, rows: Rows) -> Curve:
-        """What a job comes to on all rows; the time for compiling its loop, where that is not done yet, is no part."""
-        index, at = self._order(job.seed, 0, self.log.info.rounds)
+    def _play_seeds(self, job: Job, rows: Rows, keep: Keep) -> list[Failure]:
+        """Play the seeds of a job one after the other; those that failed."""
+        curves: list[Curves] = []
+        failures: list[Failure] = []
+        for seed in job.seeds:
+            if len(failures) >= ENOUGH:
+                failures.append(Failure(job, seed, NOT_TRIED.format(failures[-1].problem)))
+                continue
+            try:
+                curves.append(self._played(job, seed, rows))
+            except CancelledError:
+                raise
+            except (Exception, SystemExit) as error:
+                failures.append(Failure(job, seed, _problem(error)))
+        if curves:
+            keep(job, joined(curves))
+        return failures
+
+    def _played(self, job: Job, seed: int, rows: Rows) -> Curves:
+        """One seed of a job on all rows; the time for compiling its loop, where that is not done yet, is no part."""
+        index, at = self._order(seed, 0, self.log.info.rounds)
         batch = self.chosen.replay.batch
         started = time.perf_counter()
-        contender = self._contender(job)
+        contender = self._contender(job, seed)
         compiling = time.perf_counter()
         contender.play(rows, index[:0], at[:0])
         started += time.perf_counter() - compiling
@@ -189,22 +190,30 @@ class Session:
             if self.stop.is_set():
                 raise CancelledError
 
-        step = -(-self.rounds // SLICES // batch) * batch  # whole batches
+        step = -(-self._slice(job) // batch) * batch  # whole batches
         play(contender, rows, index, at, self.rounds, step, after)
-        curve = self._curve(job, contender, time.perf_counter() - started)
         self.bar.update(self.rounds - index.size)
-        return curve
+        return self._curves(job, _Run(seed, contender, time.perf_counter() - started))
+
+    def _slice(self, job: Job) -> int:
+        """The rounds between two looks at the clock; those of networks take long."""
+        return SLICE if isinstance(job.entry.policy, KernelPolicy) else max(1, self.rounds // 40)
 
     def _streamed(self, jobs: list[Job], keep: Keep) -> list[Failure]:
-        """Side by side, a wave of contenders over each pass of the log."""
-        waves = (jobs[first : first + WAVE] for first in range(0, len(jobs), WAVE))
-        return [failure for wave in waves for failure in self._pass(wave, keep)]
+        """Side by side, a wave of runs over each pass of the log."""
+        failures: list[Failure] = []
+        wave: list[Job] = []
+        for job in jobs:
+            if wave and sum(len(each.seeds) for each in (*wave, job)) > WAVE:
+                failures += self._pass(wave, keep)
+                wave = []
+            wave.append(job)
+        return failures + (self._pass(wave, keep) if wave else [])
 
     def _pass(self, jobs: list[Job], keep: Keep) -> list[Failure]:
         """One pass over the log; the next chunk is read while this one is played."""
-        contenders: dict[Job, Contender] = {}
+        runs: dict[tuple[Job, int], _Run] = {}
         failures: list[Failure] = []
-        seconds = dict.fromkeys(jobs, 0.0)
         with ThreadPoolExecutor(self.threads) as pool, ThreadPoolExecutor(1) as reader:
             chunks = self.log.read(CHUNK_BYTES, multiple=self.chosen.replay.batch, columns=self.columns)
             ahead = reader.submit(next, chunks, None)
@@ -217,52 +226,47 @@ class Session:
                 rows = self.rows_for(chunk)
                 if chunk.start == 0:
                     ready, failures = self._compile(jobs, rows)
-                    contenders = {job: self._contender(job) for job in ready}
+                    runs = {(job, s): _Run(s, self._contender(job, s), 0.0) for job in ready for s in job.seeds}
                 with self.clock("replay"):
-                    futures = {
-                        pool.submit(self._part, job, c, rows, chunk, seconds): job for job, c in contenders.items()
-                    }
-                    failures += self._collect(futures)
-                for future, job in futures.items():
-                    if future.exception():
-                        del contenders[job]
-        for job, contender in contenders.items():
-            contender.finish(self.rounds)
-            keep(job.key, self._curve(job, contender, seconds[job]))
+                    futures = {pool.submit(self._part, run, rows, chunk): which for which, run in runs.items()}
+                    self._wait_for(futures)
+                for future, which in futures.items():
+                    if error := future.exception():
+                        failures.append(Failure(*which, _problem(error)))
+                        del runs[which]
+        for job in jobs:
+            finished = [run for (of, _), run in runs.items() if of is job]
+            for run in finished:
+                run.contender.finish(self.rounds)
+            if finished:
+                keep(job, joined([self._curves(job, run) for run in finished]))
         return failures
 
-    def _part(self, job: Job, contender: Contender, rows: Rows, chunk: Chunk, seconds: dict[Job, float]) -> None:
-        index, at = self._order(job.seed, chunk.start, rows.user.shape[0])
+    def _part(self, run: _Run, rows: Rows, chunk: Chunk) -> None:
+        index, at = self._order(run.seed, chunk.start, rows.user.shape[0])
         started = time.perf_counter()
+        contender = run.contender
         contender.meter = with_room(contender.meter, self.likes.total)
         contender.play(rows, index, at)
-        seconds[job] += time.perf_counter() - started
-        self._in_time(seconds[job])
+        run.seconds += time.perf_counter() - started
+        self._in_time(run.seconds)
         self.bar.update(rows.user.shape[0])
 
     def _in_time(self, seconds: float) -> None:
         if self.timeout is not None and seconds > self.timeout:
             raise RunError(OVERTIME.format(self.timeout))
 
-    def _collect(self, futures: dict[Future[Any], Job]) -> list[Failure]:
-        """Wait for all; those that failed. Ctrl-C stops the others within a slice."""
+    def _wait_for(self, futures: Collection[Future[Any]]) -> None:
+        """Wait for all of them; Ctrl-C stops the others within a slice."""
         waiting = set(futures)
-        failures = []
         try:
             while waiting:
-                done, waiting = wait(
-                    waiting, timeout=0.2
-                )  # to wait for the first each time is quadratic in their number
-                for future in done:
-                    error = future.exception()
-                    if error is not None:
-                        failures.append(_failure(futures[future], error))
+                waiting = wait(waiting, timeout=0.2).not_done  # to wait for the first each time is quadratic
         except BaseException:
             self.stop.set()
             for future in waiting:
                 future.cancel()
             raise
-        return failures
 
     def rows_for(self, chunk: Chunk) -> Rows:
         """The chunk as the regime shows it. Reading has checked that a log that calls itself uniform is so."""
@@ -327,14 +331,14 @@ class Session:
         return self.regime.ranked and self.log.info.users > 0
 
     def _order(self, seed: int, start: int, rounds: int) -> tuple[np.ndarray, np.ndarray]:
-        """The rows of a chunk this replicate plays, and their places in its log."""
+        """The rows of a chunk this replicate plays, and their places in its log; two seeds play each half of a log."""
         kind, skipped = self.chosen.replay.replicates, min(rounds, max(0, self.first - start))
         index = np.arange(skipped, rounds)
         if kind == "shuffle":
             rng = np.random.default_rng(random_numbers(self.chosen, "order", seed))
             return skipped + rng.permutation(index.size), np.arange(index.size)
         if kind == "subsample":
-            bits = np.random.PCG64(random_numbers(self.chosen, "order", seed))
+            bits = np.random.PCG64(random_numbers(self.chosen, "order", seed // scenario.DRAWS))
             bits.advance(start + skipped)  # one number a row of the log, whatever the chunks
             index = index[np.random.Generator(bits).random(index.size) < 0.5]
         return index, start + index - self.first
@@ -381,13 +385,14 @@ class Session:
                 self.bar.set_description_str(f"compiling {job.entry.name}")
                 with self.clock("compile"):
                     try:
-                        self._contender(job).play(rows, none, none)
+                        self._contender(job, job.seeds[0]).play(rows, none, none)
                         problems[kind] = None
                     except (Exception, SystemExit) as problem:
                         problems[kind] = problem
         self.bar.set_description_str(" ".join(filter(None, [self.chosen.name, self.case.label])))
         failed = [(job, error) for job in jobs if (error := problems[job.entry.label])]
-        return [job for job in jobs if not problems[job.entry.label]], [_failure(*one) for one in failed]
+        failures = [Failure(job, seed, _problem(error)) for job, error in failed for seed in job.seeds]
+        return [job for job in jobs if not problems[job.entry.label]], failures
 
     def _loops(self, jobs: list[Job]) -> dict[Callable[..., None], ahead.Loop]:
         """The loops of the jobs' policies, of those that come with the package and are compiled."""
@@ -396,17 +401,17 @@ class Session:
         for job in {job.entry.label: job for job in jobs}.values():
             policy = job.entry.policy
             if isinstance(policy, KernelPolicy) and type(policy).__module__.startswith("lersbench.policies."):
-                protocol = self.protocol_for(job.seed, policy)
+                protocol = self.protocol_for(job.seeds[0], policy)
                 drive = compiled(type(policy), is_lazy(policy, protocol), protocol.delayed)
                 loops.setdefault(drive, ahead.Loop(job.entry.name, job.entry.params, self.spec_for(policy), protocol))
         return loops
 
-    def _contender(self, job: Job) -> Contender:
+    def _contender(self, job: Job, seed: int) -> Contender:
         policy = job.entry.policy
         name = json.dumps([type(policy).__qualname__, job.entry.params], sort_keys=True)  # however it was found
-        rng = np.random.default_rng(random_numbers(self.chosen, "policy", job.seed, name))
+        rng = np.random.default_rng(random_numbers(self.chosen, "policy", seed, name))
         likes = max(1, self.likes.total) if self._counts_likes else 0
-        protocol = self.protocol_for(job.seed, policy)
+        protocol = self.protocol_for(seed, policy)
         waiting = self._waiting if protocol.delayed else 0
         spec = self.spec_for(policy)
         return Contender(policy, spec, protocol, rng, self.checkpoints, likes, self._published, waiting)
@@ -436,33 +441,44 @@ class Session:
     def _histories(self) -> dict[tuple[str, ...], dict[str, np.ndarray]]:
         return {}
 
-    def _curve(self, job: Job, contender: Contender, seconds: float) -> Curve:
-        curve = contender.meter.curve.copy()
+    def _curves(self, job: Job, run: _Run) -> Curves:
+        """What one seed of a job has come to."""
+        meter = run.contender.meter
+        values = meter.curve[None].copy()
         if self._counts_likes:
-            curve[:, COVERAGE] /= max(1, self.likes.total)
-        about = {"policy": job.entry.label, "seed": job.seed, "seconds": seconds, "rounds": contender.played}
-        return Curve(self.checkpoints, metrics.NAMES, curve, about)
+            values[:, :, COVERAGE] /= max(1, self.likes.total)
+        spent = np.array([run.seconds]), np.array([run.contender.played])
+        about = {"policy": job.entry.label}
+        return Curves(np.array([run.seed]), self.checkpoints, metrics.NAMES, values, meter.blocks[None], *spent, about)
+
+
+@dataclass
+class _Run:
+    """One seed of a job under way."""
+
+    seed: int
+    contender: Contender
+    seconds: float
 
 
 class Failure(NamedTuple):
-    """A contender that could not be played, and why."""
+    """A seed of a job that could not be played, and why."""
 
     job: Job
+    seed: int
     problem: str
 
 
-def _failure(job: Job, error: BaseException) -> Failure:
+def _problem(error: BaseException) -> str:
     """What went wrong, and where: of a compiler's pages of context, what stands before the first of it."""
     what = str(error).strip()
     if isinstance(error, LersbenchError):
-        return Failure(job, what)
+        return what
     if isinstance(error, NumbaError):
         lines = [line for line in what.splitlines() if line.strip() and not line.startswith("Failed in nopython")]
-        return Failure(
-            job, "does not compile: " + "\n    ".join(takewhile(lambda x: not x.startswith("During"), lines))
-        )
+        return "does not compile: " + "\n    ".join(takewhile(lambda x: not x.startswith("During"), lines))
     if isinstance(error, OSError) and error.filename:
-        return Failure(job, f"{error.filename}: {error.strerror or error}")
+        return f"{error.filename}: {error.strerror or error}"
     last = traceback.extract_tb(error.__traceback__)[-1]
     name = f"{type(error).__name__}: {what}" if not isinstance(error, SystemExit) else f"called sys.exit({what})"
-    return Failure(job, f"{name} ({last.filename}, line {last.lineno}: {last.line})")
+    return f"{name} ({last.filename}, line {last.lineno}: {last.line})"

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -21,21 +22,23 @@ from lersbench.system import leftovers
 from lersbench.system.unpack import read_table
 
 
-class Curve:
-    """The curve of one contender: what was measured after how many rounds."""
+class Content(Protocol):
+    """What is kept of a contender: a table, and a few words about it."""
 
-    def __init__(self, rounds: np.ndarray, metrics: tuple[str, ...], values: np.ndarray, about: dict[str, Any]):
-        self.rounds = rounds  # (n,) int64 rows of the log passed
-        self.metrics = metrics
-        self.values = values  # (n, len(metrics)), NaN where not measured
-        self.about = about  # policy, params, seed, seconds ...
+    @property
+    def about(self) -> dict[str, Any]: ...
+
+    def table(self) -> pa.Table: ...
 
 
-class Store:
-    """The finished contenders of one scenario."""
+C = TypeVar("C", bound=Content)
 
-    def __init__(self, folder: Path):
-        self.folder = folder / "contenders"
+
+class Store(Generic[C]):
+    """The finished contenders of one scenario, each a file named by its key; `read` makes one of table and words."""
+
+    def __init__(self, folder: Path, read: Callable[[pa.Table, dict[str, Any]], C]):
+        self.folder, self.read = folder / "contenders", read
 
     def make(self) -> None:
         """Make the folder, and remove what processes that are gone left in it and beside it. Raises ConfigError."""
@@ -58,15 +61,14 @@ class Store:
         except (OSError, pa.ArrowException):
             return False
 
-    def put(self, key: str, curve: Curve) -> None:
-        columns = {"round": curve.rounds, **dict(zip(curve.metrics, curve.values.T, strict=True))}
-        about = json.dumps(curve.about)
-        table = pa.table(columns)
+    def put(self, key: str, content: C) -> None:
+        table, about = content.table(), json.dumps(content.about)
         table = table.replace_schema_metadata({"about": about, "sum": _sum(table, about.encode())})
         with replacing(self.path(key)) as temporary:
             pq.write_table(table, temporary, use_dictionary=False, write_statistics=False)  # half the time, no larger
 
-    def get(self, key: str) -> Curve:
+    def get(self, key: str) -> C:
+        """Raises DataError where the file is damaged."""
         path = self.path(key)
         try:
             table = read_table(path, str(path))
@@ -74,18 +76,22 @@ class Store:
             about = json.loads(metadata[b"about"])
             if metadata[b"sum"].decode() != _sum(table, metadata[b"about"]):
                 raise ValueError("its sum does not match")
+            return self.read(table, about)
         except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
             raise DataError(
                 f"{path} is damaged ({error}); delete it and run again: only that contender is replayed."
             ) from error
-        names = tuple(name for name in table.column_names if name != "round")
-        values = np.column_stack([table.column(name).to_numpy() for name in names])
-        return Curve(table.column("round").to_numpy(), names, values, about)
 
 
 def _sum(table: pa.Table, about: bytes) -> str:
     """sha256 over all that a file of a contender holds: names and values of its columns, and `about`."""
     total = hashlib.sha256(json.dumps(table.column_names).encode() + about)
     for column in table.columns:
-        total.update(np.ascontiguousarray(column.to_numpy()).tobytes())
+        total.update(_flat(column.combine_chunks()))
     return total.hexdigest()
+
+
+def _flat(column: pa.Array) -> memoryview:
+    """The bytes of the values of a column of numbers, or of lists of numbers one after the other."""
+    flat = column.flatten() if pa.types.is_list(column.type) else column
+    return np.ascontiguousarray(flat.to_numpy(zero_copy_only=False)).data.cast("B")

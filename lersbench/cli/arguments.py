@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from lersbench import durations
+
 
 class LocalPath(click.ParamType):
     """A path on this machine: an address such as s3://bucket/log would else become a folder called "s3:"."""
@@ -22,6 +24,18 @@ class LocalPath(click.ParamType):
 
 
 LOCAL = LocalPath()
+
+
+class Duration(click.ParamType):
+    """A length of time, such as 60s or "5 min", in seconds."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            return value if isinstance(value, float) else durations.microseconds(value) / 1e6
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class OfOneTable(click.Command):

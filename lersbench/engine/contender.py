@@ -62,7 +62,7 @@ class Contender:
         lazy = is_lazy(policy, protocol)
         self.policy, self.protocol, self.rng = policy, protocol._replace(lazy=lazy), rng
         places = spec.n_candidates if protocol.bracketed else 0  # those of the longest logged list
-        self.meter = new_meter(spec.n_items, checkpoints, likes, published, places)
+        self.meter = new_meter(spec.n_items, checkpoints, likes, published, places, spec.users)
         self.played = 0  # rounds it was offered
         self._rows: Rows | None = None
         self._lent: Any = None  # the rows in the order in which this policy finds candidates

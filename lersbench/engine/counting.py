@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from lersbench.clicks.model import draw_clicks, expected, shown_attraction
+from lersbench.engine.blocks import EXPECTED_IN, EXPECTED_SET_IN, IN_ROUNDS, PAID_IN, SETS_IN, SHOWN, block_of
 from lersbench.engine.brackets import bucket_of, count_bracket
 from lersbench.engine.meter import (
     DISTINCT,
@@ -67,8 +68,10 @@ def count_slate(
     rewards: np.ndarray,
     liked: np.ndarray,
     number: np.ndarray,
+    block: int,
 ) -> None:
-    """Add one shown slate (K,) of indices into `candidates`, with its rewards (K,), to the sums.
+    """Add one shown slate (K,) of indices into `candidates`, with its rewards (K,), to the sums and to those of its
+    `block`.
 
     `liked` and `number` are as of `is_new`; without numbers (0,) the distinct likes are not counted.
     """
@@ -85,6 +88,10 @@ def count_slate(
     meter.sums[REVEALED] += slate.shape[0]
     meter.sums[PAID] += total
     meter.sums[SETS] += total > 0
+    meter.blocks[block, IN_ROUNDS] += 1
+    meter.blocks[block, SHOWN] += slate.shape[0]
+    meter.blocks[block, PAID_IN] += total
+    meter.blocks[block, SETS_IN] += total > 0
 
 
 @inlined
@@ -141,8 +148,10 @@ def count_similarity(meter: Meter, features: np.ndarray, slate: np.ndarray, tota
 
 
 @kernel
-def count_expected(meter: Meter, value: float, chance: float, best: float, best_chance: float) -> None:
+def count_expected(meter: Meter, value: float, chance: float, best: float, best_chance: float, block: int) -> None:
     """Add a slate worth `value` clicks that is clicked with probability `chance`, and its distance to the best ones."""
+    meter.blocks[block, EXPECTED_IN] += value
+    meter.blocks[block, EXPECTED_SET_IN] += chance
     meter.sums[EXPECTED] += value
     meter.sums[EXPECTED_SET] += chance
     meter.sums[REGRET] += best - value
@@ -307,6 +316,7 @@ def meet(
     candidates: np.ndarray,
     slate: np.ndarray,
     visit: Visit,
+    block: int,
 ) -> None:
     """What the users of the world make of a slate: the attraction of the shown, and the true values into the sums.
 
@@ -317,7 +327,7 @@ def meet(
     shown, examined = visit.shown[: slate.shape[0]], visit.examined[: slate.shape[0]]
     shown_attraction(attraction, visit.family[: candidates.shape[0]], slate, users.fade, shown)
     value, chance = expected(users.weights, users.goes_on, shown, visit.reached, examined)
-    count_expected(meter, value, chance, users.best[row, 0], users.best[row, 1])
+    count_expected(meter, value, chance, users.best[row, 0], users.best[row, 1], block)
 
 
 @inner
@@ -387,8 +397,9 @@ def count(
     )
     offered = rows.own * start
     candidates = part(rows.candidates, offered, offered + wide)
+    block = block_of(rows.user[row], rows.start + row, meter.blocks)
     if protocol.truth:
-        meet(meter, rows.users, row, part(rows.users.attraction, start, stop), candidates, slate, visit)
+        meet(meter, rows.users, row, part(rows.users.attraction, start, stop), candidates, slate, visit, block)
     if protocol.simulated:
         key = scramble(protocol.draws, at)
         users = rows.users
@@ -413,7 +424,7 @@ def count(
             features = part(rows.features, start, stop)
         count_similarity(meter, features, slate, visit.total)
     first, last = rows.liked_from[row], rows.liked_from[row + 1]
-    count_slate(meter, candidates, slate, rewards, part(rows.liked, first, last), rows.number[first:last])
+    count_slate(meter, candidates, slate, rewards, part(rows.liked, first, last), rows.number[first:last], block)
     count_recommendation(meter, scores[slate[0]], protocol.silence, rewards[0])
     if rows.age.shape[0] > 0:
         count_ages(meter, part(rows.age, start, stop), slate, rewards)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lersbench.engine import brackets
+from lersbench.engine import blocks, brackets
 from lersbench.kernels.jit import kernel
 from lersbench.kernels.sorting import ascending
 from lersbench.metrics import AGES, NAMES, TOPS
@@ -58,13 +58,19 @@ class Meter(NamedTuple):
     published: np.ndarray  # (n_items,) int64, place of each item in the file of a study; (0,) where there is none
     buckets: np.ndarray  # (brackets.BUCKETS, 4) sums of both ends of a bracket by user; (0, 4) where none is counted
     turn: np.ndarray  # (L,) slope of the high ends in the logarithms of the weights of places; or (0,)
+    blocks: np.ndarray  # (B, len(blocks.NAMES)) the sums that rates are made of, by block of users; see `blocks`
 
 
 def new_meter(
-    n_items: int, checkpoints: np.ndarray, likes: int, published: np.ndarray | None = None, places: int = 0
+    n_items: int,
+    checkpoints: np.ndarray,
+    likes: int,
+    published: np.ndarray | None = None,
+    places: int = 0,
+    users: int = 0,
 ) -> Meter:
     """A meter at zero. `likes` are the numbers given to likes so far (see `likes.Likes`); 0 leaves coverage out.
-    `places` is the length of the longest logged list where brackets are counted, else 0.
+    `places` is the length of the longest logged list where brackets are counted, else 0; `users` how many the log has.
 
     `published` (n_items,) orders equal scores in the published metrics; left out, they stand as the candidates do.
     """
@@ -80,6 +86,7 @@ def new_meter(
         np.empty(0, np.int64) if published is None else published.astype(np.int64),
         np.zeros((brackets.BUCKETS if places else 0, 4)),
         np.zeros(places),
+        np.zeros((blocks.number_of(users), len(blocks.NAMES))),
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from lersbench.figures.bands import (
     Bands,
 )
 from lersbench.metrics import METRICS
-from lersbench.results.statistics import interval
+from lersbench.results.curves import around, band, standard_errors
 from lersbench.results.tables import Results
 
 POINTS = 200  # points of a curve that are drawn; more cannot be seen
@@ -32,45 +33,51 @@ def curve_bands(results: Results, metrics: Iterable[str], policies: Sequence[str
         rows = results.curves_of(metric)
         rows = rows[rows["policy"].isin(policies)]
         for (variant, policy), part in rows.groupby(["variant", "policy"], sort=False):
-            values = part.pivot(index="round", columns="seed", values="value")
-            if values.isna().all(axis=None):
+            if part["mean"].isna().all():
                 continue
-            values = _thinned(values)
-            at = values.index.to_numpy()
-            band = results.interval(str(variant), str(policy), results.metric(metric), values.to_numpy().T, at)
-            bands.setdefault((str(variant), metric), {})[str(policy)] = Band(at, *band)
+            part = _thinned(part.sort_values("round"))
+            span = band(results, str(variant), str(policy), results.metric(metric), part)
+            bands.setdefault((str(variant), metric), {})[str(policy)] = Band(part["round"].to_numpy(), *span)
     return dict(bands)
 
 
 def _thinned(values: pd.DataFrame) -> pd.DataFrame:
-    """No more than POINTS rows of `values`, evenly spaced, with the first and the last."""
+    """No more than POINTS rows, evenly spaced, with the first and the last."""
     if len(values) <= POINTS:
         return values
     return values.iloc[np.unique(np.linspace(0, len(values) - 1, POINTS).round().astype(int))]
 
 
 def regret_less_baseline(results: Results, policies: Sequence[str]) -> dict[tuple[str, str], Bands]:
-    """Cumulative regret less that of the baseline, paired by seed; empty where no baseline ran."""
+    """Cumulative regret less that of the baseline; empty where no baseline ran.
+
+    The errors of both add up, as of independent runs: that seeds share the order of rounds is left out of account.
+    """
     rows = results.curves_of("regret")
     by_variant: dict[tuple[str, str], Bands] = {}
     for variant, part in rows.groupby("variant", sort=False):
-        values = part.pivot(index="round", columns=["policy", "seed"], values="value")
-        feedback, labels = results.feedback(str(variant)), set(part["policy"])
+        curves = {policy: _thinned(one.sort_values("round")) for policy, one in part.groupby("policy", sort=False)}
+        feedback = results.feedback(str(variant))
         bands = {}
-        for policy in (policy for policy in policies if policy in labels):
+        for policy in (policy for policy in policies if policy in curves):
             base = results.baseline_label(str(variant), feedback[policy])
-            if base not in labels:
-                continue
-            difference = pd.DataFrame(values[policy] - values[base]).dropna(axis=1, how="all")
-            if difference.empty:
-                continue
-            difference = _thinned(difference)
-            floor = results.floor(str(variant), [policy, str(base)], metric_of(results, LESS.name))
-            band = interval(difference.to_numpy().T, results.replicates, floor=floor)
-            bands[policy] = Band(difference.index.to_numpy(), *band)
+            if base in curves:
+                bands[policy] = _less(results, str(variant), policy, str(base), curves)
         if bands:
             by_variant[str(variant), LESS.name] = bands
     return by_variant
+
+
+def _less(results: Results, variant: str, policy: str, base: str, curves: Mapping[Any, pd.DataFrame]) -> Band:
+    """The regret of a policy less that of another, round by round."""
+    one, other = curves[policy], curves[base]
+    at = one["round"].to_numpy()
+    if policy == base:
+        return Band(at, *(np.zeros(len(at)) for _ in range(3)))
+    metric = metric_of(results, LESS.name)
+    errors = [standard_errors(results, variant, [policy, base], metric, rows) for rows in (one, other)]
+    freedom = min(int(rows["seeds"].iloc[-1]) for rows in (one, other)) - 1
+    return Band(at, *around(one["mean"].to_numpy() - other["mean"].to_numpy(), np.hypot(*errors), freedom))
 
 
 def equal(first: Bands, second: Bands) -> bool:

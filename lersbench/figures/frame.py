@@ -73,16 +73,21 @@ def grid(
     notes: Sequence[str],
     beside: float,
     outside: bool = True,
+    finding: str = "",
 ) -> tuple[Figure, list[Axes]]:
     """A figure of a run: `panels` axes of the size `panel` (inches), with room `beside` for a legend.
+
+    `title` says what is drawn; with a `finding` that is the title, and what is drawn stands below it.
 
     The legend of a crowd is taller than a panel, so it belongs to the figure, and the axes leave its room free; not
     where the figure has a legend of its own (`outside` is False).
     """
     columns = min(columns, panels)
-    if results.mixed:
-        title += f": {' and '.join(dict.fromkeys(kind for _, kind in results.boards))} feedback"
     subtitle = run_in_words(results)
+    if finding:
+        title, subtitle = finding, f"{title}. {subtitle}"
+    elif results.mixed:
+        title += f": {' and '.join(dict.fromkeys(kind for _, kind in results.boards))} feedback"
     width = max(columns * panel[0] + beside, min(0.2 + 0.068 * len(subtitle), PAGE), 0.2 + 0.092 * len(title))
     lines = textwrap.wrap(subtitle, int((width - 0.2) / 0.068) + 1, break_on_hyphens=False)
     aside = beside if outside and crowded(results) else 0.0

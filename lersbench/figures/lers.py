@@ -27,6 +27,7 @@ from lersbench.figures.frame import grid, seeds_in_words, sources
 from lersbench.figures.records import Plan
 from lersbench.figures.style import GREY, WITHIN, Look, baselines, dashes
 from lersbench.metrics import METRICS, TOPS
+from lersbench.results import curves
 from lersbench.results.numbers import scale
 from lersbench.results.tables import Results, regime_label
 
@@ -184,12 +185,11 @@ def _band(results: Results, name: str, policy: str) -> Band | None:
     """The curve of a policy with its intervals; None where the metric does not apply to it."""
     rows = results.curves_of(name)
     rows = rows[rows["policy"] == policy]
-    values = rows.pivot(index="round", columns="seed", values="value")
-    if values.isna().all(axis=None):
+    if rows["mean"].isna().all():
         return None
     (variant,) = results.variants
-    at = values.index.to_numpy()
-    return Band(at, *results.interval(variant, policy, METRICS[name], values.to_numpy().T, at))
+    rows = rows.sort_values("round")
+    return Band(rows["round"].to_numpy(), *curves.band(results, variant, policy, METRICS[name], rows))
 
 
 def _over_tops(results: Results, policy: str) -> Band:

@@ -34,6 +34,7 @@ from lersbench.results.comparisons import (
     rates,
     slopes,
 )
+from lersbench.results.curves import band
 from lersbench.results.numbers import scale
 from lersbench.results.statistics import Interval
 from lersbench.results.tables import Case, Results
@@ -327,10 +328,9 @@ def _regret_bands(results: Results, case: Case, curves: pd.DataFrame) -> dict[st
     """The curves of a case with their intervals, of the rounds that all seeds have."""
     bands = {}
     for policy, part in curves.groupby("policy", sort=False):
-        values = part.pivot(index="round", columns="seed", values="value").dropna()
-        at = values.index.to_numpy()
-        band = results.interval(case.variant, str(policy), METRICS["regret"], values.to_numpy().T, at)
-        bands[str(policy)] = Band(at, *band)
+        rows = part.dropna(subset="mean").sort_values("round")
+        span = band(results, case.variant, str(policy), METRICS["regret"], rows)
+        bands[str(policy)] = Band(rows["round"].to_numpy(), *span)
     return bands
 
 

@@ -26,12 +26,13 @@ from lersbench import files
 from lersbench.bench import run_folder
 from lersbench.bench.jobs import Run, Work
 from lersbench.bench.session import Clock
-from lersbench.bench.store import Curve, Store
+from lersbench.bench.store import Store
 from lersbench.datasets import sentence_package, stamp
 from lersbench.datasets.purchases import sequences
 from lersbench.errors import ConfigError, DataError, LersbenchError, RunError
 from lersbench.lab import projections, works
 from lersbench.lab import scenario as lab_scenario
+from lersbench.lab.curve import Curve
 from lersbench.lab.rules import RULES, linear_rules, with_orders
 from lersbench.lab.works import WORKS, states_of
 from lersbench.sources import digest
@@ -105,7 +106,7 @@ def bench(
         data, about = data_of(chosen.data)
     say(f"{chosen.name}: {about['customers']:,} customers of {about['name']} with {sequences.LEAST} orders or more")
     folder = results / chosen.name
-    store = Store(folder)
+    store = Store(folder, Curve.of_table)
     store.make()
     notes = [why for method in _methods(chosen) if (why := projections.missing(method))]
     for why in notes:
@@ -227,7 +228,7 @@ def _digest(arrays: dict[str, np.ndarray]) -> str:
 
 
 # Work -----------------------------------------------------------------------------------------------------------------
-def _perform_all(work: Work[Job], data: Path, pool: Pool, bar: Bar) -> None:
+def _perform_all(work: Work[Job, Curve], data: Path, pool: Pool, bar: Bar) -> None:
     """Do the missing jobs side by side in processes, those that others build on first."""
     for depth in sorted({job.depth for job in work.missing}):
         tables: dict[str, Curve] = {}  # each is read once, however many jobs build on it
@@ -243,7 +244,7 @@ def _perform_all(work: Work[Job], data: Path, pool: Pool, bar: Bar) -> None:
         work.perform(tasks, pool, finished=bar.update)
 
 
-def _table(job: Job, work: Work[Job], tables: dict[str, Curve]) -> Curve:
+def _table(job: Job, work: Work[Job, Curve], tables: dict[str, Curve]) -> Curve:
     """The table of a job that another builds on. Raises RunError where it failed, DataError where it is damaged."""
     if job.key in work.problems:
         raise RunError("what it builds on failed")
@@ -271,7 +272,7 @@ def perform(assignment: Assignment, step: Step) -> Curve:
     return curve
 
 
-def _failures_in_words(work: Work[Job]) -> str:
+def _failures_in_words(work: Work[Job, Curve]) -> str:
     if not work.problems:
         return ""
     rows = [
@@ -288,7 +289,7 @@ def _assemble(
     chosen: lab_scenario.Experiment,
     folder: Path,
     jobs: Sequence[Job],
-    store: Store,
+    store: Store[Curve],
     data: Path,
     about: dict[str, Any],
     seconds: dict[str, float],

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lersbench.bench.store import Curve
 from lersbench.lab import projections
+from lersbench.lab.curve import Curve
 from lersbench.lab.rules import Data, with_orders
 
 

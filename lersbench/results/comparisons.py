@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from lersbench import growth
 from lersbench.distributions import LEVEL
 from lersbench.feedback import REGIMES
 from lersbench.ranks import separated
@@ -24,7 +25,6 @@ from lersbench.results.words import lift_in_words
 
 LIFTED = ("reward_sum", "ctr_sum", "ctr_set", "expected_ctr_sum", "expected_ctr_set")
 SIZES = 3  # slate sizes, or values of a parameter, from which on they are a sweep
-FIRST = 1 / 3  # share of the logarithm of time that is left out when a slope is fitted
 Z = 1.96  # half-width of an interval in standard errors, for the many records of a log
 PERCENT = 100
 
@@ -355,37 +355,13 @@ def representatives(results: Results, policies: Sequence[str]) -> list[str]:
 
 
 # Regret ---------------------------------------------------------------------------------------------------------------
-def slope(rounds: np.ndarray, regret: np.ndarray) -> np.ndarray:
-    """Exponent b of regret ~ rounds^b: least squares of the logarithms, over the last two thirds of log(rounds).
-
-    `rounds` (points,) ascending, `regret` (points, seeds); returns (seeds,), NaN where regret is not positive there.
-    Checkpoints are evenly spaced in time, so the curve is read at even steps of its logarithm first: else nearly all
-    weight lay on the end.
-    """
-    logs = np.log(rounds)
-    at = np.linspace(logs[0] + FIRST * (logs[-1] - logs[0]), logs[-1], 50)
-    centred = at - at.mean()
-    with np.errstate(divide="ignore", invalid="ignore"):
-        values = np.stack([np.interp(at, logs, np.log(column)) for column in regret.T], axis=1)
-    whole = np.isfinite(values).all(axis=0)
-    exponents = centred @ np.where(whole, values, 0.0) / (centred @ centred)
-    return np.where(whole, exponents, np.nan)
-
-
 def slopes(results: Results) -> pd.DataFrame:
-    """The growth of true regret: variant, policy, slope, low, high. Empty where true expected values are not known."""
+    """The growth of true regret (see `growth.slope`): variant, policy, slope, low, high. Empty where true expected
+    values are not known."""
     rows = []
-    true = results.summary.loc[results.summary["metric"] == "expected_ctr_sum", "variant"].unique()
-    if not len(true):
-        return pd.DataFrame(columns=["variant", "policy", "slope", "low", "high"])
-    curves = results.curves_of("regret")
-    curves = curves[curves["variant"].isin(true)]
-    for (variant, policy), part in curves.groupby(["variant", "policy"], sort=False):
-        values = part.pivot(index="round", columns="seed", values="value").dropna()
-        if len(values) < SIZES:
-            continue
-        span = interval(slope(values.index.to_numpy(), values.to_numpy()), results.replicates, bounds=(0.0, math.inf))
-        if np.isfinite(span.mean):
-            row = {"slope": float(span.mean), "low": float(span.low), "high": float(span.high)}
-            rows.append({"variant": variant, "policy": policy, **row})
+    finals = results.summary[results.summary["metric"] == growth.NAME]
+    for (variant, policy), part in finals.groupby(["variant", "policy"], sort=False):
+        span = interval(part.sort_values("seed")["value"].to_numpy(), results.replicates, bounds=(0.0, math.inf))
+        row = {"slope": float(span.mean), "low": float(span.low), "high": float(span.high)}
+        rows.append({"variant": variant, "policy": policy, **row})
     return pd.DataFrame(rows, columns=["variant", "policy", "slope", "low", "high"])

@@ -69,12 +69,23 @@ class Results:
 
     @property
     def curves(self) -> pd.DataFrame:
-        """All curves: variant, policy, feedback, metric, seed, round (rounds of the log passed) and value, in fractions
-        and counts, as `summary` has the last of each."""
-        return self._read(("metric",)) if self.held is None else self.held
+        """All curves over seeds: variant, policy, feedback, metric, round (rounds of the log passed), and
+        `columns.OVER_SEEDS`, in fractions and counts."""
+        return _over_seeds(self._read(("metric",)) if self.held is None else self.held)
 
     def curves_of(self, metric: str) -> pd.DataFrame:
-        """The curves of a metric, of the contenders of `summary`: variant, policy, feedback, seed, round, value."""
+        """The curves of a metric over seeds, of the contenders of `summary`: variant, policy, feedback, round, and
+        `columns.OVER_SEEDS`."""
+        return _over_seeds(self._rows_of(metric))
+
+    def seeds_of(self, metric: str) -> pd.DataFrame:
+        """The curves of a metric seed by seed, of contenders with fewer than `columns.FEW`: variant, policy, feedback,
+        seed, round, value."""
+        rows = self._rows_of(metric)
+        rows = rows[rows["seed"].notna()].rename(columns={"mean": "value"}).astype({"seed": "int64"})
+        return rows[["variant", "policy", "feedback", "seed", "round", "value"]]
+
+    def _rows_of(self, metric: str) -> pd.DataFrame:
         if self.held is None:
             return self._read((), [("metric", "=", metric)])
         rows = self.held[self.held["metric"] == metric].drop(columns="metric")
@@ -82,20 +93,19 @@ class Results:
 
     def in_memory(self) -> Self:
         """The same without its folder, which may then be removed."""
-        return replace(self, path=IN_MEMORY, held=self.curves, held_sums=self._sums)
+        return replace(self, path=IN_MEMORY, held=self._read(("metric",)), held_sums=self._sums)
 
     def _read(self, more: tuple[str, ...], filters: list[tuple[str, str, str]] | None = None) -> pd.DataFrame:
         """The curves in the folder, of the contenders of `summary` and called as they are there."""
         path, text = self.path / "curves.parquet", ["variant", "policy", "feedback", *more]
+        numbers = ["round", "seed", *columns.OVER_SEEDS]
         known = self.summary[["variant", "entry", "feedback", "policy"]].drop_duplicates()
         try:
-            table = pq.read_table(
-                path, columns=[*text, "seed", "round", "value"], filters=filters, read_dictionary=text
-            ).to_pandas()
+            table = pq.read_table(path, columns=[*text, *numbers], filters=filters, read_dictionary=text).to_pandas()
         except (OSError, ValueError) as error:  # pyarrow's errors are both of these
             raise DataError(f"{path} is not a readable Parquet file ({error}); run the scenario again.") from error
         table = _one_lined(table.astype(dict.fromkeys(text, object)), text).rename(columns={"policy": "entry"})
-        return table.merge(known, on=["variant", "entry", "feedback"])[[*text, "seed", "round", "value"]]
+        return table.merge(known, on=["variant", "entry", "feedback"])[[*text, *numbers]]
 
     # What customers paid
     def sums(self, variant: str, policy: str, paid: str, rounds: str) -> Sums | None:
@@ -393,6 +403,11 @@ def load(run_dir: str | Path) -> Results:
         if file_digest(run_dir / file) != content:
             raise DataError(f"{run_dir / file} is damaged: it is not what run.json says. Fix: run the scenario again.")
     return Results(run_dir, summary, meta)
+
+
+def _over_seeds(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows that are over seeds, without the column of these."""
+    return rows[rows["seed"].isna()].drop(columns="seed").reset_index(drop=True)
 
 
 def regime_label(entry: str, feedback: str) -> str:

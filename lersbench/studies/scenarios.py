@@ -43,9 +43,27 @@ def run(chosen: Scenario, order: Order, progress: Progress) -> Run:
 
     policies = [*chosen.policies, *({"name": name} for name in order.policies)]
     chosen, entries = scenario.resolved(chosen.model_copy(update={"policies": policies}), order.where, order.policies)
-    return replays.bench(
-        chosen, order.results, options.threads, options.fresh, say, halfway, progress, options.timeout, entries
-    )
+
+    def play(further: replays.Further, fresh: bool = False) -> Run:
+        return replays.bench(
+            chosen,
+            order.results,
+            options.threads,
+            fresh,
+            say,
+            halfway,
+            progress,
+            options.timeout,
+            entries,
+            further=further,
+        )
+
+    first = play({}, options.fresh)
+    if not options.until:
+        return first
+    from lersbench.studies.further import play_until
+
+    return play_until(options.until, first, play, say)
 
 
 def verify(chosen: Scenario, folder: Path, changed: bool, say: Say) -> None:

@@ -47,6 +47,7 @@ class Task(NamedTuple):
 
     function: Callable[..., Any]
     args: tuple[Any, ...]
+    parts: int = 1  # each of which may take as long as the limit of time says
 
 
 class Outcome(NamedTuple):
@@ -93,7 +94,7 @@ class Pool:
         key, reply = worker.key, worker.hear(step)
         if reply is None and worker.ended:
             reply = None, worker.obituary()
-        if reply is None and self.timeout is not None and worker.seconds > self.timeout:
+        if reply is None and self.timeout is not None and worker.seconds > self.timeout * worker.parts:
             reply = None, OVERTIME.format(self.timeout)
             worker.end()
         if worker.ended:
@@ -117,6 +118,7 @@ class _Worker:
         self.process.stdin.close()
         self.process.stdout.close()
         self.key: str | None = None  # of the task it is at
+        self.parts = 1
         self.started: float | None = None  # when it began with it; starting the process is not the task's fault
         self.ended = False
 
@@ -126,7 +128,7 @@ class _Worker:
         return time.monotonic() - self.started if self.started is not None else 0.0
 
     def take(self, key: str, task: Task) -> None:
-        self.key, self.started = key, None
+        self.key, self.parts, self.started = key, task.parts, None
         with suppress(BrokenPipeError):  # it is dead, which `hear` will find
             self.tasks.send(task)
 

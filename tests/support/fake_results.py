@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lersbench import columns, growth
 from lersbench.results.tables import Results, load
 
 TOPS = range(10, 101, 10)
@@ -102,9 +103,7 @@ def make(
                 fixed = {"variant": variant, "policy": label, "name": name, "params": json.dumps(params)}
                 fixed |= {"log": variant, "slate": slate}
                 frames.append(frame.assign(**fixed, seed=seed, feedback=feedback or regime))
-    curves = pd.concat(frames, ignore_index=True)
-    curves.to_parquet(folder / "curves.parquet")
-    curves[curves["round"] == rounds].drop(columns="round").to_parquet(folder / "summary.parquet")
+    write_tables(pd.concat(frames, ignore_index=True), folder)
     log = {"name": "completejourney", "rounds": rounds, "items": 200, "users": 1000, "C": 200, "digest": "0" * 64}
     log |= {"licence": "CC0 (stand-in)", "attribution": "Made up for tests, after the completejourney study"}
     log |= {"provenance": {"like_window_days": 7, "density": LIKES}} | (log_facts or {})
@@ -126,6 +125,38 @@ def make(
     }
     (folder / "run.json").write_text(json.dumps(meta))
     return folder
+
+
+def write_tables(curves: pd.DataFrame, folder: Path) -> None:
+    """The tables of a run, from its curves with a row a contender, metric, round and seed."""
+    over_seeds(curves).to_parquet(folder / "curves.parquet")
+    last = curves[curves["round"] == curves["round"].max()].drop(columns="round")
+    pd.concat([last, *_slopes(curves)]).to_parquet(folder / "summary.parquet")
+
+
+def over_seeds(curves: pd.DataFrame) -> pd.DataFrame:
+    """What `curves.parquet` holds of such curves."""
+    key = [*columns.CASE, *columns.CONTENDER, "metric", "round"]
+    values = curves.groupby(key, sort=False, dropna=False)["value"]
+    parts = {"seeds": values.size(), "mean": values.mean(), "sd": values.std(), "sd_of_halves": np.nan}
+    parts |= {name: values.quantile(level) for name, level in columns.QUANTILES.items()}
+    rows = pd.DataFrame(parts).reset_index().assign(seed=pd.NA)
+    few = rows["seeds"].max() < columns.FEW
+    single = curves.rename(columns={"value": "mean"}).assign(seeds=1) if few else curves.iloc[:0]
+    return pd.concat([rows, single.reindex(columns=rows.columns)]).astype({"seed": "Int64"})
+
+
+def _slopes(curves: pd.DataFrame) -> list[pd.DataFrame]:
+    """The growth of true regret, where true values are known."""
+    if "expected_ctr_sum" not in set(curves["metric"]):
+        return []
+    rows = []
+    regret = curves[curves["metric"] == "regret"]
+    for key, part in regret.groupby([*columns.CASE, *columns.CONTENDER, "seed"], sort=False):
+        value = growth.slope(part["round"].to_numpy(), part[["value"]].to_numpy())[0]
+        names = [*columns.CASE, *columns.CONTENDER, "seed"]
+        rows.append({**dict(zip(names, key, strict=True)), "metric": growth.NAME, "value": value})
+    return [pd.DataFrame(rows).dropna(subset="value")]
 
 
 # Ranked lists ---------------------------------------------------------------------------------------------------------
@@ -231,9 +262,7 @@ def make_lists(
                         frame = pd.DataFrame({"round": at, **kept}).melt("round", var_name="metric", value_name="value")
                         fixed = {"variant": variants[-1], "policy": label, "name": policy, "params": json.dumps(params)}
                         frames.append(frame.assign(**fixed, log=log, slate=size, seed=seed, feedback=protocol))
-    curves = pd.concat(frames, ignore_index=True)
-    curves.to_parquet(folder / "curves.parquet")
-    curves[curves["round"] == rounds].drop(columns="round").to_parquet(folder / "summary.parquet")
+    write_tables(pd.concat(frames, ignore_index=True), folder)
     about = {"name": "taobao", "rounds": rounds, "items": 960, "users": 20000, "C": 12, "digest": "0" * 64}
     about |= {"licence": "CC0 (made up)", "attribution": "Simulated shop", "provenance": {"encoder": "dae"}}
     about |= {"propensities": "logged"}
