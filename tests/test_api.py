@@ -206,7 +206,7 @@ def test_a_scenario_is_kept_but_a_class_of_a_notebook_is_played_anew(
     worse = GREEDY.replace("np.argsort(-round", "np.argsort(round")  # same name, same hyper-parameters, other code
     second = lb.run(where, add=[of_a_notebook(worse)()], seeds=2, results=store)
     told = capfd.readouterr().err
-    assert "4 contenders, 2 of them already" in told
+    assert "2 contenders, 4 runs, 2 of them already" in told
     assert len(list((store / "replay" / "contenders").glob("*.parquet"))) == 2  # those of random
     means = [run.leaderboard().set_index("policy")["mean"] for run in (first, second)]
     assert means[0]["random"] == means[1]["random"] and means[0]["Greedy"] < means[1]["Greedy"]

@@ -9,9 +9,11 @@ import time
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numba
 import numpy as np
@@ -35,6 +37,7 @@ from lersbench.log import Log, scales
 from lersbench.log.history import NEEDS, arrays_for
 from lersbench.log.reward import reward_of
 from lersbench.policy import KernelPolicy
+from lersbench.system import elsewhere
 from lersbench.system.progress import Bar, Progress, silent
 from lersbench.system.workers import Pool, Task
 
@@ -60,6 +63,7 @@ def bench(
     entries: list[scenario.Entry] | None = None,
     warn: Callable[[str], None] | None = None,
     further: Further = MappingProxyType({}),
+    executor: Any = None,
 ) -> Run:
     """Replay all contenders of a scenario and write `results/<scenario>/<run-id>/`.
 
@@ -67,6 +71,7 @@ def bench(
     the compiled ones, which lasts until the whole one is there. `progress` takes the share that is done. `entries`
     are the policies to play, by default those of the scenario. Notes and warnings go to `warn`, by default to `say`
     like all other messages. `further` says which contenders play more seeds than the scenario says, and how many.
+    `executor` is what does the work where this process should not: see `system.elsewhere.opened`.
 
     Contenders whose result is in `results` already are not played again, unless `fresh`. Where some fail the
     run is made of the others; one that takes longer than `timeout` seconds has failed. Raises ConfigError or DataError
@@ -119,7 +124,8 @@ def bench(
             if warning := _scale_warning(chosen, log, entries):
                 warn(warning)
     replay = _Replay(chosen, folder, logs, fits, backgrounds, cases, work, clock, at_once, timeout)
-    replay.play_all(halfway, progress)
+    with elsewhere.opened(executor if work.missing else None, timeout, warn) as replay.away:
+        replay.play_all(halfway, progress)
     if not work.done:
         raise RunError(_failures_in_words(work))
     with clock("write"):
@@ -158,6 +164,7 @@ class _Replay:
     clock: Clock
     at_once: int
     timeout: float | None
+    away: elsewhere.Executor | None = None  # where there is one, contenders play there
 
     def play_all(self, halfway: Callable[[Path], None], progress: Progress) -> None:
         """Play what is missing, compiled policies first; then `halfway` is given a run of these, if others follow."""
@@ -168,7 +175,7 @@ class _Replay:
         form = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}" if uncompiled else None
         with (
             Bar(progress, total=total, unit=" rounds", unit_scale=True, leave=False, bar_format=form) as bar,
-            Pool(self.at_once, self.timeout) as pool,
+            self._workers() as pool,
         ):
             self._play(compiled, bar, pool)
             finished = [series for series in self.work.done if series not in uncompiled]
@@ -177,12 +184,15 @@ class _Replay:
             bar.weight = UNCOMPILED_WEIGHT
             self._play(uncompiled, bar, pool)
 
+    def _workers(self) -> AbstractContextManager[elsewhere.Executor]:
+        return Pool(self.at_once, self.timeout) if self.away is None else nullcontext(self.away)
+
     def _rounds(self, series: list[Series]) -> int:
         """The rounds that are missing of these series, together."""
         fit = self.chosen.replay.fit
         return sum((self.logs[one.case.log].info.rounds - fit) * len(self.work.missing[one]) for one in series)
 
-    def _play(self, series: list[Series], bar: Bar, pool: Pool) -> None:
+    def _play(self, series: list[Series], bar: Bar, pool: elsewhere.Executor) -> None:
         """Play what is missing of these series, in this process where that is safe and else in the pool."""
         for case in self.cases:
             of_case = [one for one in series if one.case == case]
@@ -191,27 +201,29 @@ class _Replay:
             log, background = self.logs[case.log], self.backgrounds[case.log]
             session = Session(self.chosen, log, case, background, self.at_once, bar, self.clock)
             session.timeout = self.timeout
-            local = self._jobs([one for one in of_case if not executors.plays_apart(one.entry)])
-            apart = self._jobs([one for one in of_case if executors.plays_apart(one.entry)])
+            away = self.away is not None  # compiled policies go there too
+            local = self._jobs([one for one in of_case if not executors.plays_apart(one.entry, away)])
+            apart = self._jobs([one for one in of_case if executors.plays_apart(one.entry, away)])
             if local:
                 for job, seed, problem in session.play(local, lambda job, made: self.work.files.keep(job.series, made)):
                     self.work.fail(job.series, {seed: problem})
             if apart:
                 bar.set_description_str(" ".join(filter(None, [self.chosen.name, case.label])))
                 with self.clock("replay"):
-                    self._play_apart(executors.tasks(session, apart), apart, pool, bar)
+                    self._play_apart(executors.tasks(session, apart, away), apart, pool, bar)
 
     def _jobs(self, series: list[Series]) -> list[Job]:
         """The jobs of some series: a seed each of policies in PyTorch, which take long."""
         rounds = {label: log.info.rounds for label, log in self.logs.items()}
+        at_once = getattr(self.away, "at_once", self.at_once)
         torch = [one for one in series if one.entry.policy.apart]
         others = [one for one in series if not one.entry.policy.apart]
         return [
-            *self.work.jobs(others, rounds, self.at_once),
-            *self.work.jobs(torch, rounds, self.at_once, alone=True),
+            *self.work.jobs(others, rounds, at_once),
+            *self.work.jobs(torch, rounds, at_once, alone=True),
         ]
 
-    def _play_apart(self, tasks: Mapping[str, Task], jobs: list[Job], pool: Pool, bar: Bar) -> None:
+    def _play_apart(self, tasks: Mapping[str, Task], jobs: list[Job], pool: elsewhere.Executor, bar: Bar) -> None:
         """Have tasks done in other processes, those of `jobs` by key, and store their curves as they come, so that an
         interruption loses only those under way. Raises OSError where a curve cannot be written."""
         by_key = {job.key: job for job in jobs}
@@ -228,7 +240,7 @@ class _Replay:
         later = {one: one.seeds for one in work.wanted if one not in finished and one not in work.problems}
         failed = {one: tuple(seeds) for one, seeds in work.problems.items()}
         absent = {"unfinished": later, "failed": failed}
-        new = {one for one in work.missing if one in finished}
+        new = {one: made for one in finished if (made := work.made(one))}
         facts = {case.label: (self.logs[case.log], self.fits[case.log].facts) for case in self.cases}
         return assemble(
             self.chosen, self.folder, finished, work.files, facts, self.clock.seconds, new, self.at_once, absent

@@ -8,7 +8,7 @@ import os
 import platform
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -40,7 +40,7 @@ TABLES = {
     "summary.parquet": pa.schema({name: _TYPES[name] for name in columns.SUMMARY}),
     "customers.parquet": pa.schema({name: _TYPES[name] for name in (*columns.CUSTOMERS, *blocks.NAMES)}),
 }
-Speed = dict[tuple[str, str], list[tuple[int, float]]]  # rounds and seconds of each seed, by policy and feedback
+Speed = dict[Series, dict[int, tuple[int, float]]]  # rounds and seconds of each seed of a series
 
 
 def assemble(
@@ -50,14 +50,14 @@ def assemble(
     files: Files,
     logs: dict[str, tuple[Log, dict[str, Any]]],
     seconds: dict[str, float],
-    new: set[Series],
+    new: Mapping[Series, Sequence[int]],
     threads: int,
     absent: Mapping[str, Mapping[Series, tuple[int, ...]]],
 ) -> Path:
     """Put the contenders together as one run; an earlier run where nothing has changed since and it is whole.
 
-    `finished` are the series with a result in `files`, those among them that are `new` were played just now, in
-    `seconds`; `logs` the log of each case with facts of its click models; `absent` the seeds that are not there, by
+    `finished` are the series with a result in `files`; `new` the seeds of them that were played just now, in `seconds`;
+    `logs` the log of each case with facts of its click models; `absent` the seeds that are not there, by
     reason: "unfinished", "failed".
     """
     absence = {why: _by_label(some) for why, some in absent.items() if some}
@@ -106,8 +106,8 @@ def _by_label(series: Mapping[Series, tuple[int, ...]]) -> list[str]:
 
 
 def _write(finished: list[Series], files: Files, folder: Path, halved: bool) -> Speed:
-    """Write the tables, contender by contender; rounds and seconds of each seed by policy."""
-    speed: Speed = defaultdict(list)
+    """Write the tables, contender by contender; rounds and seconds of each seed."""
+    speed: Speed = {}
     with ExitStack() as stack:
         tables = {
             name: stack.enter_context(pq.ParquetWriter(folder / name, schema, store_schema=False))
@@ -118,7 +118,7 @@ def _write(finished: list[Series], files: Files, folder: Path, halved: bool) -> 
             for series in some:
                 curves = files.read(series)
                 pairs = zip(curves.played.tolist(), curves.seconds.tolist(), strict=True)
-                speed[series.entry.label, series.feedback].extend(pairs)
+                speed[series] = dict(zip(curves.seeds.tolist(), pairs, strict=True))
                 for name, table in tidy.tables(series, curves, halved).items():
                     parts[name].append(table)
             for name, schema in TABLES.items():
@@ -138,7 +138,7 @@ def _about(
     finished: list[Series],
     logs: dict[str, tuple[Log, dict[str, Any]]],
     seconds: dict[str, float],
-    new: set[Series],
+    new: Mapping[Series, Sequence[int]],
     threads: int,
     speed: Speed,
 ) -> dict[str, Any]:
@@ -174,19 +174,23 @@ def _about(
         "files": {one.entry.label: dict(one.basis[-1].files) for one in finished if one.basis and one.basis[-1].files},
         "contenders": {one.key: [one.variant, one.entry.label, one.feedback, len(one.seeds)] for one in finished},
         "seconds": {name: round(value, 6) for name, value in seconds.items()},
-        "rounds_per_second": _rate(finished, new, speed, seconds),
-        "policy_seconds": [
-            [label, feedback, float(np.median([duration for _, duration in replicates]))]
-            for (label, feedback), replicates in speed.items()
-        ],
+        "rounds_per_second": _rate(new, speed, seconds),
+        "policy_seconds": [[*kind, float(np.median(durations))] for kind, durations in _seconds_by_kind(speed).items()],
         "notes": _notes(chosen, [log for log, _ in logs.values()]),
     }
 
 
-def _rate(finished: list[Series], new: set[Series], speed: Speed, seconds: dict[str, float]) -> int | None:
-    """Rounds offered to the new contenders per second of replay, all threads together."""
-    kinds = {(one.entry.label, one.feedback) for one in finished if one in new}
-    rounds = sum(played for kind in kinds for played, _ in speed[kind])
+def _seconds_by_kind(speed: Speed) -> dict[tuple[str, str], list[float]]:
+    """The seconds of all seeds of a policy under a regime, on all logs."""
+    kinds: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for one, seeds in speed.items():
+        kinds[one.entry.label, one.feedback] += [duration for _, duration in seeds.values()]
+    return kinds
+
+
+def _rate(new: Mapping[Series, Sequence[int]], speed: Speed, seconds: dict[str, float]) -> int | None:
+    """Rounds offered in the new seeds per second of replay, all threads together."""
+    rounds = sum(speed[one][seed][0] for one, seeds in new.items() for seed in seeds)
     return round(rounds / seconds["replay"]) if rounds and seconds.get("replay") else None
 
 

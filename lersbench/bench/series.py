@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -65,6 +66,8 @@ class Files:
 
     store: Store[Curves]
     of: dict[str, list[tuple[int, int]]] = field(default_factory=dict)  # first and last seed of the files of a series
+    outdated: dict[str, list[tuple[int, int]]] = field(default_factory=dict)  # those that are not to be read any more
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
     def there(cls, store: Store[Curves], wanted: Sequence[Series]) -> Files:
@@ -92,8 +95,15 @@ class Files:
         """The wanted seeds that are there, ascending."""
         return sorted(seed for _, taken in self.covering(series) for seed in taken)
 
+    def outdate(self) -> None:
+        """Read no file that is there now; those of a series are removed when the first of its new ones is kept."""
+        self.outdated, self.of = self.of, {}
+
     def keep(self, series: Series, curves: Curves) -> None:
         """Store what was played, before all older files of these seeds. Raises OSError where it cannot be written."""
+        with self.lock:  # else a new file of another thread could be removed
+            for span in self.outdated.pop(series.key, []):  # a later run could not tell which of two is the new one
+                self.store.path(file_of(series.key, span)).unlink(missing_ok=True)
         for part in curves.runs():
             first, last = int(part.seeds[0]), int(part.seeds[-1])
             self.store.put(file_of(series.key, (first, last)), part)
@@ -127,9 +137,11 @@ class Work:
     @classmethod
     def of(cls, wanted: list[Series], store: Store[Curves], fresh: bool) -> Work:
         files = Files.there(store, wanted)
+        if fresh:
+            files.outdate()
         work = cls(wanted, files)
         for series in wanted:
-            there = () if fresh else files.seeds(series)
+            there = files.seeds(series)
             if left := tuple(seed for seed in series.seeds if seed not in there):
                 work.missing[series] = left
         return work
@@ -155,6 +167,10 @@ class Work:
     def done(self) -> list[Series]:
         """Those that have a result in a seed at least."""
         return [series for series in self.wanted if self.files.of.get(series.key) and self.files.seeds(series)]
+
+    def made(self, series: Series) -> list[int]:
+        """The seeds of a series that were played in this run so far, ascending."""
+        return sorted(set(self.missing.get(series, ())) & set(self.files.seeds(series)))
 
     def fail(self, series: Series, problems: dict[int, str]) -> None:
         self.problems.setdefault(series, {}).update(problems)

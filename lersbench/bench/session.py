@@ -162,7 +162,7 @@ class Session:
         failures: list[Failure] = []
         for seed in job.seeds:
             if len(failures) >= ENOUGH:
-                failures.append(Failure(job, seed, NOT_TRIED.format(failures[-1].problem)))
+                failures.append(Failure(job, seed, NOT_TRIED.format(failures[ENOUGH - 1].problem)))
                 continue
             try:
                 curves.append(self._played(job, seed, rows))

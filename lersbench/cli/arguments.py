@@ -23,7 +23,24 @@ class LocalPath(click.ParamType):
         return Path(value)
 
 
-LOCAL = LocalPath()
+class Place(LocalPath):
+    """A path on this machine, or an address."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return str(value) if "://" in str(value) else super().convert(value, param, ctx)
+
+
+def mirrored(ctx: click.Context, param: click.Parameter, place: Any) -> Path:
+    """The folder of results at a place; that of an address is fetched now, and sent back when the command ends."""
+    if not isinstance(place, str):
+        return place
+    from lersbench.bench import addresses
+
+    return ctx.with_resource(addresses.mirrored(place))
+
+
+LOCAL, PLACE = LocalPath(), Place()
+WORKERS = "Who does the work: a Dask scheduler (tcp://host:8786), or local:4, four processes of this machine."
 
 
 class Duration(click.ParamType):

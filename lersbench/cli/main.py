@@ -21,7 +21,7 @@ from lersbench import __version__
 from lersbench.cli import click_models as click_commands
 from lersbench.cli import completion
 from lersbench.cli import imports as import_commands
-from lersbench.cli.arguments import LOCAL, Duration
+from lersbench.cli.arguments import LOCAL, PLACE, WORKERS, Duration, mirrored
 from lersbench.cli.evaluate import evaluate
 from lersbench.cli.settings import pairs_of
 from lersbench.errors import LersbenchError, did_you_mean
@@ -32,10 +32,11 @@ from lersbench.words import shown
 
 RESULTS = click.option(
     "--results",
-    type=LOCAL,
+    type=PLACE,
+    callback=mirrored,
     default=Path("results"),
     show_default=True,
-    help="Folder of the results.",
+    help="Folder of the results, or an address that machines share (s3://bucket/results).",
 )
 DATASET = click.option("--dataset", metavar="NAME", help="Of another data set that the scenario names.")
 QUICK = click.option("--quick", is_flag=True, help="Of the short version.")
@@ -95,6 +96,7 @@ def cli() -> None:
 @click.option(
     "--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Longest time of a contender."
 )
+@click.option("--executor", "--cluster", "executor", metavar="ADDRESS", help=WORKERS)
 @click.option(
     "--until",
     type=Duration(),
@@ -117,6 +119,7 @@ def bench(
     threads: int | None,
     timeout: float | None,
     until: float | None,
+    executor: str | None,
     large: bool,
     fresh: bool,
     dataset: str | None,
@@ -135,7 +138,7 @@ def bench(
     from lersbench.studies.options import Options
 
     changes = pairs_of(settings, "replay.seeds=3") | ({} if seeds is None else {"replay.seeds": seeds})
-    options = Options(threads, timeout, fresh, plots, as_json, until or 0.0, simultaneous)
+    options = Options(threads, timeout, fresh, plots, as_json, until or 0.0, simultaneous, executor)
     run.run(scenario, results, options, say, _show, changes, added, quick, dataset, large)
 
 

@@ -59,6 +59,7 @@ def run(chosen: Evaluated, order: Order, progress: Progress) -> Run:
             chosen.seed,
             order.say,
             chosen.replay.slate,
+            order.options.executor,
         )
         evaluation.write_tables(folder)
         about = {**evaluation.about, "title": chosen.title}

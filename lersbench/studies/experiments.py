@@ -32,6 +32,8 @@ def run(chosen: Experiment, order: Order, progress: Progress) -> Run:
     options, say = order.options, order.say
     if order.policies:
         say(f"{chosen.name} is an experiment, which has no policies: {', '.join(order.policies)} left out")
+    if options.executor:
+        say(f"{chosen.name} is an experiment, whose models are trained on this machine, not by {options.executor}")
     return lab_run.bench(chosen, order.results, options.threads, options.fresh, say, progress, options.timeout)
 
 

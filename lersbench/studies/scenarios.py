@@ -56,6 +56,7 @@ def run(chosen: Scenario, order: Order, progress: Progress) -> Run:
             options.timeout,
             entries,
             further=further,
+            executor=options.executor,
         )
 
     first = play({}, options.fresh)

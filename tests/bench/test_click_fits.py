@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lersbench import metrics
+from lersbench import growth, metrics
 from lersbench.bench.click_fits import Fits
 from lersbench.clicks import facts as click_facts
 from lersbench.clicks import model as click_model
@@ -24,7 +24,6 @@ from lersbench.engine.rows import Rows, background_of, rows_of
 from lersbench.log import Log, write
 from lersbench.log.chunk import Chunk
 from lersbench.policy import Policy, find, make, names
-from lersbench.results import comparisons
 from lersbench.sources import closure
 from tests.support.worlds import final, play, protocol, spec_of
 
@@ -120,7 +119,7 @@ def test_regret_grows_slower_than_the_rounds_where_attraction_is_linear(
     told = protocol(slate=SLATE)._replace(simulated=True, truth=True, regret=False, draws=7)
     meter = played(make(find(name), {} if name == "random" else {"alpha": 0.1}), simulated, told).meter
     regret = meter.curve[:, metrics.NAMES.index("regret")]
-    (found,) = comparisons.slope(meter.checkpoints, regret[:, None])
+    (found,) = growth.slope(meter.checkpoints, regret[:, None])
     assert low <= found <= high
     assert math.isfinite(found) and regret[-1] > 0
 

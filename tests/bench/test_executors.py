@@ -117,7 +117,7 @@ def test_policies_that_misbehave_fail_by_themselves(tmp_path: Path) -> None:
         path.write_text(POLICY.replace("DO", what).replace("MARK", f"__import__('pathlib').Path({str(mark)!r})"))
     run = bench(paths, tmp_path, timeout=3)
     head, *told = run.failures.split("\n  odd")
-    assert head == f"{len(ODD)} of {len(ODD) + 1} contenders failed."
+    assert head == f"{len(ODD)} of {len(ODD) + 1} runs failed."
     for i, (what, problem) in enumerate(ODD.items()):
         (line,) = (line for line in told if line.startswith(f"{i}, seed 0: "))
         assert problem in line, what

@@ -21,6 +21,7 @@ import pytest
 
 from lersbench import datasets, sources
 from lersbench.bench import inputs, replays, scenario, store
+from lersbench.bench.curves import Curves
 from lersbench.cli.main import main
 from lersbench.errors import ConfigError, DataError
 from lersbench.figures.draw import draw_all
@@ -142,8 +143,10 @@ def test_a_file_that_changes_while_it_is_played_spoils_what_was_played(tmp_path:
     np.savetxt(tmp_path / "scores.txt", np.arange(6))
     run = bench(chosen([{"name": "random"}, {"name": "./frozen.py"}]), tmp_path / "results")
     assert "a file it reads was changed while it was played" in run.failures and run.failures.startswith("2 of 4")
-    kept = [store.Store(run.folder.parent).get(path.stem) for path in (run.folder.parent / "contenders").iterdir()]
-    assert [curve.about["policy"] for curve in kept] == ["random", "random"]
+    there = store.Store(run.folder.parent, Curves.of_table)
+    kept = [there.get(path.stem) for path in sorted(there.folder.iterdir())]
+    assert {each.about["policy"] for each in kept} == {"random"}
+    assert sorted(seed for each in kept for seed in each.seeds.tolist()) == [0, 1]
 
 
 # Code that a policy draws on ------------------------------------------------------------------------------------------
@@ -346,10 +349,10 @@ def test_a_damaged_contender_or_run_is_told(tmp_path: Path) -> None:
     what = chosen([{"name": "random"}])
     run = bench(what, tmp_path)
     file = next((run.folder.parent / "contenders").glob("*.parquet"))
-    kept = store.Store(run.folder.parent)
+    kept = store.Store(run.folder.parent, Curves.of_table)
     table = pq.read_table(file)
     place = table.schema.get_field_index("ctr_sum")
-    changed = pa.array(table.column(place).to_numpy() + 1e-9)
+    changed = pa.array([np.array(values) + 1e-9 for values in table.column(place).to_pylist()])
     pq.write_table(table.set_column(place, "ctr_sum", changed), file)
     with pytest.raises(DataError, match=r"is damaged .its sum does not match"):
         kept.get(file.stem)

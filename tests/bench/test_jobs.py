@@ -15,11 +15,14 @@ import pytest
 
 from lersbench.bench import executors, inputs, run_folder, scenario
 from lersbench.bench.click_fits import Fits
+from lersbench.bench.curves import Curves, joined
 from lersbench.bench.jobs import Work
-from lersbench.bench.session import Clock, Job, Session
-from lersbench.bench.store import Curve, Store
+from lersbench.bench.series import Job, Series
+from lersbench.bench.session import Clock, Session
+from lersbench.bench.store import Store
 from lersbench.datasets import build
 from lersbench.errors import RunError
+from lersbench.lab.curve import Curve
 from lersbench.results import last_run
 from lersbench.system.workers import Pool, Step, Task
 
@@ -44,7 +47,7 @@ def come_to(value: float, step: Step) -> Curve:
 
 
 def test_each_job_keeps_the_curve_of_its_own_task_and_a_failed_one_none(tmp_path: Path) -> None:
-    kept = Store(tmp_path)
+    kept = Store(tmp_path, Curve.of_table)
     kept.make()
     kept.put("there", curve_of(7.0))
     jobs = [Named(key) for key in ("a", "there", "bad", "b")]
@@ -71,24 +74,28 @@ def test_what_another_process_plays_is_what_is_played_here_and_nothing_is_writte
         "name": "small",
         "title": "Small",
         "data": {"dataset": "synthetic", "rounds": 60, "items": 6, "d": 2, "users": 9},
-        "replay": {"seeds": 1, "checkpoints": 5},
+        "replay": {"seeds": 3, "checkpoints": 5},
         "policies": [{"name": "random"}],
     }
     chosen = scenario.parse(content, "test")
     log = build("synthetic", **{key: value for key, value in content["data"].items() if key != "dataset"})
     (case,), (entry,) = scenario.cases(chosen), scenario.entries(chosen)
     basis = inputs.basis(log, inputs.engine(), inputs.inputs_of(entry.policy))
-    job = Job("0123456789abcdef0123", case.label, entry, case, 0, basis)
+    series = Series("0123456789abcdef0123", case.label, entry, case, (0, 1, 2), basis)
+    job = Job(series, (1, 2))
     bar = executors._Bar(lambda done: None)
     session = Session(chosen, log, case, Fits(log, 0, 1.0).background, 1, bar, Clock())
-    here: list[Curve] = []
-    assert not session.play([job], lambda _, curve: here.append(curve))
+    here: list[Curves] = []
+    assert not session.play([job], lambda _, made: here.append(made))
     ((key, task),) = pickle.loads(pickle.dumps(executors.tasks(session, [job]))).items()
-    there = task.function(*task.args, lambda done: None)
-    assert key == job.key and np.array_equal(there.values, here[0].values, equal_nan=True)
-    assert there.metrics == here[0].metrics and there.about["rounds"] == here[0].about["rounds"]
+    parts, failed = task.function(*task.args, lambda done: None)
+    there = joined(parts)
+    assert key == job.key == "0123456789abcdef0123-1-2" and task.parts == 2 and not failed
+    assert there.seeds.tolist() == here[0].seeds.tolist() == [1, 2] and there.metrics == here[0].metrics
+    assert np.array_equal(there.values, here[0].values, equal_nan=True)
+    assert np.array_equal(there.blocks, here[0].blocks) and there.played.tolist() == here[0].played.tolist() == [60, 60]
     assert not list(tmp_path.iterdir())
-    ((_, changed),) = executors.tasks(session, [replace(job, basis=("other", *basis[1:]))]).items()
+    ((_, changed),) = executors.tasks(session, [Job(replace(series, basis=("other", *basis[1:])), (1, 2))]).items()
     with pytest.raises(RunError, match="was changed while the run went on"):
         changed.function(*changed.args, lambda done: None)
 

@@ -16,10 +16,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from lersbench import columns
 from lersbench.bench import replays, scenario, session, store
+from lersbench.bench.curves import Curves
 from lersbench.cli import new_policy
 from lersbench.errors import ConfigError, DataError, RunError
 from lersbench.log import write
@@ -105,28 +107,24 @@ def test_a_run_is_tidy_and_says_where_it_comes_from(tmp_path: Path) -> None:
     table = curves(run)
     assert list(table.columns) == list(columns.CURVES)
     assert set(table.columns) == {
-        "variant",
-        "log",
-        "slate",
-        "policy",
-        "name",
-        "params",
-        "seed",
-        "feedback",
-        "round",
-        "metric",
-        "value",
+        *("variant", "log", "slate", "feedback", "policy", "name", "params", "metric", "round", "seed", "seeds"),
+        *("mean", "sd", "sd_of_halves", "q05", "q25", "q50", "q75", "q95"),
     }
-    assert set(table.policy) == {"random", "ucb1"} and set(table.seed) == {0, 1, 2} and table["round"].max() == 300
-    assert not table.value.isna().any()
-    shares = table[table.metric.isin(["ctr", "coverage", "diversity", "hr@20", "misses"])].value
-    assert shares.between(0, 1).all()
+    assert set(table.policy) == {"random", "ucb1"} and table["round"].max() == 300
+    assert set(table.seed.dropna()) == {0, 1, 2} and set(table[table.seed.isna()].seeds) == {3}
+    assert not table["mean"].isna().any()
+    shares = table[table.metric.isin(["ctr", "coverage", "diversity", "hr@20", "misses"])]
+    assert shares["mean"].between(0, 1).all() and shares[shares.seed.isna()].q95.between(0, 1).all()
     summary = pd.read_parquet(run.folder / "summary.parquet")
-    last = table[table["round"] == 300].drop(columns="round").reset_index(drop=True)
-    pd.testing.assert_frame_equal(summary.reset_index(drop=True), last)
+    last = table[(table["round"] == 300) & table.seed.notna()]
+    key = ["policy", "seed", "metric"]
+    wanted = last.astype({"seed": "int64"}).rename(columns={"mean": "value"})[summary.columns]
+    pd.testing.assert_frame_equal(
+        summary.sort_values(key, ignore_index=True), wanted.sort_values(key, ignore_index=True)
+    )
     about = json.loads((run.folder / "run.json").read_text())
     assert about["logs"][0]["licence"] and about["versions"]["numba"] and about["scenario"]["replicates"] == "shuffle"
-    assert about["rounds_per_second"] > 0 and len(about["contenders"]) == 6
+    assert about["rounds_per_second"] > 0 and [about["seeds"], len(about["contenders"])] == [[0, 1, 2], 2]
 
 
 @pytest.mark.usefixtures("pools")
@@ -311,11 +309,16 @@ def whole(finished: Path) -> list[Path]:
     return [p for p in finished.glob("*.parquet") if not p.name.startswith(".")]
 
 
+def seeds_in(finished: Path) -> int:
+    """How many seeds are on disk, of all contenders together."""
+    return sum(pq.read_metadata(path).num_rows for path in whole(finished))
+
+
 def wait_for(finished: Path, count: int, process: subprocess.Popen[bytes]) -> None:
-    """Wait until so many contenders are on disk, while the process is still at work."""
+    """Wait until so many seeds are on disk, while the process is still at work."""
     deadline = time.monotonic() + 120
-    while len(whole(finished)) < count and process.poll() is None:
-        assert time.monotonic() < deadline, "too few contenders were finished in two minutes"
+    while seeds_in(finished) < count and process.poll() is None:
+        assert time.monotonic() < deadline, "too few seeds were finished in two minutes"
         time.sleep(0.02)
     assert process.poll() is None, "it was to be stopped in the middle"
 
@@ -331,7 +334,7 @@ def test_killed_in_the_middle_and_resumed_is_the_same_run(tmp_path: Path, policy
     wait_for(finished, 8, process)
     process.kill()
     process.communicate()
-    kept = len(whole(finished))
+    kept = seeds_in(finished)
     assert 8 <= kept < 12 and len(list(finished.parent.glob("2*"))) <= 1  # that of the compiled ones, shown halfway
     resumed = bench(scenario.read(str(toml)), tmp_path / "results")
     assert (resumed.played, resumed.reused) == (12 - kept, kept)
@@ -343,7 +346,7 @@ def test_killed_in_the_middle_and_resumed_is_the_same_run(tmp_path: Path, policy
 def test_a_broken_contender_is_named_and_the_others_are_kept(tmp_path: Path, policy_file: Path) -> None:
     policy_file.write_text(POLICY.replace("slate[:] = np", "slate[:] = 99 + np"))
     run = bench(scenario_of([{"name": "random"}, {"name": str(policy_file)}]), tmp_path)
-    assert "3 of 6 contenders failed" in run.failures and "mean, seeds 0, 1, 2: " in run.failures
+    assert "3 of 6 runs failed" in run.failures and "mean, seeds 0 to 2: " in run.failures
     assert "not in 0..C-1" in run.failures and set(curves(run).policy) == {"random"}
     assert bench(scenario_of([{"name": "random"}]), tmp_path).played == 0
     with pytest.raises(RunError, match="3 of 3"):
@@ -432,15 +435,24 @@ def test_a_contender_that_was_cut_short_is_played_again(tmp_path: Path) -> None:
     bench(scenario_of(), tmp_path)
     damaged = sorted((tmp_path / "small" / "contenders").glob("*.parquet"))[0]
     damaged.write_bytes(damaged.read_bytes()[:100])
-    assert bench(scenario_of(), tmp_path).played == 1
+    lost = int(damaged.stem.rpartition("-")[2]) - int(damaged.stem.split("-")[1]) + 1
+    again = bench(scenario_of(), tmp_path)
+    assert (again.played, again.reused) == (lost, 6 - lost) and bench(scenario_of(), tmp_path).played == 0
 
 
 def test_speed_counts_the_rounds_that_were_played(tmp_path: Path) -> None:
-    run = bench(scenario_of(replay={"replicates": "subsample"}), tmp_path)
-    about = json.loads((run.folder / "run.json").read_text())
-    rounds = sum(store.Store(tmp_path / "small").get(key).about["rounds"] for key in about["contenders"])
-    assert 0.4 * 6 * 300 < rounds < 0.6 * 6 * 300
-    assert about["rounds_per_second"] == pytest.approx(rounds / about["seconds"]["replay"], rel=0.2)
+    """Those of the seeds that were taken from an earlier run are no part of it."""
+    kept = store.Store(tmp_path / "small", Curves.of_table)
+    before = 0
+    for seeds in (4, 6):
+        run = bench(scenario_of(replay={"replicates": "subsample", "seeds": seeds}), tmp_path)
+        about = json.loads((run.folder / "run.json").read_text())
+        there = [kept.get(path.stem) for path in whole(kept.folder)]
+        rounds = sum(int(each.played.sum()) for each in there)
+        assert 0.4 * 2 * seeds * 300 < rounds < 0.6 * 2 * seeds * 300
+        speed = (rounds - before) / about["seconds"]["replay"]
+        assert about["rounds_per_second"] == pytest.approx(speed, rel=1e-3)
+        before = rounds
 
 
 def test_expected_results_are_checked(tmp_path: Path) -> None:
@@ -518,7 +530,7 @@ def test_ctrl_c_ends_with_130_and_keeps_what_is_finished(tmp_path: Path, policy_
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=60)
     assert process.returncode == 130 and b"the same command goes on" in told and b"Traceback" not in told
-    assert 7 <= len(whole(finished)) < 12
+    assert 7 <= seeds_in(finished) < 12
 
 
 @pytest.mark.parametrize(

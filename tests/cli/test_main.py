@@ -64,7 +64,7 @@ def tiny(tmp_path: Path) -> Path:
 
 def test_from_bench_to_report(cli: Cli, tiny: Path) -> None:
     code, out, err = cli("bench", "tiny.toml", "--no-plots")
-    assert code == 0 and "rank" in out and "random" in out and "6 contenders played" in err
+    assert code == 0 and "rank" in out and "random" in out and "6 runs played" in err
     run = Path(err.splitlines()[-1].removeprefix("results: "))
     assert (run / "curves.parquet").is_file()
     code, out, err = cli("bench", "tiny.toml", "--json", "--no-plots")
@@ -115,7 +115,7 @@ def test_bench_takes_policies_and_settings_from_the_command_line(cli: Cli, tiny:
     code, out, err = cli(
         "bench", "tiny.toml", "--no-plots", "--policy", "./my_own.py", "--seeds", "2", "--set", "replay.slate=3"
     )
-    assert code == 0 and "my-own" in out and "6 contenders played" in err
+    assert code == 0 and "my-own" in out and "6 runs played" in err
 
 
 @pytest.mark.parametrize(

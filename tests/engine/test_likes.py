@@ -32,7 +32,7 @@ def test_a_meter_grows_and_forgets_nothing() -> None:
         for hits in (1, 0):
             before = made.sums[HITS]
             one = np.array([0]), np.array([0]), np.array([1.0])
-            count_slate(made, *one, np.array([0]), np.array([number], np.int32))
+            count_slate(made, *one, np.array([0]), np.array([number], np.int32), 0)
             assert made.sums[HITS] == before + hits
     assert made.likes.shape[0] < 300 and none.size == 0
     assert with_room(new_meter(1, np.array([1]), 0), 9).likes.shape[0] == 0  # not counted at all
@@ -60,7 +60,7 @@ def test_a_streamed_log_counts_the_distinct_likes_of_one_in_memory(
         patch.setattr(session, "CHUNK_BYTES", 4096)
         parts = run_of(tmp_path / "parts")
     pd.testing.assert_frame_equal(whole, parts)
-    assert whole[whole.metric == "coverage"].value.between(0.3, 1).any()
+    assert whole[whole.metric == "coverage"]["mean"].between(0.3, 1).any()
 
 
 def ranked_one_by_one(scores: np.ndarray, slate: np.ndarray, liked: np.ndarray) -> np.ndarray:

@@ -25,7 +25,7 @@ def show(made: Meter, user: int, slate: list[int], rewards: list[float]) -> None
     n = made.shown.shape[0]
     liked = np.array(sorted(item for item, reward in zip(slate, rewards, strict=True) if reward), np.int64)
     number = (10 * user + liked).astype(np.int32)
-    count_slate(made, np.arange(n), np.array(slate), np.array(rewards), liked, number)
+    count_slate(made, np.arange(n), np.array(slate), np.array(rewards), liked, number, 0)
 
 
 def read(made: Meter, ranked: bool = True) -> dict[str, float]:
@@ -93,7 +93,8 @@ def test_published_ties_stand_by_the_rank_of_the_items_wherever_they_are() -> No
     for _ in range(20):
         rank, candidates = rng.permutation(12), rng.permutation(12)[:10]
         made = new_meter(12, np.array([1]), 0, rank)
-        count_slate(made, candidates, np.array([9]), np.array([0.0]), np.empty(0, np.int64), np.empty(0, np.int32))
+        none = np.empty(0, np.int64), np.empty(0, np.int32)
+        count_slate(made, candidates, np.array([9]), np.array([0.0]), *none, 0)
         first, third = np.argsort(rank[candidates])[[0, 2]]
         count_ranking(made, candidates, np.zeros(10), np.array([9]), np.sort([first, third]))
         got = read(made)

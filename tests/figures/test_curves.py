@@ -13,13 +13,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lersbench.distributions import LEVEL, t_quantile
 from lersbench.errors import ConfigError
 from lersbench.figures import curve_values, style
 from lersbench.figures import draw as draw_figures
 from lersbench.figures.bands import Band, limits, narrow_bands
 from lersbench.figures.records import Record
 from lersbench.metrics import METRICS
-from lersbench.results.statistics import interval
 from lersbench.results.tables import Results, load
 from tests.support import fake_results
 
@@ -84,13 +84,14 @@ def test_legend_is_sorted_by_the_final_value(results: Results, tmp_path: Path) -
 
 def test_bands_are_the_intervals_of_the_statistics(results: Results) -> None:
     band = curve_values.curve_bands(results, ["coverage"], ["popular"])["", "coverage"]["popular"]
-    rows = results.curves_of("coverage").query("policy == 'popular'")
-    values = rows.pivot(index="seed", columns="round", values="value")
-    floor, ends = 1 / values.columns.to_numpy(), (0.0, 1.0)  # one outcome is the least that a mean over rounds moves
-    span = interval(values.to_numpy(), "shuffle", bounds=ends, floor=floor)
-    assert np.array_equal(band.x, values.columns)
-    for drawn, expected in zip((band.mean, band.low, band.high), span, strict=True):
-        assert drawn == pytest.approx(expected)
+    """Student's t around the mean of the seeds themselves, at least as wide as one outcome moves a mean over rounds."""
+    values = results.seeds_of("coverage").query("policy == 'popular'").pivot(index="seed", columns="round")["value"]
+    n, rounds = len(values), values.columns.to_numpy()
+    error = np.maximum(values.to_numpy().std(axis=0, ddof=1), 1 / rounds) / np.sqrt(n)
+    mean, half = values.to_numpy().mean(axis=0), t_quantile(LEVEL, n - 1) * error
+    assert n == 4 and np.array_equal(band.x, rounds)
+    assert band.mean == pytest.approx(mean)
+    assert band.low == pytest.approx(np.maximum(mean - half, 0)) and band.high == pytest.approx(mean + half)
 
 
 def test_long_curves_are_thinned_and_keep_their_ends(tmp_path: Path) -> None:
@@ -169,7 +170,7 @@ def test_equal_pairs_are_one_panel_with_a_note(tmp_path: Path) -> None:
     assert "as published" not in svg_text(drawn["curve-misses"])
 
 
-def test_regret_is_also_drawn_less_that_of_the_baseline_paired_by_seed(results: Results, drawn: list[Record]) -> None:
+def test_regret_is_also_drawn_less_that_of_the_baseline(results: Results, drawn: list[Record]) -> None:
     bands = curve_values.regret_less_baseline(results, list(FEW))["", "regret_less"]
     finals = results.final("", "regret")
     assert bands["popular"].mean[-1] == pytest.approx((finals.loc["popular"] - finals.loc["random"]).mean())

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lersbench import growth
 from lersbench.clicks import facts as click_facts
 from lersbench.clicks import model as click_model
 from lersbench.clicks.fit import count_arrays, fit_counts
@@ -252,16 +253,16 @@ def test_other_parameters_make_lines_of_their_own(tmp_path: Path) -> None:
 def test_the_slope_is_the_exponent() -> None:
     rounds = np.arange(50, 10_001, 50)
     regret = np.stack([3.0 * rounds**0.5, 0.1 * rounds**0.9], axis=1)
-    assert comparisons.slope(rounds, regret) == pytest.approx([0.5, 0.9], abs=1e-3)
+    assert growth.slope(rounds, regret) == pytest.approx([0.5, 0.9], abs=1e-3)
     early = np.where(rounds < 200, rounds * 5.0, 3.0 * rounds**0.5)  # before the last two thirds of the logarithm
-    assert comparisons.slope(rounds, early[:, None]) == pytest.approx([0.5], abs=1e-3)
-    assert np.isnan(comparisons.slope(rounds, np.zeros((len(rounds), 1)))).all()
+    assert growth.slope(rounds, early[:, None]) == pytest.approx([0.5], abs=1e-3)
+    assert np.isnan(growth.slope(rounds, np.zeros((len(rounds), 1)))).all()
 
 
 def test_slopes_need_true_expected_values(both: Results, sizes: Results) -> None:
-    growth = comparisons.slopes(both)
-    assert len(growth) == 4 * len(fake_results.FEW_LISTS)
-    assert growth.loc[growth["policy"] == "ubm-linucb", "slope"].max() < 0.65
+    found = comparisons.slopes(both)
+    assert len(found) == 4 * len(fake_results.FEW_LISTS)
+    assert found.loc[found["policy"] == "ubm-linucb", "slope"].max() < 0.65
     assert comparisons.slopes(sizes).empty
 
 

@@ -29,6 +29,7 @@ from lersbench.lab import rules as lab_rules
 from lersbench.lab import run as lab_run
 from lersbench.lab import scenario as lab_scenario
 from lersbench.lab import works as lab_works
+from lersbench.lab.curve import Curve
 from lersbench.neural.halves import halves
 from lersbench.report import lab as lab_report
 from lersbench.results import lab as lab_results
@@ -205,7 +206,7 @@ def test_a_work_that_takes_too_long_has_failed(toy: Any) -> None:
 
 
 def test_what_builds_on_a_table_that_is_failed_or_damaged_fails_alone(tmp_path: Path) -> None:
-    kept = store.Store(tmp_path)
+    kept = store.Store(tmp_path, Curve.of_table)
     kept.make()
     failed, damaged = (lab_run.Job("root", "context", "context", {}, seed) for seed in (0, 1))
     kept.path(damaged.key).write_bytes(b"junk")
