@@ -15,8 +15,8 @@ import pytest
 
 from lersbench.bench import executors, inputs, run_folder, scenario
 from lersbench.bench.click_fits import Fits
-from lersbench.bench.jobs import Work
 from lersbench.bench.curves import Curves, joined
+from lersbench.bench.jobs import Work
 from lersbench.bench.series import Job, Series
 from lersbench.bench.session import Clock, Session
 from lersbench.bench.store import Store
@@ -124,6 +124,19 @@ def test_a_run_is_taken_again_only_where_it_is_whole_and_nothing_is_new(tmp_path
         assert pq.read_metadata(made / "curves.parquet").num_rows == 2
         assert json.loads((made / "run.json").read_text()) == facts
         run = made
+
+
+def test_a_column_of_lists_is_one_of_the_columns_of_a_table(tmp_path: Path) -> None:
+    def lists(run: Path) -> dict[str, Any]:
+        pq.write_table(pa.table({"seed": [0, 1], "rounds": [[1.0, 2.0], [3.0, 4.0]]}), run / "customers.parquet")
+        return {}
+
+    there = {"customers.parquet": pa.schema({"seed": pa.int64(), "rounds": pa.list_(pa.float64())})}
+    first = run_folder.assemble(tmp_path, ["a"], lists, True, there)
+    (first / "mark").touch()
+    assert (run_folder.assemble(tmp_path, ["a"], lists, False, there) / "mark").is_file()
+    more = {"customers.parquet": there["customers.parquet"].append(pa.field("paid", pa.list_(pa.float64())))}
+    assert not (run_folder.assemble(tmp_path, ["a"], lists, False, more) / "mark").exists()
 
 
 def test_a_run_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
