@@ -78,7 +78,9 @@ def test_a_figure_says_what_it_shows(results: Results, tmp_path: Path) -> None:
 def test_legend_is_sorted_by_the_final_value(results: Results, tmp_path: Path) -> None:
     means = results.final("", "misses").mean(axis=1).sort_values()
     text = svg_text(draw_figures.draw_all(results, tmp_path, metrics=["misses"])[-1].svg)
-    places = [text.rindex(f"{policy}  {100 * mean:.1f}") for policy, mean in means.items()]
+    told = [re.findall(rf"{re.escape(policy)}  ([0-9.]+)", text) for policy in means.index]
+    assert [float(number) for (number,) in told] == pytest.approx(100 * means.to_numpy(), abs=0.05 + 1e-9)
+    places = [text.rindex(f"{policy}  ") for policy in means.index]
     assert places == sorted(places)
 
 
