@@ -39,6 +39,7 @@ def replay(
     name: str = "replay",
     threads: int | None = None,
     timeout: float | None = None,
+    executor: Any = None,
     **settings: Any,
 ) -> Results:
     """Play policies over a log and rank them. Nothing is kept on disk: what comes out is the Results.
@@ -53,7 +54,9 @@ def replay(
     `metric` is what the leaderboard ranks by: by default misses, or reward_sum where `reward` is not clicks. `baseline`
     is the policy that others are compared with ("random" where it plays). `name` and `seed` are the root of all random
     numbers: a scenario of the same name, seed, log and protocol comes to the same numbers. `threads` policies play at
-    once, all cores by default; one that takes longer than `timeout` seconds fails. `settings` are the other keys of
+    once, all cores by default; one that takes longer than `timeout` seconds fails. `executor` has others do the work:
+    the address of a Dask scheduler, "local:4" for four processes, a distributed.Client, a joblib.Parallel of processes
+    or the name of such a backend; the numbers are the same. `settings` are the other keys of
     `[replay]` in a scenario, such as replicates = "subsample" for a log in order of time, fit = 1000, interactions =
     (3, 2), or reward = "revenue" for an outcome of the log.
 
@@ -68,7 +71,14 @@ def replay(
     chosen, entries = objects.scenario_of(policies, _folder_of(log), protocol, about, baseline)
     with tempfile.TemporaryDirectory(prefix="lersbench-") as folder:
         run = replays.bench(
-            chosen, Path(folder), threads, say=lambda line: None, timeout=timeout, entries=entries, warn=say
+            chosen,
+            Path(folder),
+            threads,
+            say=lambda line: None,
+            timeout=timeout,
+            entries=entries,
+            warn=say,
+            executor=executor,
         )
         if run.failures:
             say(run.failures)
@@ -85,19 +95,21 @@ def run(
     results: str | Path = "results",
     threads: int | None = None,
     timeout: float | None = None,
+    executor: Any = None,
     fresh: bool = False,
 ) -> Results:
     """Replay a scenario (a name, or a TOML file) with the policies `add` beside its own, as `lersbench bench` does.
 
-    Everything is kept in the folder `results`, and not played again where it is there already, unless `fresh`; a run
-    that was interrupted goes on. The results of a class that is defined in a notebook or in `__main__` are not kept,
-    since nothing tells whether its code has changed: it is played anew each time, in this process. `seeds` and
+    Everything is kept in the folder `results` (or at an address such as s3://bucket/results), and not played again
+    where it is there already, unless `fresh`; a run that was interrupted goes on. The results of a class that is
+    defined in a notebook or in `__main__` are not kept, since nothing tells whether its code has changed: it is played
+    anew each time, in this process. `seeds` and
     `settings` ({"replay.slate": 3}) change the scenario, `dataset` takes another of the data sets that it names.
-    `threads` and `timeout` as of `replay`. No figures are drawn: see `draw` and `write_report`.
+    `threads`, `timeout` and `executor` as of `replay`. No figures are drawn: see `draw` and `write_report`.
 
     Raises ConfigError, DataError and RunError as `replay` does.
     """
-    from lersbench.bench import objects, replays
+    from lersbench.bench import addresses, objects, replays
     from lersbench.results import ranked
     from lersbench.studies import study as studies
 
@@ -107,7 +119,8 @@ def run(
         hint = f"run one of them: {', '.join(study.scenarios)}"
         raise ConfigError(f"'{scenario}' is a study of several scenarios; {hint}.")
     chosen, entries = objects.extended(parts[0], add)
-    made = replays.bench(chosen, Path(results), threads, fresh, say, timeout=timeout, entries=entries)
+    with addresses.mirrored(results) as folder:
+        made = replays.bench(chosen, folder, threads, fresh, say, timeout=timeout, entries=entries, executor=executor)
     if made.failures:
         say(made.failures)
     return ranked.load(made.folder)
@@ -120,6 +133,7 @@ def evaluate(
     *,
     reward: str | Mapping[str, float] = CLICK,
     seed: int = 0,
+    executor: Any = None,
     **settings: Any,
 ) -> Evaluation:
     """What policies would have earned on a log that another policy wrote: off-policy evaluation, with verdicts.
@@ -128,10 +142,10 @@ def evaluate(
     random order (`random` of `from_impressions`), by which policies are judged then. `policies` as of `replay`.
     `questions` are "off-policy" (policies as they are), "rejection" (learners on line) and "progressive" (learners
     trained on the log); by default the first for policies that do not learn, the others for those that do. `reward` is
-    the outcome that is counted. `settings` are the keys of `[evaluate]` in a scenario: estimators = ["dr", "snips"],
-    frozen = 0.5 (learn from the first half, then stay fixed), target, folds, model, clip, max_weight, interval,
-    cluster, level, draws, propensities = "estimated" (fitted to a log of single items that has none), embedding (a
-    column of items, for mips).
+    the outcome that is counted; `executor` as of `replay`. `settings` are the keys of `[evaluate]` in a scenario:
+    estimators = ["dr", "snips"], frozen = 0.5 (learn from the first half, then stay fixed), target, folds, model, clip,
+    max_weight, interval, cluster, level, draws, propensities = "estimated" (fitted to a log of single items that has
+    none), embedding (a column of items, for mips).
 
     The Evaluation has the tables `estimates` and `differences` (pandas), and shows itself as text. Nothing is written:
     `.at(folder).save()` does that, and `lersbench.report.evaluation.write` makes figures and a report.
@@ -143,7 +157,7 @@ def evaluate(
 
     asked = (questions,) if isinstance(questions, str) else tuple(questions)
     paid = reward if isinstance(reward, str) else dict(reward)
-    return run.evaluate(Log(_folder_of(log)), policies, settings, asked, paid, seed, say)
+    return run.evaluate(Log(_folder_of(log)), policies, settings, asked, paid, seed, say, executor=executor)
 
 
 def from_impressions(

@@ -18,6 +18,10 @@ class RunError(LersbenchError):
     exit_code = 1
 
 
+class Unfit(RunError):
+    """This machine cannot do a task that another one may: it lacks the log, a package, or has another version."""
+
+
 class LostDigits(ArithmeticError):
     """A kernel's numbers have lost their digits, most often to columns that are too large; the replay says which."""
 

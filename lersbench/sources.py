@@ -32,10 +32,31 @@ def closure(module: str) -> list[Path]:
 def digest(*modules: str) -> str:
     """A name for the sources of `modules` (imported already) and of all they draw on: by relative path and content."""
     total = hashlib.sha256()
-    for path in sorted({path for module in modules for path in closure(module)}):
-        name = path.relative_to(PACKAGE.parent).as_posix() if is_ours(path) else path.name
-        total.update(f"{name}:{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    told = {
+        (not is_ours(path), path.relative_to(PACKAGE.parent) if is_ours(path) else Path(path.name), _sha256(path))
+        for path in {path for module in modules for path in closure(module)}
+    }
+    for _, name, content in sorted(told):  # wherever the files of a user lie
+        total.update(f"{name.as_posix()}:{content}\n".encode())
     return total.hexdigest()[:20]
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def package_digest() -> str:
+    """A name for the sources of the whole package, as they are on disk: by relative path and content."""
+    total = hashlib.sha256()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        name = path.relative_to(PACKAGE).as_posix()
+        total.update(f"{name}:{_sha256(path)}\n".encode())
+    return total.hexdigest()[:20]
+
+
+def modules(module: str) -> dict[str, Path]:
+    """The names and files of `module` (imported already) and of all it draws on that is not the package's own."""
+    return {name: path for name, path in _walk(module)[0].items() if path is not None and not is_ours(path)}
 
 
 def is_ours(path: Path) -> bool:
@@ -62,7 +83,7 @@ def _walk(module: str) -> tuple[dict[str, Path | None], set[str]]:
     while waiting:
         name, importer = waiting.pop()
         top = name.partition(".")[0]
-        if top not in ("lersbench", package) and _is_installed(top):
+        if top not in ("lersbench", package) and is_installed(top):
             if importer != "lersbench":
                 installed.add(top)
             continue
@@ -147,7 +168,7 @@ def _named(node: ast.Call) -> Iterator[str]:
 
 
 @cache
-def _is_installed(package: str) -> bool:
+def is_installed(package: str) -> bool:
     """Is this package part of Python, or installed for good?"""
     path = None if package in sys.stdlib_module_names else _file(package) or _folder(package)
     if path is None or set(INSTALLED) & set(path.resolve().parts):

@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lersbench.bench import inputs, scenario
+from lersbench.bench import inputs, luggage, scenario
 from lersbench.bench.curves import Curves
 from lersbench.bench.series import Job, Series
 from lersbench.bench.session import ENOUGH, NOT_TRIED, Clock, Session
 from lersbench.engine.rows import Background
-from lersbench.errors import RunError
+from lersbench.errors import ConfigError, DataError, RunError, Unfit
 from lersbench.log import Log
-from lersbench.policy import find, make
+from lersbench.policy import Policy, find, make
 from lersbench.system.workers import Step, Task
 
 CHANGED = (
@@ -29,10 +29,10 @@ CHANGED = (
 SPOILT = "a file it reads was changed while it was played; run again"
 
 
-def plays_apart(entry: scenario.Entry) -> bool:
-    """Does a policy play in a process of its own?"""
+def plays_apart(entry: scenario.Entry, away: bool = False) -> bool:
+    """Does a policy play in a process of its own? Where work is done `away` from here, all do that can."""
     foreign = not type(entry.policy).__module__.startswith("lersbench.policies.")
-    return not entry.local and (entry.policy.apart or foreign)
+    return not entry.local and (away or entry.policy.apart or foreign)
 
 
 class Assignment(NamedTuple):
@@ -50,17 +50,24 @@ class Assignment(NamedTuple):
     policy: str  # its name, or the path of its file
     params: dict[str, Any]
     basis: tuple[Any, ...]  # digests of engine, log and `inputs.Inputs`, of which the key was made
+    luggage: luggage.Luggage | None = None  # of a user's policy that goes to another machine
+    torch: str = ""  # the version that a policy of torch needs there
 
 
-def tasks(session: Session, jobs: list[Job]) -> dict[str, Task]:
-    """The task of each job of a session, by its key."""
-    case = (uuid.uuid4().hex, session.chosen, session.log.path, session.case, session.background)
+def tasks(session: Session, jobs: list[Job], travels: bool = False) -> dict[str, Task]:
+    """The task of each job of a session, by its key; those that `travel` to other machines take along what they need.
+
+    Raises ConfigError for a policy that is too large to travel.
+    """
+    case = (uuid.uuid4().hex, session.chosen, session.log.address, session.case, session.background)
+    taken = {job.series: _taken_along(job.entry) if travels else (None, "") for job in jobs}
     assigned: dict[str, Task] = {}
     for job in jobs:
         entry, one = job.entry, job.series
         assignment = Assignment(
-            *case, one.key, one.variant, job.seeds, entry.label, entry.name, entry.params, one.basis
-        )
+            *case, one.key, one.variant, job.seeds, entry.label, entry.name, entry.params, one.basis,
+            *taken[one],
+        )  # fmt: skip
         assigned[job.key] = Task(perform, (assignment,), len(job.seeds))
     return assigned
 
@@ -75,6 +82,16 @@ class _Bar:
         """What is compiled here is of no interest there."""
 
 
+def _taken_along(entry: scenario.Entry) -> tuple[luggage.Luggage | None, str]:
+    return luggage.packed(entry.policy, entry.name), _torch() if entry.policy.apart else ""
+
+
+def _torch() -> str:
+    from lersbench.neural.adapter import in_words
+
+    return in_words()
+
+
 _last: dict[str, Session] = {}  # the last session, by the id of its case: it holds the log in memory where that fits
 
 
@@ -83,19 +100,43 @@ Played = tuple[list[Curves], list[tuple[int, str]]]  # of the seeds that did not
 
 def perform(assignment: Assignment, step: Step) -> Played:
     """Play some seeds of a series in this process; the same assignment gives the same curves, in any process and on any
-    machine that has the log and the policy. Raises RunError where none can be played, or its `basis` has changed."""
+    machine that has the log and the policy. Raises RunError where none can be played, and Unfit where another machine
+    might: this one lacks the log or a package, or `basis` is another here."""
+    session = _session(assignment)
+    session.bar = _Bar(step)
+    with luggage.opened(assignment.luggage, assignment.policy) as name:
+        return _played(assignment, session, _policy(assignment, name))
+
+
+def _session(assignment: Assignment) -> Session:
     if assignment.case_id not in _last:
         _last.clear()
+        try:
+            log = Log(assignment.log)
+        except (ConfigError, DataError) as error:
+            raise Unfit(f"the log cannot be read there: {error}") from error
         _last[assignment.case_id] = Session(
-            assignment.chosen, Log(assignment.log), assignment.case, assignment.background, 1, _Bar(step), Clock()
+            assignment.chosen, log, assignment.case, assignment.background, 1, _Bar(lambda done: None), Clock()
         )
-    session = _last[assignment.case_id]
-    session.bar = _Bar(step)
-    policy = make(find(assignment.policy), assignment.params)
-    entry = scenario.Entry(assignment.label, assignment.policy, policy, (assignment.case.feedback,))
-    if assignment.basis != inputs.basis(Log(assignment.log), inputs.engine(), inputs.inputs_of(policy)):
-        raise RunError(CHANGED)
+    return _last[assignment.case_id]
+
+
+def _policy(assignment: Assignment, name: str) -> Policy:
+    try:
+        policy = make(find(name), assignment.params)
+        basis = inputs.basis(Log(assignment.log), inputs.engine(), inputs.inputs_of(policy))
+    except (ConfigError, ImportError) as error:
+        raise Unfit(f"policy {assignment.label} cannot be made there: {error}") from error
+    if assignment.torch and assignment.torch != _torch():
+        raise Unfit(f"it has {_torch()} (here {assignment.torch}). Fix: install the same version there.")
+    if assignment.basis != basis:
+        raise Unfit(CHANGED)
+    return policy
+
+
+def _played(assignment: Assignment, session: Session, policy: Policy) -> Played:
     case, seeds = assignment.case, assignment.seeds
+    entry = scenario.Entry(assignment.label, assignment.policy, policy, (case.feedback,))
     series = Series(assignment.key, assignment.variant, entry, case, seeds, assignment.basis)
     played: Played = ([], [])
     for seed in seeds:

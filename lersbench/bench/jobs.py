@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from lersbench.bench.store import Content, Store
-from lersbench.system.workers import Pool, Step, Task
+from lersbench.system.elsewhere import Executor
+from lersbench.system.workers import Step, Task
 
 
 class Job(Protocol):
@@ -50,7 +51,7 @@ class Work(Generic[J, C]):
     def perform(
         self,
         tasks: Mapping[str, Task],
-        pool: Pool,
+        pool: Executor,
         step: Step = lambda done: None,
         finished: Callable[[], object] = lambda: None,
     ) -> None:

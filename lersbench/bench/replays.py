@@ -9,8 +9,11 @@ import time
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numba
 import numpy as np
@@ -34,6 +37,7 @@ from lersbench.log import Log, scales
 from lersbench.log.history import NEEDS, arrays_for
 from lersbench.log.reward import reward_of
 from lersbench.policy import KernelPolicy
+from lersbench.system import elsewhere
 from lersbench.system.progress import Bar, Progress, silent
 from lersbench.system.workers import Pool, Task
 
@@ -42,6 +46,7 @@ LOCAL_NOTE = (
     "function cannot be sent to another process, nor one with hyper-parameters that no file could hold. Fix: put the "
     "class at the top of a file, and import it."
 )
+Further = Mapping[tuple[str, str, str], int]  # seeds, by the label of a case, its feedback, and the label of an entry
 UNCOMPILED_WEIGHT = 1000
 """What a round of a policy that is not compiled counts in the progress bar; one that is counts 1."""
 
@@ -57,13 +62,16 @@ def bench(
     timeout: float | None = None,
     entries: list[scenario.Entry] | None = None,
     warn: Callable[[str], None] | None = None,
+    further: Further = MappingProxyType({}),
+    executor: Any = None,
 ) -> Run:
     """Replay all contenders of a scenario and write `results/<scenario>/<run-id>/`.
 
     Compiled policies come first, being fast; where some were played and others follow, `halfway` is given a run of
     the compiled ones, which lasts until the whole one is there. `progress` takes the share that is done. `entries`
     are the policies to play, by default those of the scenario. Notes and warnings go to `warn`, by default to `say`
-    like all other messages.
+    like all other messages. `further` says which contenders play more seeds than the scenario says, and how many.
+    `executor` is what does the work where this process should not: see `system.elsewhere.opened`.
 
     Contenders whose result is in `results` already are not played again, unless `fresh`. Where some fail the
     run is made of the others; one that takes longer than `timeout` seconds has failed. Raises ConfigError or DataError
@@ -104,7 +112,7 @@ def bench(
     past = {label: _past(log, entries) for label, log in logs.items()}
     for case in cases:
         demands.check(chosen, logs[case.log], case, spec_of(chosen, logs[case.log], case), entries)
-        wanted += _wanted(chosen, case, logs[case.log], entries, engine, past[case.log], policy_inputs)
+        wanted += _wanted(chosen, case, logs[case.log], entries, engine, past[case.log], policy_inputs, further)
     work = Work.of(wanted, store, fresh)
     _say_changed(list(work.missing), files_read(folder), say)
     say(f"{chosen.name}: {len(wanted)} contenders, {work.runs} runs, {work.reused} of them already in {folder}")
@@ -116,7 +124,8 @@ def bench(
             if warning := _scale_warning(chosen, log, entries):
                 warn(warning)
     replay = _Replay(chosen, folder, logs, fits, backgrounds, cases, work, clock, at_once, timeout)
-    replay.play_all(halfway, progress)
+    with elsewhere.opened(executor if work.missing else None, timeout, warn) as replay.away:
+        replay.play_all(halfway, progress)
     if not work.done:
         raise RunError(_failures_in_words(work))
     with clock("write"):
@@ -155,6 +164,7 @@ class _Replay:
     clock: Clock
     at_once: int
     timeout: float | None
+    away: elsewhere.Executor | None = None  # where there is one, contenders play there
 
     def play_all(self, halfway: Callable[[Path], None], progress: Progress) -> None:
         """Play what is missing, compiled policies first; then `halfway` is given a run of these, if others follow."""
@@ -165,7 +175,7 @@ class _Replay:
         form = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}" if uncompiled else None
         with (
             Bar(progress, total=total, unit=" rounds", unit_scale=True, leave=False, bar_format=form) as bar,
-            Pool(self.at_once, self.timeout) as pool,
+            self._workers() as pool,
         ):
             self._play(compiled, bar, pool)
             finished = [series for series in self.work.done if series not in uncompiled]
@@ -174,12 +184,15 @@ class _Replay:
             bar.weight = UNCOMPILED_WEIGHT
             self._play(uncompiled, bar, pool)
 
+    def _workers(self) -> AbstractContextManager[elsewhere.Executor]:
+        return Pool(self.at_once, self.timeout) if self.away is None else nullcontext(self.away)
+
     def _rounds(self, series: list[Series]) -> int:
         """The rounds that are missing of these series, together."""
         fit = self.chosen.replay.fit
         return sum((self.logs[one.case.log].info.rounds - fit) * len(self.work.missing[one]) for one in series)
 
-    def _play(self, series: list[Series], bar: Bar, pool: Pool) -> None:
+    def _play(self, series: list[Series], bar: Bar, pool: elsewhere.Executor) -> None:
         """Play what is missing of these series, in this process where that is safe and else in the pool."""
         for case in self.cases:
             of_case = [one for one in series if one.case == case]
@@ -188,27 +201,29 @@ class _Replay:
             log, background = self.logs[case.log], self.backgrounds[case.log]
             session = Session(self.chosen, log, case, background, self.at_once, bar, self.clock)
             session.timeout = self.timeout
-            local = self._jobs([one for one in of_case if not executors.plays_apart(one.entry)])
-            apart = self._jobs([one for one in of_case if executors.plays_apart(one.entry)])
+            away = self.away is not None  # compiled policies go there too
+            local = self._jobs([one for one in of_case if not executors.plays_apart(one.entry, away)])
+            apart = self._jobs([one for one in of_case if executors.plays_apart(one.entry, away)])
             if local:
                 for job, seed, problem in session.play(local, lambda job, made: self.work.files.keep(job.series, made)):
                     self.work.fail(job.series, {seed: problem})
             if apart:
                 bar.set_description_str(" ".join(filter(None, [self.chosen.name, case.label])))
                 with self.clock("replay"):
-                    self._play_apart(executors.tasks(session, apart), apart, pool, bar)
+                    self._play_apart(executors.tasks(session, apart, away), apart, pool, bar)
 
     def _jobs(self, series: list[Series]) -> list[Job]:
         """The jobs of some series: a seed each of policies in PyTorch, which take long."""
         rounds = {label: log.info.rounds for label, log in self.logs.items()}
+        at_once = getattr(self.away, "at_once", self.at_once)
         torch = [one for one in series if one.entry.policy.apart]
         others = [one for one in series if not one.entry.policy.apart]
         return [
-            *self.work.jobs(others, rounds, self.at_once),
-            *self.work.jobs(torch, rounds, self.at_once, alone=True),
+            *self.work.jobs(others, rounds, at_once),
+            *self.work.jobs(torch, rounds, at_once, alone=True),
         ]
 
-    def _play_apart(self, tasks: Mapping[str, Task], jobs: list[Job], pool: Pool, bar: Bar) -> None:
+    def _play_apart(self, tasks: Mapping[str, Task], jobs: list[Job], pool: elsewhere.Executor, bar: Bar) -> None:
         """Have tasks done in other processes, those of `jobs` by key, and store their curves as they come, so that an
         interruption loses only those under way. Raises OSError where a curve cannot be written."""
         by_key = {job.key: job for job in jobs}
@@ -370,6 +385,7 @@ def _wanted(
     engine: str,
     past: dict[str, str],
     policy_inputs: dict[str, inputs.Inputs],
+    further: Further,
 ) -> list[Series]:
     """Every series of one case, with the key of all its results depend on but the seed; `past` as of `_past`."""
     protocol = chosen.replay.model_dump()
@@ -399,6 +415,7 @@ def _wanted(
 
             particular.append(torch_in_words())
         basis = inputs.basis(log, engine, policy_inputs[entry.label])
-        seeds = tuple(range(scenario.seeds_of(chosen, entry)))
+        more = further.get((case.label, case.feedback, entry.label), 0)
+        seeds = tuple(range(max(scenario.seeds_of(chosen, entry), more)))
         wanted.append(Series(files.digest([common, particular]), case.label, entry, case, seeds, basis))
     return wanted

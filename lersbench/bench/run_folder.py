@@ -53,8 +53,9 @@ def _is_whole(run: Path, schemas: Mapping[str, pa.Schema]) -> bool:
         tables = json.loads((run / "run.json").read_text(encoding="utf-8"))["tables"]
         about = {name: pq.read_metadata(run / name) for name in tables}
         filled = bool(about) and all(table.num_rows for table in about.values())
-        return filled and all(
-            set(schema.names) <= set(about[name].schema.to_arrow_schema().names) for name, schema in schemas.items()
-        )
+        there = {
+            name: set(table.schema.to_arrow_schema().names) for name, table in about.items()
+        }  # lists by their name
+        return filled and all(set(schema.names) <= there[name] for name, schema in schemas.items())
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
         return False

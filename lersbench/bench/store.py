@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lersbench.bench import addresses
 from lersbench.errors import ConfigError, DataError
 from lersbench.files import replacing
 from lersbench.system import leftovers
@@ -66,6 +67,7 @@ class Store(Generic[C]):
         table = table.replace_schema_metadata({"about": about, "sum": _sum(table, about.encode())})
         with replacing(self.path(key)) as temporary:
             pq.write_table(table, temporary, use_dictionary=False, write_statistics=False)  # half the time, no larger
+        addresses.keep(self.path(key))
 
     def get(self, key: str) -> C:
         """Raises DataError where the file is damaged."""

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from lersbench import durations
+
 
 class LocalPath(click.ParamType):
     """A path on this machine: an address such as s3://bucket/log would else become a folder called "s3:"."""
@@ -21,7 +23,36 @@ class LocalPath(click.ParamType):
         return Path(value)
 
 
-LOCAL = LocalPath()
+class Place(LocalPath):
+    """A path on this machine, or an address."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return str(value) if "://" in str(value) else super().convert(value, param, ctx)
+
+
+def mirrored(ctx: click.Context, param: click.Parameter, place: Any) -> Path:
+    """The folder of results at a place; that of an address is fetched now, and sent back when the command ends."""
+    if not isinstance(place, str):
+        return place
+    from lersbench.bench import addresses
+
+    return ctx.with_resource(addresses.mirrored(place))
+
+
+LOCAL, PLACE = LocalPath(), Place()
+WORKERS = "Who does the work: a Dask scheduler (tcp://host:8786), or local:4, four processes of this machine."
+
+
+class Duration(click.ParamType):
+    """A length of time, such as 60s or "5 min", in seconds."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            return value if isinstance(value, float) else durations.microseconds(value) / 1e6
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class OfOneTable(click.Command):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from lersbench.cli.arguments import LOCAL
+from lersbench.cli.arguments import LOCAL, WORKERS
 from lersbench.system.progress import say
 
 FOLDER = Path("click-models")
@@ -33,6 +33,7 @@ FOLDER = Path("click-models")
     help="Displays, of the mean attraction, by which every item's are added to; 0 for none.",
 )
 @click.option("--held-out/--no-held-out", default=True, show_default=True, help="Fit five times more, to foresee.")
+@click.option("--executor", metavar="ADDRESS", help=WORKERS)
 @click.option(
     "--out",
     type=LOCAL,
@@ -47,6 +48,7 @@ def click_model(
     filtered: bool | None,
     smoothing: float,
     held_out: bool,
+    executor: str | None,
     out: Path | None,
     plots: bool,
     as_json: bool,
@@ -61,11 +63,13 @@ def click_model(
     from lersbench.clicks import heldout
     from lersbench.errors import ConfigError
     from lersbench.log import Log
+    from lersbench.system import elsewhere
 
     opened_log = Log(log)
     if rows is not None and rows > opened_log.info.rounds:
         raise ConfigError(f"--rows {rows}: {log} has {opened_log.info.rounds} rows.")
-    counts = click_fit.settled(click_fit.count(opened_log, 0, rows, filtered))
+    with elsewhere.opened(executor) as pool:
+        counts = click_fit.settled(click_fit.count(opened_log, 0, rows, filtered, pool=pool))
     names = click_fit.MODELS if model == "both" else (model,)
     fits = [click_fit.fit_counts(counts, name, smoothing=smoothing) for name in names]
     stop, held_out_perplexities = rows or opened_log.info.rounds, None

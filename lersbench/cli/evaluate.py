@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from lersbench.cli.arguments import LOCAL
+from lersbench.cli.arguments import LOCAL, WORKERS
 from lersbench.cli.settings import pairs_of
 from lersbench.errors import ConfigError
 from lersbench.feedback import CLICK, QUESTIONS
@@ -73,6 +73,7 @@ FOLDER = Path("evaluations")
 @click.option("--slate", type=int, help="Places of re-ranked lists without propensities; as many as logged by default.")
 @click.option("--set", "options", multiple=True, metavar="KEY=VALUE", help="An option of the data set that LOG names.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all random numbers.")
+@click.option("--executor", metavar="ADDRESS", help=WORKERS)
 @click.option("--out", type=LOCAL, help="Folder of tables, figures and report; evaluations/NAME by default.")
 @click.option("--plots/--no-plots", default=True, show_default=True, help="Draw the figures and write the report.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: one object a policy, estimator and place.")
@@ -86,6 +87,7 @@ def evaluate(
     options: tuple[str, ...],
     seed: int,
     slate: int | None,
+    executor: str | None,
     out: Path | None,
     plots: bool,
     as_json: bool,
@@ -122,6 +124,7 @@ def evaluate(
             seed=seed,
             say=say,
             slate=slate,
+            executor=executor,
         ).at(folder)
         evaluation.save()
     except KeyboardInterrupt:

@@ -11,10 +11,12 @@ from dataclasses import MISSING, fields
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from lersbench import policy
+from lersbench import families, policy
 from lersbench.bench import scenario
 from lersbench.datasets import DATASETS
 from lersbench.errors import LersbenchError
+from lersbench.log import Log
+from lersbench.log.history import NEEDS, arrays_for
 from lersbench.metrics import METRICS
 from lersbench.studies import study
 from lersbench.system.cache_folder import cache_root
@@ -22,26 +24,61 @@ from lersbench.system.cache_folder import cache_root
 Rows = list[dict[str, Any]]
 
 
-def policies() -> Rows:
-    """Every policy with its hyper-parameters and the first line of its docstring."""
+def policies(log: Log | None = None) -> Rows:
+    """Every policy with its family, hyper-parameters and the first line of its docstring; beside a `log`, what this
+    lacks for each ("" where it can play)."""
     rows = []
-    for name in policy.names():
+    order = list(families.PATTERNS)
+    for name in sorted(policy.names(), key=lambda name: (-order.index(families.family_of(name)), name)):
+        row: dict[str, Any] = {"family": families.family_of(name), "name": name}
         try:
             kind = policy.find(name)
         except LersbenchError as error:
-            rows.append({"name": name, "hyper-parameters": "", "needs": "", "what": str(error)})
+            rows.append({**row, "hyper-parameters": "", "needs": "", "what": str(error)})
             continue
         params = {f.name: None if f.default is MISSING else f.default for f in fields(kind)}  # type: ignore[arg-type]
-        params_in_words = ", ".join(f"{key}={value}" for key, value in params.items())
-        rows.append(
-            {
-                "name": name,
-                "hyper-parameters": params_in_words,
-                "needs": ", ".join(kind.needs),
-                "what": _first_line(kind),
-            }
-        )
+        row["hyper-parameters"] = ", ".join(f"{key}={value}" for key, value in params.items())
+        row |= {"needs": ", ".join(kind.needs), "what": _first_line(kind)}
+        rows.append(row if log is None else {**row, "lacks": _lacking(kind, log)})
     return rows
+
+
+def _lacking(kind: type[policy.Policy], log: Log) -> str:
+    """What a log lacks that a policy needs, with what would make it."""
+    info = log.info
+    lists = {"slate", "clicks"} <= set(info.columns)
+    users, items = log.user_table(), log.item_table()
+    lacking = {
+        "context": "" if info.d else "a context",
+        "features": ""
+        if info.m
+        else "joint features ([replay] interactions makes them)"
+        if info.d and info.p
+        else "joint features",
+        "weights": "([replay] fit = N fits the click model)" if lists else "lists that were shown, with their clicks",
+    }
+    for need in NEEDS:
+        try:
+            arrays_for((need,), users, items)
+        except LersbenchError:
+            lacking[need] = f"the {need} of users and items"
+    return ", ".join(filter(None, (lacking.get(need, "") for need in kind.needs)))
+
+
+def policies_in_words(rows: Rows) -> str:
+    """The policies by family: name and what it is, below it its hyper-parameters, needs, and what a log lacks."""
+    wide = max(len(row["name"]) for row in rows)
+    lines: list[str] = []
+    family = ""
+    for row in rows:
+        if row["family"] != family:
+            family = row["family"]
+            lines += [*([""] if lines else []), family]
+        lines.append(f"  {row['name']:<{wide}}  {row['what']}")
+        more = [row["hyper-parameters"], row["needs"] and f"needs {row['needs']}"]
+        more += [row.get("lacks") and f"this log lacks {row['lacks']}"]
+        lines += [f"  {'':<{wide}}  {'; '.join(filter(None, more))}"] if any(more) else []
+    return "\n".join(lines)
 
 
 def _first_line(thing: Any) -> str:

@@ -19,8 +19,9 @@ import click
 
 from lersbench import __version__
 from lersbench.cli import click_models as click_commands
+from lersbench.cli import completion
 from lersbench.cli import imports as import_commands
-from lersbench.cli.arguments import LOCAL
+from lersbench.cli.arguments import LOCAL, PLACE, WORKERS, Duration, mirrored
 from lersbench.cli.evaluate import evaluate
 from lersbench.cli.settings import pairs_of
 from lersbench.errors import LersbenchError, did_you_mean
@@ -31,14 +32,18 @@ from lersbench.words import shown
 
 RESULTS = click.option(
     "--results",
-    type=LOCAL,
+    type=PLACE,
+    callback=mirrored,
     default=Path("results"),
     show_default=True,
-    help="Folder of the results.",
+    help="Folder of the results, or an address that machines share (s3://bucket/results).",
 )
 DATASET = click.option("--dataset", metavar="NAME", help="Of another data set that the scenario names.")
 QUICK = click.option("--quick", is_flag=True, help="Of the short version.")
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+SIMULTANEOUS = click.option(
+    "--simultaneous", is_flag=True, help="Ranks that are right all at once, which is wider, not each by itself."
+)
 
 
 def say(message: str) -> None:
@@ -74,10 +79,15 @@ def cli() -> None:
 
 
 @cli.command()
-@click.argument("scenario")
+@click.argument("scenario", shell_complete=completion.scenarios)
 @click.option("--seeds", type=click.IntRange(1), help="Replicates; the scenario's own number by default.")
 @click.option(
-    "--policy", "added", multiple=True, metavar="NAME", help="Add a policy: a name, my_pkg.my_policy or ./my_policy.py."
+    "--policy",
+    "added",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=completion.policies,
+    help="Add a policy: a name, my_pkg.my_policy or ./my_policy.py.",
 )
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a key of the scenario, as replay.slate=3."
@@ -86,11 +96,19 @@ def cli() -> None:
 @click.option(
     "--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Longest time of a contender."
 )
+@click.option("--executor", "--cluster", "executor", metavar="ADDRESS", help=WORKERS)
+@click.option(
+    "--until",
+    type=Duration(),
+    metavar="TIME",
+    help="Give further seeds to contenders that cannot be told apart, until this time (60s, 5min) is up.",
+)
 @click.option("--large", is_flag=True, help="Start also what is beyond the limits of size.")
 @click.option("--fresh", is_flag=True, help="Play every contender again, also those with results.")
 @click.option("--dataset", metavar="NAME", help="Another data set that the scenario names; results are kept apart.")
 @click.option("--quick", is_flag=True, help="The short version of a study, kept apart from the whole one.")
 @click.option("--plots/--no-plots", default=True, show_default=True, help="Draw the figures and write the report.")
+@SIMULTANEOUS
 @RESULTS
 @AS_JSON
 def bench(
@@ -100,11 +118,14 @@ def bench(
     settings: tuple[str, ...],
     threads: int | None,
     timeout: float | None,
+    until: float | None,
+    executor: str | None,
     large: bool,
     fresh: bool,
     dataset: str | None,
     quick: bool,
     plots: bool,
+    simultaneous: bool,
     results: Path,
     as_json: bool,
 ) -> None:
@@ -117,7 +138,7 @@ def bench(
     from lersbench.studies.options import Options
 
     changes = pairs_of(settings, "replay.seeds=3") | ({} if seeds is None else {"replay.seeds": seeds})
-    options = Options(threads, timeout, fresh, plots, as_json)
+    options = Options(threads, timeout, fresh, plots, as_json, until or 0.0, simultaneous, executor)
     run.run(scenario, results, options, say, _show, changes, added, quick, dataset, large)
 
 
@@ -129,12 +150,17 @@ def _show(table: str) -> None:
 
 
 @cli.command()
-@click.argument("scenario", required=False)
-@click.option("--metric", help="Metric to rank by; the scenario's own by default (`lersbench ls metrics`).")
+@click.argument("scenario", required=False, shell_complete=completion.scenarios)
+@click.option(
+    "--metric",
+    shell_complete=completion.metrics,
+    help="Metric to rank by; the scenario's own by default (`lersbench ls metrics`).",
+)
 @click.option("--baseline", help="Policy to take differences to; the scenario's own by default.")
 @click.option("--markdown", "style", flag_value="markdown", help="Print Markdown.")
 @click.option("--csv", "style", flag_value="csv", help="Print CSV.")
 @click.option("--json", "style", flag_value="json", help="Print JSON.")
+@SIMULTANEOUS
 @DATASET
 @QUICK
 @RESULTS
@@ -143,6 +169,7 @@ def leaderboard(
     metric: str | None,
     baseline: str | None,
     style: str | None,
+    simultaneous: bool,
     dataset: str | None,
     quick: bool,
     results: Path,
@@ -151,15 +178,21 @@ def leaderboard(
     from lersbench.studies import kinds, last_runs
 
     for run in last_runs.load(scenario, dataset, quick, results):
-        table = kinds.of(run).show(run, style, metric, baseline)
+        table = kinds.of(run).show(run, style, metric, baseline, simultaneous)
         click.echo(table.text)
         for note in table.notes:
             say(f"note: {note}")
 
 
 @cli.command()
-@click.argument("scenario", required=False)
-@click.option("--metric", "metrics", multiple=True, help="Draw only this metric; may be repeated.")
+@click.argument("scenario", required=False, shell_complete=completion.scenarios)
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    shell_complete=completion.metrics,
+    help="Draw only this metric; may be repeated.",
+)
 @click.option("--policy", "policies", multiple=True, help="Draw only this policy; may be repeated.")
 @DATASET
 @QUICK
@@ -182,7 +215,7 @@ def plot(
 
 
 @cli.command()
-@click.argument("scenario", required=False)
+@click.argument("scenario", required=False, shell_complete=completion.scenarios)
 @DATASET
 @QUICK
 @RESULTS
@@ -198,13 +231,20 @@ def report(scenario: str | None, dataset: str | None, quick: bool, results: Path
 
 @cli.command()
 @click.argument("what", type=click.Choice(["policies", "scenarios", "datasets", "metrics"]))
+@click.option("--for", "log", metavar="LOG", help="With policies: what this log lacks for each.")
 @AS_JSON
-def ls(what: str, as_json: bool) -> None:
+def ls(what: str, log: str | None, as_json: bool) -> None:
     """List the policies, scenarios, datasets or metrics there are."""
     from lersbench.cli import listing
+    from lersbench.log import Log
 
-    rows = getattr(listing, what)()
-    click.echo(json.dumps(rows, indent=1) if as_json else of_rows(rows))
+    if log and what != "policies":
+        raise click.UsageError(f"--for asks which policies a log can serve; `ls {what}` lists them all.")
+    rows = listing.policies(Log(log) if log else None) if what == "policies" else getattr(listing, what)()
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+    else:
+        click.echo(listing.policies_in_words(rows) if what == "policies" else of_rows(rows))
 
 
 @cli.command()

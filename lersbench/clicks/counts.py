@@ -7,14 +7,17 @@ counts costs the same however long the log was.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from lersbench.errors import ConfigError, DataError
+from lersbench.errors import ConfigError, DataError, RunError, Unfit
 from lersbench.kernels.jit import kernel
 from lersbench.log import Log
 from lersbench.log.chunk import Chunk
+from lersbench.log.parts import parts_of
+from lersbench.system.elsewhere import Executor
+from lersbench.system.workers import Step, Task
 
 
 class Counts(NamedTuple):
@@ -105,6 +108,12 @@ class _Counting:
         else:
             self.lists.append((items.astype(np.int32), first))
 
+    def merge(self, later: _Counting) -> None:
+        """Add the counts of later records."""
+        for name in ("displays", "clicks", "last", "ends", "unseen"):
+            getattr(self, name)[...] += getattr(later, name)
+        self.lists = [] if self.filtered is False or self.last[0] else [*self.lists, *later.lists]
+
     def counts(self, where: str, why: str = "as asked") -> Counts:
         if self.filtered and self.last[0]:
             some = f"{self.last[0]:,} of its {self.last.sum():,} records have no click"
@@ -126,8 +135,11 @@ def count(
     stop: int | None = None,
     filtered: bool | None = None,
     but: tuple[int, int] | None = None,
+    pool: Executor | None = None,
 ) -> Counts:
     """Read rows `start` to `stop` (default: to the end) of a log of ranked lists, once, in bounded chunks.
+
+    With a `pool` parts of the log are read by its workers, side by side: whole numbers, so the counts are the same.
 
     `filtered`: whether records without a click were removed from the log; None asks the provenance of its log.json for
     `filtered`, true or false, and leaves it to `fit.settled` where that says nothing. The lists themselves are
@@ -148,18 +160,56 @@ def count(
     why, declared = "as asked", info.provenance.get("filtered")
     if filtered is None and isinstance(declared, bool):
         why, filtered = "as the provenance in its log.json says", declared
-    counting = _Counting(info.items, info.L, filtered, "examined" in info.columns)
+    parts = [(start, stop)] if pool is None else parts_of(log, start, stop)
+    tasks = {
+        str(n): Task(_count_part, (log.address, log.identity, *part, filtered, but)) for n, part in enumerate(parts)
+    }
+    counting = _counted(log, start, stop, filtered, but) if pool is None else _merged(tasks, pool)
+    return counting.counts(log.path, why)
+
+
+def _counted(log: Log, start: int, stop: int, filtered: bool | None, but: tuple[int, int] | None) -> _Counting:
+    counting = _Counting(log.info.items, log.info.L, filtered, "examined" in log.info.columns)
     for at, items, clicks, examined in _records(log, start, stop):
         kept = np.ones(len(at), bool) if but is None else at % but[1] != but[0]
         counting.add(items[kept], clicks[kept], examined[kept])
-    return counting.counts(log.path, why)
+    return counting
+
+
+def _count_part(
+    address: str, identity: str, start: int, stop: int, filtered: bool | None, but: Any, step: Step
+) -> _Counting:
+    """The counts of a part, in any process that reaches the log. Raises Unfit where this one does not."""
+    try:
+        log = Log(address)
+        same = log.identity == identity
+    except (ConfigError, DataError) as error:
+        raise Unfit(f"the log cannot be read there: {error}") from error
+    if not same:
+        raise Unfit(f"the log at {address} is another one there.")
+    counting = _counted(log, start, stop, filtered, but)
+    step(stop - start)
+    return counting
+
+
+def _merged(tasks: dict[str, Task], pool: Executor) -> _Counting:
+    """The counts of all parts, in their order. Raises RunError where one fails."""
+    found: dict[str, _Counting] = {}
+    for key, counting, problem in pool.outcomes(tasks):
+        if problem:
+            raise RunError(problem)
+        found[key] = counting
+    first, *later = (found[key] for key in tasks)
+    for counting in later:
+        first.merge(counting)
+    return first
 
 
 def _records(log: Log, start: int, stop: int) -> Iterator[tuple[np.ndarray, ...]]:
     """Rows `start` to `stop` of a log, some at a time: their numbers (n,), the items in each position, their clicks,
     and whether they were examined, (n, L); the last is (n, 0) where the log does not know. Items are -1 beyond the end
     of a list."""
-    for chunk in log.read(columns=("slate", "clicks", "candidates", "examined")):
+    for chunk in log.read(columns=("slate", "clicks", "candidates", "examined"), start=start, stop=stop):
         n = len(chunk.user)
         rows = slice(max(start - chunk.start, 0), max(min(stop - chunk.start, n), 0))
         if rows.start < rows.stop:

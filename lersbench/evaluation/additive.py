@@ -39,6 +39,9 @@ class Additive:
         reward = np.add.reduceat(logged.reward, edges[:-1])
         signed.add(self.sums, w, reward, logged.bucket, int(logged.at[0]), self.source)
 
+    def merge(self, other: Additive) -> None:
+        self.sums = signed.merge(self.sums, other.sums)
+
     def estimate(self, judged: object, counts: np.ndarray, span: Range) -> Estimate:
         """The mean of weight times reward; its interval is the normal one, since no other is made of such weights."""
         value, psi = signed.value_of(self.sums), signed.influence(self.sums)

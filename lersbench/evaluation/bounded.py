@@ -34,6 +34,11 @@ class Bounded:
         self.earned += np.bincount(bucket, rounds.w * rounds.logged.reward, BUCKETS)
         self.missing += np.bincount(bucket, np.maximum(0.0, 1.0 - chance), BUCKETS)
 
+    def merge(self, other: Bounded) -> None:
+        self.rows += other.rows
+        self.earned += other.earned
+        self.missing += other.missing
+
     @property
     def share(self) -> float:
         """Of the target's choices, those that are missing."""

@@ -11,7 +11,7 @@ from lersbench.evaluation.judged import Judged, Single
 from lersbench.evaluation.model import candidates_of
 from lersbench.log import Log
 from lersbench.offpolicy.embeddings import category_weights
-from lersbench.offpolicy.sums import Settings, Sums, add, influence, new_sums, six
+from lersbench.offpolicy.sums import Settings, Sums, add, influence, merge, new_sums, six
 
 NAME = "mips"
 
@@ -36,6 +36,9 @@ class Categories:
             self.sums, found.w, logged.reward, np.minimum(found.propensity, 1.0), logged.bucket, None, logged.slices,
             start, self.source,
         )  # fmt: skip
+
+    def merge(self, other: Categories) -> None:
+        self.sums = merge(self.sums, other.sums)
 
     def estimate(self, judged: Judged, counts: np.ndarray, span: Range) -> Estimate:
         value = six(self.sums).r1 / max(1, int(self.sums.rows[0]))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -39,19 +40,58 @@ def click_models_of(setup: Setup, asked: list[Asked]) -> ClickModels | None:
     return ClickModels(setup.source, names) if names else None
 
 
-def judge(setup: Setup, asked: list[Asked], model: Model | None, clicks: ClickModels | None = None) -> list[Judged]:
-    """The sums of policies as they are; with `frozen` they have learned from the rows before the first."""
-    targets = [Target(setup, one, clicks) for one in asked]
-    pupils = [target.learner for target in targets if target.learner is not None]
-    if pupils:
-        with side_by_side(pupils) as each:
+class Taught(NamedTuple):
+    """What a policy has learned from the rows before those that are judged."""
+
+    state: Any
+    rounds: int
+
+
+def taught(setup: Setup, asked: list[Asked]) -> list[Taught | None]:
+    """What each policy knows where `frozen` lets it learn; None of one that knows nothing."""
+    pupils = [_pupil(setup, one) for one in asked]
+    learning = [pupil for pupil in pupils if pupil is not None]
+    if learning:
+        with side_by_side(learning) as each:
             for logged in setup.source.read(0, setup.source.taught):
                 each(partial(_learn, logged=logged))
+    return [None if pupil is None else Taught(pupil.state, pupil.rounds) for pupil in pupils]
+
+
+def _pupil(setup: Setup, asked: Asked) -> Learner | None:
+    policy = asked.entry.policy
+    if asked.question != "off-policy" or not setup.source.first or not policy.learns:
+        return None
+    spec, protocol = setup.session.spec_for(policy), setup.session.protocol_for(0, policy)
+    return Learner(policy, spec, protocol, np.random.default_rng(0), _new_state(policy, spec))
+
+
+class Part(NamedTuple):
+    """Rows that are judged apart from the others: `low`..`high` - 1, by default all."""
+
+    number: int = 0
+    low: int | None = None
+    high: int | None = None
+
+
+def judge(
+    setup: Setup,
+    asked: list[Asked],
+    model: Model | None,
+    clicks: ClickModels | None = None,
+    known: Sequence[Taught | None] = (),
+    part: Part = Part(),  # noqa: B008 - immutable
+) -> list[Judged]:
+    """The sums of policies as they are, over a part of the rows; `known` is what they have learned before."""
+    targets = [
+        Target(setup, one, clicks, before, part.number)
+        for one, before in zip(asked, known or [None] * len(asked), strict=True)
+    ]
     with side_by_side(targets) as each:
-        for logged in setup.source.read():
+        for logged in setup.source.read(part.low, part.high):
             predicted = model.predicted(logged) if model and any(map(needs_model, asked)) else None
-            known = clicks.before(logged) if clicks else {}
-            each(partial(_take, logged=logged, predicted=predicted, known=known))
+            exposed = clicks.before(logged) if clicks else {}
+            each(partial(_take, logged=logged, predicted=predicted, known=exposed))
     for target in targets:
         if cascaded.NAME in target.judged.estimators:
             cascaded.add_up(target, setup)
@@ -99,16 +139,22 @@ def _new_state(policy: Policy, spec: Spec) -> Any:
 class Target:
     """A policy with its state, and the sums of what its chances weigh."""
 
-    def __init__(self, setup: Setup, asked: Asked, clicks: ClickModels | None = None) -> None:
+    def __init__(
+        self,
+        setup: Setup,
+        asked: Asked,
+        clicks: ClickModels | None = None,
+        known: Taught | None = None,
+        part: int = 0,
+    ) -> None:
+        """`part` is the number of the rows that it judges: its random numbers are its own."""
         self.setup, policy = setup, asked.entry.policy
         session = setup.session
         name = json.dumps([type(policy).__qualname__, asked.entry.params], sort_keys=True)
-        self.rng = np.random.default_rng(random_numbers(setup.chosen, "policy", 0, name))
+        self.rng = np.random.default_rng(random_numbers(setup.chosen, "policy", part, name))
         self.policy, self.spec, self.protocol = policy, session.spec_for(policy), session.protocol_for(0, policy)
-        self.state = _new_state(policy, self.spec)
-        self.learner: Learner | None = None  # where it has learned from the rows before those that are judged
-        if asked.question == "off-policy" and setup.source.first and policy.learns:
-            self.learner = Learner(policy, self.spec, self.protocol, self.rng, self.state)
+        self.state = _new_state(policy, self.spec) if known is None else known.state
+        self.learned = known.rounds if known else 0  # the rounds it has learned from
         slices, whole = len(setup.source.slice_names), setup.span_of_list
         families, clipped = (
             families_of(asked.estimators, setup.places, *setup.span, slices, whole, clicks) for _ in range(2)
@@ -124,11 +170,6 @@ class Target:
             self.judged.beside[additive.NAME] = additive.Additive(setup.log.path)
         if cascaded.NAME in asked.estimators:
             cascaded.refuse(setup, policy)
-
-    @property
-    def learned(self) -> int:
-        """The rounds it has learned from."""
-        return self.learner.rounds if self.learner is not None else 0
 
     def take(self, logged: Logged, predicted: np.ndarray | None, known: dict[str, Exposed]) -> None:
         """Add some rounds by the policy's chances; `predicted` (N,) of all candidates by the reward model, or None;

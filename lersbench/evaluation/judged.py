@@ -14,7 +14,7 @@ from lersbench.evaluation.exposed import MODELS, ClickModels, Exposed
 from lersbench.evaluation.logged import Logged
 from lersbench.offpolicy.doubly_robust import direct_part
 from lersbench.offpolicy.slates import CONTROL, GOAL, MATCHED, MOST, UNCUT, VALUE, exposed, running_product
-from lersbench.offpolicy.sums import BUCKETS, Settings, Sums, add, importance_weights, new_sums, six
+from lersbench.offpolicy.sums import BUCKETS, Settings, Sums, add, importance_weights, merge, new_sums, six
 
 SINGLE, PREFIX, PLACE, WHOLE = "single", "prefix", "place", "whole"  # what a weight compares
 SIGNED = "signed"  # weights that may be negative: see `additive`
@@ -44,6 +44,9 @@ class Beside(Protocol):
     """What is added up of rounds of one item beside the sums, for estimates of another kind."""
 
     def take(self, rounds: Single) -> None: ...
+
+    def merge(self, other: Any) -> None:
+        """Add what another of the same kind has taken of later rounds. Of sums that do not split there is none."""
 
 
 @dataclass
@@ -113,6 +116,19 @@ class Judged:
                 w = self._add(one, cut[place], *args, model, source)
                 if family == SINGLE:
                     self._beside(Single(logged, chances, w, *(model or (np.empty(0), np.empty(0)))))
+
+    def merge(self, later: Judged) -> None:
+        """Add what was added up of later rounds under the same question."""
+        for families, others in ((self.families, later.families), (self.clipped, later.clipped)):
+            for family, sums in families.items():
+                families[family] = [merge(*pair) for pair in zip(sums, others[family], strict=True)]
+        for name, one in self.beside.items():
+            one.merge(later.beside[name])
+        self.direct += later.direct
+        self.model += later.model
+        self.how = self.how or later.how
+        for name, most in later.most.items():
+            self.most[name] = max(self.most.get(name, 0.0), most)
 
     def take_exposed(self, logged: Logged, slates: np.ndarray, model: str, known: Exposed, source: str) -> None:
         """Add the rounds `logged` by a click model, and lists (draws, S) that the policy would have shown there.

@@ -64,7 +64,6 @@ class Source:
     first: int = 0  # rounds before it are not evaluated: a policy may have learned from them
     taught: int = 0  # rounds that they learn from: the first ones, whose rewards were all known at `first`
     last: int = -1  # rounds from it on are not evaluated, for what they earn is not known yet; -1: all count
-    cuts: list[np.ndarray] = field(default_factory=list)  # of the context columns that slices are made of
     placed: bool = False  # chances of single positions are asked for: by scores they take 2^C steps a list
     together: int = field(default_factory=lambda: CANDIDATES)  # candidates of the rounds that are looked at at once
     estimated: Any = None  # of `estimated.Estimated`: the propensities by a model, in place of the log's own
@@ -80,9 +79,7 @@ class Source:
     def read(self, first: int | None = None, end: int | None = None) -> Iterator[Logged]:
         """The rounds `first`..`end`, by default those that are evaluated, in chunks."""
         first, end = self.first if first is None else first, self.end if end is None else end
-        for chunk in self.log.read(CHUNK_BYTES, columns=self.columns):
-            if self.by_slices and not self.cuts:
-                self.cuts = _cuts(chunk.context)
+        for chunk in self.log.read(CHUNK_BYTES, columns=self.columns, start=first, stop=end):
             size = len(chunk.user)
             low, high = max(0, first - chunk.start), min(size, end - chunk.start)
             rows = self.session.rows_for(chunk)
@@ -101,9 +98,12 @@ class Source:
         wanted = (*self.session.columns, "propensities", "scores", "time", "logger")
         return tuple(dict.fromkeys(name for name in wanted if name in there))
 
-    @property
-    def by_slices(self) -> bool:
-        return self.log.info.d > 0
+    @cached_property
+    def cuts(self) -> list[np.ndarray]:
+        """Of the context columns, what slices are made of: by the first rounds of the log."""
+        if not self.log.info.d:
+            return []
+        return _cuts(next(self.log.read(CHUNK_BYTES, columns=self.columns)).context)
 
     def _logged(self, chunk: Chunk, rows: Rows, scores: np.ndarray, low: int, high: int) -> Logged:
         """The rounds `low`..`high` of a chunk, whose rows are `rows` and whose candidates have these `scores`."""

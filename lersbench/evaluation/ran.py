@@ -26,24 +26,10 @@ class Ran:
     @classmethod
     def of(cls, source: Source, places: int | None = None) -> Ran:
         """One pass over the rows; `places`: only so many of each list count."""
-        earned, counts, least, users = np.zeros(BUCKETS), np.zeros(BUCKETS, np.int64), np.inf, _Distinct()
-        by_item = (
-            slices.new_items(source.log.info.items)
-            if source.log.info.L == 1 and source.log.info.propensities != "none"
-            else None
-        )
+        running = Running(source)
         for logged in source.read():
-            counted = logged.reward if places is None else logged.reward * (logged.place < places)
-            earned += np.bincount(logged.bucket[logged.row], counted, BUCKETS)
-            counts += np.bincount(logged.bucket, minlength=BUCKETS)
-            given = next((p for p in (logged.whole, logged.marginal) if p.size), np.ones(1))
-            least = min(least, float(given.min()))
-            if source.by_user:
-                users.add(logged.key)
-            if by_item is not None:
-                _add_items(by_item, logged)
-        names = [f"item {name}" for name in item_ids(source.log)] if by_item is not None else []
-        return cls(earned, counts, users.total, least, slices.by_item(by_item, names) if by_item is not None else [])
+            running.take(logged, places)
+        return running.ran(source)
 
     @property
     def n(self) -> int:
@@ -63,6 +49,43 @@ class Ran:
         return normal(self.value, float(error), groups, level)
 
 
+class Running:
+    """What is added up for `Ran` while rows stream by."""
+
+    def __init__(self, source: Source) -> None:
+        info = source.log.info
+        self.earned, self.counts = np.zeros(BUCKETS), np.zeros(BUCKETS, np.int64)
+        self.least, self.users = np.inf, _Distinct() if source.by_user else None
+        single = info.L == 1 and info.propensities != "none"
+        self.by_item = slices.new_items(info.items) if single else None
+
+    def take(self, logged: Logged, places: int | None = None) -> None:
+        counted = logged.reward if places is None else logged.reward * (logged.place < places)
+        self.earned += np.bincount(logged.bucket[logged.row], counted, BUCKETS)
+        self.counts += np.bincount(logged.bucket, minlength=BUCKETS)
+        given = next((p for p in (logged.whole, logged.marginal) if p.size), np.ones(1))
+        self.least = min(self.least, float(given.min()))
+        if self.users is not None:
+            self.users.add(logged.key)
+        if self.by_item is not None:
+            _add_items(self.by_item, logged)
+
+    def merge(self, later: Running) -> None:
+        """Add what was added up of later rows."""
+        self.earned += later.earned
+        self.counts += later.counts
+        self.least = min(self.least, later.least)
+        if self.users is not None and later.users is not None:
+            self.users.merge(later.users)
+        if self.by_item is not None and later.by_item is not None:
+            self.by_item = slices.merge_items(self.by_item, later.by_item)
+
+    def ran(self, source: Source) -> Ran:
+        names = [f"item {name}" for name in item_ids(source.log)] if self.by_item is not None else []
+        items = slices.by_item(self.by_item, names) if self.by_item is not None else []
+        return Ran(self.earned, self.counts, self.users.total if self.users else 0, self.least, items)
+
+
 def _add_items(by_item: slices.Items, logged: Logged) -> None:
     rows, inside = logged.rows, logged.inside
     offered = None if not rows.own else rows.candidates[rows.first[inside[0]] : rows.first[inside[-1] + 1]]
@@ -80,6 +103,11 @@ class _Distinct:
         if most >= len(self.seen):
             self.seen = np.concatenate([self.seen, np.zeros(most + 1, bool)])
         self.seen[users] = True
+
+    def merge(self, other: _Distinct) -> None:
+        small, large = sorted((self.seen, other.seen), key=len)
+        self.seen = large.copy()
+        self.seen[: len(small)] |= small
 
     @property
     def total(self) -> int:

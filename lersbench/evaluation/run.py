@@ -10,7 +10,7 @@ from typing import Any
 
 from lersbench.datasets import DATASETS, build
 from lersbench.errors import ConfigError, did_you_mean
-from lersbench.evaluation import bracketed, fixed, learners, random_share, sure, tables, trained
+from lersbench.evaluation import bracketed, fixed, partitions, random_share, sure, tables, trained
 from lersbench.evaluation.estimated import Estimated
 from lersbench.evaluation.logged import PREDICTED
 from lersbench.evaluation.model import Model
@@ -21,6 +21,8 @@ from lersbench.feedback import CLICK
 from lersbench.log import Log
 from lersbench.offpolicy.settings import Evaluate
 from lersbench.results.evaluation import Evaluation
+from lersbench.system import elsewhere
+from lersbench.system.elsewhere import Executor
 
 USUAL = ("random", "popular")
 
@@ -43,12 +45,29 @@ def evaluate(
     seed: int = 0,
     say: Callable[[str], None] = lambda line: None,
     slate: int | None = None,
+    executor: Any = None,
 ) -> Evaluation:
-    """Judge policies by a log: see `lersbench evaluate`. Raises ConfigError for what the log cannot answer."""
+    """Judge policies by a log: see `lersbench evaluate`. `executor` as of `system.elsewhere.opened`. Raises ConfigError
+    for what the log cannot answer."""
     chosen = settings_of(settings)
+    with elsewhere.opened(executor, None, say) as pool:
+        return _evaluated(log, policies, chosen, questions, reward, seed, say, slate, pool)
+
+
+def _evaluated(
+    log: Log,
+    policies: Any,
+    chosen: Evaluate,
+    questions: Sequence[str],
+    reward: str | dict[str, float],
+    seed: int,
+    say: Callable[[str], None],
+    slate: int | None,
+    pool: Executor | None,
+) -> Evaluation:
     if random_share.is_there(log) and chosen.propensities != "estimated" and set(questions) != {bracketed.QUESTION}:
-        return _by_share(log, policies, chosen, questions, reward, seed, say, slate)
-    return _by_all(log, policies, chosen, questions, reward, seed, say, slate)
+        return _by_share(log, policies, chosen, questions, reward, seed, say, slate, pool)
+    return _by_all(log, policies, chosen, questions, reward, seed, say, slate, pool)
 
 
 def _by_share(
@@ -60,6 +79,7 @@ def _by_share(
     seed: int,
     say: Callable[[str], None],
     slate: int | None,
+    pool: Executor | None,
 ) -> Evaluation:
     """Judge by the lists in random order; beside it stands the bracket of the others, unless other things are asked."""
     asked = tuple(name for name in questions if name != bracketed.QUESTION)
@@ -67,7 +87,7 @@ def _by_share(
         parts = random_share.apart(log, Path(folder), slate)
         setup = setup_of(parts.random, policies, settings, reward, seed)
         with closing(setup.session.bar):
-            judged = _judged(setup, asked, parts.caps)
+            judged = _judged(setup, asked, parts.caps, pool)
         others = bracket = None
         if parts.others is not None:
             places = parts.others.info.L if slate is None else min(slate, parts.others.info.L)
@@ -94,6 +114,7 @@ def _by_all(
     seed: int,
     say: Callable[[str], None],
     slate: int | None,
+    pool: Executor | None,
 ) -> Evaluation:
     setup = setup_of(log, policies, settings, reward, seed, slate)
     with closing(setup.session.bar):
@@ -105,10 +126,12 @@ def _by_all(
                 )
             ran = Ran.of(setup.source, setup.slate)
             return bracketed.evaluate(setup, policies_of(policies), ran, tables.about(setup, [], ran, None), say)
-        return _judged(setup, questions)
+        return _judged(setup, questions, (), pool)
 
 
-def _judged(setup: Setup, questions: Sequence[str], doubts: Sequence[tuple[str, str]] = ()) -> Evaluation:
+def _judged(
+    setup: Setup, questions: Sequence[str], doubts: Sequence[tuple[str, str]], pool: Executor | None
+) -> Evaluation:
     """The passes over a log that holds propensities, each with its word at the progress bar; `doubts` cap verdicts."""
     asked, bar = asked_of(setup, questions), setup.session.bar
     if setup.fits:
@@ -116,7 +139,7 @@ def _judged(setup: Setup, questions: Sequence[str], doubts: Sequence[tuple[str, 
         setup.source.estimated = Estimated(setup.source, setup.settings.folds, setup.seed)
     setup.source.placed = any(name in PLACED for one in asked for name in one.estimators)
     bar.set_description_str("what ran")
-    ran = Ran.of(setup.source)
+    ran = partitions.ran(setup, pool)
     asked, left_out = sure.answered(setup, asked, ran, bool(questions))
     as_they_are = [one for one in asked if one.question == "off-policy"]
     model = None
@@ -126,9 +149,10 @@ def _judged(setup: Setup, questions: Sequence[str], doubts: Sequence[tuple[str, 
         model = Model(setup.source, setup.settings.model, setup.settings.folds)
     clicks = fixed.click_models_of(setup, as_they_are)
     bar.set_description_str("fixed policies")
-    judged = fixed.judge(setup, as_they_are, model, clicks)
+    judged = partitions.judge(setup, as_they_are, model, clicks, pool)
     bar.set_description_str("learners")
-    judged += learners.judge(setup, [one for one in asked if one.question != "off-policy"], ran)
+    learning = [one for one in asked if one.question != "off-policy"]
+    judged += partitions.judge_learners(setup, learning, ran, pool)
     for one in judged:
         caps, notes = trained.caps(setup.source, one.label, one.entry.policy)
         one.caps += [*doubts, *caps]

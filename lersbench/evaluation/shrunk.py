@@ -30,6 +30,9 @@ class Shrunk:
         fold = folds_of(logged.key, self.folds)
         shrinkage.add(self.sums, rounds.w, logged.reward, q, dm, fold, logged.bucket, self.kind)
 
+    def merge(self, other: Shrunk) -> None:
+        shrinkage.merge(self.sums, other.sums)
+
     def estimate(self, judged: Judged, counts: np.ndarray, span: Range) -> Estimate:
         """The estimate at the weight that the other folds advise for each fold.
 

@@ -43,7 +43,8 @@ def axis_title(metric: Metric) -> str:
 
 def set_round_ticks(ax: Axes, ticks: int) -> None:
     """At most `ticks` whole rounds on the axis of x; commas between thousands on both axes."""
-    ax.xaxis.set_major_locator(MaxNLocator(ticks, integer=True))
+    if ax.get_xscale() == "linear":
+        ax.xaxis.set_major_locator(MaxNLocator(ticks, integer=True))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
     if max(map(abs, ax.get_ylim())) >= 1000:
         ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:,.0f}".replace("-", "\N{MINUS SIGN}")))

@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from lersbench.figures.axes import LESS
+from lersbench.figures.axes import LESS, set_round_ticks
 from lersbench.figures.style import GREY, Look, crowded
 from lersbench.metrics import Metric
 from lersbench.results.tables import Results
 
 EARLY = 0.05  # share of the rounds in which running means still jump; it hardly sets the limits of the y axis
+FIRST_ROUNDS = 0.2  # share of the rounds in which a curve may be decided
 FILLED = 0.75  # share of a panel's height above which a band says no more than a note does, and is left out
 BANDED = 4  # policies whose bands are drawn, beside the baseline's: more of them make mud
 
@@ -74,6 +76,30 @@ def typical_half_width(bands: Iterable[Band]) -> float:
     """The typical half-width of the last interval."""
     widths = [(band.high[-1] - band.low[-1]) / 2 for band in bands]
     return float(np.nanmedian(widths)) if np.isfinite(widths).any() else math.nan
+
+
+def decided_early(bands: Bands) -> bool:
+    """Do most curves make most of their way in the first fifth of the rounds? Then these get more room."""
+    shares = []
+    for band in bands.values():
+        steps = np.abs(np.diff(band.mean[band.x >= EARLY * EARLY * band.x[-1]]))  # the first few rounds are luck
+        x = band.x[band.x >= EARLY * EARLY * band.x[-1]][1:]
+        if np.isfinite(steps).all() and steps.sum() > 0:
+            shares.append(steps[x <= FIRST_ROUNDS * band.x[-1]].sum() / steps.sum())
+    return bool(shares) and float(np.median(shares)) > 0.5
+
+
+def set_rounds(ax: Axes, bands: Bands, early: bool, ticks: int) -> None:
+    """The axis of rounds: logarithmic where what matters comes `early`."""
+    first, last = min(band.x[0] for band in bands.values()), max(band.x[-1] for band in bands.values())
+    if early and last >= 100 * first:
+        ax.set_xscale("log")
+        ax.set_xlim(first, last)
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
+        ax.xaxis.set_minor_formatter(NullFormatter())
+    else:
+        ax.set_xlim(0, last)
+    set_round_ticks(ax, ticks)
 
 
 # Limits ---------------------------------------------------------------------------------------------------------------

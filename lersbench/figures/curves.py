@@ -9,14 +9,17 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lersbench.figures.axes import LESS, axis_title, full_title, metric_of, set_round_ticks
+from lersbench.figures import headline
+from lersbench.figures.axes import LESS, axis_title, full_title, metric_of
 from lersbench.figures.bands import (
     Bands,
     band_note,
+    decided_early,
     draw_bands,
     limits,
     narrow_bands,
     policies_by_value,
+    set_rounds,
     typical_half_width,
 )
 from lersbench.figures.curve_values import RATES, SAME, equal, one_item_slates, one_rate_note
@@ -43,10 +46,14 @@ def curves(results: Results, names: Sequence[str], bands: Mapping[tuple[str, str
         notes.append(f"Of {len(results.slates)} slate sizes the curves of two are drawn.")
     size, columns = _panel_size(len(panels), len(cases), many), columns_of(len(panels), names)
     beside = legend_width(results, policies)
-    figure, axes = grid(len(panels), columns, size, title, results, [*notes, *footer(results)], beside)
+    ends = {policy: float(band.mean[-1]) for policy, band in bands[panels[-1]].items()}
+    finding = headline.of_metric(results, panels[-1][1], ends)
+    notes = [*notes, *footer(results)]
+    figure, axes = grid(len(panels), columns, size, title, results, notes, beside, finding=finding)
+    early = decided_early(bands[panels[-1]])
     for i, (ax, panel) in enumerate(zip(axes, panels, strict=True)):
         _draw_curves(ax, bands[panel], metric_of(results, panel[1]), look, choices[panel], many)
-        set_round_ticks(ax, 6 if len(cases) == 1 else 4)
+        set_rounds(ax, bands[panel], early, 6 if len(cases) == 1 else 4)
         if many:
             height = panel_height(ax, math.ceil(len(panels) / columns))
             _draw_curve_labels(ax, results, bands[panel], metric_of(results, panel[1]), look, choices[panel][1], height)
@@ -84,7 +91,6 @@ def _draw_curves(
     draw_bands(ax, bands, scale(metric), look, narrow, many)
     if frame := limits(bands, metric, candidates):
         ax.set_ylim(frame[0] * scale(metric), frame[1] * scale(metric))
-    ax.set_xlim(0, max(band.x[-1] for band in bands.values()))
 
 
 def _draw_curve_labels(

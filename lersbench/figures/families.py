@@ -14,12 +14,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from lersbench.families import BEFOREHAND
 from lersbench.feedback import REGIMES
-from lersbench.figures.axes import LESS, axis_title, full_title, metric_of, set_round_ticks
-from lersbench.figures.bands import Bands, limits, narrow_bands, policies_by_value
+from lersbench.figures import headline
+from lersbench.figures.axes import LESS, axis_title, full_title, metric_of
+from lersbench.figures.bands import Bands, decided_early, limits, narrow_bands, policies_by_value, set_rounds
 from lersbench.figures.frame import footer, grid, panel_height
 from lersbench.figures.legends import draw_end_labels, label
-from lersbench.figures.style import BEFOREHAND, GREY, Look, baselines, dashes, family_members, looks
+from lersbench.figures.style import GREY, Look, baselines, dashes, family_members, looks
 from lersbench.metrics import METRICS, Metric
 from lersbench.results.numbers import number, scale
 from lersbench.results.tables import Results
@@ -37,9 +39,10 @@ def curves(results: Results, name: str, bands: Bands) -> Figure:
     notes = [
         "Pale: the policies of the other panels. Band: the interval of the best of a panel, unless it would fill it."
     ]
-    figure, axes, groups = _panels(
-        results, LESS_TITLE if metric.name == LESS.name else full_title(metric), list(bands), notes
-    )
+    title = LESS_TITLE if metric.name == LESS.name else full_title(metric)
+    finding = headline.of_metric(results, name, {policy: float(band.mean[-1]) for policy, band in bands.items()})
+    figure, axes, groups = _panels(results, title, list(bands), notes, finding)
+    early = decided_early(bands)
     frame = limits(bands, metric, ())
     height = panel_height(axes[0], math.ceil(len(groups) / COLUMNS))
     for i, (ax, (family, members)) in enumerate(zip(axes, groups.items(), strict=True)):
@@ -48,8 +51,7 @@ def curves(results: Results, name: str, bands: Bands) -> Figure:
         _draw_best_band(ax, members, bands, metric, look)
         if frame:
             ax.set_ylim(frame[0] * scale(metric), frame[1] * scale(metric))
-        ax.set_xlim(0, max(band.x[-1] for band in bands.values()))
-        set_round_ticks(ax, 5)
+        set_rounds(ax, bands, early, 5)
         finals = {p: float(bands[p].mean[-1]) * scale(metric) for p in policies}
         ends = {
             p: (value, _short_label(results, p, members), look[p]["color"])
@@ -67,8 +69,9 @@ def hit_ratio(results: Results, bands: Bands, title: str, random: Mapping[str, A
     """HR@K over K; the legends have the values at 20 %, where the line is. `random`: the look of a random ranking."""
     look, metric = looks(results), METRICS["hr@20"]
     notes = ["Numbers: HR@20 in %, at the grey line. Pale: the policies of the other panels. Dots: a random ranking."]
-    figure, axes, groups = _panels(results, title, list(bands), notes)
     at_mark = {policy: float(band.mean[band.x == 20].sum()) for policy, band in bands.items()}
+    finding = headline.of_metric(results, "hr@20", at_mark)
+    figure, axes, groups = _panels(results, title, list(bands), notes, finding)
     for i, (ax, (family, members)) in enumerate(zip(axes, groups.items(), strict=True)):
         policies = [policy for policy in [*members, *_baseline(results, members)] if policy in bands]
         hit_axes(ax, random)
@@ -112,14 +115,14 @@ def _run_regimes(results: Results) -> list[str]:
 
 
 def _panels(
-    results: Results, title: str, policies: Sequence[str], notes: Sequence[str]
+    results: Results, title: str, policies: Sequence[str], notes: Sequence[str], finding: str = ""
 ) -> tuple[Figure, list[Axes], dict[str, list[str]]]:
     """A figure with axes for each family of `policies`, and the families with their members."""
     groups = family_members(results, policies)
     if results.mixed:
         notes = [*_dashes_in_words(results), *notes]
     lines = [" ".join(notes), *footer(results)]
-    figure, axes = grid(len(groups), COLUMNS, PANEL, title, results, lines, 0.1, outside=False)
+    figure, axes = grid(len(groups), COLUMNS, PANEL, title, results, lines, 0.1, outside=False, finding=finding)
     return figure, axes, groups
 
 

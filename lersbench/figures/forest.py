@@ -103,8 +103,8 @@ def _rank_note(metric: Metric) -> list[str]:
     if metric.better == "neither":
         return []
     return [
-        "At the right the best and the worst rank within its regime that the data allow a contender (paired t tests, "
-        f"Holm's correction over its pairs, 5 %; {MISSING}: too few seeds to say)."
+        "At the right the best and the worst rank within its regime that the data allow a contender, as in the "
+        f"leaderboard (Holm's correction over its pairs, 5 %; {MISSING}: too few seeds to say)."
     ]
 
 

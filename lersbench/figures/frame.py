@@ -25,7 +25,7 @@ from lersbench.figures.legends import crowd_legend_height
 from lersbench.figures.style import crowded
 from lersbench.files import replacing
 from lersbench.results.alarms import missing
-from lersbench.results.places import data_in_words, settings
+from lersbench.results.places import data_in_words, seeds_in_words, settings
 from lersbench.results.tables import Case, Results
 
 DPI = 200
@@ -73,16 +73,21 @@ def grid(
     notes: Sequence[str],
     beside: float,
     outside: bool = True,
+    finding: str = "",
 ) -> tuple[Figure, list[Axes]]:
     """A figure of a run: `panels` axes of the size `panel` (inches), with room `beside` for a legend.
+
+    `title` says what is drawn; with a `finding` that is the title, and what is drawn stands below it.
 
     The legend of a crowd is taller than a panel, so it belongs to the figure, and the axes leave its room free; not
     where the figure has a legend of its own (`outside` is False).
     """
     columns = min(columns, panels)
-    if results.mixed:
-        title += f": {' and '.join(dict.fromkeys(kind for _, kind in results.boards))} feedback"
     subtitle = run_in_words(results)
+    if finding:
+        title, subtitle = finding, f"{title}. {subtitle}"
+    elif results.mixed:
+        title += f": {' and '.join(dict.fromkeys(kind for _, kind in results.boards))} feedback"
     width = max(columns * panel[0] + beside, min(0.2 + 0.068 * len(subtitle), PAGE), 0.2 + 0.092 * len(title))
     lines = textwrap.wrap(subtitle, int((width - 0.2) / 0.068) + 1, break_on_hyphens=False)
     aside = beside if outside and crowded(results) else 0.0
@@ -136,9 +141,9 @@ def footer(results: Results) -> list[str]:
     """Below a figure: what its intervals are, the feedback, whose data it is."""
     seeds, level = seeds_in_words(results), f"{100 * LEVEL:.0f} %"
     kind = {
-        "shuffle": f"{level} bootstrap interval over {seeds} orders of arrival",
-        "subsample": f"{level} interval from {seeds} random halves of the log (not narrowed by their number)",
-        "none": f"{level} bootstrap interval over {seeds} seeds on one fixed log",
+        "shuffle": f"{level} t interval over {seeds} orders of arrival",
+        "subsample": f"{level} interval from {seeds} runs of random halves of the log (not narrowed by their number)",
+        "none": f"{level} t interval over {seeds} seeds on one fixed log",
     }[results.replicates]
     alone = len(results.meta["seeds"]) == 1
     spread = "One seed only, so no interval can be given." if alone else f"Mean and {kind}."
@@ -151,12 +156,6 @@ def footer(results: Results) -> list[str]:
     regime = f"Feedback: {regimes[0]}." if len(regimes) == 1 else "Feedback differs as named: compare within a regime."
     choice = [results.meta["choice"]] if "choice" in results.meta else []
     return [f"{spread}{'' if results.lists else f' {regime}'}", *choice, *sources(results)]
-
-
-def seeds_in_words(results: Results) -> str:
-    """ "10", or "3 to 10" where some contenders have run fewer seeds than others."""
-    counts = sorted(set(results.summary.groupby(["variant", "policy"])["seed"].nunique()))
-    return f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
 
 
 def sources(results: Results) -> list[str]:

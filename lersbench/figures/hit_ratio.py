@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from lersbench.figures import headline
 from lersbench.figures.bands import (
     Bands,
     band_note,
@@ -36,7 +37,9 @@ def hit_ratio(results: Results, policies: Sequence[str]) -> Figure:
     bands = {panel: hit_bands(results, panel[1], panel[0], policies) for panel in panels}
     labels = list(dict.fromkeys(policy for part in bands.values() for policy in part))
     notes, beside = [*band_note(results, labels), *footer(results)], legend_width(results, labels)
-    figure, axes = grid(len(panels), len(families), (3.7, 3.5), HIT_RATIO, results, notes, beside)
+    marks = {p: float(band.mean[band.x == 20].sum()) for p, band in bands[panels[-1]].items()}
+    finding = headline.of_metric(results, "hr@20", marks) if families[-1] == "hr" else ""
+    figure, axes = grid(len(panels), len(families), (3.7, 3.5), HIT_RATIO, results, notes, beside, finding=finding)
     look = looks(results)
     for ax, (variant, family) in zip(axes, panels, strict=True):
         _draw_hits(ax, bands[variant, family], look)

@@ -80,7 +80,7 @@ def run_in_words(results: LabResults) -> str:
 def footer(results: LabResults, intervals: bool = True) -> list[str]:
     """Below a figure: what the seeds are, and whose data it is; `intervals`: are they drawn?"""
     seeds, split = len(results.meta["seeds"]), results.experiment["training"]["split"]
-    kind = f"mean and {LEVEL:.0%} bootstrap interval" if intervals else "mean"
+    kind = f"mean and {LEVEL:.0%} t interval" if intervals else "mean"
     spread = f"{kind} over {seeds} seeds" if seeds > 1 else "one seed, so no interval"
     seed = f"A seed is a split of the customers ({split:.0%} to train on) and first weights: {spread}."
     data = results.meta["data"]

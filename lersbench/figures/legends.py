@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lersbench.figures.style import FAMILIES, crowded, looks, policy_families
+from lersbench.families import PATTERNS
+from lersbench.figures.style import crowded, looks, policy_families
 from lersbench.results.tables import Results, regime_label
 
 CROWD_SIZE = 7.5  # points of the legend of a crowd
@@ -91,7 +92,7 @@ def _draw_crowd_legend(
 
 def crowd_legend_height(results: Results) -> float:
     """Inches the legend of a crowd needs."""
-    return 0.4 + (len(results.contenders) + len(FAMILIES) + 1) * CROWD_SIZE / 72 * 1.3
+    return 0.4 + (len(results.contenders) + len(PATTERNS) + 1) * CROWD_SIZE / 72 * 1.3
 
 
 def legend_width(results: Results, policies: Sequence[str]) -> float:
@@ -114,7 +115,7 @@ def draw_end_labels(ax: Axes, texts: Mapping[str, tuple[float, str, Any]], heigh
         value = math.log(y) if ax.get_yscale() == "log" else y
         ends.append((min(max((value - low) / (high - low), 0.0), 1.0), policy))
     ends.sort()
-    for (at, policy), (end, _) in zip(move_apart(ends, gap), ends, strict=True):
+    for (at, policy), (end, _) in zip(_inside(move_apart(ends, gap), gap), ends, strict=True):
         _, text, colour = texts[policy]
         link = {"arrowstyle": "-", "color": colour, "lw": 0.6, "shrinkA": 0, "shrinkB": 0, "relpos": (0.0, 0.5)}
         ax.annotate(
@@ -140,6 +141,15 @@ def move_apart(places: Sequence[tuple[float, str]], gap: float) -> list[tuple[fl
             first, before = groups.pop()
             groups.append((first + names, before + total - gap * len(first) * len(names)))
     return [(_bottom(group, gap) + i * gap, name) for group in groups for i, name in enumerate(group[0])]
+
+
+def _inside(places: Sequence[tuple[float, str]], gap: float) -> list[tuple[float, str]]:
+    """Ascending places moved down so far that the highest lies within the axes: above them stands a title."""
+    moved, ceiling = [], 1.0
+    for at, name in reversed(places):
+        moved.append((min(at, ceiling), name))
+        ceiling = moved[-1][0] - gap
+    return moved[::-1]
 
 
 def _bottom(group: tuple[list[str], float], gap: float) -> float:

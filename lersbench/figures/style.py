@@ -8,13 +8,13 @@ rows is dashed; in a crowd of several cases the panels are the cases, and a poli
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 import seaborn as sns
 
+from lersbench.families import BEFOREHAND, MODELS, PATTERNS, family_of
 from lersbench.feedback import row_of
 from lersbench.results.tables import Results
 
@@ -27,25 +27,17 @@ DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.2, 1.2
 WHOLE_ROWS = (0, (4, 1.5))  # dashes of feedback on whole reward rows, where a family has a panel of its own
 MARKERS = (None, "o", "s", "^", "D", "v")
 WITHIN = (*(HUES[i] for i in (0, 1, 2, 3, 4, 5, 7)), "#6c3483")  # hues of a family's members; pale pink is no text
-BEFOREHAND = "known beforehand"
-FAMILIES = (  # of policies, by the first pattern that a name fits: its title, and shades of its hue
-    ("LERS", r"lers", ("#c2185b", "#7b1e1e", "#ef6f6c", "#a0522d")),
-    ("neural", r"(neural|bayes-by-backprop|.*(net|dqn))", ("#ca9161", "#6e4b26", "#e3c29f")),
-    (
-        "per-position linear",
-        r"(iba|rba).*(lin|hybrid)",
-        ("#0173b2", "#08306b", "#56b4e9", "#4455c8", "#00838f", "#8aa4d6"),
-    ),
-    ("per-position, context-free", r"(iba|rba)-", ("#029e73", "#0b5345", "#7dcea0", "#8a9a1b")),
-    ("click model, context-free", r"pbm-(ucb|ts|pie)", ("#c566b8", "#6c3483", "#e8a0d8")),
-    (
-        "shared linear",
-        r".*(lin|hybrid|c2ucb)",
-        ("#d55e00", "#7b1e1e", "#f5a15d", "#c2185b", "#a0522d", "#ef6f6c"),
-    ),
-    (BEFOREHAND, r"(first|past-(popular|bought|streamer))$", ("#3b7a57", "#1b4d3e", "#7fb069", "#9c6644")),
-    ("context-free", r"", ("#de8f05", "#8a6d00", "#d4b106")),
-)
+SHADES = {  # of the hue of a family
+    "LERS": ("#c2185b", "#7b1e1e", "#ef6f6c", "#a0522d"),
+    "neural": ("#ca9161", "#6e4b26", "#e3c29f"),
+    "per-position linear": ("#0173b2", "#08306b", "#56b4e9", "#4455c8", "#00838f", "#8aa4d6"),
+    "per-position, context-free": ("#029e73", "#0b5345", "#7dcea0", "#8a9a1b"),
+    "click model, context-free": ("#c566b8", "#6c3483", "#e8a0d8"),
+    MODELS: ("#5d6d7e", "#1b2631", "#aab7b8"),
+    "shared linear": ("#d55e00", "#7b1e1e", "#f5a15d", "#c2185b", "#a0522d", "#ef6f6c"),
+    BEFOREHAND: ("#3b7a57", "#1b4d3e", "#7fb069", "#9c6644"),
+    "context-free": ("#de8f05", "#8a6d00", "#d4b106"),
+}
 STYLE = {
     **sns.axes_style("ticks"),
     **sns.plotting_context("paper"),
@@ -102,14 +94,13 @@ def _rotation(choices: Sequence[Any], start: int) -> list[Any]:
 
 def _shades_of_families(results: Results) -> dict[str, dict[str, Any]]:
     """Shades and dashes within the hue of a family, so that no two members look alike."""
-    shades = {title: colours for title, _, colours in FAMILIES}
     sizes: dict[str, int] = {}
     by_policy: dict[str, dict[str, Any]] = {}
     for policy, family in policy_families(results).items():
         place = sizes[family] = sizes.get(family, -1) + 1
-        use, shade = divmod(place, len(shades[family]))  # dashes begin again with each use of the shades
+        use, shade = divmod(place, len(SHADES[family]))  # dashes begin again with each use of the shades
         dash, marker = DASHES[(use + place) % len(DASHES)], MARKERS[use % len(MARKERS)]
-        by_policy[policy] = {"color": shades[family][shade], "linestyle": dash, "marker": marker}
+        by_policy[policy] = {"color": SHADES[family][shade], "linestyle": dash, "marker": marker}
     return by_policy
 
 
@@ -156,16 +147,13 @@ def by_family(results: Results) -> bool:
 def policy_families(results: Results) -> dict[str, str]:
     """The family of every policy that is not the baseline, by the policy's name."""
     rows = _without_baseline(results)
-    return {
-        policy: next(title for title, pattern, _ in FAMILIES if re.match(pattern, name))
-        for policy, name in zip(rows["policy"], rows["name"], strict=True)
-    }
+    return {policy: family_of(name) for policy, name in zip(rows["policy"], rows["name"], strict=True)}
 
 
 def family_members(results: Results, policies: Collection[str]) -> dict[str, list[str]]:
     """The families of `policies` with their members, the baseline left out; all in one where there is no family."""
     families = policy_families(results)
     labels = [policy for policy in results.contenders["policy"] if policy in policies]
-    titles = [title for title, *_ in reversed(FAMILIES)]
+    titles = list(reversed(PATTERNS))
     members = {title: [policy for policy in labels if families.get(policy) == title] for title in titles}
     return {title: group for title, group in members.items() if group} or {"": labels}

@@ -7,6 +7,7 @@ import json
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,6 +42,7 @@ from lersbench.log.schema import (
 from lersbench.system import unpack
 from lersbench.system.exchange import recover
 
+PARTS = 8  # chunks that a log is cut into, where it is longer than one, unless they would be of less than a batch
 LOCAL_BUFFER = 1 << 16  # bytes read ahead in each column: as fast as a memory map, without its resident pages
 REMOTE_BUFFER = 8 << 20  # a request to a store is dear
 
@@ -64,6 +66,11 @@ class Log:
     def __repr__(self) -> str:
         i = self.info
         return f"Log({self.path!r}: {i.rounds:,} rounds, {i.items:,} items, {i.users:,} users)"
+
+    @property
+    def address(self) -> str:
+        """Its path as any process finds it, wherever that was started; a URL as it is."""
+        return self._root if isinstance(self._fs, pafs.LocalFileSystem) and "://" not in self.path else self.path
 
     def item_table(self) -> pd.DataFrame:
         """The item table: `item`, `id`, and whatever else describes an item."""
@@ -132,14 +139,24 @@ class Log:
         return int(_numbers(group.column("time").combine_chunks())[-1]) - self.info.reward_window
 
     def read(
-        self, chunk_bytes: int = 32 << 20, multiple: int = 1, columns: Collection[str] | None = None
+        self,
+        chunk_bytes: int = 32 << 20,
+        multiple: int = 1,
+        columns: Collection[str] | None = None,
+        start: int = 0,
+        stop: int | None = None,
     ) -> Iterator[Chunk]:
         """Stream the rounds in chunks of at most `chunk_bytes` decoded bytes, checking each before it is given out.
 
+        A log that is longer comes in eight or more, so that work on a short one begins early and its memory is used
+        anew: new memory costs more than what is read into it.
         Every chunk but the last has a multiple of `multiple` rows (and at least that many, even where they
         exceed `chunk_bytes`). `columns` names the columns to decode; the others come back in their empty form
         (user -1, context (n, 0), the rest as where the log has none). Candidates are always decoded: a slate
         and the features mean nothing without them. The arrays are the caller's own.
+
+        With `start` and `stop` the row groups that hold the rounds `start`..`stop` - 1 are read, and no others: the
+        first chunk begins at `start` or before it, the last ends at `stop` or behind.
 
         Every block is compared with its checksum as it is read, and the checksums with log.json. A log that has none
         but a digest, as those of earlier versions, is compared with that first: one more pass.
@@ -148,9 +165,33 @@ class Log:
         """
         self._compare_whole()
         report = Report(self.path)
-        for chunk in self._stream(self._wanted(columns), chunk_bytes, multiple, report):
+        for chunk in self._stream(self._wanted(columns), chunk_bytes, multiple, report, None, self._span(start, stop)):
             report.raise_if_any()
             yield chunk
+
+    @cached_property
+    def row_groups(self) -> np.ndarray:
+        """Where reading can begin: the first rounds of the row groups, and the number of all rounds behind them."""
+        edges, start = [0], 0
+        for part in self._parts:
+            with self._parquet(part) as file:
+                sizes = [file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups)]
+            inside = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+            if self.info.block:  # checksums are of blocks, counted from the top of a file
+                inside = inside[(inside % self.info.block == 0) | (inside == inside[-1])]
+            edges += (start + inside[1:]).tolist()
+            start += int(inside[-1])
+        return np.unique(edges)
+
+    def _span(self, start: int, stop: int | None) -> tuple[int, int]:
+        """The rounds that are read for the rounds `start`..`stop` - 1: from one edge of row groups to another."""
+        stop = self.info.rounds if stop is None else stop
+        if start <= 0 and stop >= self.info.rounds:
+            return 0, self.info.rounds
+        edges = self.row_groups
+        low = max(0, int(np.searchsorted(edges, start, "right")) - 1)
+        high = min(len(edges) - 1, int(np.searchsorted(edges, stop)))
+        return int(edges[low]), int(edges[high])
 
     def inspect(self, report: Report) -> None:
         """Read everything once and add whatever is wrong to `report`; a DataError where reading cannot go on."""
@@ -309,16 +350,26 @@ class Log:
         ):
             yield file
 
-    def _batches(self, wanted: list[str]) -> Iterator[_Batch]:
-        """Decode the rounds in small batches, each checked against its checksums."""
+    def _batches(self, wanted: list[str], low: int, high: int) -> Iterator[_Batch]:
+        """Decode the rounds `low`..`high` - 1, edges of row groups, in small batches, each checked against its
+        checksums."""
         size, block, start = block_rows(self.row_bytes(wanted)), self.info.block, 0
         if block:  # whole blocks, and as many as fit: few columns of wide rows would make tiny batches
             size = max(size // block, 1) * block
         for part in self._parts:
+            if start >= high:
+                return
             with self._parquet(part) as file:
+                top, rows = start, file.metadata.num_rows
+                if top + rows <= low:
+                    start += rows
+                    continue
                 sums = self._checksums(part, file)
-                batches = file.iter_batches(size, columns=wanted or self.info.columns[:1], use_threads=False)
-                for batch in batches:
+                groups, start = _groups_in(file, low - top, high - top, top)
+                if sums is not None:
+                    sums = {name: islice(of, (start - top) // block, None) for name, of in sums.items()}
+                columns = wanted or self.info.columns[:1]
+                for batch in file.iter_batches(size, columns=columns, row_groups=groups, use_threads=False):
                     if start + batch.num_rows > self.info.rounds:
                         raise DataError(f"{part}: {_DAMAGED.format('more rows than log.json says')}")
                     values = {name: self._values(name, batch.column(name)) for name in wanted}
@@ -368,18 +419,21 @@ class Log:
         multiple: int,
         report: Report,
         digest: RoundsDigest | None = None,
+        span: tuple[int, int] | None = None,
     ) -> Iterator[Chunk]:
-        """The chunks; everything wrong in a chunk is in `report` before it is yielded."""
-        rows = max(chunk_bytes // self.row_bytes(wanted) // multiple, 1) * multiple
+        """The chunks, of all rounds or of those of a `_span`; everything wrong in a chunk is in `report` before it is
+        yielded."""
+        low, end = span or (0, self.info.rounds)
+        rows = max(self._at_most(chunk_bytes, wanted) // self.row_bytes(wanted) // multiple, 1) * multiple
         checks = Checks(self.info, report)
         arrays: dict[str, np.ndarray] = {}
         lists: dict[str, list[Ragged]] = {}
-        start = filled = size = 0
-        for batch in self._batches(wanted):
+        start, filled, size = low, 0, 0
+        for batch in self._batches(wanted, low, end):
             at = 0
             while at < batch.rows:
                 if filled == size:
-                    size, filled = min(rows, self.info.rounds - start), 0
+                    size, filled = min(rows, end - start), 0
                     arrays = self._allocate(wanted, size)
                     lists = {name: [] for name in wanted if self._is_ragged(name)}
                 take = min(batch.rows - at, size - filled)
@@ -392,9 +446,14 @@ class Log:
                 if filled == size:
                     yield self._chunk(start, size, arrays, {name: joined(of) for name, of in lists.items() if of})
                     start += size
-        if start < self.info.rounds:
-            fault = f"only {start + filled * (filled < size)} of {self.info.rounds} rounds could be read"
+        if start < end:
+            fault = f"only {start + filled * (filled < size)} of {end} rounds could be read"
             raise DataError(f"{self._parts[-1]}: {_DAMAGED.format(fault)}")
+
+    def _at_most(self, chunk_bytes: int, wanted: list[str]) -> int:
+        """Decoded bytes of a chunk, where at most `chunk_bytes` are asked for."""
+        decoded = self.info.rounds * self.row_bytes(wanted)
+        return chunk_bytes if decoded <= chunk_bytes else min(chunk_bytes, max(decoded // PARTS, BATCH_BYTES))
 
     def _allocate(self, wanted: list[str], rows: int) -> dict[str, np.ndarray]:
         shape = {name: (rows,) if column_of(name).width is None else (rows, self._width(name)) for name in wanted}
@@ -540,6 +599,21 @@ class _Batch(NamedTuple):
     @property
     def rows(self) -> int:
         return self.table.num_rows
+
+
+def _groups_in(file: pq.ParquetFile, low: int, high: int, top: int) -> tuple[list[int], int]:
+    """The row groups of a file that hold its rows `low`..`high` - 1, and the number in the log of the first row there,
+    where the first of the file has the number `top`."""
+    groups: list[int] = []
+    at, begin = 0, top
+    for group in range(file.metadata.num_row_groups):
+        rows = file.metadata.row_group(group).num_rows
+        if at + rows > low and at < high:
+            if not groups:
+                begin = top + at
+            groups.append(group)
+        at += rows
+    return groups, begin
 
 
 def _values(array: pa.Array, width: int) -> np.ndarray | None:

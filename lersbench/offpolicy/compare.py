@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lersbench.distributions import LEVEL, t_quantile, t_within
+from lersbench.distributions import LEVEL, t_beyond, t_quantile
 from lersbench.errors import DataError
 from lersbench.offpolicy.intervals import cluster_error, tail
 from lersbench.ranks import ranges_of
 
-LEAST_P = float(np.finfo(np.float64).eps)  # no p value is smaller: a tail is not known better
+LEAST_P = float(np.finfo(np.float64).eps)  # no p value is smaller: nothing is t distributed so far out
 SAME = 1e-12  # an error below this share of the two errors is rounding: both get the same from every group
 
 
@@ -64,9 +64,9 @@ def differences(values: np.ndarray, psi: np.ndarray, counts: np.ndarray, level: 
 
 def _p_values(value: np.ndarray, error: np.ndarray, groups: int) -> np.ndarray:
     """Two-sided p of the t tests that the differences `value` (m,) of standard `error` (m,) are 0; NaN without one."""
+    tested = (error > 0) & np.isfinite(value)
     p = np.full(len(value), np.nan)
-    for i in np.flatnonzero((error > 0) & np.isfinite(value)):
-        p[i] = max(1 - t_within(abs(value[i]) / error[i], groups - 1), LEAST_P)
+    p[tested] = np.maximum(t_beyond(value[tested] / error[tested], groups - 1), LEAST_P)
     return p
 
 

@@ -24,9 +24,9 @@ from lersbench.distributions import LEVEL
 from lersbench.feedback import USUAL, row_of
 from lersbench.metrics import METRICS, TOPS
 from lersbench.report.blocks import Block, Heading, Items, Table, Text
+from lersbench.results import compared
 from lersbench.results.numbers import MISSING, decimals, number, scale
 from lersbench.results.places import place_in_words
-from lersbench.results.statistics import p_value
 from lersbench.results.tables import Results
 
 SOUND = {  # the same question asked without the flaw of the published metric
@@ -72,7 +72,7 @@ class Pair(NamedTuple):
     second: str
     published: float
     here: float  # mean over the seeds that both have
-    p: float  # of the two-sided paired t test, not corrected for the number of pairs; NaN where there is none
+    p: float  # of the two-sided t test (`separation.separate`), not corrected for the number of pairs; NaN if none
     verdict: str  # "undecided" where p is above 5 % or there is none, or else "same" or "reversed"
 
 
@@ -168,27 +168,28 @@ def _replications(results: Results) -> list[Replication]:
 
 
 def _pairs(results: Results) -> list[Pair]:
-    compared = []
+    found_pairs = []
     for variant, metric, protocol in _cases(results):
         values, measure = results.final(variant, protocol.metric), METRICS[protocol.metric]
         rows = [row for row in _rows(results, variant, metric, protocol) if row[3] in values.index]
         rows.sort(key=lambda row: -row[1])
+        labels = list(dict.fromkeys(row[3] for row in rows))
+        found = compared.on_this_log(results, variant, labels, measure)
+        at = {label: i for i, label in enumerate(labels)}
         for (first, more, _, a), (second, less, _, b) in itertools.combinations(rows, 2):
-            difference = (values.loc[a] - values.loc[b]).dropna().to_numpy()
-            if more == less or not difference.size:
+            p, here = (float(part[at[a], at[b]]) for part in (found.p, found.mean))
+            if more == less or not math.isfinite(here):
                 continue
-            floor = results.floor(variant, [a, b], measure)
-            p, here = p_value(difference, results.replicates, floor), float(difference.mean())
             verdict = "undecided" if not p <= 1 - LEVEL else "same" if here > 0 else "reversed"
             head = (variant, metric, protocol.title, first, second, more - less)
-            compared.append(Pair(*head, here * scale(measure), p, verdict))
-    return compared
+            found_pairs.append(Pair(*head, here * scale(measure), p, verdict))
+    return found_pairs
 
 
-def _orders(results: Results, compared: list[Pair]) -> list[Order]:
+def _orders(results: Results, rows: list[Pair]) -> list[Order]:
     orders = []
     for variant, metric, protocol in _cases(results):
-        verdicts = [pair.verdict for pair in compared if pair[:3] == (variant, metric, protocol.title)]
+        verdicts = [pair.verdict for pair in rows if pair[:3] == (variant, metric, protocol.title)]
         counts = [verdicts.count(verdict) for verdict in ("same", "reversed", "undecided")]
         orders.append(Order(variant, metric, protocol.title, protocol.metric, len(verdicts), *counts))
     return orders
@@ -245,7 +246,7 @@ def _introduction(results: Results) -> list[Block]:
         usual = f"{USUAL.capitalize()} feedback"
         lines.append(f"{usual}: every policy learns only from what it showed, as it would have to in a shop.")
     lines.append(
-        "Two policies are separated where their paired difference over common seeds is not zero by a t test at the "
+        "Two policies are separated where the difference of their means over seeds is not zero by a t test at the "
         f"{100 * (1 - LEVEL):.0f} % level, each pair by itself: of many that are equal a few will seem to differ."
     )
     return [

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from lersbench.distributions import LEVEL, t_quantile
 from lersbench.feedback import row_of
 from lersbench.figures.curve_values import one_rate_note
 from lersbench.figures.draw import draw_all
@@ -20,15 +22,18 @@ from lersbench.figures.records import Record, read_records
 from lersbench.report import findings, logs, published
 from lersbench.report.blocks import Block, Heading, Items, Table, Text, pictures, write_pages, write_whole
 from lersbench.results.alarms import missing
+from lersbench.results.interval_words import interval_in_words
 from lersbench.results.numbers import decimals, number, scale
 from lersbench.results.places import place_in_words
 from lersbench.results.ranking import Board, board
+from lersbench.results.statistics import DRAWS
 from lersbench.results.tables import Results
-from lersbench.results.words import cells, conclusion, headings, interval_in_words, legend
+from lersbench.results.words import cells, conclusion, headings, legend
 from lersbench.words import defused
 
 WIDE = 0.1  # an interval of more than this share of its value on either side is called wide
 FEW_SEEDS = 10
+ENOUGH = 20  # seeds of halves of a log: ten halves
 FLAWS = {  # why to read another metric, by one "as published" that has the flaw
     "regret_published": "the published regret counts a miss only where the policy's score says that it recommends, so "
     "a policy that seldom recommends looks good (read misses or the cumulative regret)",
@@ -188,7 +193,7 @@ def caveats(results: Results) -> list[str]:
         *_wide_intervals(ranking),
         *_biased_replay(results),
         *logs.poor_joins(results),
-        *_one_log(results),
+        *_one_log(ranking),
         *_position_bias(results),
         *_flaws(results),
     ]
@@ -233,30 +238,57 @@ def _wide_intervals(ranking: Board) -> list[str]:
         if ranking.bracketed(variant):
             continue  # what is wide there is not the error
         best = ranking.rows(variant, kind).iloc[0]
-        half = (best["high"] - best["low"]) / 2
+        anew = math.isfinite(best["new_low"])
+        half = (best["new_high"] - best["new_low"] if anew else best["high"] - best["low"]) / 2
         if not math.isfinite(half) or half <= WIDE * abs(best["mean"]):
             continue
         digits = decimals(half * scale(metric), metric)
         unit = " points" if metric.unit == "%" else f" {metric.named}".rstrip()
         place = place_in_words(results, variant)
+        about = f" for new {results.blocks(variant)}" if anew else ""
         lines.append(
-            f"{place}{metric.title} of {best['policy']} is {number(best['mean'] * scale(metric), digits)} +- "
+            f"{place}{metric.title} of {best['policy']}{about} is {number(best['mean'] * scale(metric), digits)} +- "
             f"{number(half * scale(metric), digits)}{unit}, that is +- {half / abs(best['mean']):.0%} of its value. "
-            + _remedy(results, variant, str(best["policy"]))
+            + _remedy(results, variant, best)
         )
     return lines
 
 
-def _remedy(results: Results, variant: str, policy: str) -> str:
-    """How much more is needed for an interval a tenth as wide: errors fall with the square root, so a hundredfold."""
-    rows = results.log(variant).get("rounds")
-    if results.replicates != "subsample" or not rows:
-        return f"A tenth of that would take about {100 * len(results.meta['seeds']):,} seeds."
-    matches = results.finals(variant, "matches").get(policy)
-    halves = ""
-    if matches is not None and np.isfinite(matches).all():
-        halves = f"Each half of the log matched only {number(float(matches.mean()), 0)} rounds. "
-    return f"{halves}A tenth of that would take about {100 * rows:,} rows, a hundred times the log's {rows:,}."
+def _remedy(results: Results, variant: str, best: pd.Series) -> str:
+    """What would narrow the interval of the contender in the row `best`: more seeds, while these are few or make most
+    of it, else more of what the log holds; errors fall with the square root, so a tenth takes a hundredfold."""
+    seeds, halves = int(best["seeds"]), results.replicates == "subsample"
+    groups, enough = (seeds // DRAWS, ENOUGH // DRAWS) if halves else (seeds, FEW_SEEDS)
+    if 1 < groups < enough:
+        more = ENOUGH if halves else FEW_SEEDS
+        narrower = _seed_width(groups, halves) / _seed_width(enough, halves)
+        rest = "" if halves or not math.isfinite(best["new_low"]) else " the seeds' part of"
+        return (
+            f"More seeds come first: with {more} in the place of {seeds},{rest} the interval is some "
+            f"{number(narrower, 1 if narrower < 2 else 0)} times narrower."
+        )
+    log, what = results.log(variant), results.blocks(variant)
+    size = (log.get("users") if what == "customers" else None) or log.get("rounds")
+    if not size or not (halves or _is_of_customers(best)):
+        return f"A tenth of that would take about {100 * seeds:,} seeds."
+    name = what if what == "customers" and log.get("users") else "rows"
+    matches = results.finals(variant, "matches").get(str(best["policy"]))
+    matched = ""
+    if halves and matches is not None and np.isfinite(matches).all():
+        matched = f"Each half of the log matched only {number(float(matches.mean()), 0)} rounds. "
+    return f"{matched}A tenth of that would take about {100 * size:,} {name}, a hundred times the log's {size:,}."
+
+
+def _is_of_customers(best: pd.Series) -> bool:
+    """Is the interval for new customers wide for another reason than the seeds?"""
+    own, wide = best["high"] - best["low"], best["new_high"] - best["new_low"]
+    return bool(math.isfinite(wide) and not own > wide / 2)
+
+
+def _seed_width(groups: int, halves: bool) -> float:
+    """The width of an interval from so many seeds, or halves of a log, relative to their standard deviation."""
+    share = 1 + 1 / groups if halves else 1 / groups
+    return float(t_quantile(LEVEL, groups - 1)) * math.sqrt(share)
 
 
 def _biased_replay(results: Results) -> list[str]:
@@ -276,11 +308,16 @@ def _biased_replay(results: Results) -> list[str]:
     ]
 
 
-def _one_log(results: Results) -> list[str]:
+def _one_log(ranking: Board) -> list[str]:
     """What the intervals leave out: shuffles and seeds repeat the same customers."""
-    if results.replicates == "subsample":
+    if ranking.results.replicates == "subsample":
         return [
             "Each replicate learned from half of the log, so values are those of a shorter run than the whole log's."
+        ]
+    if ranking.frame["new_low"].notna().any():
+        return [
+            "All seeds replay the same log. The intervals for new customers tell how another draw of customers like "
+            "these would change the values, not how another week, season or shop would."
         ]
     return [
         "All seeds replay the same log. The intervals say how sure the values are on this log, not how much another "

@@ -16,8 +16,10 @@ from lersbench import growth
 from lersbench.distributions import LEVEL
 from lersbench.feedback import REGIMES
 from lersbench.ranks import separated
-from lersbench.results.ranking import lift
-from lersbench.results.statistics import Interval, compare_pairs, interval
+from lersbench.results import compared
+from lersbench.results.baseline import lift
+from lersbench.results.separation import Separation
+from lersbench.results.statistics import Interval, interval
 from lersbench.results.tables import Case, Results
 from lersbench.results.words import lift_in_words
 
@@ -50,11 +52,16 @@ def lifts(results: Results, variant: str, metric: str) -> pd.DataFrame:
         baseline = results.baseline_label(variant, regimes[policy])
         if baseline not in values.index:
             continue
-        both = values.loc[[policy, baseline]].dropna(axis=1).to_numpy()
+        shared = values.loc[[policy, baseline]].dropna(axis=1)
+        both, half = shared.to_numpy(), results.halves(shared.columns)
         if not both.shape[1]:
             continue
         floor = results.floor(variant, [policy, str(baseline)], results.metric(metric))
-        span = lift(both[0], both[1], results.replicates, floor) if policy != baseline else Interval(*np.zeros((3, 1)))
+        span = (
+            lift(both[0], both[1], results.replicates, floor, half)
+            if policy != baseline
+            else Interval(*np.zeros((3, 1)))
+        )
         mean, low, high = (PERCENT * float(np.squeeze(end)) for end in span)
         if policy != baseline and results.replicates != "subsample" and f"{metric}_se" in results.metrics:
             wider = _record_error(results, variant, metric, policy, str(baseline))
@@ -186,13 +193,12 @@ def kendall(first: Sequence[float], second: Sequence[float]) -> float:
     return float((a * b).sum()) / norm if norm else math.nan
 
 
-def orderings(values: np.ndarray, replicates: str, level: float = LEVEL, floor: float = 0.0) -> np.ndarray:
+def orderings(found: Separation, level: float = LEVEL) -> np.ndarray:
     """Which pairs the data tell apart: (n, n) of +1 where the row is surely higher than the column, -1 lower, else 0.
 
-    `values` is (n, seeds), of the resolution `floor`. Paired t tests with Holm's correction over all pairs.
+    By Holm's correction over all pairs.
     """
-    p, mean = compare_pairs(values, replicates, floor)
-    return np.where(separated(p, together=True, level=level), np.sign(mean), 0).astype(int)
+    return np.where(separated(found.p, together=True, level=level), np.sign(found.mean), 0).astype(int)
 
 
 def agreements(comparison: Comparison) -> pd.DataFrame:
@@ -241,11 +247,7 @@ def _signs(comparison: Comparison) -> dict[str, np.ndarray]:
     """The orderings by each measure, of the policies as `Comparison.policies` has them."""
     results = comparison.results
     return {
-        m.short: orderings(
-            results.final(m.variant, m.metric).reindex(comparison.policies).to_numpy(),
-            results.replicates,
-            floor=results.resolution(m.variant, results.metric(m.metric)),
-        )
+        m.short: orderings(compared.on_this_log(results, m.variant, comparison.policies, results.metric(m.metric)))
         for m in comparison.measures
     }
 

@@ -34,6 +34,12 @@ def data_in_words(results: Results, variant: str) -> str:
     return ", ".join([data, *settings(results, variant)])
 
 
+def seeds_in_words(results: Results) -> str:
+    """ "10", or "3 to 10" where some contenders have run fewer seeds than others."""
+    counts = sorted(set(results.summary.groupby(["variant", "policy"])["seed"].nunique()))
+    return f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+
+
 def settings(results: Results, variant: str | None = None) -> list[str]:
     """What differs from the usual protocol of a variant, or of the run: "slate 5", "batch 10", "feedback replay"."""
     cases = [case for case in results.cases if variant is None or case.variant == variant]

@@ -17,10 +17,14 @@ class Results(tables.Results):
     """The results of a run as the tables hold them, which can rank and show themselves."""
 
     def leaderboard(
-        self, metric: str | None = None, metrics: str | Sequence[str] | None = None, baseline: str | None = None
+        self,
+        metric: str | None = None,
+        metrics: str | Sequence[str] | None = None,
+        baseline: str | None = None,
+        simultaneous: bool = False,
     ) -> pd.DataFrame:
         """The ranking, best first, in fractions and counts: see `ranking.table`."""
-        return table(self, metric, [metrics] if isinstance(metrics, str) else metrics, baseline)
+        return table(self, metric, [metrics] if isinstance(metrics, str) else metrics, baseline, simultaneous)
 
     def __repr__(self) -> str:
         return super().__repr__().replace("; summary", "; leaderboard(), summary")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,10 +13,12 @@ import pandas as pd
 from lersbench.errors import ConfigError, did_you_mean
 from lersbench.metrics import OF_REWARDS, Metric
 from lersbench.ranks import ranges_of, separated
-from lersbench.results import brackets
+from lersbench.results import brackets, compared, customers
 from lersbench.results.alarms import ESTIMATES, alarms, missing, undefined, unfinished, unmeasured, without_baseline
+from lersbench.results.baseline import differences, lifts
+from lersbench.results.chances import chances
 from lersbench.results.numbers import MISSING
-from lersbench.results.statistics import Interval, compare_pairs, interval, paired
+from lersbench.results.statistics import around
 from lersbench.results.tables import LOGGED, Results, known_metric
 
 USUAL = ("ctr_sum", "misses", "hr@20", "coverage", "diversity", "matches", "undelivered")
@@ -34,6 +37,7 @@ class Board:
     further: list[Metric]
     baseline: str | None
     frame: pd.DataFrame
+    simultaneous: bool = False  # are ranks right all at once, or each by itself?
 
     def rows(self, variant: str, feedback: str) -> pd.DataFrame:
         """The ranking of one regime of a variant."""
@@ -60,11 +64,16 @@ class Board:
 
 
 def board(
-    results: Results, metric: str | None = None, metrics: Sequence[str] | None = None, baseline: str | None = None
+    results: Results,
+    metric: str | None = None,
+    metrics: Sequence[str] | None = None,
+    baseline: str | None = None,
+    simultaneous: bool = False,
 ) -> Board:
     """Rank the contenders of a run by the final value of `metric`.
 
-    `metric` and `baseline` default to what the scenario says, `metrics` (further columns, means only) to a short list.
+    Each rank is right with 95 % by itself, or with `simultaneous` all of them at once. `metric` and `baseline` default
+    to what the scenario says, `metrics` (further columns, means only) to a short list.
     Raises ConfigError for a metric that was not measured or has no better direction, and for an unknown baseline.
     """
     by = known_metric(results, metric or results.scenario["leaderboard"])
@@ -81,30 +90,35 @@ def board(
     sections = [
         _bracketed(results, *place, by, further)
         if brackets.ranks(results, place[0], by)
-        else _section(results, *place, by, further, baseline)
+        else _section(results, *place, by, further, baseline, simultaneous)
         for place in results.boards
     ]
-    return Board(results, by, further, baseline, pd.concat(sections, ignore_index=True))
+    return Board(results, by, further, baseline, pd.concat(sections, ignore_index=True), simultaneous)
 
 
 def table(
-    results: Results, metric: str | None = None, metrics: Sequence[str] | None = None, baseline: str | None = None
+    results: Results,
+    metric: str | None = None,
+    metrics: Sequence[str] | None = None,
+    baseline: str | None = None,
+    simultaneous: bool = False,
 ) -> pd.DataFrame:
     """The ranking alone, in fractions and counts; see `board`.
 
-    Columns: variant, rank ("1-3", among the contenders of its regime; "-" where the seeds support none), policy,
-    feedback, mean, low, high, with a baseline difference, difference_low and difference_high (policy minus baseline,
-    seed by seed), where ranked lists were scored by a click rate also lift, lift_low and lift_high (policy / baseline
-    - 1, seed by seed), one mean per further metric, seeds, rank_together (ranges that are right all at once),
-    better_than_next (was the row shown to be better than the next of its regime, in the same sense?) and
-    same_in_every_seed (the contender draws nothing, so it has no interval over seeds).
+    Columns: variant; rank ("1-3", among the contenders of its regime, for new customers where the run can tell; "-"
+    where the seeds support none) and rank_this_log; policy, feedback; mean with its interval low and high on this log
+    (of halves of a log: for new rounds) and new_low and new_high for new customers; with a baseline the columns
+    `baseline.DIFFERENCE` and, where ranked lists were scored by a click rate, `baseline.LIFT`; one mean per further
+    metric; seeds; p_best (the chance to be the best) and expected_rank, see `chances`; rank_together (ranges that are
+    right all at once); better_than_next (was the row shown to be better than the next of its regime, in the same
+    sense?); and same_in_every_seed (the contender draws nothing, so it has no interval over seeds).
 
     Where a log tells nothing of how likely items were to be seen (see `brackets`), mean is the low end, by logged
     clicks, low and high are how far the errors of both ends of the bracket reach, and bracket_low and bracket_high are
     its ends, bracket_first and bracket_last the reach, of the lift over the logged order; there are no differences to a
     baseline.
     """
-    return board(results, metric, metrics, baseline).frame
+    return board(results, metric, metrics, baseline, simultaneous).frame
 
 
 def _baseline(results: Results, asked: str | None) -> str | None:
@@ -121,44 +135,78 @@ def _baseline(results: Results, asked: str | None) -> str | None:
 
 
 def _section(
-    results: Results, variant: str, kind: str, by: Metric, further: Sequence[Metric], baseline: str | None
+    results: Results,
+    variant: str,
+    kind: str,
+    by: Metric,
+    further: Sequence[Metric],
+    baseline: str | None,
+    simultaneous: bool,
 ) -> pd.DataFrame:
     """The ranking of one regime of a variant."""
-    every, feedback = results.final(variant, by.name), results.feedback(variant)
+    feedback = results.feedback(variant)
     finals = {policy: x for policy, x in results.finals(variant, by.name).items() if feedback[policy] == kind}
     others = {m.name: {p: x.mean() for p, x in results.finals(variant, m.name).items()} for m in further}
-    base = results.baseline_label(variant, kind, baseline) if baseline else None
-    order = sorted(finals, key=_best_first(finals, by))
-    values, higher = every.loc[order].to_numpy(), by.better == "higher"
-    floor = results.floor(variant, finals, by) or results.resolution(variant, by)
-    p, mean = compare_pairs(values, results.replicates, floor)
-    if by.name.startswith(LOGGED) and results.unweighed(variant):
-        p = np.full_like(p, math.nan)  # seeds tell nothing of the error that counts
-    ranges, all_at_once = (ranges_of(p, mean, higher, together=together) for together in (False, True))
-    apart = separated(p, together=True)
+    order, higher = sorted(finals, key=_best_first(finals, by)), by.better == "higher"
+    here = compared.on_this_log(results, variant, order, by)
+    anew = compared.for_new_customers(results, variant, order, by, here)
+    pairs = here if anew is None else anew.pairs
+    mine, all_at_once, on_log = (
+        [_rank_in_words(one) for one in ranges_of(found.p, found.mean, higher, together=together)]
+        for found, together in ((pairs, simultaneous), (pairs, True), (here, simultaneous))
+    )
+    apart = separated(pairs.p, together=True)
+    likely = chances(here.spread.mean, pairs.spread, higher, None if anew is None else anew.people)
+    against = _against(results, variant, kind, order, by, baseline)
+    own = None if anew is None else customers.errors(anew.people)
     rows = []
     for i, policy in enumerate(order):
-        span = results.interval(variant, policy, by, finals[policy])
-        row = {
+        row: dict[str, Any] = {
             "variant": variant,
-            "rank": _rank_in_words(ranges[i]),
+            "rank": mine[i],
+            "rank_this_log": on_log[i],
             "policy": policy,
             "feedback": kind,
-            "mean": float(span.mean),
-            "low": float(span.low),
-            "high": float(span.high),
         }
-        if baseline and not (by.name.startswith(LOGGED) and results.unweighed(variant)):
-            row |= _compared("difference", results, variant, by, every, policy, base)
-            if results.lists and by.name in RATES and results.has_lifts:
-                row |= _compared("lift", results, variant, by, every, policy, base)
-        row |= {name: means.get(policy, math.nan) for name, means in others.items()}
+        row |= _spans(results, variant, policy, by, finals[policy], None if own is None else (own.total[i], own.df[i]))
+        row |= against[i] | {name: means.get(policy, math.nan) for name, means in others.items()}
         row["seeds"] = len(finals[policy])
-        row["rank_together"] = _rank_in_words(all_at_once[i])
+        row["p_best"], row["expected_rank"] = float(likely.best[i]), float(likely.rank[i])
+        row["rank_together"] = all_at_once[i]
         row["better_than_next"] = bool(apart[i, i + 1]) if i + 1 < len(order) else None
         row["same_in_every_seed"] = policy in results.steady[variant]
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _spans(
+    results: Results, variant: str, policy: str, by: Metric, values: np.ndarray, anew: tuple[float, float] | None
+) -> dict[str, float]:
+    """Mean and interval of a contender on this log, and for new customers (`anew`: variance and degrees of freedom),
+    each by its own seeds; of halves of a log both are that for new rounds."""
+    span = results.interval(variant, policy, by, values)
+    found = dict(zip(("mean", "low", "high"), map(float, span), strict=True))
+    ends = (math.nan, math.nan)
+    if results.replicates == "subsample":
+        ends = found["low"], found["high"]
+    elif anew is not None and len(values) > 1:  # one seed says nothing of what an order does to all customers at once
+        wide = around(span.mean, *anew, bounds=results.bounds(variant, by))
+        ends = float(wide.low), float(wide.high)
+    return found | dict(zip(("new_low", "new_high"), ends, strict=True))
+
+
+def _against(
+    results: Results, variant: str, kind: str, order: Sequence[str], by: Metric, baseline: str | None
+) -> list[dict[str, Any]]:
+    """The columns of each policy that compare it with the baseline."""
+    if not baseline or (by.name.startswith(LOGGED) and results.unweighed(variant)):
+        return [{} for _ in order]
+    base = results.baseline_label(variant, kind, baseline)
+    rows: list[dict[str, Any]] = [dict(row) for row in differences(results, variant, order, by, base)]
+    if results.lists and by.name in RATES and results.has_lifts:
+        for row, more in zip(rows, lifts(results, variant, order, by, base), strict=True):
+            row |= more
+    return rows
 
 
 def _bracketed(results: Results, variant: str, kind: str, by: Metric, further: Sequence[Metric]) -> pd.DataFrame:
@@ -175,11 +223,14 @@ def _bracketed(results: Results, variant: str, kind: str, by: Metric, further: S
         row = {
             "variant": variant,
             "rank": _rank_in_words(places[i]),
+            "rank_this_log": _rank_in_words(places[i]),
             "policy": policy,
             "feedback": kind,
             "mean": float(finals[policy].mean()),
             "low": worth.first,
             "high": worth.last,
+            "new_low": math.nan,
+            "new_high": math.nan,
             "bracket_low": gain.low,
             "bracket_high": gain.high,
             "bracket_first": gain.first,
@@ -187,6 +238,7 @@ def _bracketed(results: Results, variant: str, kind: str, by: Metric, further: S
         }
         row |= {name: means.get(policy, math.nan) for name, means in others.items()}
         row["seeds"] = len(finals[policy])
+        row["p_best"] = row["expected_rank"] = math.nan
         row["rank_together"] = row["rank"]
         row["better_than_next"] = gain.first > lifts[order[i + 1]].last if i + 1 < len(order) else None
         row["same_in_every_seed"] = policy in results.steady[variant]
@@ -209,31 +261,3 @@ def _rank_in_words(places: tuple[int, int] | None) -> str:
     if places is None:
         return MISSING
     return str(places[0]) if places[0] == places[1] else f"{places[0]}-{places[1]}"
-
-
-def _compared(
-    kind: str, results: Results, variant: str, by: Metric, values: pd.DataFrame, policy: str, baseline: str | None
-) -> dict[str, float]:
-    """The "difference" to, or the "lift" over, the baseline on the seeds both have; NaN for the baseline itself and
-    where it was not run."""
-    nothing = dict.fromkeys((kind, f"{kind}_low", f"{kind}_high"), math.nan)
-    if baseline is None or policy == baseline or baseline not in values.index:
-        return nothing
-    both = values.loc[[policy, baseline]].dropna(axis=1).to_numpy()
-    if both.shape[1] == 0:
-        return nothing
-    floor = results.floor(variant, [policy, baseline], by)
-    if kind == "difference":
-        span = paired(both[0], both[1], results.replicates, bounds=results.bounds(variant, by), floor=floor)
-    else:
-        span = lift(both[0], both[1], results.replicates, floor)
-    return dict(zip(nothing, map(float, span), strict=True))
-
-
-def lift(values: np.ndarray, baseline: np.ndarray, replicates: str, floor: float = 0.0) -> Interval:
-    """By what share `values` exceed `baseline`, both (seeds,): value / baseline - 1, seed by seed; at least -1.
-
-    NaN where a baseline is 0, of which nothing is a multiple. `floor` is the resolution of a value.
-    """
-    below = np.where(np.asarray(baseline) > 0, baseline, np.nan)
-    return interval(np.asarray(values) / below - 1, replicates, bounds=(-1.0, math.inf), floor=floor / below.mean())

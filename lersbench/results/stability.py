@@ -30,7 +30,7 @@ def order_in_words(rows: pd.DataFrame, bracketed: bool = False) -> str:
     )
     if bracketed:
         return f"{which}, since their brackets overlap; their order says nothing"
-    return f"{which}, so their order is that of their means and may turn with other seeds"
+    return f"{which}, so their order is that of their means and may turn with other seeds or customers"
 
 
 def few_seeds(rows: pd.DataFrame) -> list[str]:
@@ -39,8 +39,8 @@ def few_seeds(rows: pd.DataFrame) -> list[str]:
     if short.empty:
         return []
     return [
-        f"Fewer than {FEW_SEEDS} seeds: {named(short['policy'])}; their values and places may change a good deal with "
-        "other seeds."
+        f"Fewer than {FEW_SEEDS} seeds: {named(short['policy'])}. Where four or more of a family were run, their ranks "
+        "rest on the spread of all of it; a policy that ends elsewhere in some runs may not have shown it in so few."
     ]
 
 
@@ -50,8 +50,8 @@ def unranked(rows: pd.DataFrame, missing: str) -> list[str]:
     if without.empty:
         return []
     return [
-        f"Rank {missing}: {named(without['policy'])}. A test needs three seeds or more that both contenders of a pair "
-        "have, and three different values of their difference."
+        f"Rank {missing}: {named(without['policy'])}. A test needs three seeds or more of each contender, with three "
+        "different values, or one and the same in all."
     ]
 
 

@@ -1,53 +1,35 @@
-"""Means, intervals, paired differences and rank ranges over replicates; arrays in, numbers out.
+"""Means over replicates and their intervals; arrays in, numbers out.
 
 The first axis of `values` is always the replicate (seed). What an interval means depends on how replicates were made:
 
-* `shuffle` and `none`: the replicates are independent runs, so their mean has the error sd/sqrt(n), and the interval is
-  a bootstrap over seeds. The plain percentile bootstrap is too narrow with few seeds, for two known reasons: the spread
-  of a resample has the divisor n instead of n - 1, and its tails are normal although the spread was estimated. Both
-  are mended by stretching the distances from the mean by sqrt(n / (n - 1)) * t / z, the idea of Hesterberg's expanded
-  percentile interval (2015, The American Statistician 69(4)). Coverage of the nominal 95 %, measured on 20,000 samples:
+* `shuffle` and `none`: the replicates are independent runs on one log, and the interval is that of Student's t:
+  mean +- t sd / sqrt(n) with n - 1 degrees of freedom. It speaks of this log alone. It is exact for normal values. A
+  policy that locks in has other shapes, and is covered less often than 95 % by any method with few seeds: a bootstrap
+  cannot know of a shape that the seeds have not shown. More seeds are the cure. METHODOLOGY.md has the measured
+  coverage.
+* `subsample`: every replicate replays a random half of the rounds of one log, so halves overlap and their mean is not
+  more certain for being taken over many of them; but a half scatters around the whole log as the whole log scatters
+  around the truth (the delete-half jackknife; Shao and Wu 1989, Annals of Statistics 17(3)). So this interval speaks of
+  new rounds. See `subsample`.
 
-      seeds                       2     3     5    10    20
-      normal, percentile       50.4  75.0  84.1  90.1  92.6
-      normal, stretched        93.0  94.8  94.6  94.8  94.9   (used)
-      normal, bootstrap-t         -     -  94.2  94.2  94.7
-      exponential, percentile  46.3  70.2  77.9  86.3  89.9
-      exponential, stretched   88.2  89.2  88.4  90.7  92.2   (used)
-      exponential, bootstrap-t    -     -  92.2  93.7  94.3
-
-  Bootstrap-t is better for very skewed values, but undefined where a resample repeats one seed, which is common below
-  five; means over a log's rounds are close to normal, so the stretched interval is the one for any number of seeds.
-* `subsample`: every replicate replays a random half of the rounds of one log, so replicates overlap and their mean is
-  not more certain for being taken over many of them. But a half sample scatters around the full sample with variance
-  (1 - f)/f * sigma^2/n, which at f = 1/2 is sigma^2/n, the very error of the full log (the delete-half jackknife). So
-  the interval is mean +- t * sd * sqrt(1 + 1/m), where sd is the plain spread of the m replicates: the 1 is the
-  sampling error of the log, the 1/m what m halves leave unaveraged. It never shrinks to zero as m grows. Measured
-  coverage for the click rate of a log: 95.2 % at m = 5, 95.4 % at 10, 94.0 % at 20.
-
-Certainty is not made from nothing: no interval has width 0, no p value is 0, no end lies outside what the metric can
-be, and nobody has a rank from fewer than three different values (see `floor`, `bounds` and `p_value`).
-
-A value that is NaN in one replicate makes its mean and interval NaN: nothing is dropped behind the reader's back.
+Certainty is not made from nothing: no interval has width 0, and no end lies outside what the metric can be. A value
+that is NaN in one replicate makes its mean and interval NaN: nothing is dropped behind the reader's back.
 """
 
 from __future__ import annotations
 
 import math
-from statistics import NormalDist
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from lersbench.distributions import LEVEL, t_quantile, t_within
+from lersbench.distributions import LEVEL, t_quantile
 from lersbench.errors import ConfigError
-from lersbench.ranks import ranges_of
 
-RESAMPLES = 2000
-BLOCK = 1 << 22  # resampled means held at a time: 32 MB
 ROUNDING = 1e-9  # values that differ by a smaller share are the same
-DISTINCT = 3  # different values of a difference that a test needs: two tell nothing of their spread
-LEAST_P = float(np.finfo(np.float64).eps)  # no p value is smaller: t_within is not known better
+REPLICATES = ("shuffle", "subsample", "none")
+DRAWS = 2  # runs of each random half of a log
 
 
 class Interval(NamedTuple):
@@ -58,78 +40,110 @@ class Interval(NamedTuple):
     high: np.ndarray
 
 
+class Error(NamedTuple):
+    """The variance of a mean, of the shape of one replicate, and the degrees of freedom it is known with."""
+
+    variance: np.ndarray
+    df: float
+
+
 def interval(
     values: np.ndarray,
     replicates: str,
     level: float = LEVEL,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
     bounds: tuple[float, float] = (-math.inf, math.inf),
     floor: np.ndarray | float = 0.0,
+    half: Sequence[int] | np.ndarray | None = None,
 ) -> Interval:
     """Mean and interval of `values` (seeds, ...) over its first axis; see the head of this file for the two kinds.
 
-    `replicates` is "shuffle", "subsample" or "none". All points of a curve share the resampled seeds, and the same
-    `seed` gives the same interval. Ends are cut at `bounds`, the least and the most a value can be. `floor`, of the
-    shape of one replicate or a number, is the least standard deviation over replicates that is believed: the
-    resolution of the values. No interval has width 0. Where nothing is known of the spread the ends are NaN: for
-    fewer than two replicates, where all agree and no floor is given, and for halves of a log that all agree (such as
-    those that hold no click at all).
+    `replicates` is "shuffle", "subsample" or "none"; with the second, `half` (seeds,) numbers the half of the log that
+    each seed played (by default each its own). Ends are cut at `bounds`, the least and the most a value can be.
+    `floor`, of the shape of one replicate or a number, is the least standard deviation over replicates that is
+    believed: the resolution of the values. Where nothing is known of the spread the ends are NaN: for fewer than two
+    replicates, where all agree and no floor is given, and for halves of a log that all agree (such as those that hold
+    no click at all).
     """
     values = np.asarray(values, dtype=np.float64)
     mean = values.mean(axis=0) if len(values) else np.full(values.shape[1:], np.nan)
-    if replicates not in ("shuffle", "subsample", "none"):
+    variance, df = error(values, replicates, floor, half)
+    return around(mean, variance, df, level, bounds)
+
+
+def around(
+    mean: Any, variance: Any, df: Any, level: float = LEVEL, bounds: tuple[float, float] = (-math.inf, math.inf)
+) -> Interval:
+    """mean +- t sqrt(variance), cut at `bounds`; arrays of one shape. Ends are NaN where the variance is 0 or NaN."""
+    mean, variance = np.asarray(mean, dtype=np.float64), np.asarray(variance, dtype=np.float64)
+    wide = np.sqrt(np.where(variance > 0, variance, np.nan)) * t_quantile(level, df)
+    return Interval(
+        mean,
+        np.maximum(mean - wide, np.minimum(bounds[0], mean)),
+        np.minimum(mean + wide, np.maximum(bounds[1], mean)),
+    )
+
+
+def error(
+    values: np.ndarray,
+    replicates: str,
+    floor: np.ndarray | float = 0.0,
+    half: Sequence[int] | np.ndarray | None = None,
+) -> Error:
+    """The variance of the mean of `values` (seeds, ...) over its first axis, of half samples that of their whole log.
+
+    NaN for fewer than two seeds (or halves). A standard deviation over replicates below `floor` is `floor`, but halves
+    that all agree have none: they tell nothing of the log.
+    """
+    if replicates not in REPLICATES:
         raise ConfigError(f"replicates are {replicates!r}, but should be 'shuffle', 'subsample' or 'none'.")
-    if len(values) < 2:
-        return Interval(mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan))
-    least = np.broadcast_to(np.asarray(floor, dtype=np.float64), mean.shape)
-    least = np.where(flat(values), 0.0 if replicates == "subsample" else least, np.maximum(least, 0.0))
-    half = t_quantile(level, len(values) - 1) * least * _share(len(values), replicates)
+    values = np.asarray(values, dtype=np.float64)
     if replicates == "subsample":
-        half = np.maximum(half, t_quantile(level, len(values) - 1) * standard_error(values, replicates))
-        low, high = mean - half, mean + half
-    else:
-        stretch = _stretch(len(values), level)
-        ends = _percentiles(values.reshape(len(values), -1), level, resamples, seed)
-        low, high = (mean + stretch * (end.reshape(mean.shape) - mean) for end in ends)
-        low, high = np.minimum(low, mean - half), np.maximum(high, mean + half)
-    known = ~(flat(values) & (least <= 0))  # NaN values are not flat, and stay NaN
-    low, high = np.where(known, low, np.nan), np.where(known, high, np.nan)
-    return Interval(mean, np.maximum(low, np.minimum(bounds[0], mean)), np.minimum(high, np.maximum(bounds[1], mean)))
+        found = subsample(values, half)
+        least = np.square(floor) * (1 + 1 / (found.df + 1)) if found.df > 0 else math.nan
+        known = np.where(flat(values), 0.0, np.maximum(found.variance, least)) if len(values) else found.variance
+        return Error(known, found.df)
+    n = len(values)
+    if n < 2:
+        return Error(np.full(values.shape[1:], np.nan), math.nan)
+    own = np.where(flat(values), 0.0, values.var(axis=0, ddof=1))
+    return Error(np.maximum(own, np.square(floor)) / n, n - 1)
+
+
+def subsample(values: np.ndarray, half: Sequence[int] | np.ndarray | None = None) -> Error:
+    """The error of `values` (seeds, ...), each from one random half of the rounds of a log, as estimates of the truth.
+
+    `half` (seeds,) numbers the half of each seed; seeds of one half differ by the draws of the policy (and by what of
+    the half rejection replay lets it see) alone. By default every seed has a half of its own.
+
+    With m halves of q seeds each (their harmonic mean), `within` the variance of seeds inside halves, `between` that of
+    the means of halves: the log's own part is v = max(between - within / q, 0), since halves scatter around the whole
+    log with the variance (1 - f) / f sigma^2 / n, at f = 1/2 that of the whole log around the truth. The mean over
+    halves has the variance max(v (1 + 1/m) + within / (m q), between / m): the 1 is the error of the log, which no
+    number of halves lowers, the rest is what m halves and m q draws leave unaveraged. m - 1 degrees of freedom. NaN for
+    fewer than two halves.
+
+    If every seed had a half of its own, what the policy draws and lets pass would be counted as an error of the log,
+    which made these intervals more than twice too wide under rejection replay that keeps a fifth of the rounds.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    labels = np.arange(len(values)) if half is None else np.asarray(half)
+    if labels.shape != values.shape[:1]:
+        raise ConfigError(f"{len(values)} seeds have the halves of {len(labels)}: one half a seed is needed.")
+    halves, inside, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    m = len(halves)
+    if m < 2:
+        return Error(np.full(values.shape[1:], np.nan), math.nan)
+    means = np.stack([values[inside == i].mean(axis=0) for i in range(m)])
+    between, q = means.var(axis=0, ddof=1), m / (1 / counts).sum()
+    spare = len(values) - m
+    within = ((values - means[inside]) ** 2).sum(axis=0) / spare if spare else np.zeros_like(between)
+    log = np.maximum(between - within / q, 0.0)
+    return Error(np.maximum(log * (1 + 1 / m) + within / (m * q), between / m), m - 1)
 
 
 def flat(values: np.ndarray) -> np.ndarray:
     """Where all of `values` (seeds >= 1, ...) are the same but for rounding."""
     return np.ptp(values, axis=0) <= ROUNDING * np.abs(values).max(axis=0)
-
-
-def standard_error(values: np.ndarray, replicates: str) -> np.ndarray:
-    """Standard error of the mean of `values` (seeds >= 2, ...); of half samples, the error of their whole log."""
-    return values.std(axis=0, ddof=1) * _share(len(values), replicates)
-
-
-def _share(n: int, replicates: str) -> float:
-    """What the standard deviation over `n` replicates is multiplied with to become the error of their mean."""
-    return math.sqrt(1 + 1 / n if replicates == "subsample" else 1 / n)
-
-
-def _stretch(n: int, level: float) -> float:
-    """How much the percentile bootstrap of `n` values is too narrow."""
-    return math.sqrt(n / (n - 1)) * t_quantile(level, n - 1) / NormalDist().inv_cdf((1 + level) / 2)
-
-
-def _percentiles(values: np.ndarray, level: float, resamples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Percentiles (points,) of the means of resampled rows of `values` (seeds, points)."""
-    n, points = values.shape
-    rng = np.random.default_rng(seed)
-    weights = rng.multinomial(n, np.full(n, 1 / n), size=resamples).astype(np.float64).T / n  # (seeds, resamples)
-    tails = [(1 - level) / 2, (1 + level) / 2]
-    ends = np.empty((2, points))
-    step = max(1, BLOCK // resamples)
-    for start in range(0, points, step):
-        block = np.ascontiguousarray(values[:, start : start + step].T)
-        ends[:, start : start + step] = np.quantile(block @ weights, tails, axis=1)
-    return ends[0], ends[1]
 
 
 def half_width(span: Interval) -> np.ndarray:
@@ -142,10 +156,9 @@ def paired(
     baseline: np.ndarray,
     replicates: str,
     level: float = LEVEL,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
     bounds: tuple[float, float] = (-math.inf, math.inf),
     floor: np.ndarray | float = 0.0,
+    half: Sequence[int] | np.ndarray | None = None,
 ) -> Interval:
     """Interval of the difference `values` - `baseline`, both (seeds, ...), taken seed by seed.
 
@@ -153,62 +166,4 @@ def paired(
     `floor` are those of a value: a difference lies within the width of the bounds, on either side of 0.
     """
     width = bounds[1] - bounds[0]
-    return interval(
-        np.asarray(values) - np.asarray(baseline), replicates, level, resamples, seed, (-width, width), floor
-    )
-
-
-def p_value(differences: np.ndarray, replicates: str, floor: float = 0.0) -> float:
-    """Two-sided p of the paired t test that `differences` (seeds,) have mean zero; never 0. See `p_values`."""
-    return float(p_values(np.asarray(differences, dtype=np.float64)[None], replicates, floor)[0])
-
-
-def p_values(differences: np.ndarray, replicates: str, floor: float = 0.0) -> np.ndarray:
-    """Two-sided p (pairs,) of the paired t tests that rows of `differences` (pairs, seeds) have mean zero; never 0.
-
-    Seeds that are not finite do not count. NaN where a row has fewer than DISTINCT different values: two seeds, or two
-    values taken by many seeds, tell nothing of their spread. `floor` is the resolution of a value, and the least
-    standard deviation believed.
-    """
-    ordered = np.sort(np.where(np.isfinite(differences), differences, np.nan), axis=1)  # NaN comes last
-    seeds = np.isfinite(ordered).sum(axis=1)
-    p = np.full(len(ordered), np.nan)
-    for n in np.unique(seeds[seeds >= DISTINCT]).tolist():
-        few = ordered[:, :n]
-        steps = np.diff(few, axis=1) > max(1e-12, 1e-6 * floor)  # what is left of equal values is rounding
-        tested = (seeds == n) & (1 + steps.sum(axis=1) >= DISTINCT)
-        rows = np.ascontiguousarray(few[tested])
-        errors = np.maximum(rows.std(axis=1, ddof=1), floor) * _share(n, replicates)
-        within = [t_within(t, n - 1) for t in np.abs(rows.mean(axis=1)) / errors]
-        p[tested] = np.maximum(1 - np.array(within), LEAST_P)
-    return p
-
-
-def compare_pairs(values: np.ndarray, replicates: str, floor: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-    """p values and mean differences (row - column) of all pairs of `values` (contenders, seeds), both (n, n).
-
-    A pair is compared by its paired differences on the seeds both have (NaN where missing). p is NaN where these tell
-    nothing, see `p_values`, and on the diagonal.
-    """
-    values = np.asarray(values, dtype=np.float64)
-    n = len(values)
-    p, mean = np.full((n, n), np.nan), np.zeros((n, n))
-    for a in range(n - 1):
-        differences = values[a] - values[a + 1 :]
-        both = np.isfinite(differences)
-        p[a, a + 1 :] = p[a + 1 :, a] = p_values(differences, replicates, floor)
-        mean[a, a + 1 :] = differences.sum(axis=1, where=both) / np.maximum(both.sum(axis=1), 1)
-        mean[a + 1 :, a] = -mean[a, a + 1 :]
-    return p, mean
-
-
-def rank_ranges(
-    values: np.ndarray,
-    higher_is_better: bool,
-    replicates: str,
-    level: float = LEVEL,
-    floor: float = 0.0,
-    together: bool = False,
-) -> list[tuple[int, int] | None]:
-    """`ranges_of` of `values` (contenders, seeds), NaN where missing, compared by `compare_pairs`."""
-    return ranges_of(*compare_pairs(values, replicates, floor), higher_is_better, level, together)
+    return interval(np.asarray(values) - np.asarray(baseline), replicates, level, (-width, width), floor, half)

@@ -18,16 +18,17 @@ from lersbench.errors import ConfigError, DataError, did_you_mean
 from lersbench.feedback import REGIMES, TITLES, row_of, same_rounds
 from lersbench.files import file_digest, read_json
 from lersbench.metrics import METRICS, Metric, in_reward
+from lersbench.results.customers import Sums
 from lersbench.results.extent import CLICK, bounds, resolution
 from lersbench.results.last_run import last_of
-from lersbench.results.statistics import RESAMPLES, Interval, flat, interval
+from lersbench.results.statistics import DRAWS, Interval, flat, interval
 from lersbench.system.unpack import read_table
 from lersbench.words import cleaned, one_line
 
-CURVE_RESAMPLES = 1000  # of the bands of curves; tables use more
 IN_MEMORY = Path("(in memory)")  # the path of a run that has no folder
 LOGGED = ("ctr", "misses", "reward", "hr", "regret", "coverage", "logged_order", "bracket_high")
 """How metrics begin that count logged clicks: where nobody knows what was seen, no interval is given of them."""
+SHIPPED = Path(__file__).parents[1] / "policies"  # the folder of the policies that come with the package
 LEARN_NOTHING = ("random", "ltr", "first", "past-popular", "past-bought", "past-streamer")  # so no regime helps them
 
 
@@ -56,13 +57,15 @@ class Results:
     `summary` has `columns.SUMMARY` and `entry`, the label of the policy's entry in the scenario: `policy` is the label
     of the contender, which names the regime too where an entry played under several.
 
-    Curves may be large, and are read from `path` when they are asked for, but where they are `held` in memory.
+    Curves and the sums by block of customers may be large, and are read from `path` when they are asked for, but where
+    they are `held` in memory (`held`, `held_sums`).
     """
 
     path: Path
     summary: pd.DataFrame
     meta: dict[str, Any]
     held: pd.DataFrame | None = None
+    held_sums: pd.DataFrame | None = None
 
     @property
     def curves(self) -> pd.DataFrame:
@@ -90,7 +93,7 @@ class Results:
 
     def in_memory(self) -> Self:
         """The same without its folder, which may then be removed."""
-        return replace(self, path=IN_MEMORY, held=self._read(("metric",)))
+        return replace(self, path=IN_MEMORY, held=self._read(("metric",)), held_sums=self._sums)
 
     def _read(self, more: tuple[str, ...], filters: list[tuple[str, str, str]] | None = None) -> pd.DataFrame:
         """The curves in the folder, of the contenders of `summary` and called as they are there."""
@@ -103,6 +106,42 @@ class Results:
             raise DataError(f"{path} is not a readable Parquet file ({error}); run the scenario again.") from error
         table = _one_lined(table.astype(dict.fromkeys(text, object)), text).rename(columns={"policy": "entry"})
         return table.merge(known, on=["variant", "entry", "feedback"])[[*text, *numbers]]
+
+    # What customers paid
+    def sums(self, variant: str, policy: str, paid: str, rounds: str) -> Sums | None:
+        """The sums `paid` and `rounds` of a contender by seed (ascending) and block of customers, as they are named in
+        customers.parquet; None where the run has none, or they were not measured."""
+        table = self._sums
+        rows = table[(table["variant"] == variant) & (table["policy"] == policy)].sort_values("seed")
+        if rows.empty or rows[[paid, rounds]].isna().any(axis=None):
+            return None
+        return Sums(*(np.stack(rows[name].to_list()).astype(np.float64) for name in (paid, rounds)))
+
+    @cached_property
+    def _sums(self) -> pd.DataFrame:
+        """The table of customers.parquet, of the contenders of `summary` and called as they are there; without rows for
+        runs that have no such file."""
+        if self.held_sums is not None:
+            return self.held_sums
+        path, text = self.path / "customers.parquet", ["variant", "policy", "feedback"]
+        if not path.is_file():
+            return pd.DataFrame(columns=[*text, "seed"])
+        _check_table(path, [*text, "seed"])
+        try:
+            table = read_table(path, str(path)).to_pandas()
+        except (OSError, ValueError) as error:  # pyarrow's errors are both of these
+            raise DataError(f"{path} is not a readable Parquet file ({error}); run the scenario again.") from error
+        table = _one_lined(table.astype(dict.fromkeys(text, object)), text).rename(columns={"policy": "entry"})
+        known = self.summary[["variant", "entry", "feedback", "policy"]].drop_duplicates()
+        return table.drop(columns=["log", "slate", "name", "params"], errors="ignore").merge(
+            known, on=["variant", "entry", "feedback"]
+        )
+
+    def blocks(self, variant: str) -> str:
+        """What new ones of an interval are about: "customers", or "rounds" where the log names no users or replicates
+        are halves of it."""
+        named = self.log(variant).get("blocks", {}).get("of", "users") == "users"
+        return "customers" if named and self.replicates != "subsample" else "rounds"
 
     def __repr__(self) -> str:
         name, seeds = self.scenario["name"], len(self.meta["seeds"])
@@ -244,6 +283,22 @@ class Results:
         others = [self.under(variant, wanted, kind) for kind in REGIMES if same_rounds(feedback, kind)]
         return next((label for label in others if label and names[label] in LEARN_NOTHING), None)
 
+    # What makes contenders comparable
+    def family(self, policy: str) -> str:
+        """Of whose spreads the policy's may borrow: "compiled", "neural", or "own" for what does not come with us."""
+        stem = str(self.contenders.set_index("policy")["name"][policy]).replace("-", "_")
+        if not stem.isidentifier() or not (SHIPPED / f"{stem}.py").is_file():
+            return "own"
+        return "neural" if self.entries[policy] in self.meta.get("torch_policies", []) else "compiled"
+
+    def halves(self, seeds: Iterable[Any]) -> np.ndarray:
+        """Which half of the log each seed played, where seeds play halves: DRAWS seeds in a row have one."""
+        return np.array([int(seed) // DRAWS for seed in seeds], dtype=np.int64)
+
+    def is_steady(self, variant: str, policies: Iterable[str]) -> np.ndarray:
+        """Which of `policies` draw nothing, (policies,) bool."""
+        return np.array([policy in self.steady[variant] for policy in policies], dtype=bool)
+
     # What is paid
     @property
     def reward(self) -> dict[str, str]:
@@ -310,9 +365,9 @@ class Results:
         if metric.name.startswith(LOGGED) and self.unweighed(variant):
             mean = np.asarray(values, dtype=np.float64).mean(axis=0)  # seeds tell nothing of the error that counts
             return Interval(mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan))
-        resamples = RESAMPLES if rounds is None else CURVE_RESAMPLES
-        ends = self.bounds(variant, metric)
-        return interval(values, self.replicates, resamples=resamples, bounds=ends, floor=floor)
+        ran = self._ran[variant].get(policy, [])
+        half = self.halves(ran) if len(ran) == len(values) else None
+        return interval(values, self.replicates, bounds=self.bounds(variant, metric), floor=floor, half=half)
 
     @cached_property
     def rounds(self) -> dict[str, float]:

@@ -17,6 +17,14 @@ from lersbench.feedback import row_of
 from lersbench.metrics import METRICS, OF_REWARDS
 from lersbench.results import brackets, stability
 from lersbench.results.alarms import missing
+from lersbench.results.interval_words import (
+    anew,
+    anew_in_words,
+    differences_in_words,
+    interval_in_words,
+    ranks_in_words,
+    this_log,
+)
 from lersbench.results.numbers import MISSING, decimals, heading, number, range_in_words, scale, spread, unit_of
 from lersbench.results.places import data_in_words, place_in_words, regime_in_words, table_in_words
 from lersbench.results.ranking import Board
@@ -31,22 +39,6 @@ SAME = "same in every seed"  # instead of an interval, of a contender that draws
 
 
 # Sentences ------------------------------------------------------------------------------------------------------------
-def interval_in_words(results: Results) -> str:
-    """One sentence: what the intervals of this run are."""
-    seeds, level = len(results.meta["seeds"]), f"{100 * LEVEL:.0f} %"
-    if seeds < 2:
-        return f"One seed only: no interval can be given ({MISSING}), and no two contenders can be separated."
-    return {
-        "shuffle": f"{level} bootstrap interval of the mean over {seeds} seeds; each seed shuffles the order in which "
-        "the rounds arrive (the same for all policies) and draws the policy's own randomness.",
-        "subsample": f"{level} interval from {seeds} random halves of the log: halves scatter around the whole log as "
-        "it scatters around the truth, so more halves do not narrow the interval; only more rounds do. "
-        f"{MISSING}: the halves all agree, as where none holds a click, and tell nothing of the error.",
-        "none": f"{level} bootstrap interval of the mean over {seeds} seeds of the policy's own randomness on one "
-        "fixed log; the error of the log itself is not in it.",
-    }[results.replicates]
-
-
 def _in_a_clause(results: Results, kind: str) -> str:
     """ "bandit learns only from ...", "simulated: its slate is shown ..."."""
     learns = results.learns(kind)
@@ -66,26 +58,9 @@ def legend(board: Board) -> list[str]:
         lines += brackets.legend(results)
     if all(map(board.bracketed, results.variants)):
         return [*lines, feedback, *stable_in_words(board)]
-    lines.append(f"Interval: {interval_in_words(results)}")
-    if board.baseline and "lift" in board.frame:
-        lines.append(
-            f"Lift: value of the policy / value of {board.baseline} - 1, in %, taken seed by seed (the same rounds for "
-            "both), with the interval of its mean."
-        )
-    elif board.baseline:
-        points = " in percentage points" if board.metric.unit == "%" else named
-        lines.append(
-            f"Difference: policy minus {board.baseline}{points}, paired by seed, with the interval of its mean."
-        )
-    lines += borrowed_baseline(results, board.baseline)
-    lines.append(
-        "Rank: the best and the worst place among the contenders of its regime that the data allow: behind all that "
-        "were shown to be better, before all that were shown to be worse (paired t tests; a contender's own range is "
-        f"right with {100 * LEVEL:.0f} %, by Holm's correction over its pairs). Disjoint intervals can go with "
-        "overlapping ranks, and the other way round: an interval is of one contender alone, ranks rest on differences "
-        "paired by seed and corrected for all pairs of the contender. Policies that lock in early break the level at "
-        "10 seeds."
-    )
+    lines += [f"Interval: {interval_in_words(results)}", *anew_in_words(board)]
+    lines += differences_in_words(board, named) if board.baseline else []
+    lines += [*borrowed_baseline(results, board.baseline), ranks_in_words(board)]
     lines.append(feedback)
     if results.mixed:
         lines.append(
@@ -146,7 +121,9 @@ def conclusion(board: Board, variants: Sequence[str] | None = None) -> list[str]
             if board.results.mixed:
                 words = table_in_words(board.results, variant, kind)
                 place = f"{words[:1].upper()}{words[1:]}: "
-            lines.append(f"{place}{_lead(board, rows)} {_apart(rows)}")
+            lead = _lead(board, rows)
+            lead = lead[0].lower() + lead[1:] if place and lead.startswith("Try ") else lead
+            lines.append(f"{place}{lead} {_apart(rows)}")
     return lines
 
 
@@ -166,28 +143,56 @@ def bracket_in_words(board: Board, rows: pd.DataFrame) -> str:
 
 
 def _lead(board: Board, rows: pd.DataFrame) -> str:
-    """ "linucb leads with 78.7 % misses, 18.2 percentage points below random [-21.9, -13.5].", "1.32 EUR a round" """
+    """ "Try linucb: it leads with 78.7 % misses, 95 % for new customers [76.0, 81.4], 18.2 percentage points below
+    random [13.5, 21.9].", "random comes first with 1.32 EUR a round." """
     leader, metric, times = rows.iloc[0], board.metric, scale(board.metric)
-    digits = decimals((leader["high"] - leader["low"]) / 2 * times, metric)
-    unit, points = (" %", " percentage points") if metric.unit == "%" else (f" {metric.named}".rstrip(),) * 2
-    together = leader["rank_together"]
-    verb = "comes first" if together == MISSING or int(together.split("-")[-1]) == len(rows) else "leads"
+    digits = decimals(_known_half(leader) * times, metric)
+    unit = " %" if metric.unit == "%" else f" {metric.named}".rstrip()
     title = metric.title if metric.title[:2].isupper() else metric.title[:1].lower() + metric.title[1:]
     mean = number(leader["mean"] * times, digits)
     worth = f"{mean}{unit} {title}" if metric.unit == "%" else f"{title} {mean}{unit}"
     if metric.name in OF_REWARDS:
         worth = f"{mean}{unit} {'a round' if metric.name == 'reward_sum' else 'an item'}"
-    sentence = f"{leader['policy']} {verb} with {worth}"
+    anew = range_in_words(leader["new_low"] * times, leader["new_high"] * times, digits)
+    if anew != MISSING:
+        worth += f", {100 * LEVEL:.0f} % for new {board.results.blocks(leader['variant'])} {anew}"
+    return f"{_who_leads(board, rows)} with {worth}{_gain_in_words(board, leader, digits)}."
+
+
+def _who_leads(board: Board, rows: pd.DataFrame) -> str:
+    """ "Try linucb: it leads": of what a shop can run, where it was shown to be better than another and, if it was
+    compared, than the baseline; else "linucb leads" or "linucb comes first"."""
+    leader = rows.iloc[0]
+    together = leader["rank_together"]
+    if together == MISSING or int(together.split("-")[-1]) == len(rows):
+        return f"{leader['policy']} comes first"
+    compared = leader.get("differs") is not None
+    better = leader["differs"] is True if compared else leader["policy"] != board.baseline
+    can_run = not row_of(leader["feedback"]).reveals_all
+    return f"Try {leader['policy']}: it leads" if better and can_run else f"{leader['policy']} leads"
+
+
+def _gain_in_words(board: Board, leader: pd.Series, digits: int) -> str:
+    """ ", 18.2 percentage points below random [13.5, 21.9]", ", +15.1 % [14.8, 15.4] over ltr"; "" for none."""
+    metric, times = board.metric, scale(board.metric)
     gain = leader.get("difference", math.nan) * times
     if math.isfinite(leader.get("lift", math.nan)):
         gain, low, high = (100 * leader[key] for key in ("lift", "lift_low", "lift_high"))
-        sentence += f", {lift_in_words(gain, low, high)} over {board.baseline}"
-    elif math.isfinite(gain):
-        between = range_in_words(leader["difference_low"] * times, leader["difference_high"] * times, digits, True)
-        between = "" if between == MISSING else f" {between}"
-        side = "below" if gain < 0 else "above"
-        sentence += f", {number(abs(gain), digits)}{points} {side} {board.baseline}{between}"
-    return sentence + "."
+        return f", {lift_in_words(gain, low, high)} over {board.baseline}"
+    if not math.isfinite(gain):
+        return ""
+    low, high = (leader[key] * times for key in ("difference_low", "difference_high"))
+    side, low, high = ("below", -high, -low) if gain < 0 else ("above", low, high)
+    between = range_in_words(low, high, digits)
+    points = " percentage points" if metric.unit == "%" else f" {metric.named}".rstrip()
+    told = "" if between == MISSING else f" {between}"
+    return f", {number(abs(gain), digits)}{points} {side} {board.baseline}{told}"
+
+
+def _known_half(row: pd.Series) -> float:
+    """Half the width of the widest interval of a row; NaN where it has none."""
+    halves = [(row[f"{new}high"] - row[f"{new}low"]) / 2 for new in ("", "new_")]
+    return max((half for half in halves if math.isfinite(half)), default=math.nan)
 
 
 def lift_in_words(mean: float, low: float, high: float) -> str:
@@ -229,18 +234,13 @@ def cells(board: Board, variant: str, feedback: str) -> tuple[list[str], list[li
     if board.bracketed(variant):
         return _bracket_cells(board, variant, rows)
     times = scale(board.metric)
-    digits = decimals(spread((rows["high"] - rows["low"]) * times / 2), board.metric)
-    shown = f"{100 * LEVEL:.0f} % interval"
-    between = [
-        SAME if same and not math.isfinite(low) else range_in_words(low * times, high * times, digits)
-        for low, high, same in zip(rows["low"], rows["high"], rows["same_in_every_seed"], strict=True)
-    ]
+    digits = decimals(spread(_known_half(row) * times for _, row in rows.iterrows()), board.metric)
     columns: dict[str, list[str]] = {
         "rank": list(rows["rank"]),
         "policy": list(rows["policy"]),
         "feedback": list(rows["feedback"]),
         heading(board.metric): [number(x * times, digits) for x in rows["mean"]],
-        shown: between,
+        **_intervals(board, variant, rows, digits),
     }
     has_baseline = board.baseline and board.results.baseline_label(variant, feedback, board.baseline)
     if has_baseline and "lift" in rows:
@@ -255,8 +255,35 @@ def cells(board: Board, variant: str, feedback: str) -> tuple[list[str], list[li
         spans = [board.results.interval(variant, p, metric, finals[p]) for p in rows["policy"] if p in finals]
         digits = decimals(spread(float(half_width(one)) * scale(metric) for one in spans), metric)
         columns[heading(metric)] = [number(x * scale(metric), digits) for x in rows[metric.name]]
+    if rows["new_low"].notna().any() and board.results.replicates != "subsample":
+        columns["rank, this log"] = list(rows["rank_this_log"])
+    if rows["p_best"].notna().any():
+        columns["P(best) %"] = [_chance(x) for x in rows["p_best"]]
     columns["seeds"] = [str(count) for count in rows["seeds"]]
     return list(columns), [list(row) for row in zip(*columns.values(), strict=True)]
+
+
+def _chance(chance: float) -> str:
+    """In percent; nothing that was drawn is certain."""
+    if not 0.005 <= chance <= 0.995:
+        return MISSING if math.isnan(chance) else "<1" if chance < 0.5 else ">99"
+    return number(100 * chance, 0)
+
+
+def _intervals(board: Board, variant: str, rows: pd.DataFrame, digits: int) -> dict[str, list[str]]:
+    """The columns of intervals: on this log, and for new customers or rounds where the run can tell."""
+    results, times, columns = board.results, scale(board.metric), dict[str, list[str]]()
+    if results.replicates != "subsample":
+        columns[this_log()] = [
+            SAME if same and not math.isfinite(low) else range_in_words(low * times, high * times, digits)
+            for low, high, same in zip(rows["low"], rows["high"], rows["same_in_every_seed"], strict=True)
+        ]
+    if rows["new_low"].notna().any() or not columns:
+        columns[anew(results, variant)] = [
+            range_in_words(low * times, high * times, digits)
+            for low, high in zip(rows["new_low"], rows["new_high"], strict=True)
+        ]
+    return columns
 
 
 def _bracket_cells(board: Board, variant: str, rows: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
@@ -387,6 +414,8 @@ def to_json(board: Board) -> str:
         "better": board.metric.better,
         "baseline": board.baseline,
         "replicates": board.results.replicates,
+        "simultaneous": board.simultaneous,
+        "new": {variant: board.results.blocks(variant) for variant in board.results.variants},
         "unfinished": board.results.meta.get("unfinished", []),
         "failed": board.results.meta.get("failed", []),
         "conclusions": _brackets_told(board),

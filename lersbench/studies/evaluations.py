@@ -59,6 +59,7 @@ def run(chosen: Evaluated, order: Order, progress: Progress) -> Run:
             chosen.seed,
             order.say,
             chosen.replay.slate,
+            order.options.executor,
         )
         evaluation.write_tables(folder)
         about = {**evaluation.about, "title": chosen.title}
@@ -75,9 +76,14 @@ def verify(chosen: Evaluated, folder: Path, changed: bool, say: Say) -> None:
 
 
 def show(
-    results: Evaluation, style: str | None = None, metric: str | None = None, baseline: str | None = None
+    results: Evaluation,
+    style: str | None = None,
+    metric: str | None = None,
+    baseline: str | None = None,
+    simultaneous: bool = False,
 ) -> RenderedTable:
-    """The tables of all questions; there is neither another metric nor a baseline: all is compared with what ran."""
+    """The tables of all questions; there is neither another metric nor a baseline (all is compared with what ran),
+    and ranks are those of one table."""
     if style == "json":
         return RenderedTable(json.dumps(results.records(), indent=1, allow_nan=False))
     if style == "csv":

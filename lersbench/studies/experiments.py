@@ -32,6 +32,8 @@ def run(chosen: Experiment, order: Order, progress: Progress) -> Run:
     options, say = order.options, order.say
     if order.policies:
         say(f"{chosen.name} is an experiment, which has no policies: {', '.join(order.policies)} left out")
+    if options.executor:
+        say(f"{chosen.name} is an experiment, whose models are trained on this machine, not by {options.executor}")
     return lab_run.bench(chosen, order.results, options.threads, options.fresh, say, progress, options.timeout)
 
 
@@ -40,9 +42,13 @@ def verify(chosen: Experiment, folder: Path, changed: bool, say: Say) -> None:
 
 
 def show(
-    results: LabResults, style: str | None = None, metric: str | None = None, baseline: str | None = None
+    results: LabResults,
+    style: str | None = None,
+    metric: str | None = None,
+    baseline: str | None = None,
+    simultaneous: bool = False,
 ) -> RenderedTable:
-    """The table of final values, and remarks; it has neither another metric nor a baseline."""
+    """The table of final values, and remarks; it has neither another metric nor a baseline, nor ranks."""
     from lersbench.figures import lab as lab_figures
     from lersbench.report import lab as lab_report
 

@@ -48,7 +48,7 @@ class Kind:
     run: Callable[[Any, Order, Progress], Run]
     verify: Callable[[Any, Path, bool, Say], None]
     load: Callable[[Path], Any]
-    show: Callable[[Any, str | None, str | None, str | None], RenderedTable]
+    show: Callable[[Any, str | None, str | None, str | None, bool], RenderedTable]
     caveats: Callable[[Any, bool], list[str]]
     draw: Callable[[Any, Path, Sequence[str], Sequence[str]], list[Record]]
     report: Callable[[Any, Sequence[Record] | None], list[Path]]

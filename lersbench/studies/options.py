@@ -19,6 +19,9 @@ class Options:
     fresh: bool = False  # run also what has a result already
     plots: bool = True  # draw the figures and write the reports
     as_json: bool = False  # tables as JSON
+    until: float = 0.0  # seconds in which further seeds go to contenders that cannot be told apart
+    simultaneous: bool = False  # ranks that are right all at once, not each by itself
+    executor: str | None = None  # who does the work, where this process does not: see `system.elsewhere.opened`
 
 
 @dataclass(frozen=True)

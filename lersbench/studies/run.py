@@ -81,7 +81,7 @@ def run_part(part: Part, order: Order, progress: Progress = silent) -> None:
     times = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in finished_run.seconds.items())
     say(f"{finished_run.played} {kind.jobs}, {finished_run.reused} taken from earlier runs ({times})")
     loaded = kind.load(finished_run.folder)
-    table = kind.show(loaded, "json" if options.as_json else None, None, None)
+    table = kind.show(loaded, "json" if options.as_json else None, None, None, options.simultaneous)
     order.show(table.text)
     for note in [*table.notes, *kind.caveats(loaded, options.as_json)]:
         say(f"note: {note}")

@@ -43,9 +43,28 @@ def run(chosen: Scenario, order: Order, progress: Progress) -> Run:
 
     policies = [*chosen.policies, *({"name": name} for name in order.policies)]
     chosen, entries = scenario.resolved(chosen.model_copy(update={"policies": policies}), order.where, order.policies)
-    return replays.bench(
-        chosen, order.results, options.threads, options.fresh, say, halfway, progress, options.timeout, entries
-    )
+
+    def play(further: replays.Further, fresh: bool = False) -> Run:
+        return replays.bench(
+            chosen,
+            order.results,
+            options.threads,
+            fresh,
+            say,
+            halfway,
+            progress,
+            options.timeout,
+            entries,
+            further=further,
+            executor=options.executor,
+        )
+
+    first = play({}, options.fresh)
+    if not options.until:
+        return first
+    from lersbench.studies.further import play_until
+
+    return play_until(options.until, first, play, say)
 
 
 def verify(chosen: Scenario, folder: Path, changed: bool, say: Say) -> None:
@@ -59,16 +78,21 @@ def verify(chosen: Scenario, folder: Path, changed: bool, say: Say) -> None:
 
 
 def show(
-    results: Results, style: str | None = None, metric: str | None = None, baseline: str | None = None
+    results: Results,
+    style: str | None = None,
+    metric: str | None = None,
+    baseline: str | None = None,
+    simultaneous: bool = False,
 ) -> RenderedTable:
-    """The leaderboard by a metric, with differences to a baseline; those of the scenario by default."""
+    """The leaderboard by a metric, with differences to a baseline; those of the scenario by default. Ranks are right
+    each by itself, or `simultaneous` all at once."""
     styles = {
         None: words.to_terminal,
         "markdown": words.to_markdown,
         "csv": words.to_csv,
         "json": words.to_json,
     }
-    return RenderedTable(styles[style](ranking.board(results, metric=metric, baseline=baseline)))
+    return RenderedTable(styles[style](ranking.board(results, metric, baseline=baseline, simultaneous=simultaneous)))
 
 
 def caveats(results: Results, as_json: bool) -> list[str]:

@@ -183,15 +183,19 @@ def serve(parent: int) -> None:
     while True:
         task: Task = pickle.loads(arrived.get())  # imports what it needs, which is no part of its time
         replies.send(("begun", None))
-        result, problem = None, ""
-        try:
-            result = task.function(*task.args, lambda done: replies.send(("step", done)))
-        except LersbenchError as error:  # says all there is to say
-            problem = str(error) or type(error).__name__
-        except BaseException as error:
-            last = traceback.extract_tb(error.__traceback__)[-1]
-            problem = f"{type(error).__name__}: {error} ({last.filename}, line {last.lineno}: {last.line})"
-        replies.send(("done", (result, problem)))
+        outcome = attempt(task.function, task.args, lambda done: replies.send(("step", done)))
+        replies.send(("done", outcome))
+
+
+def attempt(function: Callable[..., Any], args: tuple[Any, ...], step: Step) -> tuple[Any, str]:
+    """What a task returns, and why it has not, in words ("": it has)."""
+    try:
+        return function(*args, step), ""
+    except LersbenchError as error:  # says all there is to say
+        return None, str(error) or type(error).__name__
+    except BaseException as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        return None, f"{type(error).__name__}: {error} ({last.filename}, line {last.lineno}: {last.line})"
 
 
 def _receive(tasks: Connection, arrived: queue.SimpleQueue[bytes]) -> None:

@@ -25,7 +25,7 @@ def series_of(*seeds: int, key: str = KEY) -> Series:
 
 
 def played(*seeds: int, mark: float = 0.0) -> Curves:
-    """Made-up curves of two metrics at three checkpoints, seeds with values of their own; `mark` tells plays apart."""
+    """Made-up curves of two metrics at three checkpoints, a value of its own each seed; `mark` tells plays apart."""
     own = np.array(seeds, float)[:, None, None]
     values = own + mark + np.arange(6.0).reshape(1, 3, 2) / 10
     sums = own + np.arange(4.0 * len(blocks.NAMES)).reshape(1, 4, -1)
@@ -118,11 +118,10 @@ def test_seeds_with_gaps_are_kept_in_a_file_each_run(store: Store[Curves]) -> No
     work = Work.of([one], store, fresh=False)
     work.files.keep(one, played(0, 1, 4, 5, 6))
     work.fail(one, {2: "why", 3: "why", 7: "why"})
-    other = series_of(0)
+    work.fail(series_of(0), {})
+    assert list(work.problems) == [one], "one that failed in no seed has not failed"
     assert sorted(path.stem for path in store.folder.iterdir()) == [f"{KEY}-0-1", f"{KEY}-4-6"]
     assert (work.played, work.reused, work.failed, work.runs) == (5, 0, 3, 8)
-    work.fail(other, {})
-    assert list(work.problems) == [one], "one that failed in no seed has not failed"
     assert work.made(one) == work.files.seeds(one) == [0, 1, 4, 5, 6] and work.done == [one]
     again = Work.of([one], store, fresh=False)
     assert again.missing == {one: (2, 3, 7)} and again.reused == 5 and again.made(one) == []

@@ -69,7 +69,7 @@ def test_a_figure_says_what_it_shows(results: Results, tmp_path: Path) -> None:
         "Active customers (completejourney, 1,000 rounds, 200 items, 4 seeds)",
         "Misses (%)",
         "Round",
-        "bootstrap interval over 4 orders of arrival. Feedback: bandit.",
+        "t interval over 4 orders of arrival. Feedback: bandit.",
         "Data: Made up for tests",
     ):
         assert words in text

@@ -27,6 +27,7 @@ from lersbench.report import findings
 from lersbench.report import run as run_report
 from lersbench.results import comparisons
 from lersbench.results.ranking import board
+from lersbench.results.separation import separate
 from lersbench.results.statistics import interval
 from lersbench.results.tables import Results, load
 from lersbench.results.words import cells, to_markdown
@@ -142,7 +143,7 @@ def test_kendall_by_hand() -> None:
 def test_orderings_are_those_that_every_seed_supports() -> None:
     rng = np.random.default_rng(1)
     values = np.array([[0.0], [1.0], [1.0]]) + rng.normal(0, 0.01, (3, 10))
-    signs = comparisons.orderings(values, "shuffle")
+    signs = comparisons.orderings(separate(values))
     assert signs[1, 0] == signs[2, 0] == 1
     assert signs[0, 1] == -1
     assert signs[1, 2] == 0

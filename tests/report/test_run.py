@@ -44,14 +44,14 @@ def test_markdown_holds_what_was_run_and_links_to_figures_that_exist(written: Pa
         "numpy 2.4",
         "replay 1.4",
         "* A note \\<of> the run.",
-        "hybrid leads with",
+        "Try hybrid: it leads with",
         "| minus random (points) |",
         "### Misses",
         "### HR@20, final values",
         "CTR, CTR_sum and set-CTR are the same number",
     ):
         assert words in text
-    assert text.index("hybrid leads with") < text.index("## What was run") < text.index("A note \\<of>")
+    assert text.index("hybrid: it leads with") < text.index("## What was run") < text.index("A note \\<of>")
     assert text.index("A note \\<of>") < text.index("## Leaderboard")
     links = re.findall(r"!\[[^]]*\]\(([^)]*)\)", text)
     assert "figures/hit-ratio.png" in links
@@ -97,10 +97,14 @@ def test_figures_that_were_drawn_are_not_drawn_again(
 
 def test_few_matches_are_told_with_what_it_would_take(tmp_path: Path) -> None:
     options = {"rounds": 300, "feedback": "replay", "replicates": "subsample", "matched": 0.1}
-    text = caveats(tmp_path, **options, leaderboard="ctr", seeds=3)
-    assert re.search(r"CTR of hybrid is [\d.]+ \+- [\d.]+ points, that is \+- \d+% of its value", text)
+    weak = {"random": FEW["random"], "hybrid": ("hybrid", {}, "bandit", 0.1)}
+    text = caveats(tmp_path / "many", **options, leaderboard="ctr", seeds=20, policies=weak)
+    assert re.search(r"CTR of hybrid for new rounds is [\d.]+ \+- [\d.]+ points, that is \+- \d+% of its value", text)
     assert "Each half of the log matched only 30 rounds. A tenth of that would take about 30,000 rows" in text
     assert "values are those of a shorter run" in text
+    few = caveats(tmp_path / "few", **options, leaderboard="ctr", seeds=4)
+    words = "More seeds come first: with 20 in the place of 4, the interval is some 7 times narrower."
+    assert words in few and "30,000 rows" not in few
 
 
 def test_narrow_intervals_are_not_warned_of(tmp_path: Path) -> None:

@@ -52,11 +52,12 @@ def test_the_legend_explains_metric_interval_and_ranks(run: Path) -> None:
     lines = result_words.legend(board(load(run), metrics=["misses"]))
     assert lines[0] == f"hr@20: HR@20, in %; higher is better. {METRICS['hr@20'].source}"
     assert lines[1].startswith("misses: ")
-    assert "bootstrap interval of the mean over 10 seeds" in lines[2]
-    assert "paired by seed, with the interval" in lines[3]
-    assert "minus random in percentage points" in lines[3]
-    assert "the best and the worst place" in lines[4]
-    assert "Disjoint intervals can go with overlapping ranks" in lines[4]
+    assert "t interval of the mean over 10 seeds" in lines[2]
+    assert lines[3].startswith("New customers: hr@20 is no mean over rounds, so intervals and ranks are those of this")
+    assert "minus random in percentage points, by the means over seeds" in lines[4]
+    assert lines[5].startswith("Every policy with enough seeds was shown to differ from random")
+    assert "the best and the worst place" in lines[6]
+    assert "Disjoint intervals can go with overlapping ranks" in lines[6]
 
 
 @pytest.mark.parametrize(
@@ -77,8 +78,8 @@ def test_the_conclusion_follows_from_means_and_rank_ranges(run: Path, ranks: lis
     frame.loc[frame.index[0], ["mean", "low", "high"]] = [0.787, 0.747, 0.827]
     frame.loc[frame.index[0], ["difference", "difference_low", "difference_high"]] = [-0.182, -0.219, -0.135]
     (told,) = result_words.conclusion(replace(found, frame=frame))
-    verb = "comes first" if ranks[0] == "1-4" else "leads"
-    start = f"hybrid {verb} with 78.7 % misses, 18.2 percentage points below random [-21.9, -13.5]. "
+    who = "hybrid comes first" if ranks[0] == "1-4" else "Try hybrid: it leads"
+    start = f"{who} with 78.7 % misses, 18.2 percentage points below random [13.5, 21.9]. "
     assert told.startswith(start)
     assert told.endswith(words)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -301,3 +302,38 @@ def in_cases(folder: Path, label: Callable[[str], str] = str) -> Results:
     logs = json.loads((run / "run.json").read_text())["logs"]
     edit_meta(run, logs=[{**log, "variant": label(log["variant"])} for log in logs])
     return load(run)
+
+
+def add_customers(
+    folder: Path, users: int = 64, spread: float = 0.1, of: str = "users", seed: int = 0, drop: tuple[str, ...] = ()
+) -> Path:
+    """Write customers.parquet for a run of `make` or `make_lists`: sums whose ratios are its final values.
+
+    Customers differ by a factor of the standard deviation `spread`, the same for all contenders; `drop` names sums that
+    were not measured.
+    """
+    summary = pd.read_parquet(folder / "summary.parquet")
+    rng = np.random.default_rng(seed)
+    weights = 1 + spread * rng.standard_normal(users)
+    weights /= weights.mean()
+    key = ["variant", "log", "feedback", "slate", "policy", "name", "params", "seed"]
+    rows = []
+    for about, part in summary.groupby(key, sort=False):
+        final = part.set_index("metric")["value"]
+        slate, rounds = about[3], 1000.0 / users
+        rates = {"revealed": float(slate), "paid": slate * (1 - final.get("misses", math.nan)), "rounds": 1.0}
+        rates |= {"sets": final.get("ctr_set", math.nan), "expected": final.get("expected_ctr_sum", math.nan)}
+        rates |= {"expected_set": final.get("expected_ctr_set", math.nan)}
+        if math.isnan(rates["paid"]):
+            rates["paid"] = final.get("ctr_sum", math.nan)
+        lists = {
+            name: None
+            if math.isnan(rate) or name in drop
+            else np.full(users, rounds * rate) * (1.0 if name in ("revealed", "rounds") else weights)
+            for name, rate in rates.items()
+        }
+        rows.append(dict(zip(key, about, strict=True)) | lists)
+    pd.DataFrame(rows).to_parquet(folder / "customers.parquet")
+    logs = json.loads((folder / "run.json").read_text())["logs"]
+    edit_meta(folder, logs=[{**log, "blocks": {"of": of, "number": users}} for log in logs])
+    return folder
