@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 import numpy as np
 
 import lersbench.policies
+from lersbench import neighbours
 from lersbench.errors import ConfigError, MissingPackage, did_you_mean
 from lersbench.options import Option, options_of
 
@@ -309,7 +310,8 @@ def _import_path(path: Path) -> ModuleType:
     path = path.resolve()
     if not path.is_file():
         raise ConfigError(f"There is no policy file {path}.")
-    name = f"{path.stem}_{hashlib.sha256(path.read_bytes() + str(path).encode()).hexdigest()[:8]}"
+    known_by = path.read_bytes() + str(path).encode() + neighbours.digest(path)
+    name = f"{path.stem}_{hashlib.sha256(known_by).hexdigest()[:8]}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)

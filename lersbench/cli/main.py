@@ -77,7 +77,11 @@ def cli() -> None:
 @click.argument("scenario")
 @click.option("--seeds", type=click.IntRange(1), help="Replicates; the scenario's own number by default.")
 @click.option(
-    "--policy", "added", multiple=True, metavar="NAME", help="Add a policy: a name, my_pkg.my_policy or ./my_policy.py."
+    "--policy",
+    "added",
+    multiple=True,
+    metavar="NAME",
+    help="Add a policy: a name, my_pkg.my_policy or ./my_policy.py, and its options: linucb:alpha=0.1,0.3 (a sweep).",
 )
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a key of the scenario, as replay.slate=3."
@@ -270,10 +274,12 @@ def new_policy(name: str, folder: Path) -> None:
 @click.option("--log", metavar="LOG", help="Try the policies on this log as well: a folder.")
 @AS_JSON
 def check_policy(names: tuple[str, ...], log: str | None, as_json: bool) -> None:
-    """Run the contract every policy must keep on NAMES (names, my_pkg.my_policy or ./my_policy.py)."""
+    """Run the contract every policy must keep on NAMES (names, my_pkg.my_policy or ./my_policy.py), each with options
+    where it needs any: linucb:alpha=0.1."""
+    from lersbench.bench.policy_words import policies_in
     from lersbench.testing import checks
 
-    results = {name: checks.check(name) for name in names}
+    results = {name: [one for _, _, policy in policies_in(name) for one in checks.check(policy)] for name in names}
     if log is not None:
         from lersbench.evaluation.trial import trial
         from lersbench.log import Log

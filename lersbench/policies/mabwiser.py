@@ -103,13 +103,13 @@ class MABWiser(Policy):
             from mabwiser.mab import MAB, LearningPolicy
 
             ridge = {"l2_lambda": self.l2_lambda}
-            given = {
+            options = {
                 "LinUCB": {"alpha": self.alpha, **ridge},
                 "LinTS": {"alpha": self.alpha, **ridge},
                 "LinGreedy": {"epsilon": self.epsilon, **ridge},
                 "EpsilonGreedy": {"epsilon": self.epsilon},
-            }[self.rule]
+            }
             seed = 0 if rng is None else int(rng.integers(2**31))
-            rule = getattr(LearningPolicy, self.rule)(**given)
+            rule = getattr(LearningPolicy, self.rule)(**options[self.rule])
             state.mab = MAB(list(range(state.spec.n_items)), rule, seed=seed)
         return state.mab

@@ -85,13 +85,13 @@ class River(Policy):
         if state.bandit is None:
             from river import bandit, proba
 
-            given = {
+            options: dict[str, dict[str, Any]] = {
                 "LinUCBDisjoint": {"alpha": self.alpha, "beta": self.beta},
                 "EpsilonGreedy": {"epsilon": self.epsilon, "decay": self.decay},
                 "UCB": {"delta": self.delta},
                 "ThompsonSampling": {"reward_obj": proba.Beta()},
                 "BayesUCB": {},
-            }[self.rule]
+            }
             seed = 0 if rng is None else int(rng.integers(2**31))
-            state.bandit = getattr(bandit, self.rule)(**given, seed=seed)
+            state.bandit = getattr(bandit, self.rule)(**options[self.rule], seed=seed)
         return state.bandit

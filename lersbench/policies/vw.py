@@ -29,7 +29,7 @@ class State:
     vw: Any = None  # VW's workspace, made at the first question, which brings the seed
 
     def state_dict(self) -> dict[str, Any]:
-        """What can differ between two runs: VW's weights. (Its count of examples has those that were only asked in it.)"""
+        """What can differ between two runs: VW's weights. (Its counts have what was only asked in them.)"""
         return {} if self.vw is None else {"weights": self.vw.json_weights()}
 
 
