@@ -76,6 +76,7 @@ ROOMS: dict[str, set[str]] = {  # room: the rooms it may import, beside the grou
     "lab": {*GROUND, "bench", "neural", "datasets", "results"},
     "figures": {*GROUND, "results", "clicks"},
     "report": {*GROUND, "results", "figures", "clicks"},
+    "exports": {*GROUND, "results"},
     "studies": {*GROUND, "bench", "lab", "evaluation", "results", "figures", "report"},
 }
 DOORS = {"cli", "api", "__main__"}  # may import everything; nobody imports them

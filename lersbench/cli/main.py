@@ -22,6 +22,7 @@ from lersbench.cli import click_models as click_commands
 from lersbench.cli import imports as import_commands
 from lersbench.cli.arguments import LOCAL
 from lersbench.cli.evaluate import evaluate
+from lersbench.cli.export import export
 from lersbench.cli.settings import pairs_of
 from lersbench.errors import LersbenchError, did_you_mean
 from lersbench.system import streams
@@ -243,6 +244,7 @@ def convert(log: str, new: str, overwrite: bool) -> None:
 cli.add_command(import_commands.group)
 cli.add_command(evaluate)
 cli.add_command(click_commands.click_model)
+cli.add_command(export)
 
 
 @cli.command(name="doctor")
