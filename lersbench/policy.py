@@ -158,6 +158,10 @@ class Policy:
     names are found without being declared here; what else is read (an address, the environment) is not watched.
     """
 
+    packages: ClassVar[tuple[str, ...]] = ()
+    """Installed packages that the choices of a policy of lersbench hang on, as pip calls them: with another version of
+    one its result is played anew. Those that a policy of your own imports are found without being declared here."""
+
     apart: ClassVar[bool] = False
     """Contenders of this policy play in processes of their own: their libraries share one badly. Those of policies from
     outside the package do so in any case."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
-from importlib import metadata
 
 from lersbench.errors import MissingPackage
 
@@ -15,8 +13,3 @@ def require_package(policy: str, module: str, extra: str) -> None:
         raise MissingPackage(
             f"Policy '{policy}' needs the package {module}, which is not installed: pip install 'lersbench[{extra}]'."
         )
-
-
-def versions(packages: Sequence[str]) -> list[str]:
-    """The installed versions of distributions, as "river 0.26.1"."""
-    return [f"{name} {metadata.version(name)}" for name in packages]
