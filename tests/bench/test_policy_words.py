@@ -1,4 +1,4 @@
-"""Policies in words, of a command line and of a scenario, and the modules that a policy file imports from its folder."""
+"""Policies in words, of a command line and of a scenario; modules that a policy file imports from its folder."""
 
 from __future__ import annotations
 
@@ -156,9 +156,7 @@ def test_two_neighbours_of_one_name_are_refused(tmp_path: Path) -> None:
 def test_a_neighbour_that_hides_a_package_is_refused(tmp_path: Path) -> None:
     mine = write(tmp_path / "a", policy="import pandas\n" + MINE)
     (tmp_path / "a" / "pandas.py").write_text("")
-    with pytest.raises(
-        ConfigError, match=r"imports 'pandas', which is its neighbour .*a.pandas.py as well as .*pandas"
-    ):
+    with pytest.raises(ConfigError, match=r"which is its neighbour .*a.pandas.py as well as .*pandas"):
         find(mine)
 
 

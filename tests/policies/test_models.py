@@ -89,7 +89,7 @@ def test_columns_that_are_not_there(inputs: str, wanted: list[str] | None, messa
 
 def test_two_columns_of_one_name_are_told_apart_by_their_group() -> None:
     spec = dataclasses.replace(SPEC, feature_names={**NAMED, "items": ("age",)})
-    with pytest.raises(ConfigError, match="column 'age', and the log has 2 of this name. Fix: say with inputs"):
+    with pytest.raises(ConfigError, match=r"column 'age', and the log has 2 of this name\. Fix: say with inputs"):
         columns_of("it", spec, (), ["age"])
     assert columns_of("it", spec, ("items",), ["age"]).rows(ROUND).tolist() == [[7.0], [5.0], [6.0]]
 
@@ -278,5 +278,5 @@ def test_lightgbm_scores_by_name_and_by_number(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="takes 4 columns, and is given 2"):
         load("lightgbm", model=str(tmp_path / "plain.txt"), inputs="context").init(SPEC)
     (tmp_path / "no.txt").write_text("no model")
-    with pytest.raises(DataError, match="no.txt is no model of LightGBM"):
+    with pytest.raises(DataError, match=r"no\.txt is no model of LightGBM"):
         load("lightgbm", model=str(tmp_path / "no.txt")).init(SPEC)

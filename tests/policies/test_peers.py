@@ -41,7 +41,7 @@ def test_linucb_of_mabwiser_is_ours_in_every_choice() -> None:
 
 
 def test_an_arm_of_mabwiser_begins_with_l2_lambda_where_its_inverse_is_due() -> None:
-    """What the docstring says; when this fails they have mended it, and the docstring and docs/peers.md are to follow."""
+    """What the docstring says: when this fails it is mended, and the docstring and docs/peers.md are to follow."""
     pytest.importorskip("mabwiser", reason="MABWiser is not installed")
     state, _ = learned(load("mabwiser", l2_lambda=4.0), 1, 1)
     models = state.mab._imp.arm_to_model.values()
