@@ -19,6 +19,7 @@ GROUND = {
     "files",
     "tables",
     "sources",
+    "neighbours",
     "ranges",
     "distributions",
     "ranks",
@@ -36,6 +37,7 @@ ROOMS: dict[str, set[str]] = {  # room: the rooms it may import, beside the grou
     "files": {"errors", "words", "system"},
     "system": {"errors", "words", "files", "sources"},
     "sources": set(),
+    "neighbours": {"errors", "sources"},
     "tables": {"words"},
     "ranges": {"errors"},
     "distributions": {"errors"},
@@ -46,7 +48,7 @@ ROOMS: dict[str, set[str]] = {  # room: the rooms it may import, beside the grou
     "metrics": {"kernels", "offpolicy"},
     "feedback": {"errors", "words"},
     "bounds": {"errors", "metrics"},
-    "policy": {"errors", "kernels", "ranges", "options", "policies"},
+    "policy": {"errors", "neighbours", "kernels", "ranges", "options", "policies"},
     "kernels": {"errors", "sources", "system"},
     "learners": {*GROUND, "kernels"},
     "neural": {*GROUND, "kernels"},
@@ -74,6 +76,7 @@ ROOMS: dict[str, set[str]] = {  # room: the rooms it may import, beside the grou
     "lab": {*GROUND, "bench", "neural", "datasets", "results"},
     "figures": {*GROUND, "results", "clicks"},
     "report": {*GROUND, "results", "figures", "clicks"},
+    "exports": {*GROUND, "results"},
     "studies": {*GROUND, "bench", "lab", "evaluation", "results", "figures", "report"},
 }
 DOORS = {"cli", "api", "__main__"}  # may import everything; nobody imports them
