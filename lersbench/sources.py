@@ -86,7 +86,7 @@ def names_in(module: str, path: Path) -> list[str]:
 
 def forget() -> None:
     """Ask again whether packages are installed: there are more modules to be found than before."""
-    _is_installed.cache_clear()
+    is_installed.cache_clear()
 
 
 def _walk(module: str) -> tuple[dict[str, Path | None], set[str]]:
