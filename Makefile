@@ -68,6 +68,7 @@ audit-ope: $(READY) ## estimates, intervals and verdicts against worlds of known
 	@$(BIN)/python -m lersbench.audit $(if $(QUICK),--quick,--page docs/truth.md) $(ARGS)
 
 docs: $(READY) ## the documentation site in docs/_build/html; warnings are errors
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
 	@$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html $(ARGS)
 
 tables: $(READY) ## compare the tables of README and docs with what the code gives now; ARGS=--write writes them anew

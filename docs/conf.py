@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+from typing import Any
+
 import lersbench
+
+sys.path.insert(0, str(Path(__file__).parent))
+import policies_page
 
 project = "lersbench"
 copyright = "2026, the lersbench authors"
@@ -19,3 +26,7 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 suppress_warnings = ["myst.header", "misc.highlighting_failure"]
 linkcheck_ignore = [r"https?://localhost"]
+
+
+def setup(app: Any) -> None:
+    app.connect("source-read", policies_page.fill)
