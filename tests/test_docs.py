@@ -56,7 +56,7 @@ def parts(page: Path) -> tuple[str, list[Block]]:
 
 
 def anchors(page: Path) -> set[str]:
-    """What a link to a heading of a page may be called: the heading in lower case, blanks as hyphens, no other signs."""
+    """What links call the headings of a page: in lower case, blanks as hyphens, no other signs."""
     found: set[str] = set()
     for heading in re.findall(r"^#{1,6} +(.+?) *#*$", parts(page)[0], re.MULTILINE):
         words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)
@@ -96,7 +96,8 @@ def commands() -> Iterator[tuple[str, list[str]]]:
                 if found:
                     words = shlex.split(found[1], comments=True)
                     ends = [place for place, word in enumerate(words) if word in CHAINED]
-                    yield f"{name_of(page)}, block of line {block.line}: {line.strip()}", words[: ends[0] if ends else None]
+                    place = f"{name_of(page)}, block of line {block.line}: {line.strip()}"
+                    yield place, words[: ends[0] if ends else None]
 
 
 def refuse(words: list[str]) -> None:
@@ -160,7 +161,9 @@ def test_commands_exist() -> None:
             pytest.fail(f"{place}: {error.format_message()}")
 
 
-@pytest.mark.parametrize("line", ["bnch active", "bench", "bench active --sed 3", "ls policy", "import dsjson", "report a b"])
+@pytest.mark.parametrize(
+    "line", ["bnch active", "bench", "bench active --sed 3", "ls policy", "import dsjson", "report a b"]
+)
 def test_commands_that_do_not_exist_are_refused(line: str) -> None:
     with pytest.raises(click.UsageError):
         refuse(line.split())
@@ -168,7 +171,7 @@ def test_commands_that_do_not_exist_are_refused(line: str) -> None:
 
 def test_broken_links_are_found(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text("# A: title\n[a](#a-title) [b](#b) [c](gone.md) [d](page.md#a-title) [e](https://x.org) `[f](no)`\n")
+    page.write_text("# A: title\n[a](#a-title) [b](#b) [c](gone.md) [d](page.md#a-title) [e](https://x.org) `[f](g)`\n")
     assert [fault.partition(":")[0] for fault in broken_links(page)] == ["#b", "gone.md"]
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
+Played: TypeAlias = tuple[dict[str, Any], list[Any]]  # the names, and what the last line of each cell shows
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 
 
@@ -15,7 +16,7 @@ def cells(notebook: Path) -> list[dict[str, Any]]:
     return [cell for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
 
 
-def run(notebook: Path) -> tuple[dict[str, Any], list[Any]]:
+def run(notebook: Path) -> Played:
     """The names that a notebook defines, and the value of the last line of each cell, None where it is none."""
     names: dict[str, Any] = {"__name__": "__main__"}
     shown = []
@@ -34,7 +35,7 @@ def test_outputs_are_stripped(notebook: Path) -> None:
 
 
 @pytest.fixture
-def played(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, Any], Any]:
+def played(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Played:
     """What the notebook of this name defines and shows, in an empty folder."""
     (notebook,) = (path for path in NOTEBOOKS if path.stem == request.param)
     monkeypatch.chdir(tmp_path)
@@ -48,7 +49,7 @@ def test_each_notebook_is_run_and_on_the_site() -> None:
 
 
 @pytest.mark.parametrize("played", ["quickstart"], indirect=True)
-def test_the_quickstart_runs(played: tuple[dict[str, Any], Any]) -> None:
+def test_the_quickstart_runs(played: Played) -> None:
     names, shown = played
     board, figures = shown[-2:]
     assert list(board["policy"]) == ["Greedy", "random"] and board["seeds"].eq(5).all()
@@ -58,10 +59,10 @@ def test_the_quickstart_runs(played: tuple[dict[str, Any], Any]) -> None:
 
 
 @pytest.mark.parametrize("played", ["own-log"], indirect=True)
-def test_own_log_runs(played: tuple[dict[str, Any], Any]) -> None:
+def test_own_log_runs(played: Played) -> None:
     names, shown = played
     board = names["results"].leaderboard()
-    assert list(board["policy"])[0] == "linucb alpha=0.1" and board["seeds"].eq(10).all()
+    assert board["policy"].iloc[0] == "linucb alpha=0.1" and board["seeds"].eq(10).all()
     popular = board.set_index("policy").loc["popular"]
     assert not popular["differs"]  # as the text says
     assert list(names["ranked"].leaderboard()["policy"].sort_values()) == ["popular", "random"]
@@ -69,7 +70,7 @@ def test_own_log_runs(played: tuple[dict[str, Any], Any]) -> None:
 
 
 @pytest.mark.parametrize("played", ["own-policy"], indirect=True)
-def test_own_policy_runs(played: tuple[dict[str, Any], Any]) -> None:
+def test_own_policy_runs(played: Played) -> None:
     names, shown = played
     board = names["results"].leaderboard().set_index("policy")
     assert sorted(board.index) == ["groups", "groups, no bonus", "linucb", "random"]
@@ -78,7 +79,7 @@ def test_own_policy_runs(played: tuple[dict[str, Any], Any]) -> None:
 
 
 @pytest.mark.parametrize("played", ["off-policy"], indirect=True)
-def test_off_policy_runs(played: tuple[dict[str, Any], Any]) -> None:
+def test_off_policy_runs(played: Played) -> None:
     names, _ = played
     random = names["answer"].leading("off-policy").iloc[0]
     assert random["low"] < names["truth"]["random"] < random["high"] and random["verdict"] == "believe"

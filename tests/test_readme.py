@@ -1,4 +1,4 @@
-"""What README and docs/quickstart.md show works as it stands there: policies, Python, and the commands with their output."""
+"""What README and docs/quickstart.md show works: policies, Python, and commands with their output."""
 
 from __future__ import annotations
 
@@ -101,7 +101,8 @@ def test_a_run_leaves_the_files_that_the_quickstart_names(visits: Path) -> None:
         printed(visits, command)
     results = visits / "results" / "banners"
     run = results / (results / "last").read_text().strip()
-    named = ("report.html", "report.md", "figures", "curves.parquet", "summary.parquet", "customers.parquet", "run.json")
+    tables = ("curves.parquet", "summary.parquet", "customers.parquet")
+    named = ("report.html", "report.md", "figures", "run.json", *tables)
     assert all((run / name).exists() and name in text(QUICKSTART) for name in named)
     assert any((results / "contenders").iterdir())
     assert {"report.html", "report.md", "figures"} <= {path.name for path in (visits / "evaluations" / "log").iterdir()}
