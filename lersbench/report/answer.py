@@ -57,7 +57,8 @@ def _answer(ranking: Board, rows: pd.DataFrame, place: str) -> Answer:
         lead, verdict, tone = f"{leader['policy']} comes first: {words}", "too few seeds to say", "open"
     else:
         names, count = level
-        lead = f"Try {leader['policy']}: {words}"
+        can_run = not row_of(leader["feedback"]).reveals_all  # no shop knows what was not shown
+        lead = f"Try {leader['policy']}: {words}" if can_run else f"{leader['policy']} leads: {words}"
         if count:
             lead += f"; {_several(names, count)} cannot be told from it"
         verdict, tone = (f"shared by {count + 1}", "open") if count else ("clear", "good")
@@ -86,9 +87,9 @@ def _worth(ranking: Board, rows: pd.DataFrame) -> str:
     finals = ranking.results.finals(leader["variant"], metric.name)
     if base in finals and base != leader["policy"]:
         words += f" instead of {number(float(finals[base].mean()) * times, digits)} ({ranking.baseline})"
-    for low, high, where in (("new_low", "new_high", "for new customers"), ("low", "high", "on this log")):
-        if low in rows and math.isfinite(leader[low]):
-            ends = range_in_words(leader[low] * times, leader[high] * times, digits)
+    for new, where in (("new_", f"for new {ranking.results.blocks(leader['variant'])}"), ("", "on this log")):
+        ends = range_in_words(leader[f"{new}low"] * times, leader[f"{new}high"] * times, digits)
+        if ends != MISSING:
             return f"{words}, {100 * LEVEL:.0f} % {where} {ends}"
     return words
 
@@ -103,12 +104,10 @@ def _beats_baseline(ranking: Board, leader: pd.Series) -> bool | None:
     """Was the leader shown to be better than the baseline? None where there is none or nothing is known."""
     if leader["policy"] in ranking.results.called(ranking.baseline):
         return False
+    if leader.get("differs") is None:
+        return None
     sign = 1 if ranking.metric.better == "higher" else -1
-    for kind in ("lift", "difference"):
-        ends = [leader.get(f"{kind}_{end}", math.nan) for end in ("low", "high")]
-        if all(map(math.isfinite, ends)):
-            return bool(min(sign * end for end in ends) > 0)
-    return None
+    return bool(leader["differs"] and sign * leader["difference"] > 0)
 
 
 def level_with_leader(rows: pd.DataFrame) -> tuple[list[str], int] | None:
