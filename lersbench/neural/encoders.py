@@ -89,7 +89,9 @@ class LastState(torch.autograd.Function):
 
 def _backwards(parts: list[Tensor]) -> Iterator[tuple[int, tuple[Tensor, ...]]]:
     """The number of each step, from the last to 0, and its rows of tensors (length, ...)."""
-    return zip(reversed(range(len(parts[0]))), zip(*(reversed(part.unbind(0)) for part in parts), strict=True), strict=True)
+    return zip(
+        reversed(range(len(parts[0]))), zip(*(reversed(part.unbind(0)) for part in parts), strict=True), strict=True
+    )
 
 
 CELLS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": GRU}

@@ -118,7 +118,7 @@ class BayesianRecommender(Recommender):
 
     def _moments(self) -> tuple[list[Tensor], list[Tensor]]:
         """The means of weights and biases, layer by layer, and the logarithms of their standard deviations."""
-        means = [part for layer in self.layers for part in (layer.mean, layer.bias_mean)]
+        means: list[Tensor] = [part for layer in self.layers for part in (layer.mean, layer.bias_mean)]
         return means, [part for layer in self.layers for part in (layer.rho, layer.bias_rho) if part is not None]
 
     def kl(self) -> Tensor:

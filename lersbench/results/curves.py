@@ -20,7 +20,7 @@ def band(results: Results, variant: str, policy: str, metric: Metric, rows: pd.D
     if metric.name.startswith(LOGGED) and results.unweighed(variant):
         error = np.full_like(error, np.nan)  # seeds tell nothing of the error that counts
     ends = results.bounds(variant, metric)
-    return around(rows["mean"].to_numpy(), error**2, _freedom(results, rows), bounds=ends)
+    return around(rows["mean"].to_numpy(), error**2, freedom(results, rows), bounds=ends)
 
 
 def standard_errors(
@@ -42,6 +42,7 @@ def standard_errors(
     return np.asarray(np.sqrt(np.maximum(log * (1 + 1 / m) + within / n, halves / m)))
 
 
-def _freedom(results: Results, rows: pd.DataFrame) -> int:
+def freedom(results: Results, rows: pd.DataFrame) -> int:
+    """Degrees of freedom of the standard errors along the `rows` of a contender."""
     seeds = int(rows["seeds"].iloc[-1]) if len(rows) else 0
     return (seeds // DRAWS if results.replicates == "subsample" else seeds) - 1
