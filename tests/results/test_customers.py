@@ -180,3 +180,17 @@ def test_ranks_of_equal_contenders_for_new_customers_are_seldom_wrong() -> None:
         wrong, blind = wrong + told[0], blind + told[1]
     assert wrong / 60 < 0.14
     assert blind / 60 > 0.5
+
+
+def test_two_values_in_many_seeds_have_a_rank_for_new_customers_and_none_in_few() -> None:
+    rng = np.random.default_rng(5)
+    rounds = np.ones((30, 60))
+    good, poor = rng.random((2, 60)) < [[0.7], [0.2]]
+    paid = {"good": np.tile(good, (30, 1)).astype(float), "poor": np.tile(poor, (30, 1)).astype(float)}
+    paid["good"][::2, 0] = 1.0 - paid["good"][::2, 0]  # one customer is served otherwise in every second seed
+    paid["poor"] += rng.random((30, 60)) < 0.01
+    for seeds, known in ((30, True), (4, False)):
+        sums = [Sums(x[:seeds], rounds[:seeds]) for x in paid.values()]
+        values = np.stack([x[:seeds].sum(axis=1) / 60 for x in paid.values()])
+        found = separate(crowd(sums), separation.separate(values, floor=1 / 60))
+        assert np.isfinite(found.p[0, 1]) == known
