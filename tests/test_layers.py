@@ -70,7 +70,7 @@ ROOMS: dict[str, set[str]] = {  # room: the rooms it may import, beside the grou
         "results",
         "bench",
     },
-    "audit": {*GROUND, "kernels", "log", "clicks", "offpolicy", "engine", "datasets", "evaluation"},
+    "audit": {*GROUND, "kernels", "log", "clicks", "offpolicy", "engine", "datasets", "results", "evaluation"},
     "lab": {*GROUND, "bench", "neural", "datasets", "results"},
     "figures": {*GROUND, "results", "clicks"},
     "report": {*GROUND, "results", "figures", "clicks"},
