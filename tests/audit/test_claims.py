@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
-from lersbench.audit import halves, new_customers, rank_ranges, seed_intervals
+from lersbench.audit import halves, measured, new_customers, rank_ranges, seed_intervals
 from lersbench.audit.claims import holds
+from lersbench.audit.ranks import main
 from lersbench.audit.replays import mean_paid, paid
 from lersbench.audit.shapes import COMPILED, EXPONENTIAL, NORMAL, TWO_HUMPS, finals, real, standard
 from lersbench.policy import load
@@ -217,3 +220,28 @@ def test_halves_cover_the_run_on_line_and_are_narrower_than_before() -> None:
 def test_a_check_allows_for_the_noise_of_its_runs() -> None:
     assert holds("", 0.93, 400, 0.95, 1.0).passed and not holds("", 0.90, 400, 0.95, 1.0).passed
     assert not holds("", 0.94, 20_000, 0.95, 0.95).passed and holds("", 0.951, 20_000, 0.95, 0.95).passed
+
+
+# The page -------------------------------------------------------------------------------------------------------------
+def test_a_part_is_the_same_whoever_plays_it_and_the_page_holds_its_table() -> None:
+    claim = measured.CLAIMS["seeds"]
+    lines = {part: claim.one(part, True, 3) for part in claim.parts()}
+    assert lines["normal"] == claim.one("normal", True, 3) != claim.one("normal", True, 4)
+    found = claim.told(lines, True)
+    text = measured.page({"seeds": found}, seed=3, quick=True)
+    row = next(line for line in text.splitlines() if line.startswith("| normal |"))
+    assert [float(cell) for cell in row.split("|")[2:-1]] == pytest.approx(
+        [100 * x for x in lines["normal"]], abs=0.051
+    )
+    assert measured.QUICK in text and measured.QUICK not in measured.page({"seeds": found}, seed=3)
+    failed = found._replace(checks=[found.checks[0]._replace(passed=False)])
+    assert f"* FAILED: {found.checks[0].what}" in measured.page({"seeds": failed}, seed=3)
+
+
+@pytest.mark.parametrize(
+    "wrong", [["--claim", "nothing"], ["--quick", "--page", "x.md"], ["--claim", "seeds", "--page", "x.md"]]
+)
+def test_a_page_takes_all_claims_in_full(wrong: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(main, wrong).exit_code == 2
+    assert not list(tmp_path.iterdir())
