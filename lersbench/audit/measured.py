@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lersbench.audit import halves, new_customers, rank_ranges, seed_intervals
+from lersbench.audit import customer_ranks, halves, new_customers, rank_ranges, seed_intervals
 from lersbench.audit.claims import Claim, Found
 from lersbench.errors import RunError
 from lersbench.system.progress import Bar, silent
 from lersbench.system.workers import Pool, Step, Task
 
-CLAIMS: dict[str, Claim] = {one.CLAIM.name: one.CLAIM for one in (seed_intervals, rank_ranges, new_customers, halves)}
+CLAIMS: dict[str, Claim] = {
+    one.CLAIM.name: one.CLAIM for one in (seed_intervals, rank_ranges, new_customers, customer_ranks, halves)
+}
 INTRODUCTION = """# Do intervals and ranks keep what they claim?
 
 A leaderboard says how far a value may be off, and which ranks the data allow. Here are worlds in which the truth is

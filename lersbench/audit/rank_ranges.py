@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import stdtr
+from scipy.special import polygamma, psi, stdtr
 
 from lersbench.audit.claims import Claim, Found, grid, holds, share
 from lersbench.audit.shapes import COMPILED, NEURAL, ROUNDS, Final, Shape, finals, real, standard
@@ -75,7 +76,22 @@ def world_of(name: str, shape: str) -> World:
     elif name == NULL:
         mean[:] = mean.mean()
     shapes = [laws[i % len(laws)] if shape == LOCKED else BELL for i in range(len(every))]
-    return World([one.family for one in every], mean, np.array([one.sd for one in every]), shapes)
+    return World([one.family for one in every], mean, spread(every), shapes)
+
+
+def spread(every: Sequence[Final]) -> np.ndarray:
+    """(K,) the standard deviation over seeds of each contender.
+
+    Of three seeds it is known to a factor of two or so, and so those of neural contenders differ more than the policies
+    do. Their logarithms are drawn together until their variance is what chance leaves over (Smyth 2004, section 6.2).
+    """
+    out = np.array([one.sd for one in every])
+    neural = np.array([one.family == NEURAL for one in every])
+    half = np.array([one.seeds - 1 for one in every])[neural] / 2
+    e = np.log(out[neural] ** 2) - psi(half) + np.log(half)
+    left = max(e.var(ddof=1) - polygamma(1, half).mean(), 0.0)
+    out[neural] = np.exp((e.mean() + (left / e.var(ddof=1)) ** 0.5 * (e - e.mean())) / 2)
+    return out
 
 
 # Tests ----------------------------------------------------------------------------------------------------------------
@@ -123,26 +139,42 @@ TESTS: dict[str, tuple[Test, bool]] = {  # test, and whether one correction cove
 
 
 # Measures -------------------------------------------------------------------------------------------------------------
+class Tally:
+    """Counts what a test says of one table after another."""
+
+    def __init__(self, world: World, together: bool) -> None:
+        self.truth = np.sign(world.mean[:, None] - world.mean)
+        self.compiled = np.array([family == COMPILED for family in world.families])
+        self.together = together
+        self.widths: list[float] = []
+        self.found: list[float] = []
+        self.wrong: list[np.ndarray] = []
+
+    def add(self, p: np.ndarray, mean: np.ndarray) -> None:
+        """p values and differences of means (row - column) of all pairs of a table, both (K, K)."""
+        apart = separated(p, self.together)
+        ranges = [one for one in ranges_of(p, mean, True, together=self.together) if one is not None]
+        self.widths.append(float(np.mean([worst - best + 1 for best, worst in ranges])))
+        differ = self.truth != 0
+        self.found.append(float(apart[differ].mean()) if differ.any() else math.nan)
+        self.wrong.append((apart & (np.sign(mean) != self.truth)).any(axis=1))
+
+    def line(self) -> Line:
+        own = np.array(self.wrong)
+        return Line(
+            float(np.mean(self.widths)),
+            float(np.mean(self.found)),
+            float(own.any(axis=1).mean()),
+            (float(own[:, self.compiled].mean()), float(own[:, ~self.compiled].mean())),
+        )
+
+
 def line_of(world: World, seeds: tuple[int, int], test: Test, together: bool, repeats: int, seed: int) -> Line:
     """A test over `repeats` tables; the same `seed` draws the same values for every test."""
-    rng = np.random.default_rng(seed)
-    truth = np.sign(world.mean[:, None] - world.mean)
-    compiled = np.array([family == COMPILED for family in world.families])
-    widths, found, wrong = [], [], []
+    rng, tally = np.random.default_rng(seed), Tally(world, together)
     for _ in range(repeats):
-        p, mean = test(world.values(seeds, rng), world.families)
-        apart = separated(p, together)
-        ranges = [one for one in ranges_of(p, mean, True, together=together) if one is not None]
-        widths.append(np.mean([worst - best + 1 for best, worst in ranges]))
-        found.append(apart[truth != 0].mean() if (truth != 0).any() else np.nan)
-        wrong.append((apart & (np.sign(mean) != truth)).any(axis=1))
-    own = np.array(wrong)
-    return Line(
-        float(np.mean(widths)),
-        float(np.mean(found)),
-        float(own.any(axis=1).mean()),
-        (float(own[:, compiled].mean()), float(own[:, ~compiled].mean())),
-    )
+        tally.add(*test(world.values(seeds, rng), world.families))
+    return tally.line()
 
 
 # The claim ------------------------------------------------------------------------------------------------------------
@@ -200,7 +232,8 @@ def about() -> str:
     every = contenders()
     neural = sum(one.family == NEURAL for one in every)
     return f"""{len(every)} contenders, {len(every) - neural} of them compiled and {neural} neural, with the means and
-standard deviations of real runs of `active`. In other worlds the {EQUAL} in the middle, or all, have one mean.
+standard deviations of real runs of `active` (those of neural ones, known from 3 seeds, less what chance adds to their
+differences). In other worlds the {EQUAL} in the middle, or all, have one mean.
 {REPEATS:,} tables of each. *Width* is the mean number of ranks in a range, and *pairs found* the share of all pairs
 that are told apart, both with the real means. *False* is the share of the tables in which some pair is told apart that
 is equal, or is the other way round: a correction over all pairs is to keep it at 5 %. *Own range wrong* is the share of
