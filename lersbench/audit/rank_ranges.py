@@ -200,7 +200,7 @@ def told(lines: Mapping[str, dict[str, Line]], quick: bool) -> Found:
     head = ["seeds", "test", "width", "pairs found", *(f"false: {world}" for world in WORLDS)]
     tables = [(_above(shape), grid([*head, "own range wrong"], _rows(lines, shape), 2)) for shape in SHAPES]
     checks = []
-    for compiled, neural in SEEDS[1:]:
+    for compiled, neural in SEEDS[2:]:  # three neural seeds keep no level, as the table shows
         one = lines[f"{NORMAL}, {NULL}, {compiled}/{neural}"]
         what = f"normal values, all equal, {compiled}/{neural} seeds: "
         together, own = one["moderated Welch, all pairs"], one["moderated Welch, own pairs"]

@@ -1,17 +1,19 @@
-"""Logs of made-up customers, and policies that replay them: what each round paid."""
+"""Logs of made-up customers, and policies that replay them: what these paid, customer by customer."""
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
+from lersbench.engine.blocks import IN_ROUNDS, PAID_IN
 from lersbench.engine.contender import Contender
-from lersbench.engine.meter import CTR
 from lersbench.engine.play import play, protocol_of
 from lersbench.engine.rows import Rows, rows_of
 from lersbench.log.chunk import Chunk
 from lersbench.policy import Policy, Spec
+from lersbench.results.customers import Sums
 
 
 class Log(NamedTuple):
@@ -19,11 +21,10 @@ class Log(NamedTuple):
 
     rows: Rows
     spec: Spec
-    user: np.ndarray  # (n,) int64
 
 
 def log_of(user: np.ndarray, context: np.ndarray, rewards: np.ndarray, shown: np.ndarray | None = None) -> Log:
-    """Rounds of these users (n,) with their contexts (n, d) and the reward of every item (n, C).
+    """Rounds of these users (n,), numbered from 0, with their contexts (n, d) and the reward of every item (n, C).
 
     With the items that were `shown` (n,), by a uniform draw, it is one for rejection replay.
     """
@@ -47,24 +48,25 @@ def log_of(user: np.ndarray, context: np.ndarray, rewards: np.ndarray, shown: np
         scores=none,
     )
     rows = rows_of(chunk, np.empty((items, 0)), "bandit" if shown is None else "replay", 1, likes=False)
-    spec = Spec(n_items=items, n_candidates=items, slate=1, d=context.shape[1], rounds=n)
-    return Log(rows, spec, chunk.user)
+    users = int(user.max()) + 1
+    spec = Spec(n_items=items, n_candidates=items, slate=1, d=context.shape[1], rounds=n, users=users)
+    return Log(rows, spec)
 
 
-def paid(log: Log, policy: Policy, feedback: str, index: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """What a fresh policy was paid in each of the rounds `index` (m,), which come in this order: (m,)."""
-    means = _curve(log, policy, feedback, index, rng, np.arange(1, index.size + 1))
-    return np.rint(np.diff(means * np.arange(1, index.size + 1), prepend=0.0))
+def sums_of(log: Log, policy: Policy, feedback: str, seeds: int, rng: np.random.Generator) -> Sums:
+    """Rewards and rounds of a policy by seed and block of customers: each seed is another order of all rounds."""
+    runs = [_played(log, policy, feedback, rng.permutation(log.spec.rounds), rng) for _ in range(seeds)]
+    return Sums(*(np.stack([run[:, part] for run in runs]) for part in (PAID_IN, IN_ROUNDS)))
 
 
 def mean_paid(log: Log, policy: Policy, feedback: str, index: np.ndarray, rng: np.random.Generator) -> float:
-    """The mean over the rounds that count; NaN where none does."""
-    return float(_curve(log, policy, feedback, index, rng, np.array([index.size]))[-1])
+    """The mean over those of the rounds `index` (m,), which come in this order, that count; NaN where none does."""
+    sums = _played(log, policy, feedback, index, rng).sum(axis=0)
+    return float(sums[PAID_IN] / sums[IN_ROUNDS]) if sums[IN_ROUNDS] else math.nan
 
 
-def _curve(
-    log: Log, policy: Policy, feedback: str, index: np.ndarray, rng: np.random.Generator, read: np.ndarray
-) -> np.ndarray:
+def _played(log: Log, policy: Policy, feedback: str, index: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The sums (B, ...) by block, as `engine.blocks` has them, of a fresh policy that plays these rounds."""
     protocol = protocol_of(feedback, ties=int(rng.integers(1 << 31)), ranking=False)
-    contender = Contender(policy, log.spec, protocol, rng, read)
-    return play(contender, log.rows, index, np.arange(index.size)).meter.curve[:, CTR]
+    contender = Contender(policy, log.spec, protocol, rng, np.array([index.size]))
+    return play(contender, log.rows, index, np.arange(index.size)).meter.blocks
