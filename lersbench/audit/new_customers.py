@@ -218,15 +218,15 @@ def _replay_checks(lines: Mapping[str, Any], quick: bool) -> list[Check]:
 
 
 ABOUT = f"""Rewards and rounds are added up by seed and by block of customers, and the interval is to hold what the
-policy earns from another log of as many new customers. First, sums are drawn from a layout of random effects on {BLOCKS}
-blocks: of seeds, of customers, and of what is left. Then policies replay logs of {ROUNDS:,} rounds of customers who are
-drawn from a population without end, in {RUNS} orders; {LOGS} logs, each customer a block. The truth is the mean over
-{ELSEWHERE:,} further logs, a run on each. *This log* is the interval over seeds. It is not meant to hold what other
-customers bring, and the table says how far it is from doing so.
+policy earns from another log of as many new customers. First, sums are drawn from a layout of random effects on
+{BLOCKS} blocks: of seeds, of customers, and of what is left. Then policies replay logs of {ROUNDS:,} rounds of
+customers who are drawn from a population without end, in {RUNS} orders; {LOGS} logs, each customer a block. The truth
+is the mean over {ELSEWHERE:,} further logs, a run on each. *This log* is the interval over seeds. It is not meant to
+hold what other customers bring, and the table says how far it is from doing so.
 
-Of learners the interval for new customers is somewhat narrow: what they learn from some customers changes what they earn
-from all others, and no sum by customer shows that. It matters most where a policy follows whoever leads while several
-items are nearly as good."""
+Of learners the interval for new customers is somewhat narrow: what they learn from some customers changes what they
+earn from all others, and no sum by customer shows that. It matters most where a policy follows whoever leads while
+several items are nearly as good."""
 
 CLAIM = Claim(
     "customers",

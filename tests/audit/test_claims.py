@@ -254,6 +254,13 @@ def test_a_part_is_the_same_whoever_plays_it_and_the_page_holds_its_table() -> N
     assert f"* FAILED: {found.checks[0].what}" in measured.page({"seeds": failed}, seed=3)
 
 
+def test_the_page_that_is_kept_is_of_these_claims() -> None:
+    page = " ".join((Path(__file__).parents[2] / "docs" / "ranks.md").read_text(encoding="utf-8").split())
+    for claim in measured.CLAIMS.values():
+        assert f"## {claim.title} {' '.join(claim.about.split())}" in page, claim.name
+    assert measured.QUICK not in page
+
+
 @pytest.mark.parametrize(
     "wrong", [["--claim", "nothing"], ["--quick", "--page", "x.md"], ["--claim", "seeds", "--page", "x.md"]]
 )
