@@ -70,8 +70,8 @@ def parts() -> list[str]:
     return [f"{name}, {correction}" for name in (REAL, NULL) for correction in ("all pairs", "own pairs")]
 
 
-ABOUT = f"""The contenders of the section above with {USUAL[0]} and {USUAL[1]} seeds and normal values, on {ROUNDS:,}
-customers whom they share; half of the variance of what a customer brings is the same for all of them. {TABLES} tables.
-The truth is the mean over all customers there are. The columns are those of the section above."""
+ABOUT = f"""The contenders and columns of "Rank ranges", with {USUAL[0]} and {USUAL[1]} seeds and normal values, on
+{ROUNDS:,} customers whom they share; half of the variance of what a customer brings is the same for all of them.
+{TABLES} tables. The truth is the mean over all customers there are."""
 
 CLAIM = Claim("anew", "Rank ranges for new customers", ABOUT, parts, play, told)
