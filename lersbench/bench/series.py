@@ -173,7 +173,7 @@ class Work:
         return sorted(set(self.missing.get(series, ())) & set(self.files.seeds(series)))
 
     def fail(self, series: Series, problems: dict[int, str]) -> None:
-        if problems:
+        if problems:  # else a series without one would be told as failed
             self.problems.setdefault(series, {}).update(problems)
 
     def jobs(self, series: Sequence[Series], rounds: dict[str, int], at_once: int, alone: bool = False) -> list[Job]:

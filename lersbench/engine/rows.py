@@ -226,6 +226,8 @@ def _liked(rewards: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
     What is paid for is liked: a reward above 0.
     """
+    if not rewards.size:
+        return np.zeros(len(edges), np.int64), np.zeros(0, np.int64)
     liked = np.flatnonzero(rewards > 0)
     liked_from = np.searchsorted(liked, edges)
     return liked_from, liked - np.repeat(edges[:-1], np.diff(liked_from))
@@ -334,6 +336,9 @@ def _best(value: np.ndarray, edges: np.ndarray, slate: int) -> np.ndarray:
     if not value.shape[0]:
         return np.zeros(0)
     best = np.empty(len(edges) - 1)
+    if slate == 1:
+        largest(value, edges, best)
+        return best
     for wide, index in _by_width(edges):
         if len(index) == len(best):  # all rounds: no copy
             best[:] = _best_sums(value.reshape(-1, wide), slate)
@@ -344,8 +349,22 @@ def _best(value: np.ndarray, edges: np.ndarray, slate: int) -> np.ndarray:
 
 def _best_sums(value: np.ndarray, slate: int) -> np.ndarray:
     """The sum (n,) of the `slate` largest of each row, or of all."""
-    if slate == 1:
-        return value.max(axis=1)
     if slate >= value.shape[1]:
         return value.sum(axis=1)
     return np.partition(value, -slate, axis=1)[:, -slate:].sum(axis=1)
+
+
+@kernel
+def largest(value: np.ndarray, edges: np.ndarray, out: np.ndarray) -> None:
+    """Fill `out` (n,) with the largest of the `value` (N,), no NaN, of each round, which has one or more."""
+    for row in range(out.shape[0]):
+        first, last = edges[row], edges[row + 1]
+        p = q = r = s = value[first]  # four running maxima do not wait for each other
+        for i in range(first, last - 3, 4):
+            p = value[i] if value[i] > p else p
+            q = value[i + 1] if value[i + 1] > q else q
+            r = value[i + 2] if value[i + 2] > r else r
+            s = value[i + 3] if value[i + 3] > s else s
+        for i in range(last - (last - first) % 4, last):
+            p = value[i] if value[i] > p else p
+        out[row] = max(max(p, q), max(r, s))

@@ -115,7 +115,7 @@ def _plans(
     plans = []
     for name in forests:
         title = title_of(results, known_metric(results, name))
-        plans.append(Plan(_stem("final", name), title, "final", variants, partial(forest, results, name, policies)))
+        plans.append(Plan(stem_of("final", name), title, "final", variants, partial(forest, results, name, policies)))
     if by_family(results):
         return plans + _family_plans(results, groups, bands, policies, metrics is None)
     for group in groups:
@@ -123,7 +123,7 @@ def _plans(
         if cases:
             name = _named_after(group)
             make = partial(curves, results, group, bands)
-            plans.append(Plan(_stem("curve", name), full_title(results.metric(name)), "curve", cases, make))
+            plans.append(Plan(stem_of("curve", name), full_title(results.metric(name)), "curve", cases, make))
     if metrics is None and "hr@20" in results.metrics and not results.lists:
         make = partial(hit_ratio, results, policies)
         plans.append(Plan("hit-ratio", HIT_RATIO, "hit-ratio", variants, make))
@@ -147,7 +147,7 @@ def _family_plans(
     for name in names:
         title = family_figures.LESS_TITLE if name == LESS.name else full_title(results.metric(name))
         make = partial(family_figures.curves, results, name, bands[variant, name])
-        plans.append(Plan(_stem("curve", name), title, "curve", (variant,), make))
+        plans.append(Plan(stem_of("curve", name), title, "curve", (variant,), make))
     if whole:
         for family, stem in (("hr", "hit-ratio"), ("hr_published", "hit-ratio-published")):
             if f"{family}@20" in results.metrics:
@@ -157,7 +157,8 @@ def _family_plans(
     return plans
 
 
-def _stem(kind: str, name: str) -> str:
+def stem_of(kind: str, name: str) -> str:
+    """The stem of the files of a figure of one metric."""
     return f"{kind}-{re.sub('[^a-z0-9]+', '-', name.lower()).strip('-')}"
 
 

@@ -33,6 +33,7 @@ class Service:
         self._function, self.example = function, example
         self._entry: Any = None
         self._kind: Any = None
+        self._sizes: dict[Any, int] = {}  # bytes of values by their make: their types take Numba long to find out
 
     @property
     def address(self) -> Any:
@@ -56,25 +57,38 @@ class Service:
     def box(self, value: Any) -> Any:
         """A `Box` of `value`: what the service works on as long as the box and the value are held."""
         if numba.config.DISABLE_JIT:
-            return Box(value, None)
+            return Box(value, 0)
         assert self.address
-        kind = numba.typeof(value)
-        if not _alike(kind, self._kind):
-            raise TypeError(f"a service is for values of {self._kind}, not {kind}")
-        return Box(value, kind)
+        make = _make(value)
+        if make not in self._sizes:
+            kind = numba.typeof(value)
+            if not _alike(kind, self._kind):
+                raise TypeError(f"a service is for values of {self._kind}, not {kind}")
+            context = cpu_target.target_context
+            self._sizes[make] = context.get_abi_sizeof(context.get_value_type(kind))
+        return Box(value, self._sizes[make])
 
 
 class Box:
     """The fields of a value, arrays as their addresses and shapes, at one place in memory."""
 
-    def __init__(self, value: Any, kind: Any):
+    def __init__(self, value: Any, size: int):
         self.value = value  # the arrays live as long as the box
         self.at: Any = value
-        if kind is not None:
-            size = cpu_target.target_context.get_abi_sizeof(cpu_target.target_context.get_value_type(kind))
+        if size:
             self._memory = np.zeros(size // 8 + 1, np.int64)
             self.at = self._memory.ctypes.data
             _store(self.at, value)
+
+
+def _make(value: Any) -> Any:
+    """What a value consists of: the same for two of which `numba.typeof` says the same."""
+    if isinstance(value, tuple):
+        return (type(value), *map(_make, value))
+    if isinstance(value, np.ndarray):
+        flags = value.flags
+        return (value.dtype.str, value.ndim, flags.c_contiguous, flags.writeable, flags.aligned)
+    return type(value)
 
 
 def _alike(kind: types.Type, wanted: types.Type) -> bool:

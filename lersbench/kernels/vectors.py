@@ -151,6 +151,30 @@ def triangle_take_loop(triangles: np.ndarray, block: int, w: np.ndarray) -> None
         start += n - i
 
 
+def add_dots_loop(left: np.ndarray, right: np.ndarray, out: np.ndarray) -> None:
+    """Add to `out` (8,), row after row, the products of the entries of `left` and `right`, both (8 n,) lanes."""
+    for at in range(left.shape[0]):
+        out[at % LANES] += left[at] * right[at]
+
+
+def take_dots_loop(left: np.ndarray, right: np.ndarray, out: np.ndarray) -> None:
+    """Take from `out` (8,) what `add_dots` adds."""
+    for at in range(left.shape[0]):
+        out[at % LANES] -= left[at] * right[at]
+
+
+def add_scaled_loop(lanes: np.ndarray, factors: np.ndarray, out: np.ndarray) -> None:
+    """Add to `out` (8 n,) each column of `lanes` (8 n,) times its factor (8,)."""
+    for at in range(lanes.shape[0]):
+        out[at] += lanes[at] * factors[at % LANES]
+
+
+def scale_lanes_loop(factors: np.ndarray, out: np.ndarray) -> None:
+    """Multiply each column of `out` (8 n,) by its factor (8,)."""
+    for at in range(out.shape[0]):
+        out[at] *= factors[at % LANES]
+
+
 class _Array:
     """An array argument inside an intrinsic: vectors are read and written at an element offset."""
 
@@ -442,7 +466,59 @@ def _triangle_take(typingctx, triangles, block, w):
     return types.void(triangles, types.intp, w), codegen
 
 
+def _dots(less: bool) -> Any:
+    """An intrinsic: see `add_dots_loop` and, with `less`, `take_dots_loop`."""
+
+    @intrinsic
+    def dots(typingctx, left, right, out):
+        def codegen(context, builder, signature, args):
+            left, right, out = (_Array(context, builder, signature.args[i], args[i]) for i in range(3))
+            intp = left.shape[0].type
+            total = cgutils.alloca_once_value(builder, out.vector(intp(0)))
+            builder.store(out.vector(intp(0)), total)
+            with cgutils.for_range_slice(builder, intp(0), left.shape[0], intp(LANES), intp) as (at, _):
+                product = builder.fmul(left.vector(at), right.vector(at))
+                builder.store((builder.fsub if less else builder.fadd)(builder.load(total), product), total)
+            out.put(intp(0), builder.load(total))
+            return context.get_dummy_value()
+
+        return types.void(left, right, out), codegen
+
+    return dots
+
+
+@intrinsic
+def _add_scaled(typingctx, lanes, factors, out):
+    """See `add_scaled_loop`."""
+
+    def codegen(context, builder, signature, args):
+        lanes, factors, out = (_Array(context, builder, signature.args[i], args[i]) for i in range(3))
+        intp = lanes.shape[0].type
+        factor = factors.vector(intp(0))
+        with cgutils.for_range_slice(builder, intp(0), lanes.shape[0], intp(LANES), intp) as (at, _):
+            out.put(at, builder.fadd(out.vector(at), builder.fmul(lanes.vector(at), factor)))
+        return context.get_dummy_value()
+
+    return types.void(lanes, factors, out), codegen
+
+
+@intrinsic
+def _scale_lanes(typingctx, factors, out):
+    """See `scale_lanes_loop`."""
+
+    def codegen(context, builder, signature, args):
+        factors, out = (_Array(context, builder, signature.args[i], args[i]) for i in range(2))
+        intp = out.shape[0].type
+        factor = factors.vector(intp(0))
+        with cgutils.for_range_slice(builder, intp(0), out.shape[0], intp(LANES), intp) as (at, _):
+            out.put(at, builder.fmul(out.vector(at), factor))
+        return context.get_dummy_value()
+
+    return types.void(factors, out), codegen
+
+
 _rows4, _rows1 = _row_tile(4), _row_tile(1)
+_add_dots, _take_dots = _dots(less=False), _dots(less=True)
 _lanes8, _lanes4, _lanes2, _lanes1 = _lane_tile(8), _lane_tile(4), _lane_tile(2), _lane_tile(1)
 
 _products3x2, _products3x1, _products1x1 = _product_tile(3, 2), _product_tile(3, 1), _product_tile(1, 1)
@@ -537,6 +613,26 @@ def triangle_take_vectors(triangles: np.ndarray, block: int, w: np.ndarray) -> N
     _triangle_take(triangles, block, w)
 
 
+def add_dots_vectors(left: np.ndarray, right: np.ndarray, out: np.ndarray) -> None:
+    """See `add_dots_loop`."""
+    _add_dots(left, right, out)
+
+
+def take_dots_vectors(left: np.ndarray, right: np.ndarray, out: np.ndarray) -> None:
+    """See `take_dots_loop`."""
+    _take_dots(left, right, out)
+
+
+def add_scaled_vectors(lanes: np.ndarray, factors: np.ndarray, out: np.ndarray) -> None:
+    """See `add_scaled_loop`."""
+    _add_scaled(lanes, factors, out)
+
+
+def scale_lanes_vectors(factors: np.ndarray, out: np.ndarray) -> None:
+    """See `scale_lanes_loop`."""
+    _scale_lanes(factors, out)
+
+
 def take_outer_vectors(lanes: np.ndarray, first: int, x: np.ndarray) -> None:
     """See `take_outer_loop`."""
     for b in range(x.shape[0] // LANES):
@@ -554,3 +650,7 @@ take_outer = _choose(take_outer_loop, take_outer_vectors)
 triangle_forms = _choose(triangle_forms_loop, triangle_forms_vectors)
 triangle_times = _choose(triangle_times_loop, triangle_times_vectors)
 triangle_take = _choose(triangle_take_loop, triangle_take_vectors)
+add_dots = _choose(add_dots_loop, add_dots_vectors)
+take_dots = _choose(take_dots_loop, take_dots_vectors)
+add_scaled = _choose(add_scaled_loop, add_scaled_vectors)
+scale_lanes = _choose(scale_lanes_loop, scale_lanes_vectors)

@@ -23,10 +23,14 @@ from lersbench.kernels.ties import best
 from lersbench.kernels.uncounted import part
 from lersbench.kernels.vectors import (
     LANES,
+    add_dots,
+    add_scaled,
     aligned,
     lane_products,
     lane_sums,
     padded,
+    scale_lanes,
+    take_dots,
     triangle_forms,
     triangle_size,
     triangle_take,
@@ -42,7 +46,7 @@ class Learners(NamedTuple):
     theta: np.ndarray  # (m) lanes, a column a learner
     weight: np.ndarray  # (learners,) what x is multiplied by before learning from it
     alpha: np.ndarray  # (1,) width of the confidence bound
-    probe: np.ndarray  # (m,) see `digits`
+    probes: np.ndarray  # (8 m,) lanes, all columns alike: see `digits`
     image: np.ndarray  # (m) lanes, a column a learner: A probe
     reach: np.ndarray  # (learners padded,)
     x: np.ndarray  # (m) lanes, a column a candidate: working memory, like all below
@@ -63,14 +67,15 @@ def new_learners(weight: np.ndarray, candidates: int, m: int, alpha: float, ridg
     groups, diagonal = padded(n) // LANES, np.cumsum([0, *range(m, 1, -1)])
     triangle = aligned((groups, LANES * triangle_size(m)))
     triangle.reshape(groups, triangle_size(m), LANES)[:, diagonal] = 0.5 / ridge
-    image = aligned((groups, LANES * m))
-    image[:] = ridge * np.repeat(new_probe(m), LANES)
+    probes, image = aligned((LANES * m,)), aligned((groups, LANES * m))
+    probes[:] = np.repeat(new_probe(m), LANES)
+    image[:] = ridge * probes
     return Learners(
         triangle,
         aligned((groups, LANES * m)),
         np.array(weight, np.float64),
         np.array([alpha]),
-        new_probe(m),
+        probes,
         image,
         np.zeros(groups * LANES),
         aligned((width // LANES, LANES * m)),
@@ -181,22 +186,15 @@ def regress(learners: Learners, block: int) -> None:
     Raises LostDigits, see `digits`.
     """
     y, v, theta = learners.y, learners.v, learners.theta[block]
-    error, scale, m = learners.reward, learners.scale, y.shape[0] // LANES
+    error, scale = learners.reward, learners.scale
     image, came, seen = learners.image[block], learners.came, learners.seen
     triangle_times(learners.triangle, block, y, v)
     for lane in range(LANES):
         scale[lane], came[lane], seen[lane] = 1.0, 0.0, 0.0
-    for i in range(m):  # loops with few arrays each: LLVM vectorises none in which too many could overlap
-        for lane in range(LANES):
-            scale[lane] += y[LANES * i + lane] * v[LANES * i + lane]
-            error[lane] -= y[LANES * i + lane] * theta[LANES * i + lane]
-    for i in range(m):
-        for lane in range(LANES):
-            came[lane] += v[LANES * i + lane] * image[LANES * i + lane]
-    for i in range(m):
-        p = learners.probe[i]
-        for lane in range(LANES):
-            seen[lane] += y[LANES * i + lane] * p
+    add_dots(y, v, scale)
+    take_dots(y, theta, error)
+    add_dots(v, image, came)
+    add_dots(y, learners.probes, seen)
     sound, steep, reach = 0, 0, learners.reach[LANES * block : LANES * (block + 1)]
     for lane in range(LANES):  # `check` and `check_scale` of all lanes, without branches
         reach[lane] = max(abs(seen[lane]), FADE * reach[lane])
@@ -208,13 +206,9 @@ def regress(learners: Learners, block: int) -> None:
     for lane in range(LANES):
         error[lane] /= scale[lane]
         scale[lane] = 1.0 / math.sqrt(scale[lane])
-    for i in range(m):
-        for lane in range(LANES):
-            theta[LANES * i + lane] += v[LANES * i + lane] * error[lane]
-            v[LANES * i + lane] *= scale[lane]
-    for i in range(m):
-        for lane in range(LANES):
-            image[LANES * i + lane] += y[LANES * i + lane] * seen[lane]
+    add_scaled(v, error, theta)
+    scale_lanes(scale, v)
+    add_scaled(y, seen, image)
     triangle_take(learners.triangle, block, v)
     if steep > 0:
         look_again(learners, block)

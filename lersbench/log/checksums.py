@@ -15,6 +15,7 @@ from lersbench.kernels.jit import kernel
 from lersbench.log.ragged import Ragged
 
 LANES = 64  # enough for the processor to take many words in at once
+BYTES = 8 * LANES
 PRIME = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: odd, its bits well mixed
 FOLD = np.uint64(29)
 
@@ -39,6 +40,18 @@ def _take_rows(words: np.ndarray, states: np.ndarray) -> None:
 take = _take_rows if numba.config.DISABLE_JIT else _take
 
 
+@kernel
+def _mixed(data):
+    """The checksum of the bytes `data` (n,) uint8, read-only, so that it is compiled for one kind of array."""
+    size, rows = data.shape[0], data.shape[0] // BYTES
+    states, rest, total = np.zeros(LANES, np.uint64), np.zeros(BYTES, np.uint8), np.full(1, size, np.uint64)
+    rest[: size - rows * BYTES] = data[rows * BYTES :]
+    take(data[: rows * BYTES].view(np.uint64).reshape(rows, LANES), states)
+    take(rest.view(np.uint64).reshape(1, LANES), states)
+    take(states.reshape(LANES, 1), total)
+    return total[0]
+
+
 def checksum(values: np.ndarray | Ragged) -> int:
     """The checksum of the bytes of a C-contiguous array, 0..2^64 - 1; of the same bytes the same on every machine.
 
@@ -47,17 +60,5 @@ def checksum(values: np.ndarray | Ragged) -> int:
     if isinstance(values, Ragged):
         return (checksum(values.values) + 3 * checksum(values.lengths)) % (1 << 64)
     data = values.reshape(-1).view(np.uint8)
-    whole = data.size // (8 * LANES) * 8 * LANES
-    states, rest, total = np.zeros(LANES, np.uint64), np.zeros(8 * LANES, np.uint8), np.array([data.size], np.uint64)
-    rest[: data.size - whole] = data[whole:]
-    take(_words(data[:whole], LANES), states)
-    take(_words(rest, LANES), states)
-    take(_words(states, 1), total)
-    return int(total[0])
-
-
-def _words(values: np.ndarray, width: int) -> np.ndarray:
-    """The values as rows of `width` 64-bit words; read-only, so that the loop is compiled for one kind of array."""
-    words = values.view(np.uint64).reshape(-1, width)
-    words.flags.writeable = False
-    return words
+    data.flags.writeable = False
+    return int(_mixed(data))

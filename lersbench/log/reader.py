@@ -42,6 +42,7 @@ from lersbench.log.schema import (
 from lersbench.system import unpack
 from lersbench.system.exchange import recover
 
+PARTS = 8  # chunks that a log is cut into, where it is longer than one, unless they would be of less than a batch
 LOCAL_BUFFER = 1 << 16  # bytes read ahead in each column: as fast as a memory map, without its resident pages
 REMOTE_BUFFER = 8 << 20  # a request to a store is dear
 
@@ -147,6 +148,8 @@ class Log:
     ) -> Iterator[Chunk]:
         """Stream the rounds in chunks of at most `chunk_bytes` decoded bytes, checking each before it is given out.
 
+        A log that is longer comes in eight or more, so that work on a short one begins early and its memory is used
+        anew: new memory costs more than what is read into it.
         Every chunk but the last has a multiple of `multiple` rows (and at least that many, even where they
         exceed `chunk_bytes`). `columns` names the columns to decode; the others come back in their empty form
         (user -1, context (n, 0), the rest as where the log has none). Candidates are always decoded: a slate
@@ -421,7 +424,7 @@ class Log:
         """The chunks, of all rounds or of those of a `_span`; everything wrong in a chunk is in `report` before it is
         yielded."""
         low, end = span or (0, self.info.rounds)
-        rows = max(chunk_bytes // self.row_bytes(wanted) // multiple, 1) * multiple
+        rows = max(self._at_most(chunk_bytes, wanted) // self.row_bytes(wanted) // multiple, 1) * multiple
         checks = Checks(self.info, report)
         arrays: dict[str, np.ndarray] = {}
         lists: dict[str, list[Ragged]] = {}
@@ -446,6 +449,11 @@ class Log:
         if start < end:
             fault = f"only {start + filled * (filled < size)} of {end} rounds could be read"
             raise DataError(f"{self._parts[-1]}: {_DAMAGED.format(fault)}")
+
+    def _at_most(self, chunk_bytes: int, wanted: list[str]) -> int:
+        """Decoded bytes of a chunk, where at most `chunk_bytes` are asked for."""
+        decoded = self.info.rounds * self.row_bytes(wanted)
+        return chunk_bytes if decoded <= chunk_bytes else min(chunk_bytes, max(decoded // PARTS, BATCH_BYTES))
 
     def _allocate(self, wanted: list[str], rows: int) -> dict[str, np.ndarray]:
         shape = {name: (rows,) if column_of(name).width is None else (rows, self._width(name)) for name in wanted}

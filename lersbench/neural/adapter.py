@@ -50,6 +50,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from lersbench.errors import ConfigError, DataError, RunError
 from lersbench.kernels.ties import top_k
+from lersbench.neural.descent import Adam, Optimizer
 from lersbench.policy import Policy, Round, Spec
 from lersbench.ranges import require
 
@@ -111,7 +112,8 @@ class State:
     spec: Spec
     rounds: int = 0  # rounds learned from
     net: nn.Module | None = None  # everything learned, buffers and memories included, is in its state_dict
-    optimizer: torch.optim.Optimizer | None = None
+    optimizer: Optimizer | None = None
+    weights: int = 0  # parameters of `net`
     random: dict[str, Tensor] = field(default_factory=dict)  # states of torch's generators, by kind of device
 
 
@@ -185,9 +187,9 @@ class TorchPolicy(Policy):
         """
         return binary_cross_entropy_with_logits(self.scores(net, x), rewards)
 
-    def optimizer(self, net: nn.Module) -> torch.optim.Optimizer | None:
-        """Adam; None for a policy whose `learn` needs none."""
-        return torch.optim.Adam(net.parameters(), lr=self.learning_rate)
+    def optimizer(self, net: nn.Module) -> Optimizer | None:
+        """Adam; any optimizer of torch.optim will do as well. None for a policy whose `learn` needs none."""
+        return Adam(net.parameters(), self.learning_rate)
 
     def width(self, spec: Spec) -> int:
         """Columns of `inputs`."""
@@ -230,8 +232,7 @@ class TorchPolicy(Policy):
 
     def work(self, state: State, rows: int) -> int:
         """Multiplications that scoring so many rows takes, about."""
-        assert state.net is not None
-        return rows * sum(parameter.numel() for parameter in state.net.parameters())
+        return rows * state.weights
 
     def init(self, spec: Spec) -> State:
         """The state before the first round. The network is made at the first `select`, which brings the seed."""
@@ -278,6 +279,7 @@ class TorchPolicy(Policy):
 
     def _make(self, state: State) -> None:
         state.net = self.network(state.spec).to(device=device(), dtype=dtype())
+        state.weights = sum(parameter.numel() for parameter in state.net.parameters())
         state.optimizer = self.optimizer(state.net)
 
 

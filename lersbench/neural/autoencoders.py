@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import mse_loss
+from torch.nn.functional import linear, mse_loss
 
 HIDDEN = (256, 128, 64)  # of the plain one, from the context to the code
 VARIATIONAL_HIDDEN = 256
@@ -39,11 +39,19 @@ class AutoEncoder(nn.Module):
 
     def encode(self, context: Tensor) -> Coded:
         """The code of each context (n, width)."""
-        return Coded(self.encoder(context), context.new_zeros(()))
+        return self.coded(self.read(context))
+
+    def read(self, context: Tensor) -> Tensor:
+        """What codes are made of, without chance: the code itself."""
+        return through(self.encoder, context)
+
+    def coded(self, read: Tensor) -> Coded:
+        """The codes of what was read."""
+        return Coded(read, read.new_zeros(()))
 
     def loss(self, context: Tensor, coded: Coded) -> Tensor:
         """Mean squared error of the reconstruction; the context itself is taken as given."""
-        return mse_loss(self.decoder(coded.code), context.detach())
+        return mse_loss(through(self.decoder, coded.code), context.detach())
 
 
 class VariationalAutoEncoder(nn.Module):
@@ -68,17 +76,32 @@ class VariationalAutoEncoder(nn.Module):
 
     def encode(self, context: Tensor) -> Coded:
         """A code of each context (n, width), drawn anew at every call."""
-        mean, log_variance = self.moments(self.encoder(context)).chunk(2, 1)
+        return self.coded(self.read(context))
+
+    def read(self, context: Tensor) -> Tensor:
+        """What codes are made of, without chance: means and log variances (n, 2 size) side by side."""
+        return self.moments(self.encoder(context))
+
+    def coded(self, read: Tensor) -> Coded:
+        """Codes of what was read, drawn anew at every call."""
+        mean, log_variance = read.chunk(2, 1)
         noise = torch.randn_like(mean) * self.weight_eps
         return Coded(mean + (log_variance / 2).exp() * noise, normal_kl(mean, log_variance))
 
     def loss(self, context: Tensor, coded: Coded) -> Tensor:
-        return mse_loss(self.decoder(coded.code), context.detach()) + self.kl_weight * coded.kl
+        return mse_loss(through(self.decoder, coded.code), context.detach()) + self.kl_weight * coded.kl
 
 
 def normal_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
     """KL(N(mean, variance) || N(0, I)) of each row (n, size), mean over rows: appendix B of Kingma and Welling."""
     return (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean() / 2
+
+
+def through(layers: nn.Sequential, x: Tensor) -> Tensor:
+    """What the layers of `_layers` make of `x`: a call of a module takes longer than so small a layer."""
+    for layer in layers:
+        x = linear(x, layer.weight, layer.bias) if isinstance(layer, nn.Linear) else x.tanh()
+    return x
 
 
 def _layers(widths: tuple[int, ...]) -> nn.Sequential:

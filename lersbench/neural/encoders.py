@@ -7,7 +7,7 @@ Source: the livestream study (2022, doi 10.6814/NCCU202201098), section 4.4. The
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
 from lersbench.neural.bayesian import kl_from_prior
+from lersbench.neural.products import product
 
 
 class GRU(nn.GRU):
@@ -43,17 +44,20 @@ class LastState(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, wi: Tensor, wh: Tensor, bi: Tensor, bh: Tensor) -> Tensor:
         n, length, _ = x.shape
         size = wh.shape[1]
-        steps = x.transpose(0, 1).flatten(0, 1)
+        steps, wt = x.transpose(0, 1).flatten(0, 1), wh.T
         inputs = torch.addmm(bi, steps, wi.T).view(length, n, -1)
         states, gates = x.new_zeros(length + 1, n, size), torch.empty_like(inputs)  # gates are r, u, c
-        of_state = x.new_empty(length, n, size)  # h_c
-        for t in range(length):
-            memory, gate, h = torch.addmm(bh, states[t], wh.T), gates[t], states[t]
-            torch.add(memory[:, : 2 * size], inputs[t, :, : 2 * size], out=gate[:, : 2 * size]).sigmoid_()
-            r, u, c = gate.chunk(3, 1)
-            of_state[t] = memory[:, 2 * size :]
-            torch.addcmul(inputs[t, :, 2 * size :], r, of_state[t], out=c).tanh_()
-            torch.lerp(c, h, u, out=states[t + 1])
+        memory = torch.empty_like(inputs)  # what the weights make of the state; of the first one, which is 0, the bias
+        memory[0] = bh
+        both, of_input, of_state = gates[:, :, : 2 * size], inputs[:, :, 2 * size :], memory[:, :, 2 * size :]
+        steps_of = [both, inputs[:, :, : 2 * size], memory[:, :, : 2 * size], of_input, of_state, *gates.chunk(3, 2)]
+        rows = zip(*(part.unbind(0) for part in (memory, states[:-1], states[1:], *steps_of)), strict=True)
+        for t, (m, h, after, ru, i_ru, m_ru, i_c, m_c, r, u, c) in enumerate(rows):
+            if t:
+                torch.addmm(bh, h, wt, out=m)
+            torch.add(m_ru, i_ru, out=ru).sigmoid_()
+            torch.addcmul(i_c, r, m_c, out=c).tanh_()
+            torch.lerp(c, h, u, out=after)
         ctx.save_for_backward(steps, wi, wh, states, gates, of_state)
         return states[length]
 
@@ -61,20 +65,33 @@ class LastState(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, by_h: Tensor) -> tuple[Tensor | None, ...]:
         steps, wi, wh, states, gates, of_state = ctx.saved_tensors
-        length, n, size = of_state.shape
+        length, n, _ = of_state.shape
         r, u, c = gates.chunk(3, 2)
-        to_c, to_u, to_r = (1 - u) * (1 - c * c), (states[:-1] - c) * u * (1 - u), of_state * r * (1 - r)
+        keep = 1 - u
+        to_c = keep * torch.addcmul(torch.ones((), dtype=c.dtype, device=c.device), c, c, value=-1)
+        to_u, to_r = (states[:-1] - c).mul_(u).mul_(keep), of_state * r * (1 - r)
         by_inputs, by_memory = torch.empty_like(gates), torch.empty_like(gates)
-        for t in reversed(range(length)):
-            by_c = by_h * to_c[t]
-            by_inputs[t] = torch.cat([by_c * to_r[t], by_h * to_u[t], by_c], 1)
-            by_memory[t] = by_inputs[t]
-            by_memory[t, :, 2 * size :] *= r[t]
-            by_h = torch.addmm(by_h * u[t], by_memory[t], wh)
+        parts = [*by_inputs.chunk(3, 2), *by_memory.chunk(3, 2), to_c, to_u, to_r, r, u, by_memory]
+        for t, (i_r, i_u, i_c, m_r, m_u, m_c, of_c, of_u, of_r, reset, keeps, m) in _backwards(parts):
+            torch.mul(by_h, of_c, out=i_c)
+            torch.mul(i_c, of_r, out=i_r)
+            torch.mul(by_h, of_u, out=i_u)
+            torch.mul(i_c, reset, out=m_c)
+            m_r.copy_(i_r)
+            m_u.copy_(i_u)
+            if t:  # before the first step there is nothing to learn
+                by_h = torch.addmm(by_h * keeps, m, wh)
         by_inputs, by_memory = by_inputs.flatten(0, 1), by_memory.flatten(0, 1)
         by_x = (by_inputs @ wi).view(length, n, -1).transpose(0, 1) if ctx.needs_input_grad[0] else None
-        by_weights = by_inputs.T @ steps, by_memory.T @ states[:-1].flatten(0, 1)
+        by_weights = product(by_inputs.T, steps), product(by_memory.T, states[:-1].flatten(0, 1))
         return by_x, *by_weights, by_inputs.sum(0), by_memory.sum(0)
+
+
+def _backwards(parts: list[Tensor]) -> Iterator[tuple[int, tuple[Tensor, ...]]]:
+    """The number of each step, from the last to 0, and its rows of tensors (length, ...)."""
+    return zip(
+        reversed(range(len(parts[0]))), zip(*(reversed(part.unbind(0)) for part in parts), strict=True), strict=True
+    )
 
 
 CELLS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": GRU}

@@ -5,8 +5,11 @@ cheaper of two exact forms. With t gradients shown, the rows of G (t, P), and K 
 
     g' Z^-1 g = (g'g - |L^-1 G g|^2) / ridge,
 
-which costs t^2 a candidate and, because inner products of gradients factor (`nets.Gradients.inner`), never needs
-the P numbers of a gradient. L grows by a row a gradient. From t^2 = 2 P^2 on the P x P matrix Z^-1 is cheaper.
+which costs t^2 a candidate and, because inner products of gradients factor (`one_hidden.Gradients.inner`), never needs
+the P numbers of a gradient. L^-1 grows by a row a gradient. From t^2 = 2 P^2 on the P x P matrix Z^-1 is cheaper.
+
+L^-1 itself is kept, for a product is several times as fast as solving by L. It loses no digits that matter, since no
+eigenvalue of K is below H ridge.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from torch import Tensor, nn
 
 from lersbench.neural.one_hidden import Gradients
 
-BLOCK = 256  # rows of L that are solved for together
+BLOCK = 128  # rows of L^-1 that are multiplied together, without the zeros to their right
 REBUILD = 32  # gradients at once from which Z^-1 is computed anew instead of updated one by one
 REFRESH = 1000  # updates of Z^-1 after which it is computed anew, so that rounding errors don't pile up
 
@@ -54,10 +57,10 @@ class Diagonal(nn.Module):
 
 
 class Full(nn.Module):
-    """The whole matrix Z, as the factor L while few gradients were shown, as Z^-1 after."""
+    """The whole matrix Z, as the inverse of the factor L while few gradients were shown, as Z^-1 after."""
 
     shown: Tensor  # (room, m + 2 H + 2) the factors x, a, r of the gradients, t of them in use
-    L: Tensor  # (room, room) lower triangular, t x t in use
+    M: Tensor  # (room, room) L^-1, lower triangular, t x t in use
     Z: Tensor  # (P, P), empty in the first form
     inverse: Tensor  # (P, P) Z^-1, empty in the first form
 
@@ -66,7 +69,7 @@ class Full(nn.Module):
         self.m, self.hidden, self.ridge = m, hidden, ridge
         self.parameters_of_net = hidden * (m + 2) + 1
         self.t, self.updates = 0, 0
-        for name, shape in (("shown", (0, m + 2 * hidden + 2)), ("L", (0, 0)), ("Z", (0, 0)), ("inverse", (0, 0))):
+        for name, shape in (("shown", (0, m + 2 * hidden + 2)), ("M", (0, 0)), ("Z", (0, 0)), ("inverse", (0, 0))):
             self.register_buffer(name, torch.empty(shape), persistent=False)
 
     @property
@@ -91,11 +94,11 @@ class Full(nn.Module):
     def _solve(self, g: Gradients) -> Tensor:
         """L^-1 G g (t, n)."""
         v = self._gradients().inner(g)
-        for lo in range(0, self.t, BLOCK):  # torch would first copy the whole of a part of L
-            here = slice(lo, min(lo + BLOCK, self.t))
-            v[here].addmm_(self.L[here, :lo], v[:lo], alpha=-1)
-            v[here] = torch.linalg.solve_triangular(self.L[here, here], v[here], upper=False)
-        return v
+        solved = torch.empty_like(v)
+        for lo in range(0, self.t, BLOCK):
+            hi = min(lo + BLOCK, self.t)
+            torch.mm(self.M[lo:hi, :hi], v[:hi], out=solved[lo:hi])
+        return solved
 
     def _gradients(self) -> Gradients:
         return Gradients(*self.shown[: self.t].split([self.m + 1, self.hidden, self.hidden + 1], 1))
@@ -112,18 +115,19 @@ class Full(nn.Module):
                 self._append(g.take(slice(k, k + 1)))
 
     def _append(self, g: Gradients) -> None:
-        if self.t == len(self.L):
+        if self.t == len(self.M):
             self._claim(2 * self.t + 64)
         column, whole = self._solve(g)[:, 0], g.squares()[0]
         self.shown[self.t] = torch.cat([part[0] for part in g])
-        self.L[self.t, : self.t] = column
-        self.L[self.t, self.t] = (whole - column.dot(column)).clamp_min_(0).add_(self.hidden * self.ridge).sqrt_()
+        last = (whole - column.dot(column)).clamp_min_(0).add_(self.hidden * self.ridge).sqrt_()  # of the row of L
+        torch.mv(self.M[: self.t, : self.t].T, column / -last, out=self.M[self.t, : self.t])
+        self.M[self.t, self.t] = 1 / last
         self.t += 1
 
     def _claim(self, room: int) -> None:
-        shown, L = self.shown.new_zeros(room, self.shown.shape[1]), self.L.new_zeros(room, room)
-        shown[: self.t], L[: self.t, : self.t] = self.shown[: self.t], self.L[: self.t, : self.t]
-        self.shown, self.L = shown, L
+        shown, M = self.shown.new_zeros(room, self.shown.shape[1]), self.M.new_zeros(room, room)
+        shown[: self.t], M[: self.t, : self.t] = self.shown[: self.t], self.M[: self.t, : self.t]
+        self.shown, self.M = shown, M
 
     def _turn(self) -> None:
         """Go over to the second form."""
@@ -131,7 +135,7 @@ class Full(nn.Module):
         self.Z = rows.T @ rows / self.hidden
         self.Z.diagonal().add_(self.ridge)
         self._invert()
-        self.shown, self.L, self.t = self.shown[:0], self.L[:0, :0], 0
+        self.shown, self.M, self.t = self.shown[:0], self.M[:0, :0], 0
 
     def _invert(self) -> None:
         self.inverse = torch.cholesky_inverse(torch.linalg.cholesky(self.Z))
@@ -150,13 +154,13 @@ class Full(nn.Module):
 
     def get_extra_state(self) -> Any:
         held = {name: getattr(self, name) for name in ("Z", "inverse")}
-        held |= {"shown": self.shown[: self.t].clone(), "L": self.L[: self.t, : self.t].clone()}
-        return held | {"updates": self.updates, "room": len(self.L)}
+        held |= {"shown": self.shown[: self.t].clone(), "M": self.M[: self.t, : self.t].clone()}
+        return held | {"updates": self.updates, "room": len(self.M)}
 
     def set_extra_state(self, state: Any) -> None:
         for name in ("Z", "inverse"):
             setattr(self, name, state[name].to(self.Z))
         self.t, self.updates = 0, state["updates"]
         self._claim(state["room"])  # the room it had: torch's kernels round by where numbers lie
-        self.t = len(state["L"])
-        self.shown[: self.t], self.L[: self.t, : self.t] = state["shown"].to(self.Z), state["L"].to(self.Z)
+        self.t = len(state["M"])
+        self.shown[: self.t], self.M[: self.t, : self.t] = state["shown"].to(self.Z), state["M"].to(self.Z)

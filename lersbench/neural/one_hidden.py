@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-BETAS, EPSILON = (0.9, 0.999), 1e-8  # of Adam
+from lersbench.neural.descent import adam_step
+from lersbench.neural.draws import kept
 
 
 class Gradients(NamedTuple):
@@ -46,7 +47,7 @@ class OneHidden(nn.Module):
 
     def __init__(self, m: int, hidden: int):
         super().__init__()
-        self.hidden = hidden
+        self.m, self.hidden = m, hidden
         first, second = 1 / math.sqrt(max(1, m)), 1 / math.sqrt(hidden)
         theta = torch.empty(hidden * (m + 2) + 1)  # (P,)
         theta[: -hidden - 1].uniform_(-first, first)
@@ -55,7 +56,7 @@ class OneHidden(nn.Module):
         self.register_buffer("moments", torch.zeros(2, self.theta.numel()))
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
-    def _parts(self, flat: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def parts(self, flat: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Views [W b] (H, m + 1), v (H,) and c (1,) of a vector like theta."""
         return flat[: -self.hidden - 1].view(self.hidden, -1), flat[-self.hidden - 1 : -1], flat[-1:]
 
@@ -65,7 +66,7 @@ class OneHidden(nn.Module):
 
     def with_gradients(self, x: Tensor) -> tuple[Tensor, Gradients]:
         """The outputs (n,) of `x` (n, m), and their gradients by theta."""
-        first, second, last = self._parts(self.theta)
+        first, second, last = self.parts(self.theta)
         x = with_one(x)
         h = x @ first.T
         r = h.relu()
@@ -73,31 +74,45 @@ class OneHidden(nn.Module):
 
     def fit(self, x: Tensor, y: Tensor, epochs: int, learning_rate: float, dropout: float) -> None:
         """So many steps of Adam on mean (f(x) - y)^2 over all of `x` (n, m), with dropout of hidden units."""
-        first, second, last = self._parts(self.theta)
-        gradient = torch.empty_like(self.theta)
-        of_first, of_second, of_last = self._parts(gradient)
-        x = with_one(x)
-        keep = x.new_empty(epochs, x.shape[0], self.hidden).bernoulli_(1 - dropout).div_(1 - dropout)
-        step = int(self.steps)
+        factors = kept((epochs, len(x), self.hidden), dropout, x).unbind(0) if dropout else [None] * epochs
+        slope, minus_y, (mean, square) = Slope(self, len(x), 1 / (1 - dropout)), -y, self.moments.unbind(0)
+        slope.x.copy_(with_one(x))
+        step = self.steps.float()
+        for factor in factors:
+            adam_step(self.theta, slope.at(minus_y, factor), mean, square, step.add_(1), learning_rate)
         self.steps += epochs
-        for kept in keep:
-            h = x @ first.T
-            kept = kept.mul_(h > 0)
-            r = h.mul_(kept)
-            error = torch.addmv(-y, r, second).add_(last).mul_(2 / len(x))
-            torch.mv(r.T, error, out=of_second)
-            of_last.copy_(error.sum())
-            torch.mm(kept.mul_(second).mul_(error[:, None]).T, x, out=of_first)
-            step += 1
-            self._descend(gradient, step, learning_rate)
 
-    def _descend(self, gradient: Tensor, step: int, learning_rate: float) -> None:
-        """A step of Adam (Kingma and Ba 2015, algorithm 1)."""
-        mean, square = self.moments
-        mean.lerp_(gradient, 1 - BETAS[0])
-        square.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
-        spread = (square / (1 - BETAS[1] ** step)).sqrt_().add_(EPSILON)
-        self.theta.addcdiv_(mean, spread, value=-learning_rate / (1 - BETAS[0] ** step))
+    def hidden_units(self, x: Tensor) -> Tensor:
+        """(n, H) of `x` (n, m + 1), the last column 1, after their ReLU."""
+        return (x @ self.parts(self.theta)[0].T).relu_()
+
+
+class Slope:
+    """The gradient of mean (f(x) - y)^2 over n rows by theta, in memory that serves step after step.
+
+    `scale` is what dropout multiplies by the units that it keeps.
+    """
+
+    def __init__(self, net: OneHidden, n: int, scale: float = 1.0):
+        new = net.theta.new_ones
+        self.x, self.units, self.by_unit = new(n, net.m + 1), new(n, net.hidden + 1), new(n, net.hidden)
+        self.gradient, self.scale, self.twice = torch.empty_like(net.theta), scale, 2 / n  # (P,)
+        first, self.second, _ = net.parts(net.theta)
+        self.r, self.first, self.tail = self.units[:, :-1], first.T, net.theta[-net.hidden - 1 :]
+        self.of_first, self.of_tail = net.parts(self.gradient)[0], self.gradient[-net.hidden - 1 :]
+        self.units_by_row = self.units.T  # of units after ReLU and dropout; the last is always 1
+
+    def at(self, minus_y: Tensor, factor: Tensor | None = None) -> Tensor:
+        """Of the rows `x` (n, m + 1), the last column 1, and -y (n,); `factor` (n, H) is what dropout multiplies by."""
+        torch.mm(self.x, self.first, out=self.r).relu_()
+        if factor is not None:
+            self.r.mul_(factor)
+        error = torch.addmv(minus_y, self.units, self.tail, beta=self.twice, alpha=self.twice)
+        torch.mv(self.units_by_row, error, out=self.of_tail)
+        torch.outer(error, self.second, out=self.by_unit)
+        passed = torch.ops.aten.threshold_backward(self.by_unit, self.r, 0)  # 0 too where a unit was dropped
+        torch.addmm(self.of_first, passed.T, self.x, beta=0, alpha=self.scale, out=self.of_first)
+        return self.gradient
 
 
 def with_one(x: Tensor) -> Tensor:

@@ -13,7 +13,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from lersbench.neural.bayesian import BayesianLinear, kl
+from lersbench.neural.bayesian import BayesianLinear, draw, kl
+from lersbench.neural.draws import normals
+from lersbench.neural.three_layers import ThreeLayers, scores
 
 HIDDEN = (256, 128)
 Layer = tuple[Tensor, Tensor]  # weights (n_in, n_out), biases (n_out,)
@@ -28,7 +30,8 @@ class Recommender(nn.Module):
 
     def forward(self, code: Tensor, products: Tensor, of: Tensor | None = None) -> Tensor:
         """The logits (n,) of n products (n, q), each for its code (B, size): row `of` (n,), or the only one."""
-        return _scores(self.weights(), code, products, of, self.dropout if self.training else 0.0)
+        flat = [part for layer in self.weights() for part in layer]
+        return cast(Tensor, ThreeLayers.apply(self.dropout if self.training else 0.0, of, products, code, *flat))
 
     def rank(self, code: Tensor, products: Tensor) -> Tensor:
         """The scores (C,) of the products on offer (C, q) for one code (1, size)."""
@@ -78,55 +81,53 @@ class BayesianRecommender(Recommender):
         self.layers = cast(list[BayesianLinear], made)
 
     def rank(self, code: Tensor, products: Tensor) -> Tensor:
-        scores = self.all_scores(code, products)
-        return scores[scores.amax(1).argmax()]
+        all_scores = self.all_scores(code, products)
+        return all_scores[all_scores.amax(1).argmax()]
 
     def all_scores(self, code: Tensor, products: Tensor) -> Tensor:
         """The scores (draws, C) of every draw."""
-        rate = self.dropout if self.shared_draw else 0.0
-        drawn = [self.weights()] * self.draws if self.shared_draw else self.drawn(self.draws)
-        return torch.stack([_scores(weights, code, products, None, rate) for weights in drawn])
+        if not self.shared_draw:
+            return torch.stack([scores(products, drawn, 0.0)[-1] for drawn in self.drawn_for(code, self.draws)])
+        (weights, bias), *rest = self.weights()
+        size = code.shape[1]
+        customer = torch.addmm(bias, code, weights[:size])[0]
+        shared = [(weights[size:], customer), *rest]
+        return torch.stack([scores(products, shared, self.dropout)[-1] for _ in range(self.draws)])
 
     def weights(self) -> list[Layer]:
-        return next(self.drawn(1))
+        means, rhos = self._moments()
+        return _paired(draw(means, rhos))
 
-    def drawn(self, draws: int) -> Iterator[list[Layer]]:
-        """Independent draws of all weights."""
-        parts = [part for layer in self.layers for part in (layer.mean, layer.bias_mean)]
-        mean = torch.cat([part.flatten() for part in parts])
-        rho = [part.flatten() for layer in self.layers for part in (layer.rho, layer.bias_rho) if part is not None]
-        sd = torch.cat(rho).exp()
-        sizes, shapes = [part.numel() for part in parts], [part.shape for part in parts]
+    def drawn_for(self, code: Tensor, draws: int) -> Iterator[list[Layer]]:
+        """Independent draws of all weights; of the first layer those of products, and in the place of its bias what it
+        adds for `code` (1, size).
+
+        The weights of the code, and the bias, meet all products of a round alike, as one sum a unit. That sum is
+        drawn itself: it is normal, of mean code' mean + bias mean and variance code^2' sd^2 + bias sd^2.
+        """
+        means, rhos = self._moments()
+        sds, size = [rho.exp() for rho in rhos], code.shape[1]
+        sum_mean = torch.addmm(means[1], code, means[0][:size])[0]
+        sum_sd = torch.addmm(sds[1].square(), code.square(), sds[0][:size].square())[0].sqrt_()
+        means, sds = [means[0][size:], sum_mean, *means[2:]], [sds[0][size:], sum_sd, *sds[2:]]
+        sizes, shapes = [part.numel() for part in means], [part.shape for part in means]
+        mean, sd = (torch.cat([part.reshape(-1) for part in parts]) for parts in (means, sds))
         for _ in range(draws):
-            draw = torch.addcmul(mean, sd, torch.randn_like(mean)).split(sizes)
-            shaped = [part.view(shape) for part, shape in zip(draw, shapes, strict=True)]
-            yield [*zip(shaped[::2], shaped[1::2], strict=True)]
+            drawn = torch.addcmul(mean, sd, normals(mean.shape, mean)).split(sizes)
+            yield _paired([part.view(shape) for part, shape in zip(drawn, shapes, strict=True)])
+
+    def _moments(self) -> tuple[list[Tensor], list[Tensor]]:
+        """The means of weights and biases, layer by layer, and the logarithms of their standard deviations."""
+        means: list[Tensor] = [part for layer in self.layers for part in (layer.mean, layer.bias_mean)]
+        return means, [part for layer in self.layers for part in (layer.rho, layer.bias_rho) if part is not None]
 
     def kl(self) -> Tensor:
         """KL(weights || prior), mean over the weights."""
         return kl(self) / sum(layer.mean.numel() + layer.bias_mean.numel() for layer in self.layers)
 
 
-def _scores(layers: list[Layer], code: Tensor, products: Tensor, of: Tensor | None, rate: float) -> Tensor:
-    """(n,) of n products: the network with these weights, a share `rate` of hidden units dropped."""
-    weights, bias = layers[0]
-    size = code.shape[1]
-    customers = torch.addmm(bias, code, weights[:size])
-    h = torch.addmm(customers, products, weights[size:]) if of is None else customers[of] + products @ weights[size:]
-    for weights, bias in layers[1:]:
-        h = h.relu_()
-        if rate:
-            h = h * kept(h, rate)
-        h = torch.addmm(bias, h, weights)
-    return h[:, 0]
-
-
-def kept(h: Tensor, rate: float) -> Tensor:
-    """What dropout multiplies by: 0 for a share `rate` of the units, 1 / (1 - rate) for the others.
-
-    Torch's own draws its coins three times as slowly on a CPU.
-    """
-    return (torch.rand_like(h) >= rate).to(h.dtype).div_(1 - rate)
+def _paired(parts: list[Tensor]) -> list[Layer]:
+    return [*zip(parts[::2], parts[1::2], strict=True)]
 
 
 def _sizes(code: int, products: int) -> Iterator[tuple[int, int]]:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from lersbench.errors import ConfigError
 from lersbench.neural.adapter import State, alone, cores_for, device, dtype, tensor
 from lersbench.neural.autoencoders import AutoEncoder, VariationalAutoEncoder
+from lersbench.neural.descent import Adam
 from lersbench.neural.encoders import CELLS, BayesianCell, Encoder, NextBasket, NextStreamer, past_baskets, past_orders
 from lersbench.neural.halves import halves
 from lersbench.policy import Spec
@@ -30,7 +31,7 @@ def descend(
     module: nn.Module, loss: Callable[..., Tensor], data: tuple[Tensor, ...], n: int, batch: int, learning_rate: float
 ) -> Iterator[int]:
     """Train by Adam on shuffled batches of the rows of `data`; yields the number of each epoch after it, 1 to n."""
-    optimizer = torch.optim.Adam(module.parameters(), lr=learning_rate, fused=True)
+    optimizer = Adam(module.parameters(), learning_rate)
     rows = len(data[0])
     for epoch in range(1, n + 1):
         for chosen in torch.randperm(rows, device=data[0].device).split(batch):

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -83,6 +83,15 @@ def _with_nobody(values: np.ndarray, nothing: int) -> Tensor:
     return torch.tensor(np.concatenate([values, np.full_like(values[:1], nothing)]))  # in memory of torch, see `tensor`
 
 
+class Read(NamedTuple):
+    """Of n users, all with the weights of the moment."""
+
+    users: Tensor  # (n,)
+    context: Tensor  # (n, width)
+    loss: Tensor | float  # of the encoders' guesses
+    moments: Tensor  # what their codes are made of, see `AutoEncoder.read`
+
+
 class Learned(nn.Module):
     """Everything a run learns, and the past it learns from."""
 
@@ -103,6 +112,23 @@ class Learned(nn.Module):
         self.stopping, self.revealed = Stopping(patience), Revealed()
         self.register_buffer("products", torch.tensor(products), persistent=False)
         self.register_buffer("pretrained", torch.zeros((), dtype=torch.bool))
+        self.last: Read | None = None
+
+    def train(self, mode: bool = True) -> Learned:
+        """Only the recommender does something else in training; to tell all modules takes longer than a step of it."""
+        self.training = self.recommender.training = mode
+        return self
+
+    def read(self, users: Tensor) -> Read:
+        """What there is to know of users (n,) before anything is drawn, with gradients where these are enabled.
+
+        What a ranking has read serves the learning from it, as long as no weight was changed: a step forgets it.
+        """
+        last, self.last = self.last, None
+        if last is None or last.context.requires_grad != torch.is_grad_enabled() or not torch.equal(last.users, users):
+            context, loss = self.studied(users)
+            last = Read(users, context, loss, self.coder.read(context))
+        return last
 
     def context(self, users: Tensor) -> Tensor:
         """The context (n, width) of users (n,), as of today."""
@@ -252,9 +278,6 @@ class Lers(TorchPolicy):
         x, basket = past_baskets(history, self.baskets)
         return Recurrent(NextBasket(x.shape[2], self.basket_state, x.shape[2], **options), x, basket)
 
-    def optimizer(self, net: nn.Module) -> torch.optim.Optimizer:
-        return torch.optim.Adam(net.parameters(), lr=self.learning_rate, fused=True)
-
     # A round
 
     def rank(self, state: State, rng: np.random.Generator, rounds: Sequence[Round]) -> Sequence[Tensor]:
@@ -262,7 +285,9 @@ class Lers(TorchPolicy):
         if self.pretrain and not learned.pretrained:
             with torch.enable_grad():
                 self._pretrain(learned)
-        codes = learned.coder.encode(learned.context(_users(learned, rounds))).code
+        with torch.set_grad_enabled(self.train_context):
+            learned.last = read = learned.read(_users(learned, rounds))
+        codes = learned.coder.coded(read.moments.detach()).code
         offered = (learned.products[torch.tensor(round.candidates)] for round in rounds)
         return [learned.recommender.rank(code[None], products) for code, products in zip(codes, offered, strict=True)]
 
@@ -280,9 +305,9 @@ class Lers(TorchPolicy):
         """All parts of the loss of a delivery of feedback."""
         users = _users(learned, rounds)
         with torch.set_grad_enabled(self.train_context):
-            context, loss = learned.studied(users)
-            coded = learned.coder.encode(context)
-            loss = loss + learned.coder.loss(context, coded)
+            read = learned.read(users)
+            coded = learned.coder.coded(read.moments)
+            loss = read.loss + learned.coder.loss(read.context, coded)
         of = None
         if len(rounds) > 1:
             of = torch.from_numpy(np.repeat(np.arange(len(rounds)), [len(slate) for slate in shown])).to(users.device)

@@ -15,10 +15,10 @@ from typing import ClassVar
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import mse_loss
 
 from lersbench.neural.adapter import State, TorchPolicy, tensor
-from lersbench.neural.one_hidden import Memory
+from lersbench.neural.descent import RMSProp
+from lersbench.neural.one_hidden import Memory, OneHidden, Slope, with_one
 from lersbench.policy import Round, Spec
 from lersbench.ranges import require
 
@@ -28,16 +28,14 @@ class Learned(nn.Module):
 
     def __init__(self, m: int, hidden: int, window: int, init_scale: float):
         super().__init__()
-        self.body = nn.Sequential(nn.Linear(m, hidden), nn.ReLU())
-        self.head = nn.Linear(hidden, 1)
-        for parameter in self.parameters():
-            nn.init.uniform_(parameter, -init_scale, init_scale)
+        self.net = OneHidden(m, hidden)
+        nn.init.uniform_(self.net.theta, -init_scale, init_scale)
         self.memory = Memory(m, window)
         self.sums = Sums(hidden)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(n,) the network's own estimate, which only trains the hidden units."""
-        return self.head(self.body(x))[:, 0]
+    def body(self, x: Tensor) -> Tensor:
+        """The hidden units (n, H) of `x` (n, m); the network's own estimate only trains them."""
+        return self.net.hidden_units(with_one(x))
 
 
 class Sums(nn.Module):
@@ -107,8 +105,9 @@ class NeuralLinear(TorchPolicy):
     def network(self, spec: Spec) -> Learned:
         return Learned(self.width(spec), self.hidden, self.window, self.init_scale)
 
-    def optimizer(self, net: nn.Module) -> torch.optim.Optimizer:
-        return torch.optim.RMSprop(net.parameters(), lr=self.learning_rate)
+    def optimizer(self, net: nn.Module) -> RMSProp:
+        assert isinstance(net, Learned)
+        return RMSProp(net.net.theta, self.learning_rate)
 
     def rank(self, state: State, rng: np.random.Generator, rounds: Sequence[Round]) -> list[np.ndarray]:
         learned = _learned(state)
@@ -124,23 +123,24 @@ class NeuralLinear(TorchPolicy):
         learned = _learned(state)
         x = self.rows(state, rounds, shown)
         learned.memory.add(x, rewards)
-        if state.rounds // self.every > (state.rounds - len(rounds)) // self.every:
-            self._train(state, learned)
-            learned.sums = Sums(self.hidden)
-            x, rewards = learned.memory.x, learned.memory.y
         with torch.no_grad():
+            if state.rounds // self.every > (state.rounds - len(rounds)) // self.every:
+                self._train(state, learned)
+                learned.sums = Sums(self.hidden)
+                x, rewards = learned.memory.x, learned.memory.y
             learned.sums.add(learned.body(x), rewards)
 
     def _train(self, state: State, learned: Learned) -> None:
-        assert state.optimizer is not None
-        parameters = [*learned.parameters()]
+        assert isinstance(state.optimizer, RMSProp)
+        slope, theta = Slope(learned.net, self.batch), learned.net.theta
         for step in range(self.steps):
-            state.optimizer.param_groups[0]["lr"] = self.learning_rate / (1 + self.decay * step)
             x, r = learned.memory.some(self.batch)
-            state.optimizer.zero_grad()
-            mse_loss(learned(x), r).backward()
-            nn.utils.clip_grad_norm_(parameters, self.clip)
+            slope.x[:, :-1] = x
+            gradient = slope.at(-r)
+            gradient.mul_(min(1.0, self.clip / (float(gradient.norm()) + 1e-6)))
+            theta.grad, state.optimizer.lr = gradient, self.learning_rate / (1 + self.decay * step)
             state.optimizer.step()
+        theta.grad = None
 
 
 def _learned(state: State) -> Learned:

@@ -11,7 +11,8 @@ import pandas as pd
 from lersbench.feedback import QUESTIONS
 from lersbench.figures.evaluation import draw
 from lersbench.figures.records import Record
-from lersbench.report.blocks import Block, Heading, Items, Table, Text, pictures, write_pages
+from lersbench.report.blocks import Block, Heading, Items, Table, Text, pictures
+from lersbench.report.pages import write_pages
 from lersbench.results.evaluation import LOGGER, Evaluation
 from lersbench.results.evaluation_words import WORDS, digits_of, legend, parts, reasons, sentences
 from lersbench.results.numbers import number, range_in_words

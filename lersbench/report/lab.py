@@ -11,7 +11,8 @@ import pandas as pd
 
 from lersbench.figures.lab import LENGTH_TITLES, code_words, draw_all, footer, run_in_words
 from lersbench.figures.records import Record, read_records
-from lersbench.report.blocks import Block, Heading, Items, Table, Text, pictures, to_markdown, write_pages, write_whole
+from lersbench.report.blocks import Block, Heading, Items, Table, Text, pictures, to_markdown
+from lersbench.report.pages import write_pages, write_whole
 from lersbench.results.lab import CELLS, EXPLAINED, LENGTHS, SOURCE, TESTED, LabResults, cell_name
 from lersbench.results.statistics import Interval
 from lersbench.words import defused

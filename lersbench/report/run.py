@@ -1,4 +1,4 @@
-"""The report of a run: what was run, the leaderboard, the figures, and what the numbers do not say.
+"""The report of a run: the answer, the leaderboard and the curves, what the numbers do not say, and what was run.
 
 Everything comes from the results; the caveats are computed from them.
 """
@@ -6,7 +6,8 @@ Everything comes from the results; the caveats are computed from them.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,17 @@ import pandas as pd
 from lersbench.distributions import LEVEL, t_quantile
 from lersbench.feedback import row_of
 from lersbench.figures.curve_values import one_rate_note
-from lersbench.figures.draw import draw_all
+from lersbench.figures.draw import draw_all, stem_of
 from lersbench.figures.frame import drawn_cases
 from lersbench.figures.records import Record, read_records
-from lersbench.report import findings, logs, published
-from lersbench.report.blocks import Block, Heading, Items, Table, Text, pictures, write_pages, write_whole
+from lersbench.report import explorer, findings, logs, published, shown
+from lersbench.report.answer import answers, first_variants
+from lersbench.report.blocks import Alarm, Block, Fold, Heading, Items, Table, Text, pictures
+from lersbench.report.pages import write_pages, write_whole
 from lersbench.results.alarms import missing
 from lersbench.results.interval_words import interval_in_words
 from lersbench.results.numbers import decimals, number, scale
-from lersbench.results.places import place_in_words
+from lersbench.results.places import place_in_words, table_in_words
 from lersbench.results.ranking import Board, board
 from lersbench.results.statistics import DRAWS
 from lersbench.results.tables import Results
@@ -64,34 +67,70 @@ def write(results: Results, folder: str | Path | None = None, figures: Sequence[
 def document(results: Results, figures: Sequence[Record]) -> list[Block]:
     """The whole report as blocks; `figures` are the records that `draw_all` returned."""
     ranking = board(results)
-    blocks: list[Block] = [Heading(1, results.title), *map(Text, missing(results)), *conclusions(ranking)]
-    if results.scenario.get("description"):
-        blocks.append(Text(results.scenario["description"]))
-    blocks += [Heading(2, "What was run"), *_protocol(results), *logs.left_out(results)]
-    blocks += [Heading(2, "Leaderboard"), *main_tables(ranking)]
-    blocks += [*findings.sections(results), *published.sections(results)]
+    blocks: list[Block] = [Heading(1, results.title), *map(Alarm, missing(results))]
+    variants = first_variants(results, [case.variant for case in drawn_cases(results)])
+    told = answers(ranking, variants)
+    more = f"What the other {len(told) - 1} rankings say stands below the table." if len(told) > 2 else ""
+    blocks += [replace(one, more=more) for one in told[:1]]
+    alts = shown.findings(ranking, figures)
+    main = [one for one in figures if one.png.stem == stem_of("curve", ranking.metric.name)]
+    still = [*board_tables(ranking), *pictures(main, 3, alts)]
+    blocks += [Heading(2, "Leaderboard"), explorer.part(ranking, still, variants[0])]
+    blocks += [*told[1:], *_across(results), Fold("What the columns mean", [_legend(ranking)])]
     blocks += [
         Heading(2, "What these numbers do not say"),
         Items(caveats(results) or ["Nothing was found to warn of."]),
     ]
-    blocks += [Heading(2, "Figures"), *map(Text, one_rate_note(results)), *pictures(figures)]
-    blocks += [Heading(2, "How it was run"), _machine(results)]
+    blocks += [*findings.sections(results), *published.sections(results)]
+    blocks += [
+        Heading(2, "Figures"),
+        *map(Text, one_rate_note(results)),
+        *_pictures([one for one in figures if one not in main], alts),
+    ]
+    blocks += [Heading(2, "What was run"), *_description(results), *_protocol(results), *logs.left_out(results)]
+    blocks += [Heading(2, "How it was run"), _machine(results), *_provenance(results)]
     return blocks
 
 
+def _description(results: Results) -> list[Block]:
+    return [Text(results.scenario["description"])] if results.scenario.get("description") else []
+
+
+def _legend(ranking: Board) -> Items:
+    return Items([*(f"Warning: {line}" for line in ranking.warnings), *legend(ranking)])
+
+
+def _pictures(figures: Sequence[Record], alts: Mapping[str, str]) -> list[Block]:
+    """The figures; those whose curves the page draws itself are folded."""
+    curves = [one for one in figures if one.kind == "curve"]
+    others = [one for one in figures if one.kind != "curve"]
+    folded = [Fold("Curves as pictures", pictures(curves, 3, alts))] if curves else []
+    return [*pictures(others, 3, alts), *folded]
+
+
 def conclusions(ranking: Board) -> list[Block]:
-    """What the run comes to: a sentence or two a ranking, bandits first, and one for every comparison of protocols."""
-    results = ranking.results
-    lines = conclusion(ranking, [case.variant for case in drawn_cases(results)])
-    lines += [*findings.verdicts(results), *published.verdict(results)]
+    """What the run comes to: a sentence or two a ranking, bandits first, and what holds across rankings."""
+    lines = conclusion(ranking, [case.variant for case in drawn_cases(ranking.results)])
+    lines += _of_rankings(ranking.results)
     if not lines:
         return []
+    return [Text(" ".join(lines)) if len(ranking.results.boards) == 1 else Items(lines)]
+
+
+def _across(results: Results) -> list[Block]:
+    lines = _of_rankings(results)
+    return [Items(lines)] if lines else []
+
+
+def _of_rankings(results: Results) -> list[str]:
+    """What comparisons of protocols, with a study and of regimes come to, a sentence each."""
+    lines = [*findings.verdicts(results), *published.verdict(results)]
     if results.mixed:
         lines.append(
             "Feedback regimes are ranked apart: a policy that knows more is ahead for that reason alone. What can be "
             "deployed is a bandit."
         )
-    return [Text(" ".join(lines)) if len(results.boards) == 1 else Items(lines)]
+    return lines
 
 
 def _protocol(results: Results) -> list[Block]:
@@ -106,17 +145,11 @@ def _protocol(results: Results) -> list[Block]:
         f"Licence: {log.get('licence') or 'not stated'}."
         for log in results.meta["logs"]
     )
-    contenders = results.summary[["policy", "feedback"]].drop_duplicates()
+    counts = results.summary[["policy", "feedback"]].drop_duplicates()["feedback"].value_counts()
     regimes = [
-        f"{kind}: {results.learns(kind) or 'see the scenario'} "
-        f"({', '.join(contenders.loc[contenders['feedback'] == kind, 'policy'])})."
-        for kind in sorted(set(contenders["feedback"]))
+        f"{kind}: {results.learns(kind) or 'see the scenario'} ({count} {'contender' if count == 1 else 'contenders'})."
+        for kind, count in sorted(zip(map(str, counts.index), counts, strict=True))
     ]
-    provenance = dict.fromkeys(
-        f"{log['name']}: {', '.join(f'{key} {value}' for key, value in log['provenance'].items() if _is_short(value))}."
-        for log in results.meta["logs"]
-        if any(map(_is_short, (log.get("provenance") or {}).values()))
-    )
     return [
         Table(["log", "data", "rounds", "items", "users"], rows, words=2),
         Text(
@@ -130,7 +163,6 @@ def _protocol(results: Results) -> list[Block]:
                 *([] if all(map(results.bracketed, results.variants)) else [interval_in_words(results)]),
                 *_notes(results, caveats=False),
                 *sources,
-                *provenance,
             ]
         ),
     ]
@@ -150,12 +182,31 @@ def _notes(results: Results, caveats: bool) -> list[str]:
     return [note for note in results.meta.get("notes", []) if ("biased" in note) == caveats]
 
 
+def _provenance(results: Results) -> list[Block]:
+    """What the logs say of their origin, a row a fact; the whole of it is in `run.json`."""
+    rows = dict.fromkeys(
+        (log["name"], key.replace("_", " "), f"{value:,}" if isinstance(value, int) else str(value))
+        for log in results.meta["logs"]
+        for key, value in (log.get("provenance") or {}).items()
+        if _is_short(value)
+    )
+    if not rows:
+        return []
+    table = Table(["log", "fact", "value"], list(map(list, rows)), words=2, caption="Origin of the logs", name=1)
+    return [Fold("Origin of the logs, as they say themselves", [table])]
+
+
 def _is_short(value: Any) -> bool:
-    """Can this part of a log's provenance stand in a sentence? The whole of it is in `run.json`."""
+    """Can this part of a log's provenance stand in a table? The whole of it is in `run.json`."""
     return isinstance(value, int | float | str) and len(str(value)) <= 40
 
 
 def main_tables(ranking: Board) -> list[Block]:
+    """The leaderboard with what its columns mean."""
+    return [*board_tables(ranking), _legend(ranking)]
+
+
+def board_tables(ranking: Board) -> list[Block]:
     """The leaderboard, a table a case; of a sweep over slate sizes two, since the lifts of all have a table."""
     results, blocks = ranking.results, list[Block]()
     cases = drawn_cases(results)
@@ -166,8 +217,9 @@ def main_tables(ranking: Board) -> list[Block]:
         if variant in variants:
             head, rows = cells(ranking, variant, kind)
             blocks += [Text(f"{line}.") for line in headings(ranking, variant, kind)]
-            blocks += [Table(head, rows, words=3)]
-    return [*blocks, Items([*(f"Warning: {line}" for line in ranking.warnings), *legend(ranking)])]
+            words = f"Leaderboard, {table_in_words(results, variant, kind)}"
+            blocks += [Table(head, rows, words=3, caption=words, name=1)]
+    return blocks
 
 
 def _machine(results: Results) -> Items:

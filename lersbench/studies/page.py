@@ -7,7 +7,8 @@ from pathlib import Path
 
 from lersbench.errors import ConfigError
 from lersbench.figures.records import Record
-from lersbench.report.blocks import Block, Heading, Items, Text, write_pages
+from lersbench.report.blocks import Block, Heading, Items, Text
+from lersbench.report.pages import write_pages
 from lersbench.studies import kinds
 from lersbench.studies.kinds import AnyResults
 

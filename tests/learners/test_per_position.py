@@ -60,6 +60,27 @@ def test_triangles_in_vector_instructions_give_the_bits_of_the_plain_loops(learn
     np.testing.assert_allclose(one[last].reshape(-1, 8).T, entries, atol=1e-10)
 
 
+@pytest.mark.parametrize("rows", [0, 1, 7, 56])
+def test_sums_and_multiples_of_lanes_give_the_bits_of_the_plain_loops(rows: int) -> None:
+    rng = np.random.default_rng(rows)
+    left, right, eight = rng.standard_normal(8 * rows), rng.standard_normal(8 * rows), rng.standard_normal(8)
+    dots = (left * right).reshape(rows, 8).sum(axis=0)
+    for name, wanted in (("add_dots", eight + dots), ("take_dots", eight - dots)):
+        fast, slow = eight.copy(), eight.copy()
+        getattr(vectors, name)(left, right, fast)
+        getattr(vectors, f"{name}_loop")(left, right, slow)
+        np.testing.assert_array_equal(fast, slow)
+        np.testing.assert_allclose(fast, wanted, atol=1e-12)
+    fast, slow = right.copy(), right.copy()
+    vectors.add_scaled(left, eight, fast)
+    vectors.add_scaled_loop(left, eight, slow)
+    np.testing.assert_array_equal(fast, slow)
+    np.testing.assert_array_equal(fast.reshape(rows, 8), right.reshape(rows, 8) + left.reshape(rows, 8) * eight)
+    vectors.scale_lanes(eight, fast)
+    vectors.scale_lanes_loop(eight, slow)
+    np.testing.assert_array_equal(fast, slow)
+
+
 class Dense:
     """Ridge regression with A and b in full: A += w^2 x x', b += w r x."""
 

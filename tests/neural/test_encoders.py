@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from lersbench.errors import ConfigError
-from lersbench.neural import training
+from lersbench.neural import draws, training
 from lersbench.neural.autoencoders import AutoEncoder, VariationalAutoEncoder, normal_kl
 from lersbench.neural.encoders import CELLS, BayesianCell, Encoder, NextBasket, NextStreamer, past_baskets, past_orders
 from lersbench.neural.recommenders import BayesianRecommender, PlainRecommender
@@ -216,7 +216,8 @@ def test_the_gamma_trick_is_the_loop_over_draws() -> None:
         ranked = made.rank(code, products)
         torch.manual_seed(3)
         best, highest = None, -np.inf
-        for weights in made.drawn(6):
+        for (of_products, of_customer), *rest in made.drawn_for(code, 6):
+            weights = [(torch.cat([torch.zeros(3, 256), of_products]), of_customer), *rest]
             scores = naive_scores(weights, code, products)
             if scores.max() > highest:
                 best, highest = scores, float(scores.max())
@@ -224,14 +225,54 @@ def test_the_gamma_trick_is_the_loop_over_draws() -> None:
 
 
 def test_draws_are_independent_and_have_the_moments_of_the_weights() -> None:
-    made = BayesianRecommender(1, 1, sd=0.3)
+    made, code = BayesianRecommender(2, 1, sd=0.3), torch.tensor([[1.5, -2.0]])
     with torch.no_grad():
-        drawn = [(weights[0][0][:, :2].clone(), weights[2][1].clone()) for weights in made.drawn(2000)]
-        first, bias = (torch.stack(part) for part in zip(*drawn, strict=True))
-    assert torch.allclose(first.mean(0), made.layers[0].mean[:, :2], atol=0.03)
-    assert torch.allclose(first.std(0), torch.tensor(0.3), atol=0.03)
-    assert torch.allclose(bias.mean(0), made.layers[2].bias_mean, atol=0.03)
-    assert abs(torch.corrcoef(first.flatten(1)[:, :2].T)[0, 1]) < 0.07
+        of_training = [made.weights() for _ in range(2000)]
+        of_ranking = [*made.drawn_for(code, 2000)]
+        (mean, bias), sd = (made.layers[0].mean, made.layers[0].bias_mean), 0.3
+        for drawn in (
+            torch.stack([layers[0][0][2, :2].clone() for layers in of_training]),
+            torch.stack([layers[0][0][0, :2].clone() for layers in of_ranking]),  # of the product alone
+        ):
+            assert torch.allclose(drawn.mean(0), mean[2, :2], atol=0.03)
+            assert torch.allclose(drawn.std(0), torch.tensor(sd), atol=0.03)
+            assert abs(torch.corrcoef(drawn.T)[0, 1]) < 0.07
+        sums = (  # what a customer adds to the first units: of whole weights, and drawn as one number
+            torch.stack([code[0] @ layers[0][0][:2, :2] + layers[0][1][:2] for layers in of_training]),
+            torch.stack([layers[0][1][:2].clone() for layers in of_ranking]),
+        )
+        for drawn in sums:
+            assert torch.allclose(drawn.mean(0), code[0] @ mean[:2, :2] + bias[:2], atol=0.08)
+            assert torch.allclose(drawn.std(0), torch.tensor(sd * (1.5**2 + 2**2 + 1) ** 0.5), rtol=0.06)
+            assert abs(torch.corrcoef(drawn.T)[0, 1]) < 0.07
+        for all_of in (of_training, of_ranking):
+            last = torch.stack([layers[2][1].clone() for layers in all_of])
+            assert torch.allclose(last.mean(0), made.layers[2].bias_mean, atol=0.03)
+
+
+@pytest.mark.parametrize("n", [7, 40])  # rows: by torch, by oneDNN
+@pytest.mark.parametrize("codes", [1, 3])
+@pytest.mark.parametrize("rate", [0.0, 0.4])
+def test_the_closed_gradients_of_a_recommender_are_those_of_autograd(n: int, codes: int, rate: float) -> None:
+    made = PlainRecommender(3, 20, rate).train()
+    code, products = torch.randn(codes, 3, requires_grad=True), torch.randn(n, 20)
+    of = torch.randint(codes, (n,)) if codes > 1 else None
+    by = torch.randn(n)
+
+    def plain() -> Tensor:
+        x = torch.cat([code[torch.zeros(n, dtype=torch.int64) if of is None else of], products], 1)
+        for layer in made.layers[:-1]:
+            x = (x @ layer.weight.T + layer.bias).relu()
+            x = x * draws.kept(x.shape, rate, x) if rate else x
+        return (x @ made.layers[-1].weight.T + made.layers[-1].bias)[:, 0]
+
+    found = []
+    for logits in (lambda: made(code, products, of), plain):
+        torch.manual_seed(1)
+        out = logits()
+        found.append([out, *torch.autograd.grad(out @ by, [code, *made.parameters()])])
+    for one, other in zip(*found, strict=True):
+        assert torch.allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
 def test_copies_that_share_a_draw_differ_in_dropout_alone() -> None:
@@ -243,15 +284,6 @@ def test_copies_that_share_a_draw_differ_in_dropout_alone() -> None:
         assert (dropped.std(0) > 0).all()
         own = BayesianRecommender(3, 5, dropout=0.5, draws=4).eval().all_scores(code, products)
         assert (own.std(0) > 0).all()
-
-
-def test_dropout_of_the_recommender_keeps_the_mean() -> None:
-    from lersbench.neural.recommenders import kept
-
-    for rate in (0.2, 0.5):
-        factors = kept(torch.zeros(200, 500), rate)
-        assert torch.allclose(factors.unique(), torch.tensor([0.0, 1 / (1 - rate)]))
-        assert abs(float(factors.mean()) - 1) < 0.02
 
 
 @pytest.mark.parametrize("made", [PlainRecommender(3, 5), BayesianRecommender(3, 5)], ids=["plain", "bayesian"])

@@ -203,7 +203,7 @@ def test_the_report_has_the_section_and_the_files(tmp_path: Path, monkeypatch: p
     (folder / "run.json").write_text(json.dumps(meta))
     run_report.write(load(folder))
     assert "## Published and ours" in (folder / "report.md").read_text()
-    assert "<h2>Published and ours</h2>" in (folder / "report.html").read_text()
+    assert '<h2 id="published-and-ours">Published and ours' in (folder / "report.html").read_text()
     assert "A &lt;study&gt;" in (folder / "report.html").read_text()
     assert list(pd.read_csv(folder / "published.csv")["protocol"].unique()) == ["as published", "sound"]
     assert set(pd.read_csv(folder / "published-pairs.csv")["verdict"]) == {"reversed"}
