@@ -42,7 +42,7 @@ def client() -> Iterator[Any]:
 
 
 def test_compiled_policies_come_to_the_same_bits_wherever_they_play(tmp_path: Path, client: Any) -> None:
-    names = ["random", "ucb1", "linucb", "lints", "thompson"]
+    names = ["random", "ucb1", "linucb"]
     chosen = scenario_of([{"name": name} for name in names], data={"rounds": 2000, "m": 2}, replay={"batch": 3})
     here, there = bench(chosen, tmp_path / "here"), bench(chosen, tmp_path / "there", executor=client)
     assert there.played == 3 * len(names) and curves(here).equals(curves(there))
@@ -80,7 +80,7 @@ def test_a_run_outlives_the_worker_that_is_killed_under_it(tmp_path: Path, clien
 
     def kill() -> None:
         pid = sorted(before.values())[0]
-        leftovers.wait_until(lambda: bool(leftovers.workers_of(pid)))
+        leftovers.wait_until(lambda: bool(leftovers.workers_of(pid)), 300)
         os.kill(pid, signal.SIGKILL)
 
     killer = threading.Thread(target=kill)
