@@ -81,3 +81,18 @@ def test_the_scenario_of_the_page_is_one(shop: Path) -> None:
     labels = [entry.label for entry in scenario.entries(chosen)]
     assert labels == ["random", "linucb alpha=0.1", "linucb alpha=0.3", "popular prior=0.5"]
     assert read_toml(shop / "shop.toml")["policies"][0] == "random"
+
+
+def test_the_scenario_of_the_peers_is_one(tmp_path: Path) -> None:
+    """And has the policies that its table shows."""
+    for package in ("mabwiser", "river", "vowpalwabbit"):
+        pytest.importorskip(package, reason=f"{package} is not installed")
+    page = (Path(__file__).parent.parent / "docs" / "peers.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "peers.toml").write_text(text)
+    called = {entry.label for entry in scenario.entries(scenario.read(str(tmp_path / "peers.toml")))}
+    for table in page.split("| rank | policy |")[1:]:
+        rows = re.findall(r"^\| \d[\d-]* \| (.*?) \|", table.partition("\n\n")[0], re.MULTILINE)
+        assert len(rows) == len(called) == 13
+        for row in rows:
+            assert any(label.replace("explore=", "").partition(" alpha=")[0].startswith(row) for label in called), row
