@@ -89,7 +89,7 @@ def test_the_first_screen_holds_the_answer_the_leaderboard_and_a_figure(
         assert value["x"] + value["width"] <= size[0]  # the number and its bar, without scrolling
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
         first = page.locator(".answer .lead").first.inner_text()
-        assert first.startswith(f"Bandit feedback: try {names(page)[0]} (bandit): ") and " instead of " in first
+        assert first.startswith(f"Bandit feedback: try {names(page)[0]}: ") and " instead of " in first
         assert 3 <= len(lines(page)) <= 5
 
 
