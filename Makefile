@@ -11,7 +11,7 @@ READY := .venv/.ready
 .DEFAULT_GOAL := help
 NAMED = $(if $(filter command environment,$(firstword $(origin SCENARIO))),$(SCENARIO))
 WHICH = $(if $(DATASET),--dataset $(DATASET)) $(if $(QUICK),--quick)
-.PHONY: help install bench thesis leaderboard plots report test test-slow test-cpus lint benchmark audit-ope docs tables clean
+.PHONY: help install bench thesis leaderboard plots report test test-slow test-cpus lint benchmark audit audit-ope docs tables clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ benchmark: $(READY) ## speed of the workloads beside tuned NumPy, one thread: in
 	@$(BIN)/python -m benchmarks.speed
 	@$(BIN)/python -m benchmarks.offpolicy
 	@$(BIN)/python -m benchmarks.public
+
+audit: $(READY) ## intervals, ranks and replays against worlds of known truth, and their page docs/ranks.md (15 minutes); QUICK=1 for a look
+	@$(BIN)/python -m lersbench.audit.ranks $(if $(QUICK),--quick,--page docs/ranks.md) $(ARGS)
 
 audit-ope: $(READY) ## estimates, intervals and verdicts against worlds of known truth, and their page docs/truth.md (20 minutes); QUICK=1 for a look
 	@$(BIN)/python -m lersbench.audit $(if $(QUICK),--quick,--page docs/truth.md) $(ARGS)

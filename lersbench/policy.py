@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 import numpy as np
 
 import lersbench.policies
+from lersbench import neighbours
 from lersbench.errors import ConfigError, MissingPackage, did_you_mean
 from lersbench.options import Option, options_of
 
@@ -156,6 +157,10 @@ class Policy:
     content is part of what its result is known by, so a changed file is played anew. Files that a hyper-parameter
     names are found without being declared here; what else is read (an address, the environment) is not watched.
     """
+
+    packages: ClassVar[tuple[str, ...]] = ()
+    """Installed packages that the choices of a policy of lersbench hang on, as pip calls them: with another version of
+    one its result is played anew. Those that a policy of your own imports are found without being declared here."""
 
     apart: ClassVar[bool] = False
     """Contenders of this policy play in processes of their own: their libraries share one badly. Those of policies from
@@ -309,7 +314,8 @@ def _import_path(path: Path) -> ModuleType:
     path = path.resolve()
     if not path.is_file():
         raise ConfigError(f"There is no policy file {path}.")
-    name = f"{path.stem}_{hashlib.sha256(path.read_bytes() + str(path).encode()).hexdigest()[:8]}"
+    known_by = path.read_bytes() + str(path).encode() + neighbours.digest(path)
+    name = f"{path.stem}_{hashlib.sha256(known_by).hexdigest()[:8]}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)

@@ -74,6 +74,21 @@ def packages(module: str) -> list[str]:
     return sorted({*versions, f"python {sys.version_info[0]}.{sys.version_info[1]}"})
 
 
+def names_in(module: str, path: Path) -> list[str]:
+    """Every name that may be a module in the import statements of a file; `module` is its own name.
+
+    A file that is no Python has none: what is wrong with it is said when it is imported."""
+    try:
+        return _imports(module, path, path.read_bytes())
+    except (SyntaxError, ValueError):
+        return []
+
+
+def forget() -> None:
+    """Ask again whether packages are installed: there are more modules to be found than before."""
+    is_installed.cache_clear()
+
+
 def _walk(module: str) -> tuple[dict[str, Path | None], set[str]]:
     """Every module that `module` draws on with its file, and the top names of the installed ones that users' import."""
     package = module.partition(".")[0]

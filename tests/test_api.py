@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 import lersbench as lb
@@ -162,9 +163,11 @@ def test_the_leaderboard_is_that_of_the_command_line(
 
 
 def test_results_hold_frames_and_show_themselves(results: lb.Results, tmp_path: Path) -> None:
-    last = results.curves.query("round == 120 and metric == 'misses'").set_index(["policy", "seed"])["value"]
+    last = results.seeds_of("misses").query("round == 120").set_index(["policy", "seed"])["value"]
     final = results.summary.query("metric == 'misses'").set_index(["policy", "seed"])["value"]
-    assert last.to_dict() == final.to_dict()
+    assert last.to_dict() == final.to_dict() and len(last) == 6
+    means = results.curves.query("round == 120 and metric == 'misses'").set_index("policy")["mean"]
+    assert means.to_dict() == pytest.approx(final.groupby("policy").mean().to_dict())
     assert results.leaderboard("ctr_sum", metrics="coverage").columns[-1] == "same_in_every_seed"
     assert repr(results) == "<Results of replay: 2 policies, 3 seeds, (in memory); leaderboard(), summary, curves>"
     assert str(results) == words.to_terminal(ranking.board(results), bold=False)
@@ -207,7 +210,8 @@ def test_a_scenario_is_kept_but_a_class_of_a_notebook_is_played_anew(
     second = lb.run(where, add=[of_a_notebook(worse)()], seeds=2, results=store)
     told = capfd.readouterr().err
     assert "2 contenders, 4 runs, 2 of them already" in told
-    assert len(list((store / "replay" / "contenders").glob("*.parquet"))) == 2  # those of random
+    kept = [pq.read_table(path) for path in (store / "replay" / "contenders").glob("*.parquet")]
+    assert sorted(seed for table in kept for seed in table["seed"].to_pylist()) == [0, 1]  # those of random
     means = [run.leaderboard().set_index("policy")["mean"] for run in (first, second)]
     assert means[0]["random"] == means[1]["random"] and means[0]["Greedy"] < means[1]["Greedy"]
     assert lb.load_results(store / "replay").path == second.path == lb.load_results(second.path).path

@@ -6,6 +6,7 @@ import hashlib
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +21,7 @@ class Inputs(NamedTuple):
     """What one policy depends on, by content."""
 
     sources: str  # of its module and all that imports
-    packages: tuple[str, ...]  # installed ones that a user's policy imports, with their versions
+    packages: tuple[str, ...]  # installed ones that it declares, or that a user's policy imports, with their versions
     files: tuple[tuple[str, str], ...]  # name and sha256 of each file it reads
 
 
@@ -33,7 +34,8 @@ def inputs_of(policy: Policy) -> Inputs:
     """The inputs of a policy as they are now. Raises a ConfigError for a declared file that is missing, or any that
     cannot be read."""
     module = type(policy).__module__
-    installed = [] if module.startswith("lersbench.") else packages(module)
+    ours = module.startswith("lersbench.")
+    installed = [f"{name} {version(name)}" for name in policy.packages] if ours else packages(module)
     return Inputs(digest(module), tuple(installed), tuple(sorted(_files(policy).items())))
 
 

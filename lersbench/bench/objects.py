@@ -10,9 +10,10 @@ from inspect import isclass
 from typing import Any
 
 from lersbench.bench import scenario
+from lersbench.bench.policy_words import policies_in
 from lersbench.bench.scenario import Entry, Feedback, Scenario
 from lersbench.errors import ConfigError
-from lersbench.policy import Policy, find, load, make, names
+from lersbench.policy import Policy, find, make, names
 
 NameOrPolicy = str | Policy
 PACKAGE_POLICIES = "lersbench.policies."
@@ -22,7 +23,7 @@ FROZEN_FIX = "put @dataclass(frozen=True) above its class statement"
 def entries_of(
     policies: NameOrPolicy | Iterable[NameOrPolicy] | Mapping[str, NameOrPolicy], feedback: tuple[Feedback, ...]
 ) -> list[Entry]:
-    """The entries of policies that take part in the regimes `feedback`: names as `policy.load` takes them, or objects.
+    """The entries of policies that take part in the regimes `feedback`: in words (see `policy_words`), or objects.
 
     A mapping gives each its label; else a policy is called by its name and by the hyper-parameters that differ from
     their defaults: "linucb alpha=0.5". Raises ConfigError for what is no policy, and for two of one label.
@@ -31,8 +32,7 @@ def entries_of(
         policies = [policies]
     labelled = policies.items() if isinstance(policies, Mapping) else (("", one) for one in policies)
     entries: dict[str, Entry] = {}
-    for label, policy in labelled:
-        entry = _entry(str(label), policy, feedback)
+    for entry in (entry for label, policy in labelled for entry in _entries(str(label), policy, feedback)):
         if entry.label in entries:
             raise ConfigError(f"Two policies are called '{entry.label}'; give a dict, {{label: policy}}, instead.")
         entries[entry.label] = entry
@@ -41,9 +41,17 @@ def entries_of(
     return list(entries.values())
 
 
+def _entries(label: str, policy: Any, feedback: tuple[Feedback, ...]) -> list[Entry]:
+    """The entries that words mean, several where they are a sweep, or that of an object."""
+    if not isinstance(policy, str):
+        return [_entry(label, policy, feedback)]
+    made = [Entry(label or called, name, one, feedback) for called, name, one in policies_in(policy)]
+    if label and len(made) > 1:
+        raise ConfigError(f"'{label}' is one label, and '{policy}' means {len(made)} policies; give each its own.")
+    return made
+
+
 def _entry(label: str, policy: Any, feedback: tuple[Feedback, ...]) -> Entry:
-    if isinstance(policy, str):
-        return Entry(label or scenario.short(policy), policy, load(policy), feedback)
     if isclass(policy) and issubclass(policy, Policy):
         raise ConfigError(f"{policy.__name__} is a class, not a policy; give an object of it: {policy.__name__}().")
     if not isinstance(policy, Policy):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from lersbench import bounds, durations
+from lersbench.bench.policy_words import short, sweep, words_of
 from lersbench.errors import ConfigError, MissingPackage, did_you_mean
 from lersbench.feedback import CLICK, NAMES, REGIMES, USUAL
 from lersbench.files import read_toml
@@ -194,6 +194,11 @@ class Scenario(_Strict):
         reward = replay.get("reward", CLICK) if isinstance(replay, dict) else CLICK
         return values if reward in (CLICK, {CLICK: 1}) else {"leaderboard": OF_REWARDS[0], **values}
 
+    @field_validator("policies", mode="before")
+    @classmethod
+    def _names_as_entries(cls, policies: Any) -> Any:
+        return entries_in(policies)
+
     @model_validator(mode="after")
     def _known_metrics(self) -> Scenario:
         published = [name for row in (self.published.policies if self.published else ()) for name in row.values]
@@ -207,6 +212,13 @@ class Scenario(_Strict):
                     f"{self.replay.reward!r}; take '{other}', or leave 'leaderboard' out"
                 )
         return self
+
+
+def entries_in(policies: Any) -> Any:
+    """`policies` of a file, each that is a text ("linucb", "linucb:alpha=0.1,0.3") as the table it stands for."""
+    if not isinstance(policies, list):
+        return policies
+    return [words_of(one) if isinstance(one, str) else one for one in policies]
 
 
 @dataclass(frozen=True)
@@ -307,6 +319,7 @@ def _without(policies: Any, left_out: Any, where: str) -> Any:
     """The `policies` of a file but those `left_out` by name or label. Raises ConfigError for one that is not there."""
     if not isinstance(left_out, list) or not isinstance(policies, list):
         raise ConfigError(f"{where}: 'without' takes a list of the names or labels of [[policies]], not {left_out!r}.")
+    policies = entries_in(policies)
     called = [{policy.get("name"), policy.get("label")} if isinstance(policy, dict) else set() for policy in policies]
     for name in left_out:
         if not any(name in names for names in called):
@@ -377,10 +390,11 @@ def contenders(scenario: Scenario) -> int:
 
 
 def seeds_of(scenario: Scenario, entry: Entry) -> int:
-    """How many seeds a policy plays: those that take long may have fewer."""
+    """How many seeds a policy plays: those that take long may have fewer. Halves of a log have `DRAWS` seeds each."""
     replay = scenario.replay
     seeds = replay.seeds or MOST_SEEDS
-    return min(seeds, replay.neural_seeds) if entry.policy.apart else seeds
+    neural = replay.neural_seeds + (replay.neural_seeds % DRAWS if replay.replicates == "subsample" else 0)
+    return min(seeds, neural) if entry.policy.apart else seeds
 
 
 def with_seeds(scenario: Scenario, rounds: int) -> Scenario:
@@ -472,16 +486,6 @@ def _explain(where: str, problem: Any) -> str:
     return f"{where}: '{key}': {problem['msg']} (it is {problem['input']!r})."
 
 
-def _sweep(options: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Every combination of the values of the options that are lists."""
-    for key, value in options.items():
-        if value == []:
-            raise ConfigError(f"'{key}' is an empty list; a list is a sweep over its values.")
-    choices = [value if isinstance(value, list) else [value] for value in options.values()]
-    for values in itertools.product(*choices):
-        yield dict(zip(options, values, strict=True))
-
-
 def entries(scenario: Scenario) -> list[Entry]:
     """All policies of a scenario, sweeps taken apart. Raises ConfigError for a bad or repeated one."""
     by_label: dict[str, Entry] = {}
@@ -495,7 +499,7 @@ def entries(scenario: Scenario) -> list[Entry]:
         if not isinstance(label, str | None):
             raise ConfigError(f"{scenario.name}: policies entry {number} has label = {label!r}, which is no text.")
         kind = find(name)
-        for params in _sweep(options):
+        for params in sweep(options):
             values_in_words = " ".join(f"{key}={value}" for key, value in params.items())
             swept = " ".join(f"{key}={params[key]}" for key, value in options.items() if isinstance(value, list))
             full_label = " ".join(filter(None, [label, swept] if label else [short(name), values_in_words]))
@@ -518,17 +522,12 @@ def _regimes_of(scenario: Scenario, policy: dict[str, Any]) -> list[Feedback]:
     return names
 
 
-def short(name: str) -> str:
-    """What a policy is called by default: its name, or the stem of its file."""
-    return Path(name).stem.replace("_", "-") if name.endswith(".py") else name
-
-
 def variants(scenario: Scenario) -> list[tuple[str, Data]]:
     """The logs of a scenario, with the label of each: "" for one log, else "campaign=men position=1"."""
     options = scenario.data.model_extra or {}
     swept = [key for key, value in options.items() if isinstance(value, list)]
     logs = []
-    for values in _sweep(options):
+    for values in sweep(options):
         label = " ".join(f"{key}={values[key]}" for key in swept)
         logs.append((label, Data(dataset=scenario.data.dataset, log=scenario.data.log, **values)))
     return logs

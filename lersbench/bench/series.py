@@ -173,7 +173,8 @@ class Work:
         return sorted(set(self.missing.get(series, ())) & set(self.files.seeds(series)))
 
     def fail(self, series: Series, problems: dict[int, str]) -> None:
-        self.problems.setdefault(series, {}).update(problems)
+        if problems:  # else a series without one would be told as failed
+            self.problems.setdefault(series, {}).update(problems)
 
     def jobs(self, series: Sequence[Series], rounds: dict[str, int], at_once: int, alone: bool = False) -> list[Job]:
         """The jobs that play what is missing of these `series`, on logs of so many `rounds`, by the label of the log.

@@ -27,7 +27,7 @@ FOLDER = Path("evaluations")
     "policies",
     multiple=True,
     metavar="NAME",
-    help="A policy to judge: a name, ./my_policy.py, or 'linucb alpha=0.5' with hyper-parameters; may be repeated.",
+    help="A policy to judge: a name or ./my_policy.py, and its options: linucb:alpha=0.1,0.3; may be repeated.",
 )
 @click.option(
     "--scores",

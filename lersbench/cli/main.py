@@ -23,6 +23,7 @@ from lersbench.cli import completion
 from lersbench.cli import imports as import_commands
 from lersbench.cli.arguments import LOCAL, PLACE, WORKERS, Duration, mirrored
 from lersbench.cli.evaluate import evaluate
+from lersbench.cli.export import export
 from lersbench.cli.settings import pairs_of
 from lersbench.errors import LersbenchError, did_you_mean
 from lersbench.system import streams
@@ -87,7 +88,7 @@ def cli() -> None:
     multiple=True,
     metavar="NAME",
     shell_complete=completion.policies,
-    help="Add a policy: a name, my_pkg.my_policy or ./my_policy.py.",
+    help="Add a policy: a name, my_pkg.my_policy or ./my_policy.py, and its options: linucb:alpha=0.1,0.3 (a sweep).",
 )
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a key of the scenario, as replay.slate=3."
@@ -279,6 +280,7 @@ def convert(log: str, new: str, overwrite: bool) -> None:
 cli.add_command(import_commands.group)
 cli.add_command(evaluate)
 cli.add_command(click_commands.click_model)
+cli.add_command(export)
 
 
 @cli.command(name="doctor")
@@ -310,10 +312,12 @@ def new_policy(name: str, folder: Path) -> None:
 @click.option("--log", metavar="LOG", help="Try the policies on this log as well: a folder.")
 @AS_JSON
 def check_policy(names: tuple[str, ...], log: str | None, as_json: bool) -> None:
-    """Run the contract every policy must keep on NAMES (names, my_pkg.my_policy or ./my_policy.py)."""
+    """Run the contract every policy must keep on NAMES (names, my_pkg.my_policy or ./my_policy.py), each with options
+    where it needs any: linucb:alpha=0.1."""
+    from lersbench.bench.policy_words import policies_in
     from lersbench.testing import checks
 
-    results = {name: checks.check(name) for name in names}
+    results = {name: [one for _, _, policy in policies_in(name) for one in checks.check(policy)] for name in names}
     if log is not None:
         from lersbench.evaluation.trial import trial
         from lersbench.log import Log

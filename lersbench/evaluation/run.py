@@ -16,7 +16,7 @@ from lersbench.evaluation.logged import PREDICTED
 from lersbench.evaluation.model import Model
 from lersbench.evaluation.plan import PLACED, asked_of
 from lersbench.evaluation.ran import Ran
-from lersbench.evaluation.setup import Setup, policies_of, settings_of, setup_of
+from lersbench.evaluation.setup import Setup, settings_of, setup_of
 from lersbench.feedback import CLICK
 from lersbench.log import Log
 from lersbench.offpolicy.settings import Evaluate
@@ -99,7 +99,7 @@ def _by_share(
                 ran = Ran.of(rest.source, places)
                 others = tables.about(rest, [], ran, None)
                 try:
-                    bracket = bracketed.evaluate(rest, policies_of(policies), ran, others, say) if listed else None
+                    bracket = bracketed.evaluate(rest, policies, ran, others, say) if listed else None
                 except bracketed.NoBracket as none:  # it is no part of the answer
                     judged.about["notes"].append(f"The lists of the ranker are no help: {none}")
         return random_share.together(log, judged, parts, others, bracket)
@@ -125,7 +125,7 @@ def _by_all(
                     "are answered by a bracket: leave --question out. Single items need propensities."
                 )
             ran = Ran.of(setup.source, setup.slate)
-            return bracketed.evaluate(setup, policies_of(policies), ran, tables.about(setup, [], ran, None), say)
+            return bracketed.evaluate(setup, policies, ran, tables.about(setup, [], ran, None), say)
         return _judged(setup, questions, (), pool)
 
 

@@ -63,6 +63,11 @@ class Evaluated(BaseModel):
     policies: list[dict[str, Any]] = Field(min_length=1)
     quick: dict[str, Any] = {}
 
+    @field_validator("policies", mode="before")
+    @classmethod
+    def _names_as_entries(cls, policies: Any) -> Any:
+        return scenario.entries_in(policies)
+
 
 def read(
     name: str, changes: dict[str, Any] | None = None, dataset: str | None = None, quick: bool = False
@@ -89,7 +94,7 @@ def _explain(where: str, problem: Any) -> str:
     return f"{where}: '{key}': {words} (it is {problem['input']!r})."
 
 
-def entries(chosen: Evaluated, added: list[dict[str, Any]]) -> list[Entry]:
+def entries(chosen: Evaluated, added: list[str | dict[str, Any]]) -> list[Entry]:
     """The policies of a scenario and those `added`; a list of values of a hyper-parameter is a sweep."""
     data = chosen.data.model_dump(exclude_none=True)
     content = {"name": chosen.name, "title": chosen.title, "data": data, "replay": {"feedback": "replay"}}

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import shlex
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +20,6 @@ from lersbench.log import Log
 from lersbench.log.reward import CLICKS, reward_of
 from lersbench.log.schema import LogInfo
 from lersbench.offpolicy.settings import Evaluate
-from lersbench.policy import load
 from lersbench.system.progress import Bar, silent
 
 NAME = "evaluate"  # root of the random numbers
@@ -133,7 +130,7 @@ def setup_of(
         "reward": reward,
     }
     about = {"name": NAME, "title": NAME, "seed": seed}
-    chosen, entries = objects.scenario_of(policies_of(policies), log.path, protocol, about, None)
+    chosen, entries = objects.scenario_of(policies, log.path, protocol, about, None)
     case = scenario.cases(chosen)[0]
     demands.check(chosen, log, case, spec_of(chosen, log, case), entries)
     background = Fits(log, 0, math.inf, "none").background
@@ -187,40 +184,6 @@ def _check_propensities(log: Log, settings: Evaluate) -> None:
             "evaluate --propensities estimated. Estimates see no input that the log does not hold, so no verdict is "
             "then better than 'caution'."
         )
-
-
-def policies_of(given: Any) -> Any:
-    """Policies as `objects.entries_of` takes them."""
-    if isinstance(given, str) or not isinstance(given, Iterable):
-        return _policy(given)
-    if isinstance(given, Mapping):
-        return {label: _policy(one) for label, one in given.items()}
-    return [_policy(one) for one in given]
-
-
-def _policy(given: Any) -> Any:
-    """A policy by name, with hyper-parameters where the text has any: "linucb alpha=0.5"; objects as they are."""
-    if not isinstance(given, str):
-        return given
-    name, *pairs = shlex.split(given)
-    if not pairs:
-        return name
-    params: dict[str, Any] = {}
-    for pair in pairs:
-        key, equals, text = pair.partition("=")
-        if not equals:
-            raise ConfigError(f"'{given}': a policy takes hyper-parameters as key=value, not '{pair}'.")
-        params[key] = _value(text)
-    return load(name, **params)
-
-
-def _value(text: str) -> Any:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return {"true": True, "false": False}.get(text, text)
 
 
 # Rows -----------------------------------------------------------------------------------------------------------------

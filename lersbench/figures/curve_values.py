@@ -14,7 +14,8 @@ from lersbench.figures.bands import (
     Bands,
 )
 from lersbench.metrics import METRICS
-from lersbench.results.curves import around, band, standard_errors
+from lersbench.results.curves import band, freedom, standard_errors
+from lersbench.results.statistics import around
 from lersbench.results.tables import Results
 
 POINTS = 200  # points of a curve that are drawn; more cannot be seen
@@ -76,8 +77,8 @@ def _less(results: Results, variant: str, policy: str, base: str, curves: Mappin
         return Band(at, *(np.zeros(len(at)) for _ in range(3)))
     metric = metric_of(results, LESS.name)
     errors = [standard_errors(results, variant, [policy, base], metric, rows) for rows in (one, other)]
-    freedom = min(int(rows["seeds"].iloc[-1]) for rows in (one, other)) - 1
-    return Band(at, *around(one["mean"].to_numpy() - other["mean"].to_numpy(), np.hypot(*errors), freedom))
+    least = min(freedom(results, rows) for rows in (one, other))
+    return Band(at, *around(one["mean"].to_numpy() - other["mean"].to_numpy(), np.hypot(*errors) ** 2, least))
 
 
 def equal(first: Bands, second: Bands) -> bool:

@@ -65,7 +65,7 @@ class LastState(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, by_h: Tensor) -> tuple[Tensor | None, ...]:
         steps, wi, wh, states, gates, of_state = ctx.saved_tensors
-        length, n, size = of_state.shape
+        length, n, _ = of_state.shape
         r, u, c = gates.chunk(3, 2)
         keep = 1 - u
         to_c = keep * torch.addcmul(torch.ones((), dtype=c.dtype, device=c.device), c, c, value=-1)
@@ -89,7 +89,9 @@ class LastState(torch.autograd.Function):
 
 def _backwards(parts: list[Tensor]) -> Iterator[tuple[int, tuple[Tensor, ...]]]:
     """The number of each step, from the last to 0, and its rows of tensors (length, ...)."""
-    return zip(reversed(range(len(parts[0]))), zip(*(reversed(part.unbind(0)) for part in parts), strict=True), strict=True)
+    return zip(
+        reversed(range(len(parts[0]))), zip(*(reversed(part.unbind(0)) for part in parts), strict=True), strict=True
+    )
 
 
 CELLS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": GRU}

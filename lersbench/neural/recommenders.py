@@ -99,8 +99,8 @@ class BayesianRecommender(Recommender):
         return _paired(draw(means, rhos))
 
     def drawn_for(self, code: Tensor, draws: int) -> Iterator[list[Layer]]:
-        """Independent draws of all weights, of the first layer those of products, with what it adds for `code` (1, size)
-        in the place of its bias.
+        """Independent draws of all weights; of the first layer those of products, and in the place of its bias what it
+        adds for `code` (1, size).
 
         The weights of the code, and the bias, meet all products of a round alike, as one sum a unit. That sum is
         drawn itself: it is normal, of mean code' mean + bias mean and variance code^2' sd^2 + bias sd^2.
@@ -118,7 +118,7 @@ class BayesianRecommender(Recommender):
 
     def _moments(self) -> tuple[list[Tensor], list[Tensor]]:
         """The means of weights and biases, layer by layer, and the logarithms of their standard deviations."""
-        means = [part for layer in self.layers for part in (layer.mean, layer.bias_mean)]
+        means: list[Tensor] = [part for layer in self.layers for part in (layer.mean, layer.bias_mean)]
         return means, [part for layer in self.layers for part in (layer.rho, layer.bias_rho) if part is not None]
 
     def kl(self) -> Tensor:

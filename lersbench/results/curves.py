@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pandas as pd
 
-from lersbench.distributions import LEVEL, t_quantile
 from lersbench.metrics import Metric
-from lersbench.results.statistics import Interval
+from lersbench.results.statistics import DRAWS, Interval, around
 from lersbench.results.tables import LOGGED, Results
-
-DRAWS = 2  # runs of each random half of a log
 
 
 def band(results: Results, variant: str, policy: str, metric: Metric, rows: pd.DataFrame) -> Interval:
@@ -24,7 +19,8 @@ def band(results: Results, variant: str, policy: str, metric: Metric, rows: pd.D
     error = standard_errors(results, variant, [policy], metric, rows)
     if metric.name.startswith(LOGGED) and results.unweighed(variant):
         error = np.full_like(error, np.nan)  # seeds tell nothing of the error that counts
-    return around(rows["mean"].to_numpy(), error, _freedom(results, rows), results.bounds(variant, metric))
+    ends = results.bounds(variant, metric)
+    return around(rows["mean"].to_numpy(), error**2, freedom(results, rows), bounds=ends)
 
 
 def standard_errors(
@@ -46,17 +42,7 @@ def standard_errors(
     return np.asarray(np.sqrt(np.maximum(log * (1 + 1 / m) + within / n, halves / m)))
 
 
-def _freedom(results: Results, rows: pd.DataFrame) -> int:
+def freedom(results: Results, rows: pd.DataFrame) -> int:
+    """Degrees of freedom of the standard errors along the `rows` of a contender."""
     seeds = int(rows["seeds"].iloc[-1]) if len(rows) else 0
     return (seeds // DRAWS if results.replicates == "subsample" else seeds) - 1
-
-
-def around(
-    mean: np.ndarray, error: np.ndarray, freedom: int, bounds: tuple[float, float] = (-math.inf, math.inf)
-) -> Interval:
-    """The interval mean +- t * error, cut at `bounds`; NaN ends for no degree of freedom."""
-    half = error * t_quantile(LEVEL, freedom) if freedom > 0 else np.full_like(mean, np.nan)
-    low, high = bounds
-    return Interval(
-        mean, np.maximum(mean - half, np.minimum(low, mean)), np.minimum(mean + half, np.maximum(high, mean))
-    )

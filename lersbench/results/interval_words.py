@@ -120,7 +120,7 @@ def differences_in_words(board: Board, named_unit: str) -> list[str]:
 
 def _after_holm(board: Board) -> list[str]:
     """Which contenders were shown to differ from the baseline, all differences of a table together."""
-    tested = board.frame[board.frame["differs"].map(lambda told: isinstance(told, bool))]
+    tested = board.frame[board.frame["differs"].notna()]
     if tested.empty:
         return []
     open_ = tested[~tested["differs"].astype(bool)]

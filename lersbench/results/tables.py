@@ -400,6 +400,8 @@ def load(run_dir: str | Path) -> Results:
         raise DataError(f"{run_dir / 'summary.parquet'} holds two values for {first}; run the scenario again.")
     meta = _read_meta(run_dir / "run.json")
     for file, content in meta.get("tables", {}).items():
+        if not (run_dir / file).is_file():
+            raise DataError(f"{run_dir / file} is missing, which run.json names. Fix: run the scenario again.")
         if file_digest(run_dir / file) != content:
             raise DataError(f"{run_dir / file} is damaged: it is not what run.json says. Fix: run the scenario again.")
     return Results(run_dir, summary, meta)

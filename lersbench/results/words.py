@@ -166,8 +166,8 @@ def _who_leads(board: Board, rows: pd.DataFrame) -> str:
     together = leader["rank_together"]
     if together == MISSING or int(together.split("-")[-1]) == len(rows):
         return f"{leader['policy']} comes first"
-    compared = leader.get("differs") is not None
-    better = leader["differs"] is True if compared else leader["policy"] != board.baseline
+    differs = leader.get("differs")
+    better = bool(differs) if differs is not None else leader["policy"] not in board.results.called(board.baseline)
     can_run = not row_of(leader["feedback"]).reveals_all
     return f"Try {leader['policy']}: it leads" if better and can_run else f"{leader['policy']} leads"
 

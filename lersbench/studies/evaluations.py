@@ -39,7 +39,7 @@ def run(chosen: Evaluated, order: Order, progress: Progress) -> Run:
     data = scenario.data_of(chosen)
     name, options = (data.log, {}) if data.log is not None else (str(data.dataset), data.model_extra or {})
     log = evaluation_run.open_log(str(name), dict(options))
-    entries = scenario.entries(chosen, [{"name": policy} for policy in order.policies])
+    entries = scenario.entries(chosen, list(order.policies))
     basis = [
         digest(evaluation_run.__name__),
         log.identity,

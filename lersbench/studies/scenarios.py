@@ -41,8 +41,10 @@ def run(chosen: Scenario, order: Order, progress: Progress) -> Run:
         if not options.as_json:
             say(words.to_terminal(ranking.board(tables.load(folder)), bold=False))
 
-    policies = [*chosen.policies, *({"name": name} for name in order.policies)]
-    chosen, entries = scenario.resolved(chosen.model_copy(update={"policies": policies}), order.where, order.policies)
+    added = scenario.entries_in(list(order.policies))
+    asked = [entry["name"] for entry in added]
+    wider = chosen.model_copy(update={"policies": [*chosen.policies, *added]})
+    chosen, entries = scenario.resolved(wider, order.where, asked)
 
     def play(further: replays.Further, fresh: bool = False) -> Run:
         return replays.bench(

@@ -126,13 +126,13 @@ def test_regret_grows_slower_than_the_rounds_where_attraction_is_linear(
 
 # All items shown ------------------------------------------------------------------------------------------------------
 def compiled_policies() -> list[str]:
-    """Every policy of the package, but those that import the neural network code, or want a past or a table."""
+    """Every policy of the package, but those of networks or other packages, and those that want a past or table."""
     found = []
     for name in names():
         policy = find(name)
         if policy.__module__.startswith("lersbench.policies."):
             files = {path.stem for path in closure(policy.__module__)}
-            if not files & {"one_hidden", "adapter", "scores"} and "past" not in policy.needs:
+            if not files & {"one_hidden", "adapter", "scores", "_packages"} and "past" not in policy.needs:
                 found.append(name)
     return found
 

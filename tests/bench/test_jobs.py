@@ -126,6 +126,19 @@ def test_a_run_is_taken_again_only_where_it_is_whole_and_nothing_is_new(tmp_path
         run = made
 
 
+def test_a_column_of_lists_is_one_of_the_columns_of_a_table(tmp_path: Path) -> None:
+    def lists(run: Path) -> dict[str, Any]:
+        pq.write_table(pa.table({"seed": [0, 1], "rounds": [[1.0, 2.0], [3.0, 4.0]]}), run / "customers.parquet")
+        return {}
+
+    there = {"customers.parquet": pa.schema({"seed": pa.int64(), "rounds": pa.list_(pa.float64())})}
+    first = run_folder.assemble(tmp_path, ["a"], lists, True, there)
+    (first / "mark").touch()
+    assert (run_folder.assemble(tmp_path, ["a"], lists, False, there) / "mark").is_file()
+    more = {"customers.parquet": there["customers.parquet"].append(pa.field("paid", pa.list_(pa.float64())))}
+    assert not (run_folder.assemble(tmp_path, ["a"], lists, False, more) / "mark").exists()
+
+
 def test_a_run_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     def fails(run: Path) -> dict[str, Any]:
         write(run)

@@ -118,6 +118,8 @@ def test_seeds_with_gaps_are_kept_in_a_file_each_run(store: Store[Curves]) -> No
     work = Work.of([one], store, fresh=False)
     work.files.keep(one, played(0, 1, 4, 5, 6))
     work.fail(one, {2: "why", 3: "why", 7: "why"})
+    work.fail(series_of(0), {})
+    assert list(work.problems) == [one], "one that failed in no seed has not failed"
     assert sorted(path.stem for path in store.folder.iterdir()) == [f"{KEY}-0-1", f"{KEY}-4-6"]
     assert (work.played, work.reused, work.failed, work.runs) == (5, 0, 3, 8)
     assert work.made(one) == work.files.seeds(one) == [0, 1, 4, 5, 6] and work.done == [one]

@@ -10,7 +10,7 @@ import pytest
 from lersbench import metrics
 from lersbench.engine.counting import count_ranking, count_slate
 from lersbench.engine.meter import GINI, HR, HR_PUB, MATCHES, Meter, new_meter, read_until
-from lersbench.engine.rows import rows_of
+from lersbench.engine.rows import largest, rows_of
 from lersbench.testing.checks import cut_short, make_world
 from tests.engine.test_replay import Always
 from tests.support import worlds
@@ -144,6 +144,16 @@ def test_regret_uses_expected_rewards_where_they_are_known() -> None:
     assert worlds.final(worlds.play(worlds.contender(policy, seen, worlds.protocol()), seen), "regret") == 1
     got = worlds.final(worlds.play(worlds.contender(policy, known, worlds.protocol()), known), "regret")
     assert got == pytest.approx(0.4 + 0.6 + 0)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_largest_value_of_every_round_is_found_whatever_its_length(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    edges = np.append(0, np.cumsum(rng.integers(1, 20, 200)))
+    value = rng.standard_normal(edges[-1])
+    best = np.empty(200)
+    largest(value, edges, best)
+    assert best.tolist() == [value[a:b].max() for a, b in pairwise(edges)]
 
 
 def test_the_best_slate_of_a_round_is_the_sum_of_the_best_items() -> None:

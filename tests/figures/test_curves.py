@@ -20,6 +20,7 @@ from lersbench.figures import draw as draw_figures
 from lersbench.figures.bands import Band, limits, narrow_bands
 from lersbench.figures.records import Record
 from lersbench.metrics import METRICS
+from lersbench.results.curves import standard_errors
 from lersbench.results.tables import Results, load
 from tests.support import fake_results
 
@@ -78,7 +79,9 @@ def test_a_figure_says_what_it_shows(results: Results, tmp_path: Path) -> None:
 def test_legend_is_sorted_by_the_final_value(results: Results, tmp_path: Path) -> None:
     means = results.final("", "misses").mean(axis=1).sort_values()
     text = svg_text(draw_figures.draw_all(results, tmp_path, metrics=["misses"])[-1].svg)
-    places = [text.rindex(f"{policy}  {100 * mean:.1f}") for policy, mean in means.items()]
+    told = [re.findall(rf"{re.escape(policy)}  ([0-9.]+)", text) for policy in means.index]
+    assert [float(number) for (number,) in told] == pytest.approx(100 * means.to_numpy(), abs=0.05 + 1e-9)
+    places = [text.rindex(f"{policy}  ") for policy in means.index]
     assert places == sorted(places)
 
 
@@ -239,3 +242,17 @@ def test_drawing_needs_neither_pyplot_backend_nor_display(results: Results, tmp_
         "assert matplotlib.rcParams._get_backend_or_none() == before"
     )
     subprocess.run([sys.executable, "-c", code, str(results.path), str(tmp_path)], check=True)
+
+
+def test_regret_less_the_baseline_of_halves_counts_halves_and_not_their_runs(tmp_path: Path) -> None:
+    """Two runs of each half: the error has as many degrees of freedom as there are halves, less one."""
+    made = load(fake_results.make(tmp_path, policies=FEW, points=3, seeds=6, replicates="subsample"))
+    rows = made.curves_of("regret").query("policy == 'popular'")
+    halves = replace(made, held=made._read(("metric",)).assign(sd_of_halves=lambda table: table["sd"] / 2))
+    band = curve_values.regret_less_baseline(halves, list(FEW))["", "regret_less"]["popular"]
+    errors = [
+        standard_errors(halves, "", ["popular", "random"], METRICS["regret"], one)
+        for _, one in halves.curves_of("regret").query("policy in ['popular', 'random']").groupby("policy")
+    ]
+    assert set(rows["seeds"]) == {6}
+    assert band.high - band.mean == pytest.approx(t_quantile(LEVEL, 2) * np.hypot(*errors))

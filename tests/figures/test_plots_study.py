@@ -134,10 +134,10 @@ def test_contexts_are_compared_in_two_figures_where_a_hue_means_the_same(context
 def test_recommendations_are_drawn_of_the_policies_that_have_them(crowd: Results, tmp_path: Path) -> None:
     assert "lers-recommendations" not in makers(crowd)
     run = fake_results.make(tmp_path / "run", policies=PLAYED, points=5, seeds=2, metrics=MEASURED)
-    for table in ("curves", "summary"):
+    for table, value in (("curves", "mean"), ("summary", "value")):
         rows = pd.read_parquet(run / f"{table}.parquet")
         some = rows[(rows["metric"] == "coverage") & rows["name"].isin(VARIANTS)]
-        parts = [some.assign(metric=name, value=0.25) for name in lers_figures.RECOMMEND]
+        parts = [some.assign(metric=name, **{value: 0.25}) for name in lers_figures.RECOMMEND]
         pd.concat([rows, *parts]).to_parquet(run / f"{table}.parquet")
     figure = makers(load(run))["lers-recommendations"]()
     assert [ax.get_ylabel() for ax in figure.axes] == [

@@ -17,7 +17,7 @@ import pytest
 
 import lersbench.log.writer
 from lersbench.errors import ConfigError, DataError
-from lersbench.log import Log, read_all, validate, write
+from lersbench.log import Log, read_all, reader, validate, write
 
 N, ITEMS, C, L = 50, 6, 4, 2
 
@@ -83,6 +83,20 @@ def set_row(name: str, row: int, value: Any) -> Callable[[pa.Table], pa.Table]:
 
 
 # ---- what is written comes back
+
+
+def test_a_log_longer_than_a_chunk_comes_in_eight_or_more_unless_they_would_be_tiny(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path / "log")
+    log = Log(tmp_path / "log")
+    whole = log.info.rounds * log.row_bytes()
+    assert len(list(log.read(whole - 1))) == 2  # an eighth would be less than a batch
+    monkeypatch.setattr(reader, "BATCH_BYTES", 1)
+    assert len(list(log.read(whole))) == 1
+    chunks = list(log.read(whole - 1))
+    assert len(chunks) >= reader.PARTS
+    np.testing.assert_array_equal(np.concatenate([c.context for c in chunks]), rounds()["context"])
 
 
 @pytest.mark.parametrize("stored", ["write", "bare"])

@@ -16,13 +16,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lersbench.errors import ConfigError
+from lersbench.errors import ConfigError, MissingPackage
 from lersbench.policy import KernelPolicy, find, load, names, require
 from lersbench.sources import closure
 from lersbench.testing import checks, engines, worlds
+from tests.support import models
 from tests.support.siblings import SIBLINGS
 
-NAMES = names()
+NAMES = [name for name in names() if name not in models.MISSING]
 KERNELS = [name for name in NAMES if issubclass(find(name), KernelPolicy)]
 NETWORKS = [name for name in NAMES if name not in KERNELS]
 _CONTEXT = {"streamer_state": 6, "basket_state": 7, "code": 4, "orders": 2, "baskets": 3}
@@ -33,7 +34,10 @@ SMALL: dict[str, dict[str, Any]] = {  # networks that are quick to play, with ev
     "lers-recommendation": {**_CONTEXT, "draws": 5},
     "lers-both": {**_CONTEXT, "draws": 5},
 }
-TABLES: dict[str, dict[str, Any]] = {"scores": {"table": str(Path(__file__).parents[1] / "support" / "scores.csv")}}
+TABLES: dict[str, dict[str, Any]] = {
+    "scores": {"table": str(Path(__file__).parents[1] / "support" / "scores.csv")},
+    **models.PARAMS,
+}
 """What cannot be played as it stands: these have no default that says where a table lies."""
 REPEATS = ("lers-context", "lers-recommendation")
 """Their parts are those of `lers` (a plain code, a plain recommender) and `lers-both` (a sampled code, a Bayesian
@@ -73,6 +77,16 @@ def cases() -> list[Any]:
 @pytest.mark.parametrize(("contract", "name", "small"), cases())
 def test_contract(contract: Callable[[engines.Bench], None], name: str, small: bool) -> None:
     contract(bench(name, small))
+
+
+@pytest.mark.parametrize("name", models.EXTRAS)
+def test_a_policy_of_another_package_is_tested_where_that_is_installed(name: str) -> None:
+    """It is one of those that all tests here play; or it is refused with the command that installs the package."""
+    if name in models.MISSING:
+        with pytest.raises(MissingPackage, match=rf"pip install 'lersbench\[{models.EXTRAS[name][1]}\]'"):
+            load(name)
+        pytest.skip(f"{models.EXTRAS[name][0]} is not installed")
+    assert name in NAMES
 
 
 def test_every_file_of_the_directory_is_a_policy_with_a_name() -> None:

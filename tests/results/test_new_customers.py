@@ -246,3 +246,10 @@ def test_no_further_seeds_where_all_is_told_or_only_customers_could_tell(run: Pa
     results = in_two_camps(run, 0.5, 4)  # of two rules that draw nothing, by four customers
     assert table(results)["rank"].tolist()[:2] == ["1-2", "1-2"]
     assert further_seeds(board(results)) == []
+
+
+def test_a_file_that_the_run_names_must_be_there(run: Path) -> None:
+    fake_results.edit_meta(run, tables={"customers.parquet": "0" * 20})
+    (run / "customers.parquet").unlink()
+    with pytest.raises(DataError, match=r"customers\.parquet is missing, which run\.json names"):
+        load(run)

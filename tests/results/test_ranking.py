@@ -106,10 +106,10 @@ def test_a_scenario_whose_baseline_was_not_run_has_no_differences_and_says_so(tm
 
 
 def test_one_policy_under_two_regimes_is_two_contenders_each_with_its_own_baseline(run: Path) -> None:
-    for name in ("curves.parquet", "summary.parquet"):
+    for name, value in (("curves.parquet", "mean"), ("summary.parquet", "value")):
         rows = pd.read_parquet(run / name)
         full = rows[rows["policy"].isin(["random", "hybrid"])].assign(feedback="full")
-        full["value"] = full["value"] + 0.1
+        full[value] = full[value] + 0.1
         pd.concat([rows, full]).to_parquet(run / name)
     frame = table(load(run)).set_index("policy")
     assert {"hybrid (full)", "hybrid (bandit)", "random (full)", "random (bandit)", "popular"} <= set(frame.index)

@@ -1,0 +1,1 @@
+"""Results for other tools: tidy tables of text, MLflow, Weights & Biases."""
