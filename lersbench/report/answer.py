@@ -42,16 +42,18 @@ def answers(ranking: Board, variants: Sequence[str]) -> list[Answer]:
 
 
 def _answer(ranking: Board, rows: pd.DataFrame, place: str) -> Answer:
-    leader, base = rows.iloc[0], ranking.baseline
-    better = _beats_baseline(ranking, leader)
-    level = level_with_leader(rows)
+    base = ranking.baseline
+    better = _beats_baseline(ranking, rows.iloc[0])
+    named = rows.assign(policy=rows["policy"].map(ranking.results.entries))  # `place` has the regime
+    leader, baseline = named.iloc[0], _baseline_of(ranking, rows)
+    level = level_with_leader(named)
     words = _worth(ranking, rows)
     if len(rows) == 1:
         lead, verdict, tone = f"{leader['policy']} ran alone: {words}", "nothing to compare", "open"
     elif better is False:
         lead = f"Stay with {base}: nothing was shown to be better. First of the others is {leader['policy']}, {words}"
         verdict, tone = f"not better than {base}", "bad"
-        if leader["policy"] == _baseline_of(ranking, rows):
+        if rows.iloc[0]["policy"] == baseline:
             lead = f"Stay with {base}: {words}; nothing was shown to be better"
     elif level is None:
         lead, verdict, tone = f"{leader['policy']} comes first: {words}", "too few seeds to say", "open"
