@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lersbench import neighbours
 from lersbench.bench import executors, luggage, replays, scenario, session
 from lersbench.errors import Unfit
 from lersbench.log import write
@@ -128,6 +130,9 @@ def test_a_policy_takes_along_what_it_imports_and_reads(
 
 def test_luggage_that_was_changed_on_the_way_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, bag = travelled(tmp_path / "home", monkeypatch, "sorted")
+    neighbours.leave(tmp_path / "home", tmp_path / "none")  # as in another process
+    for module in ("sorted_helper", "sorted_tools", "sorted_tools.means"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
     names = sorted(f"{piece.folder}/{piece.name}" for piece in bag.pieces)
     assert names == [
         "code/mine.py", "code/scores.txt", "code/sorted_helper.py", "code/sorted_tools/__init__.py",
