@@ -47,13 +47,16 @@ def run(chosen: Scenario, order: Order, progress: Progress) -> Run:
     wider = chosen.model_copy(update={"policies": [*chosen.policies, *added]})
     chosen, entries = scenario.resolved(wider, order.where, asked)
 
+    def quiet(message: str) -> None:
+        """Takes what was said before the first seeds."""
+
     def play(further: replays.Further, fresh: bool = False) -> Run:
         return replays.bench(
             chosen,
             order.results,
             options.threads,
             fresh,
-            say,
+            quiet if further else say,
             halfway,
             progress,
             options.timeout,
