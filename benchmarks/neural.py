@@ -1,4 +1,4 @@
-"""`python -m benchmarks.neural [active|normal ...] [--policy NAME] [--against FOLDER]`: processor seconds of the networks.
+"""`python -m benchmarks.neural [active|normal ...] [--policy NAME] [--against FOLDER]`: processor seconds of networks.
 
 Each policy plays the simulated live-shopping platform in the study's size (active: 1,000 customers x 200 products,
 normal: 2,602 x 1,023), on one core, as `lersbench bench` plays it: in a worker process, a seed after the other. What

@@ -203,6 +203,9 @@ def draw(points: list[Point], path: Path) -> None:
         panels[what].loglog(x, y, marker="o", markersize=4, label=f"{policy}, slope {slope(line):.2f}")
         panels[what].loglog(x, [y[-1] * size / x[-1] for size in x], color="0.7", linestyle=":", linewidth=1)
     for what, panel in panels.items():
+        sizes = sorted({p.size for p in points if p.what == what})
+        panel.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        panel.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
         panel.set_xlabel(WORDS[what])
         panel.legend(fontsize=8, frameon=False)
     for first in (panels["T"], panels["d"]):

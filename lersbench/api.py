@@ -48,8 +48,8 @@ def replay(
     or in `__main__` plays in this process; one of a file of yours, in a process of its own. `log` is a Log, or its
     folder. `feedback` is "bandit", "full", "logged", "simulated" or "replay"; `slate` the positions to fill (K); a list
     of either compares each by itself. `seeds` is how often each policy plays (those in PyTorch at most `neural_seeds`
-    of `settings`, 5): by default 100 times, fewer on a log of more than 20,000 rounds, 10 from 200,000 on. `batch` is
-    how many rounds pass before their feedback is delivered.
+    of `settings`, 5): by default 100 times, fewer on a log of more than 20,000 rounds, 10 from 200,000 on, and
+    20 on random halves of a log (two each). `batch` is how many rounds pass before their feedback is delivered.
 
     `metric` is what the leaderboard ranks by: by default misses, or reward_sum where `reward` is not clicks. `baseline`
     is the policy that others are compared with ("random" where it plays). `name` and `seed` are the root of all random

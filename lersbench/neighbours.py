@@ -67,6 +67,14 @@ def digest(path: Path) -> bytes:
     return "".join(contents[top] for top in sorted(contents)).encode()
 
 
+def leave(below: Path, but: Path) -> None:
+    """Let go of the neighbours that lie `below` a folder, but for those in the folder `but`: their names are free."""
+    for top, place in list(_finder.places.items()):
+        if place.is_relative_to(below) and not place.is_relative_to(but):
+            del _finder.places[top]
+            _finder.digests.pop(top, None)
+
+
 def neighbours(path: Path) -> dict[str, Path]:
     """The modules in the folder of a file that it draws on, by name: files, and folders that are packages without one.
 

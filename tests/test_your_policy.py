@@ -9,16 +9,24 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-import lersbench as lb
-from lersbench.bench import objects, scenario
+from lersbench.bench import objects, scenario, session
 from lersbench.cli import new_policy
+from lersbench.engine.contender import Contender
+from lersbench.engine.play import play
+from lersbench.engine.rows import rows_of
 from lersbench.files import read_toml
+from lersbench.log import Log
+from lersbench.policy import Policy
+from tests.support import worlds
+from tests.support.worlds import final
 
 PAGE = (Path(__file__).parent.parent / "docs" / "your-policy.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r"```(?:python|toml)\n# (\w+\.\w+)\n(.*?)```", PAGE, re.DOTALL))
 COMMANDS = [shlex.split(line) for line in re.findall(r"^lersbench bench (.*)$", PAGE, re.MULTILINE)]
+ROUNDS = 200
 NEEDED = {  # by how a policy begins: the module that it needs
     "sklearn": "sklearn",
     "lightgbm": "lightgbm",
@@ -43,6 +51,17 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def played(policy: Policy) -> Contender:
+    """A policy that has played the first rounds of the log of the page, in this folder."""
+    log = Log("shop")
+    rows = rows_of(next(log.read(1 << 30)), log.items, "bandit", 1)
+    case = {"feedback": "bandit", "seeds": 1, "ranking": False}
+    chosen, _ = objects.scenario_of(["random"], "shop", case, {"name": "page", "title": "page"}, None)
+    spec = session.spec_of(chosen, log, scenario.cases(chosen)[0])
+    made = Contender(policy, spec, worlds.protocol("bandit"), np.random.default_rng(0), np.array([ROUNDS]))
+    return play(made, rows, np.arange(ROUNDS))
+
+
 def test_the_page_has_an_example_of_each_kind() -> None:
     assert {"greedy.py", "near.py", "ranks.py", "two_layers.py", "shop.toml", "train_sklearn.py"} <= FILES.keys()
     assert len(COMMANDS) == 12
@@ -59,9 +78,8 @@ def test_a_command_of_the_page_plays(arguments: list[str], shop: Path, monkeypat
         pytest.skip(f"{package} is not installed")
     entries = objects.entries_of([policy], ("bandit",))
     assert len(entries) == (2 if re.search(r"=[^,:]+,(?!\w+=)", policy) else 1)
-    results = lb.replay({entry.label: entry.policy for entry in entries}, "shop", seeds=1)
-    assert not results.meta.get("failed")
-    assert list(results.leaderboard()["policy"].sort_values()) == sorted(entry.label for entry in entries)
+    for entry in entries:
+        assert played(entry.policy).meter.shown.sum() == ROUNDS
 
 
 def test_models_rank_better_than_chance(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,10 +87,10 @@ def test_models_rank_better_than_chance(shop: Path, monkeypatch: pytest.MonkeyPa
     for package in ("sklearn", "lightgbm"):
         pytest.importorskip(package, reason=f"{package} is not installed")
     monkeypatch.chdir(shop)
-    named = ["random", "sklearn:model=ranker.joblib,trust=true", "lightgbm:model=model.txt", "./near.py"]
-    results = lb.replay(named, "shop", seeds=1)
-    values = results.final("", "ctr_sum")[0]
-    chance, *others = (values[entry.label] for entry in objects.entries_of(named, ("bandit",)))
+    models = ["sklearn:model=ranker.joblib,trust=true", "lightgbm:model=model.txt", "./near.py"]
+    chance, *others = (
+        final(played(entry.policy), "ctr_sum") for entry in objects.entries_of(["random", *models], ("bandit",))
+    )
     assert min(others) > 1.3 * chance
 
 
@@ -81,3 +99,18 @@ def test_the_scenario_of_the_page_is_one(shop: Path) -> None:
     labels = [entry.label for entry in scenario.entries(chosen)]
     assert labels == ["random", "linucb alpha=0.1", "linucb alpha=0.3", "popular prior=0.5"]
     assert read_toml(shop / "shop.toml")["policies"][0] == "random"
+
+
+def test_the_scenario_of_the_peers_is_one(tmp_path: Path) -> None:
+    """And has the policies that its table shows."""
+    for package in ("mabwiser", "river", "vowpalwabbit"):
+        pytest.importorskip(package, reason=f"{package} is not installed")
+    page = (Path(__file__).parent.parent / "docs" / "peers.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "peers.toml").write_text(text)
+    called = {entry.label for entry in scenario.entries(scenario.read(str(tmp_path / "peers.toml")))}
+    for table in page.split("| rank | policy |")[1:]:
+        rows = re.findall(r"^\| \d[\d-]* \| (.*?) \|", table.partition("\n\n")[0], re.MULTILINE)
+        assert len(rows) == len(called) == 13
+        for row in rows:
+            assert any(label.replace("explore=", "").partition(" alpha=")[0].startswith(row) for label in called), row

@@ -58,8 +58,8 @@ def told(lines: Mapping[str, dict[str, Line]], quick: bool) -> Found:
             own = " / ".join(share(x) for x in null[which].own_false)
             found = f"{real[which].width:.1f}", share(real[which].found)
             rows.append([which, correction, *found, share(real[which].any_false), share(null[which].any_false), own])
-    equal = lines[f"{NULL}, all pairs"][NEW]
-    checks.append(holds("new customers, all equal: 5 % of the tables", equal.any_false, tables, 0, 0.05))
+    together = lines[f"{NULL}, all pairs"][NEW].any_false
+    checks.append(holds("new customers, all equal: 5 % of the tables", together, tables, 0, 0.05))
     for kind, wrong in zip((COMPILED, "neural"), lines[f"{NULL}, own pairs"][NEW].own_false, strict=True):
         checks.append(holds(f"new customers, all equal: a {kind} range is wrong with 5 %", wrong, tables, 0, 0.05))
     head = ["ranks by", "correction", "width", "pairs found", f"false: {REAL}", f"false: {NULL}", "own range wrong"]
@@ -70,8 +70,8 @@ def parts() -> list[str]:
     return [f"{name}, {correction}" for name in (REAL, NULL) for correction in ("all pairs", "own pairs")]
 
 
-ABOUT = f"""The contenders of the section above with {USUAL[0]} and {USUAL[1]} seeds and normal values, on {ROUNDS:,}
-customers whom they share; half of the variance of what a customer brings is the same for all of them. {TABLES} tables.
-The truth is the mean over all customers there are. The columns are those of the section above."""
+ABOUT = f"""The contenders and columns of "Rank ranges", with {USUAL[0]} and {USUAL[1]} seeds and normal values, on
+{ROUNDS:,} customers whom they share; half of the variance of what a customer brings is the same for all of them.
+{TABLES} tables. The truth is the mean over all customers there are."""
 
 CLAIM = Claim("anew", "Rank ranges for new customers", ABOUT, parts, play, told)

@@ -30,9 +30,10 @@ SPOILT = "a file it reads was changed while it was played; run again"
 
 
 def plays_apart(entry: scenario.Entry, away: bool = False) -> bool:
-    """Does a policy play in a process of its own? Where work is done `away` from here, all do that can."""
+    """Does a policy play in a process of its own, where a crash of another package takes no other along? Where work is
+    done `away` from here, all do that can."""
     foreign = not type(entry.policy).__module__.startswith("lersbench.policies.")
-    return not entry.local and (away or entry.policy.apart or foreign)
+    return not entry.local and (away or entry.policy.apart or foreign or bool(entry.policy.packages))
 
 
 class Assignment(NamedTuple):

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from lersbench import sources
+from lersbench import neighbours, sources
 from lersbench.bench import inputs
 from lersbench.errors import ConfigError, Unfit
 from lersbench.policy import Policy
@@ -114,6 +114,7 @@ def _put_down(luggage: Luggage) -> Path:
 
 def _forget(root: Path) -> None:
     """Let modules that have come before, of another luggage, be imported anew."""
+    neighbours.leave(root.parent, root)
     base = f"{root.parent}{os.sep}"
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None) or ""

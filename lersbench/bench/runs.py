@@ -34,6 +34,7 @@ _TYPES = {
     **dict.fromkeys(("value", *columns.OVER_SEEDS[1:]), pa.float64()),
     **dict.fromkeys(blocks.NAMES, pa.list_(pa.float64())),
 }
+SCHEMA = 3  # of run.json and the tables beside it
 TOGETHER = 64  # series whose curves are in memory at a time
 TABLES = {
     "curves.parquet": pa.schema({name: _TYPES[name] for name in columns.CURVES}),
@@ -154,6 +155,7 @@ def _about(
     rewards = {label: reward_of(log.info, chosen.replay.reward) for label, (log, _) in logs.items()}
     paid = next(reward for reward in rewards.values())  # all in one unit
     return {
+        "schema": SCHEMA,
         "scenario": {**content, "replicates": content["replay"]["replicates"]},
         **({} if paid.is_click else {"reward": {"words": paid.words, "unit": paid.unit}}),
         "logs": [

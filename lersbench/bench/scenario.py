@@ -390,10 +390,11 @@ def contenders(scenario: Scenario) -> int:
 
 
 def seeds_of(scenario: Scenario, entry: Entry) -> int:
-    """How many seeds a policy plays: those that take long may have fewer."""
+    """How many seeds a policy plays: those that take long may have fewer. Halves of a log have `DRAWS` seeds each."""
     replay = scenario.replay
     seeds = replay.seeds or MOST_SEEDS
-    return min(seeds, replay.neural_seeds) if entry.policy.apart else seeds
+    neural = replay.neural_seeds + (replay.neural_seeds % DRAWS if replay.replicates == "subsample" else 0)
+    return min(seeds, neural) if entry.policy.apart else seeds
 
 
 def with_seeds(scenario: Scenario, rounds: int) -> Scenario:

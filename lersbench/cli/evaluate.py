@@ -68,7 +68,13 @@ FOLDER = Path("evaluations")
     default="cr",
     show_default=True,
 )
-@click.option("--cluster", type=click.Choice(["user", "none"]), default="user", show_default=True)
+@click.option(
+    "--cluster",
+    type=click.Choice(["user", "none"]),
+    default="user",
+    show_default=True,
+    help="What errors are clustered by. Machines are named by --executor.",
+)
 @click.option("--level", type=float, default=0.95, show_default=True, help="Of the intervals.")
 @click.option("--slate", type=int, help="Places of re-ranked lists without propensities; as many as logged by default.")
 @click.option("--set", "options", multiple=True, metavar="KEY=VALUE", help="An option of the data set that LOG names.")

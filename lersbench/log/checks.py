@@ -306,8 +306,7 @@ class Checks:
             propensities.MOST,
         )
         least = propensities.least(self._kind, self._positions)
-        tiny = (values <= least) & (values > 0.0) if not values.min() > least else np.zeros(1, bool)
-        if tiny.any():
+        if not values.min() > least and (tiny := (values <= least) & (values > 0.0)).any():
             fix = "it is a rounding error or a floor; store the probability itself, or leave the round out"
             self._cells(file, start, "propensities", f"propensity not above {least:g}", tiny, values, fix)
         if self._kind == propensities.SLATE:

@@ -65,7 +65,7 @@ class LastState(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, by_h: Tensor) -> tuple[Tensor | None, ...]:
         steps, wi, wh, states, gates, of_state = ctx.saved_tensors
-        length, n, size = of_state.shape
+        length, n, _ = of_state.shape
         r, u, c = gates.chunk(3, 2)
         keep = 1 - u
         to_c = keep * torch.addcmul(torch.ones((), dtype=c.dtype, device=c.device), c, c, value=-1)

@@ -99,8 +99,8 @@ class BayesianRecommender(Recommender):
         return _paired(draw(means, rhos))
 
     def drawn_for(self, code: Tensor, draws: int) -> Iterator[list[Layer]]:
-        """Independent draws of all weights, of the first layer those of products, with what it adds for `code` (1, size)
-        in the place of its bias.
+        """Independent draws of all weights; of the first layer those of products, and in the place of its bias what it
+        adds for `code` (1, size).
 
         The weights of the code, and the bias, meet all products of a round alike, as one sum a unit. That sum is
         drawn itself: it is normal, of mean code' mean + bias mean and variance code^2' sd^2 + bias sd^2.

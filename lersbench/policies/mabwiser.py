@@ -35,9 +35,8 @@ class MABWiser(Policy):
     """A learning policy of MABWiser, by its name there: LinUCB, LinTS, LinGreedy or EpsilonGreedy.
 
     Arms are the items of the log, all of them; a list are the candidates with the highest of MABWiser's own
-    expectations, equal ones at random. It learns each reward by one call of its partial_fit. The other learning
-    policies are not offered: UCB1 never shows an arm that it has not been told of, ThompsonSampling takes no fractions,
-    and the expectations of Softmax and Popularity are not what they choose by.
+    expectations, equal ones at random. It learns what became known at once by one call of its partial_fit. Of the
+    others, UCB1 never shows an arm that it has not been told of, and ThompsonSampling takes no fractions.
 
     MABWiser begins the inverse of an arm's matrix as l2_lambda times the identity, where its own formula has 1 /
     l2_lambda: arms that were never shown have widths of their own unless l2_lambda is 1.

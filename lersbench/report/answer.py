@@ -42,22 +42,25 @@ def answers(ranking: Board, variants: Sequence[str]) -> list[Answer]:
 
 
 def _answer(ranking: Board, rows: pd.DataFrame, place: str) -> Answer:
-    leader, base = rows.iloc[0], ranking.baseline
-    better = _beats_baseline(ranking, leader)
-    level = level_with_leader(rows)
+    base = ranking.baseline
+    better = _beats_baseline(ranking, rows.iloc[0])
+    named = rows.assign(policy=rows["policy"].map(ranking.results.entries))  # `place` has the regime
+    leader, baseline = named.iloc[0], _baseline_of(ranking, rows)
+    level = level_with_leader(named)
     words = _worth(ranking, rows)
     if len(rows) == 1:
         lead, verdict, tone = f"{leader['policy']} ran alone: {words}", "nothing to compare", "open"
     elif better is False:
         lead = f"Stay with {base}: nothing was shown to be better. First of the others is {leader['policy']}, {words}"
         verdict, tone = f"not better than {base}", "bad"
-        if leader["policy"] == _baseline_of(ranking, rows):
+        if rows.iloc[0]["policy"] == baseline:
             lead = f"Stay with {base}: {words}; nothing was shown to be better"
     elif level is None:
         lead, verdict, tone = f"{leader['policy']} comes first: {words}", "too few seeds to say", "open"
     else:
         names, count = level
-        lead = f"Try {leader['policy']}: {words}"
+        can_run = not row_of(leader["feedback"]).reveals_all  # no shop knows what was not shown
+        lead = f"Try {leader['policy']}: {words}" if can_run else f"{leader['policy']} leads: {words}"
         if count:
             lead += f"; {_several(names, count)} cannot be told from it"
         verdict, tone = (f"shared by {count + 1}", "open") if count else ("clear", "good")
@@ -86,9 +89,9 @@ def _worth(ranking: Board, rows: pd.DataFrame) -> str:
     finals = ranking.results.finals(leader["variant"], metric.name)
     if base in finals and base != leader["policy"]:
         words += f" instead of {number(float(finals[base].mean()) * times, digits)} ({ranking.baseline})"
-    for low, high, where in (("new_low", "new_high", "for new customers"), ("low", "high", "on this log")):
-        if low in rows and math.isfinite(leader[low]):
-            ends = range_in_words(leader[low] * times, leader[high] * times, digits)
+    for new, where in (("new_", f"for new {ranking.results.blocks(leader['variant'])}"), ("", "on this log")):
+        ends = range_in_words(leader[f"{new}low"] * times, leader[f"{new}high"] * times, digits)
+        if ends != MISSING:
             return f"{words}, {100 * LEVEL:.0f} % {where} {ends}"
     return words
 
@@ -103,12 +106,10 @@ def _beats_baseline(ranking: Board, leader: pd.Series) -> bool | None:
     """Was the leader shown to be better than the baseline? None where there is none or nothing is known."""
     if leader["policy"] in ranking.results.called(ranking.baseline):
         return False
+    if leader.get("differs") is None:
+        return None
     sign = 1 if ranking.metric.better == "higher" else -1
-    for kind in ("lift", "difference"):
-        ends = [leader.get(f"{kind}_{end}", math.nan) for end in ("low", "high")]
-        if all(map(math.isfinite, ends)):
-            return bool(min(sign * end for end in ends) > 0)
-    return None
+    return bool(leader["differs"] and sign * leader["difference"] > 0)
 
 
 def level_with_leader(rows: pd.DataFrame) -> tuple[list[str], int] | None:

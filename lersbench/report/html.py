@@ -90,7 +90,13 @@ class _Content:
                 width, height = embedded.size(png)
                 place = {"file": f"figures/{png.stem}", "width": width, "height": height}
                 source = Markup(self.sources[id(block)])
-                return {"kind": "picture", "alt": one_line(alt or title), "source": source, **place}
+                return {
+                    "kind": "picture",
+                    "title": one_line(title),
+                    "alt": one_line(alt or title),
+                    "source": source,
+                    **place,
+                }
             case Fold(title, inside):
                 return {"kind": "fold", "title": one_line(title), "blocks": [self.view(one) for one in inside]}
             case Part(name, key, data, inside):

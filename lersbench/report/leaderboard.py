@@ -15,6 +15,7 @@ import pandas as pd
 from lersbench.distributions import LEVEL
 from lersbench.figures.style import baselines, policy_families
 from lersbench.metrics import METRICS, Metric
+from lersbench.results.interval_words import anew, this_log
 from lersbench.results.numbers import MISSING, decimals, heading, scale, spread, unit_of
 from lersbench.results.places import table_in_words
 from lersbench.results.ranking import Board
@@ -28,13 +29,13 @@ class Column:
     """A column of the page's table: its heading, and the columns of `Board.frame` it shows.
 
     `kind` says how: "places" (a range of ranks), "bar" (a value, its interval as a bar), "ends" (an interval in words),
-    "gain" (a difference with its interval), "number". `unit` says in what: "metric", "share", "percent", "rank",
-    "count". Columns that are not `brief` are shown where a reader asks for all. A column is left out where
-    `Board.frame` lacks the first of its `parts`.
+    "gain" (a difference with its interval), "chance" (in percent, never certain), "number". `unit` says in what:
+    "metric", "percent", "rank", "count". Columns that are not `brief` are shown where a reader asks for all. A column
+    is left out where `Board.frame` lacks the first of its `parts`, or holds nothing there.
     """
 
     key: str
-    heading: str  # {metric}, {points} and {baseline} are filled in
+    heading: str  # {metric}, {points}, {baseline}, {here} and {new} (what an interval is of) are filled in
     parts: tuple[str, ...]
     kind: str
     unit: str = "metric"
@@ -59,14 +60,14 @@ COLUMNS = (
     Column("bracket_reach", f"with {LEVELLED} errors", ("bracket_first", "bracket_last"), "ends", "percent", False, ""),
     Column(
         "customers",
-        f"{LEVELLED}, new customers",
+        "{new}",
         ("new_low", "new_high"),
         "ends",
         "metric",
         True,
-        "Where the mean of other customers like these would lie.",
+        "Where the mean of others like these would lie.",
     ),
-    Column("interval", f"{LEVELLED}, this log", ("low", "high"), "ends", "metric", True, "On these customers."),
+    Column("interval", "{here}", ("low", "high"), "ends", "metric", True, "On this log alone."),
     Column(
         "difference",
         "minus {baseline}{points}",
@@ -74,12 +75,13 @@ COLUMNS = (
         "gain",
         "metric",
         True,
-        "Paired by seed.",
+        "With the interval of this difference.",
     ),
     Column("lift", "lift over {baseline} %", ("lift", "lift_low", "lift_high"), "gain", "percent", True, ""),
-    Column("p_best", "chance to be best %", ("p_best",), "number", "percent", False, ""),
-    Column("expected_rank", "expected rank", ("expected_rank",), "number", "rank", False, ""),
+    Column("p_best", "P(best) %", ("p_best",), "chance", "percent", False, "The chance to be the best."),
+    Column("expected_rank", "expected rank", ("expected_rank",), "number", "rank", False, "The mean of its ranks."),
 )
+INSTEAD = {"lift": "difference", "customers": "interval"}  # the first says what counts, the second is then one of all
 SEEDS = Column("seeds", "seeds", ("seeds",), "number", "count")
 
 
@@ -87,8 +89,9 @@ def columns_of(board: Board) -> list[tuple[Column, Metric | None]]:
     """The columns of a board that have content, each with the metric whose unit it is in."""
     frame = board.frame
     known = [one for one in COLUMNS if one.parts[0] in frame and not _empty(frame[one.parts[0]])]
-    if any(one.key == "lift" for one in known):  # which is what counts then
-        known = [replace(one, brief=False) if one.key == "difference" else one for one in known]
+    keys = {one.key for one in known}
+    aside = {less for key, less in INSTEAD.items() if key in keys}
+    known = [replace(one, brief=False) if one.key in aside else one for one in known]
     further = [
         (
             Column(metric.name, heading(metric), (metric.name,), "number", says=f"{metric.title}. {metric.source}"),
@@ -124,6 +127,7 @@ def ranking_data(board: Board) -> dict[str, Any]:
 def _head(board: Board, column: Column, metric: Metric | None) -> dict[str, Any]:
     points = " (points)" if board.metric.unit == "%" else f" ({board.metric.named})" * bool(board.metric.named)
     words = {"metric": heading(board.metric), "points": points, "baseline": board.baseline or ""}
+    words |= {"here": this_log(), "new": anew(board.results, board.results.variants[0])}
     head = {key: value for key, value in vars(column).items() if key != "unit"}
     title = column.heading if metric in board.further else column.heading.format(**words)
     return {**head, "heading": title, "digits": _digits(board, column, metric), "times": _times(column, metric)}
@@ -138,10 +142,8 @@ def _times(column: Column, metric: Metric | None) -> int:
 
 def _digits(board: Board, column: Column, metric: Metric | None) -> int:
     """Decimals of a column: those that the uncertainty of its numbers allows."""
-    if column.unit in ("count", "rank"):
+    if column.unit in ("count", "rank") or column.kind == "chance":
         return 1 if column.kind == "number" and column.unit == "rank" else 0
-    if column.key == "p_best":
-        return 0
     measure = metric or METRICS["ctr"]
     ends = [f"{column.parts[0]}_low", f"{column.parts[0]}_high"] if column.kind == "gain" else ["low", "high"]
     if column.key not in ("value", "interval", "customers", "difference", "lift") or ends[0] not in board.frame:

@@ -31,6 +31,7 @@ from lersbench.results.separation import Separation, p_of
 from lersbench.results.statistics import ROUNDING
 
 LEAST_BLOCKS = 3  # blocks of customers that an error needs
+MANY = 20  # seeds from which on two different values tell how far a mean over them spreads
 
 
 class Sums(NamedTuple):
@@ -152,10 +153,11 @@ def separate(people: Crowd, seeds: Separation) -> Separation:
     """The pairs of `people` as `seeds` has them, but over new seeds and new customers.
 
     A pair is tested where the seeds of both tell how far they spread, and two that draw nothing are too, by their
-    customers. Where only k blocks were paid differently, p is at least 2^(1 - k), what the sign test has at best:
-    one customer in a thousand shows nothing, whatever its t.
+    customers. Of MANY seeds two different values tell it as well: most of the error is that of the customers. Where
+    only k blocks were paid differently, p is at least 2^(1 - k), what the sign test has at best: one customer in a
+    thousand shows nothing, whatever its t.
     """
-    parts, known = differences(people, seeds), seeds.spread.known
+    parts, known = differences(people, seeds), seeds.spread.known | (people.seeds_df >= MANY - 1)
     own = errors(people, seeds.spread.variance, seeds.spread.df)
     spread = seeds.spread._replace(variance=own.total, df=own.df)
     same = ROUNDING * np.abs(people.paid).max()

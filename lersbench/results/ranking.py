@@ -93,7 +93,7 @@ def board(
         else _section(results, *place, by, further, baseline, simultaneous)
         for place in results.boards
     ]
-    return Board(results, by, further, baseline, pd.concat(sections, ignore_index=True), simultaneous)
+    return Board(results, by, further, baseline, _with_ends(pd.concat(sections, ignore_index=True)), simultaneous)
 
 
 def table(
@@ -105,7 +105,8 @@ def table(
 ) -> pd.DataFrame:
     """The ranking alone, in fractions and counts; see `board`.
 
-    Columns: variant; rank ("1-3", among the contenders of its regime, for new customers where the run can tell; "-"
+    Columns: variant; rank ("1-3", and both ends as the numbers rank_first and rank_last, among the contenders of its
+    regime, for new customers where the run can tell; "-"
     where the seeds support none) and rank_this_log; policy, feedback; mean with its interval low and high on this log
     (of halves of a log: for new rounds) and new_low and new_high for new customers; with a baseline the columns
     `baseline.DIFFERENCE` and, where ranked lists were scored by a click rate, `baseline.LIFT`; one mean per further
@@ -255,6 +256,20 @@ def _best_first(finals: dict[str, np.ndarray], by: Metric) -> Callable[[str], tu
     sign = -1 if by.better == "higher" else 1
     means = {policy: sign * float(values.mean()) for policy, values in finals.items()}
     return lambda policy: (math.isnan(means[policy]), means[policy])
+
+
+def _with_ends(frame: pd.DataFrame) -> pd.DataFrame:
+    """The table with both ends of the ranks as numbers, empty where there is no rank."""
+    first, _, last = frame["rank"].replace(MISSING, "").str.partition("-").T.to_numpy()
+    ends = [
+        pd.to_numeric(pd.Series(x, index=frame.index)).astype("Int64")
+        for x in (first, np.where(last == "", first, last))
+    ]
+    at = list(frame.columns).index("rank") + 1
+    frame = frame.copy()
+    frame.insert(at, "rank_first", ends[0])
+    frame.insert(at + 1, "rank_last", ends[1])
+    return frame
 
 
 def _rank_in_words(places: tuple[int, int] | None) -> str:

@@ -35,6 +35,7 @@ from lersbench.words import defused, markdown, markdown_cell
 
 BRACKET = ("bracket_low", "bracket_high", "bracket_first", "bracket_last")
 TOLD = 3  # contenders whose brackets are told in a sentence
+SCHEMA = 2  # of the JSON document
 SAME = "same in every seed"  # instead of an interval, of a contender that draws nothing
 
 
@@ -68,6 +69,24 @@ def legend(board: Board) -> list[str]:
             "within a table."
         )
     return [*lines, *stable_in_words(board)]
+
+
+def short_legend(board: Board) -> list[str]:
+    """What a reader of the table needs at once; `legend` says it all."""
+    results, rows = board.results, board.frame
+    if all(map(board.bracketed, results.variants)):
+        return legend(board)
+    lines = [
+        legend(board)[0],
+        f"rank: the best and the worst place that the data allow, right with {100 * LEVEL:.0f} %.",
+    ]
+    if rows["new_low"].notna().any() and results.replicates != "subsample":
+        new = results.blocks(results.variants[0])
+        lines[1] += f" this log: with other orders of arrival. new {new}: on another log of as many; ranks go by these."
+    lines += stability.unranked(rows, MISSING) + stability.few_seeds(rows)
+    in_torch = results.meta.get("torch_policies", [])
+    lines += stability.of_torch([policy for policy in rows["policy"] if results.entries[policy] in in_torch])
+    return [*lines, f"All columns and tests in words: lersbench leaderboard {results.scenario['name']} --explain"]
 
 
 def borrowed_baseline(results: Results, baseline: str | None) -> list[str]:
@@ -336,8 +355,9 @@ def _leaders(rows: Sequence[Sequence[str]]) -> set[str]:
     return first if len(first) < len(rows) else set()
 
 
-def to_terminal(board: Board, bold: bool | None = None) -> str:
-    """Aligned text; the leaders (those that may be first) in bold on a terminal unless NO_COLOR is set."""
+def to_terminal(board: Board, bold: bool | None = None, explain: bool = False) -> str:
+    """Aligned text; the leaders (those that may be first) in bold on a terminal unless NO_COLOR is set. `explain` says
+    all there is to say of the columns."""
     bold = _bold_is_wanted() if bold is None else bold
     alarm = [textwrap.fill(line, 118, subsequent_indent="  ") for line in missing(board.results)]
     lines = [board.results.title, *alarm]
@@ -349,7 +369,9 @@ def to_terminal(board: Board, bold: bool | None = None) -> str:
         lines += ["", *headings(board, variant, kind)]
         for row, line in zip([head, *rows], aligned(head, rows, words=3), strict=True):
             lines.append(f"\033[1m{line}\033[0m" if row[1] in leaders else line)
-    below = [f"Warning: {line}" for line in board.warnings if line not in missing(board.results)] + legend(board)
+    found = [line for line in conclusion(board) if line not in _brackets_told(board)]
+    below = [*found, *(f"Warning: {line}" for line in board.warnings if line not in missing(board.results))]
+    below += legend(board) if explain else short_legend(board)
     return "\n".join([*lines, "", *(textwrap.fill(line, 118, subsequent_indent="  ") for line in below)])
 
 
@@ -406,6 +428,7 @@ def to_json(board: Board) -> str:
     ]
     scenario = board.results.scenario["name"]
     document = {
+        "schema": SCHEMA,
         "scenario": scenario,
         "run": board.results.path.name,
         "metric": board.metric.name,
@@ -418,7 +441,7 @@ def to_json(board: Board) -> str:
         "new": {variant: board.results.blocks(variant) for variant in board.results.variants},
         "unfinished": board.results.meta.get("unfinished", []),
         "failed": board.results.meta.get("failed", []),
-        "conclusions": _brackets_told(board),
+        "conclusions": conclusion(board),
         "warnings": board.warnings,
         "legend": legend(board),
         "regimes": {kind: row_of(kind).words for _, kind in board.tables},

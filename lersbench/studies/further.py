@@ -28,9 +28,15 @@ def play_until(
             say("further seeds: none would tell contenders apart in the time that is left")
             break
         seeds |= chosen
-        say("further seeds: " + ", ".join(f"{label} {count}" for (_, _, label), count in chosen.items()))
+        say("further seeds: " + ", ".join(map(_in_words, chosen.items())))
         run = again(seeds)
     return run
+
+
+def _in_words(one: tuple[tuple[str, str, str], int]) -> str:
+    """ "lints (bandit) 15": a contender, with how many seeds it has then."""
+    (variant, feedback, label), count = one
+    return " ".join(filter(None, [label, f"({feedback})", variant, str(count)]))
 
 
 def _chosen(folder: Path, left: float, played: Mapping[tuple[str, str, str], int]) -> Seeds:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,13 +47,16 @@ def run(chosen: Scenario, order: Order, progress: Progress) -> Run:
     wider = chosen.model_copy(update={"policies": [*chosen.policies, *added]})
     chosen, entries = scenario.resolved(wider, order.where, asked)
 
+    def quiet(message: str) -> None:
+        """Takes what was said before the first seeds."""
+
     def play(further: replays.Further, fresh: bool = False) -> Run:
         return replays.bench(
             chosen,
             order.results,
             options.threads,
             fresh,
-            say,
+            quiet if further else say,
             halfway,
             progress,
             options.timeout,
@@ -88,8 +92,9 @@ def show(
 ) -> RenderedTable:
     """The leaderboard by a metric, with differences to a baseline; those of the scenario by default. Ranks are right
     each by itself, or `simultaneous` all at once."""
-    styles = {
+    styles: dict[str | None, Callable[[ranking.Board], str]] = {
         None: words.to_terminal,
+        "explained": partial(words.to_terminal, explain=True),
         "markdown": words.to_markdown,
         "csv": words.to_csv,
         "json": words.to_json,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 
@@ -142,7 +143,7 @@ def test_spreads_of_few_seeds_are_drawn_together_no_further_than_chance_explains
 def test_a_wrong_pair_is_counted_once_a_table_and_once_a_contender() -> None:
     """A test that always finds the last contender best, in a world where all are equal."""
 
-    def blind(values: np.ndarray, families: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    def blind(values: np.ndarray, families: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         p, mean = np.ones((27, 27)), np.zeros((27, 27))
         p[-1, :] = p[:, -1] = 1e-9
         mean[-1, :], mean[:, -1] = 1.0, -1.0

@@ -93,7 +93,9 @@ def test_what_changed_is_fetched_and_what_was_removed_is_removed(url: str, cache
     assert files(url) == {"a"}
 
 
-def test_commands_take_an_address(tmp_path: Path, url: str, cache: Path) -> None:
+def test_commands_take_an_address(tmp_path: Path, cache: Path) -> None:
+    url = f"file://{tmp_path}/shared/results"
+
     def run(*arguments: str) -> Any:
         return CliRunner().invoke(cli, arguments, catch_exceptions=False)
 

@@ -207,3 +207,13 @@ def test_a_pattern_that_the_shell_replaced_is_to_be_quoted(cli: Cli, kind: str) 
     assert code == 2 and "takes TABLE and OUT, but 2 more arguments came (part-3.csv, LOG)" in words
     assert f"Fix: quote it, as lersbench import {kind} 'shown/*.parquet' OUT" in words
     assert not Path("LOG").exists() and not Path("part-2.csv").exists()
+
+
+def test_a_leaderboard_of_ranks_that_are_right_all_at_once(cli: Cli, tmp_path: Path) -> None:
+    fake_results.make(tmp_path / "results" / "active" / "run", points=3, leaderboard="misses")
+    code, out, err = cli("leaderboard", "active", "--simultaneous", "--json")
+    assert code == 0, err
+    told, usual = json.loads(out), json.loads(cli("leaderboard", "active", "--json")[1])
+    assert told["simultaneous"] is True and usual["simultaneous"] is False
+    assert [row["rank"] for row in told["rows"]] == [row["rank_together"] for row in usual["rows"]]
+    assert [row["rank"] for row in told["rows"]] != [row["rank"] for row in usual["rows"]]

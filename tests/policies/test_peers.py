@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 import pytest
 
+from lersbench.bench.inputs import inputs_of
 from lersbench.errors import ConfigError
 from lersbench.policy import Policy, load
 from lersbench.testing import checks, engines
@@ -122,3 +124,9 @@ def test_what_vw_cannot_take_is_refused(params: dict[str, Any], message: str) ->
     pytest.importorskip("vowpalwabbit", reason="VW is not installed")
     with pytest.raises(ConfigError, match=message):
         learned(load("vw", **params), 1, 1)
+
+
+def test_the_version_of_a_package_is_part_of_what_a_result_is_known_by() -> None:
+    pytest.importorskip("river", reason="River is not installed")
+    assert inputs_of(load("river")).packages == (f"river {version('river')}",)
+    assert inputs_of(load("linucb")).packages == ()

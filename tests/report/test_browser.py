@@ -14,6 +14,9 @@ import numpy as np
 import pytest
 
 from lersbench.report import run as run_report
+from lersbench.report.blocks import Alarm, Answer, Fold, Heading, Items, Table, Text
+from lersbench.report.html import to_html
+from lersbench.report.pages import write_whole
 from lersbench.results.ranking import board
 from lersbench.results.tables import Results, load
 from tests.support import browser as browsers
@@ -89,7 +92,7 @@ def test_the_first_screen_holds_the_answer_the_leaderboard_and_a_figure(
         assert value["x"] + value["width"] <= size[0]  # the number and its bar, without scrolling
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
         first = page.locator(".answer .lead").first.inner_text()
-        assert first.startswith(f"Bandit feedback: try {names(page)[0]} (bandit): ") and " instead of " in first
+        assert first.startswith(f"Bandit feedback: try {names(page)[0]}: ") and " instead of " in first
         assert 3 <= len(lines(page)) <= 5
 
 
@@ -355,6 +358,32 @@ def test_axe_finds_nothing_serious(browser: Any, path: Path, scheme: str, size: 
     with browsers.opened(browser, path, size=size, color_scheme=scheme) as page:
         page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
         assert browsers.violations(page) == []
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1400), ("dark", 400)])
+def test_pages_of_other_reports_are_as_good(browser: Any, tmp_path: Path, scheme: str, width: int) -> None:
+    """Every kind of block without a script of its own, as reports of evaluations and experiments have them."""
+    table = Table(["policy", *(f"a_rather_long_heading_{i}" for i in range(15))], [["name " * 8, *(["0.123456"] * 15)]])
+    blocks = [
+        Heading(1, "Title"),
+        Alarm("UNFINISHED"),
+        Answer("Try this.", "clear", "good", "More."),
+        *(Answer("Not that.", "unsure", tone) for tone in ("open", "bad")),
+        Heading(2, "Part"),
+        Items(["one", "x" * 200]),
+        table,
+        Fold("More", [Text("inside"), table]),
+    ]
+    write_whole(tmp_path / "page.html", to_html(blocks, "Title"))
+    with browsers.opened(browser, tmp_path / "page.html", size=(width, 800), color_scheme=scheme) as page:
+        page.evaluate("document.querySelector('details').open = true")
+        assert browsers.violations(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.locator(".wide").first.focus()  # a box that scrolls is reached by the keyboard
+        assert page.evaluate("document.activeElement.className") == "wide"
+    with browsers.opened(browser, tmp_path / "page.html", size=(703, 1000)) as page:
+        page.emulate_media(media="print")
+        assert page.evaluate(CUT) == []
 
 
 def test_tables_are_named_and_their_heads_have_scopes(page: Any) -> None:

@@ -110,19 +110,14 @@ def test_the_rows_of_the_page_are_those_of_the_board(results: Results) -> None:
 
 def test_a_column_of_the_board_appears_by_a_row_in_the_table(results: Results) -> None:
     ranking = board(results)
-    assert "p_best" not in [head["key"] for head in leaderboard.ranking_data(replace_column(ranking))["columns"]]
+    known = replace(ranking, frame=ranking.frame.drop(columns="p_best"))
+    assert "p_best" not in [head["key"] for head in leaderboard.ranking_data(known)["columns"]]
     with_chance = replace(ranking, frame=ranking.frame.assign(p_best=[0.9, 0.1, 0.0], new_low=0.8, new_high=0.95))
     told = leaderboard.ranking_data(with_chance)
     heads = {head["key"]: head for head in told["columns"]}
     assert heads["p_best"]["times"] == 100 and not heads["p_best"]["brief"]
     assert told["rankings"][0]["rows"][0]["p_best"] == 0.9
     assert told["rankings"][0]["rows"][0]["customers"] == [0.8, 0.95]
-
-
-def replace_column(ranking: Board) -> Board:
-    """The board without the columns that are not always known."""
-    known = ranking.frame.drop(columns=["p_best", "expected_rank"], errors="ignore")
-    return replace(ranking, frame=known)
 
 
 def test_every_column_has_a_key_of_its_own() -> None:
@@ -132,6 +127,7 @@ def test_every_column_has_a_key_of_its_own() -> None:
         "bar",
         "ends",
         "gain",
+        "chance",
         "number",
     }
 
@@ -152,11 +148,13 @@ def ranking(results: Results) -> Board:
         mean=[0.6, 0.7, 0.9],
         low=[0.55, 0.65, 0.88],
         high=[0.65, 0.75, 0.92],
-        difference_low=[-0.4, -0.3, np.nan],
-        difference_high=[-0.2, -0.1, np.nan],
+        difference=[-0.3, -0.2, np.nan],
+        differs=[True, True, None],
+        new_low=np.nan,
+        new_high=np.nan,
         rank_together=["1", "2", "3"],
     )
-    return replace(ranking, frame=frame.drop(columns=["new_low", "new_high"], errors="ignore"))
+    return replace(ranking, frame=frame)
 
 
 def test_an_answer_names_what_to_try_and_what_cannot_be_told_from_it(ranking: Board) -> None:
@@ -176,7 +174,7 @@ def test_an_answer_speaks_of_new_customers_where_the_board_does(ranking: Board) 
 
 
 def test_what_was_not_shown_to_be_better_than_the_baseline_is_not_to_be_tried(ranking: Board) -> None:
-    lead, verdict, tone = told(ranking, difference_high=[0.1, 0.2, np.nan])
+    lead, verdict, tone = told(ranking, differs=[False, False, None])
     assert lead.startswith("Stay with random: nothing was shown to be better.")
     assert (verdict, tone) == ("not better than random", "bad")
     lead, verdict, _ = told(ranking, policy=["random", "popular", "hybrid"])
@@ -186,6 +184,14 @@ def test_what_was_not_shown_to_be_better_than_the_baseline_is_not_to_be_tried(ra
 def test_without_ranks_an_answer_says_that_seeds_are_missing(ranking: Board) -> None:
     lead, verdict, tone = told(ranking, rank_together="-")
     assert lead.startswith("hybrid comes first: ") and (verdict, tone) == ("too few seeds to say", "open")
+
+
+def test_what_no_shop_can_run_is_not_to_be_tried(tmp_path: Path) -> None:
+    policies = {"random": FEW["random"]} | {name: (name, {}, ("bandit", "full"), 0.9) for name in ("hybrid", "c2ucb")}
+    run = load(fake_results.make(tmp_path, policies, points=3, metrics={"misses"}, leaderboard="misses"))
+    bandit, full = (answer.lead for answer in answers(board(run), [""]))
+    assert bandit.startswith("Bandit feedback: try ")
+    assert re.match(r"Full feedback: (c2ucb|hybrid) leads: [\d.]+ % misses instead of [\d.]+ \(random\)", full)
 
 
 @pytest.mark.parametrize(

@@ -172,7 +172,7 @@ const Chart = (() => {
     return show;
   };
 
-  // At the end of differences: the interval of the leaderboard, which is paired by seed.
+  // At the end of differences: the interval of the leaderboard.
   const whiskers = (drawn, data, state, colour) => (plot) => {
     const rows = new Map(Leaderboard.rows(data, state).map((row) => [row.policy, row.difference]));
     const times = data.metrics[state.metric].times;

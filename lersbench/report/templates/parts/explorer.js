@@ -92,8 +92,8 @@
       const few = chart.drawn.filter((one) => one.seeds.length);
       if (few.length) lines.push("Thin lines: single seeds, of contenders that have fewer than five.");
       if (state.bands && !state.less && chart.drawn.length > Chart.CROWD) lines.push(`Bands are drawn of up to ${Chart.CROWD} lines.`);
-      if (chart.drawn.some((one) => one.half)) lines.push("Bands: 95 % interval of the mean over seeds.");
-      if (state.less) lines.push("Differences of means; bars at the end: their interval, paired by seed.");
+      if (chart.drawn.some((one) => one.half)) lines.push("Bands: 95 % interval of the mean over seeds, on this log.");
+      if (state.less) lines.push("Differences of means; bars at the end: their interval in the leaderboard.");
       lines.push("Drag to zoom, double-click to undo; arrow keys read values.");
       return lines.join(" ");
     };

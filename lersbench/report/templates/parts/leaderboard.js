@@ -20,6 +20,10 @@ const Leaderboard = (() => {
   const ends = (low, high, digits, sign = false) =>
     low === null || high === null ? MISSING : `[${number(low, digits, sign)}, ${number(high, digits, sign)}]`;
   const places = (pair) => (!pair ? MISSING : pair[0] === pair[1] ? `${pair[0]}` : `${pair[0]}-${pair[1]}`);
+  const chance = (share) => {
+    if (share === null || share === undefined) return MISSING;
+    return share < 0.005 ? "<1" : share > 0.995 ? ">99" : number(100 * share, 0); // what was drawn is never certain
+  };
   const scaled = (value, times) => (value === null || value === undefined ? null : value * times);
 
   // What a contender is called: with its regime only where several are shown.
@@ -77,6 +81,7 @@ const Leaderboard = (() => {
     const { kind, digits, times } = column;
     const cell = row[column.key];
     if (kind === "places") return places(cell);
+    if (kind === "chance") return chance(cell);
     if (kind === "number") return number(scaled(cell, times), digits);
     const parts = (cell ?? []).map((value) => scaled(value, times));
     if (kind === "bar") return make("span", { class: "value" }, number(parts[0], digits), bar(row, range));
