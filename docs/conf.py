@@ -43,5 +43,6 @@ def as_text(app: Any, context: Any, lines: list[str]) -> None:
 
 def setup(app: Any) -> None:
     app.connect("source-read", policies_page.fill)
+    app.connect("env-get-outdated", policies_page.outdated)
     app.connect("source-read", to_pages)
     app.connect("sphinx-click-process-description", as_text)

@@ -34,3 +34,8 @@ def fill(app: Any, name: str, source: list[str]) -> None:
 
     if PLACE in source[0]:
         source[0] = source[0].replace(PLACE, listed(listing.policies()))
+
+
+def outdated(app: Any, env: Any, added: set[str], changed: set[str], removed: set[str]) -> list[str]:
+    """The pages that are made from the code, so that each build makes them anew: a listener of env-get-outdated."""
+    return ["reference/cli", "reference/policies"]

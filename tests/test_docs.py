@@ -15,6 +15,7 @@ from typing import NamedTuple
 import click
 import pytest
 
+import lersbench
 from lersbench import policy
 from lersbench.cli.main import cli
 
@@ -189,6 +190,16 @@ def test_the_list_of_policies_has_all(monkeypatch: pytest.MonkeyPatch) -> None:
     policies_page.fill(None, "reference/policies", source)
     listed = re.findall(r"^\| `([\w-]+)` \| .+ \| .* \| .* \|$", source[0], re.MULTILINE)
     assert sorted(listed) == sorted(policy.names()) and policies_page.PLACE not in source[0]
+
+
+def test_every_public_name_is_on_the_page_of_python() -> None:
+    page = (ROOT / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
+    assert set(lersbench.__all__) <= set(re.findall(r"auto\w+:: lersbench\.(\w+)$", page, re.MULTILINE))
+
+
+def test_the_citation_names_this_version() -> None:
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert re.findall(r"^version: (.+)$", citation, re.MULTILINE) == [lersbench.__version__]
 
 
 @pytest.mark.slow

@@ -33,8 +33,8 @@ def files_of(page: Path) -> dict[str, str]:
 
 def shown_by(page: Path) -> list[tuple[str, list[str]]]:
     """The commands that a page shows with what they print, in their order."""
-    found = re.findall(r"^\$ lersbench (.*)\n((?:(?!\$ |```).*\n)+)", text(page), re.MULTILINE)
-    return [(command, output.strip().splitlines()) for command, output in found]
+    found = re.findall(r"^\$ lersbench ((?:.*\\\n)*.*)\n((?:(?!\$ |```).*\n)+)", text(page), re.MULTILINE)
+    return [(command.replace("\\\n", " "), output.strip().splitlines()) for command, output in found]
 
 
 @pytest.mark.parametrize("name", POLICIES)
