@@ -67,8 +67,9 @@ def separate(
     Halves of a log (`replicates` "subsample", `half` as `statistics.subsample` has it) are shared by all contenders:
     pairs are compared by their differences seed by seed, and nothing is moderated.
 
-    No p value comes from a contender of two different values, or of fewer than three seeds (a steady one needs no
-    third). Two contenders that have one value each in every seed have none either: their order on this log is a fact.
+    No p value comes from a contender of two different values, unless they differ by one outcome alone, or of fewer than
+    three seeds (a steady one needs no third). Two contenders that have one value each in every seed have none either:
+    their order on this log is a fact.
     """
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != 2 or (families is not None and len(families) != len(values)):
@@ -152,13 +153,14 @@ def trigamma_inverse(value: float) -> float:
 
 
 def _told(values: np.ndarray, floor: float, steady: np.ndarray | None) -> np.ndarray:
-    """Which rows tell how far they spread: those of DISTINCT different values, or the same in so many seeds (then by no
-    more than the floor), or of two seeds of what draws nothing."""
+    """Which rows tell how far they spread: those of DISTINCT different values, or of so many seeds that agree to one
+    outcome (then by the floor), or of two seeds of what draws nothing."""
     told = np.zeros(len(values), dtype=bool)
     for i, row in enumerate(values):
         seen = row[np.isfinite(row)]
         enough = 2 if steady is not None and steady[i] else DISTINCT
-        told[i] = int(distinct(seen, floor)) >= DISTINCT or (_is_flat(row) and len(seen) >= enough)
+        agree = _is_flat(row) or (len(seen) > 1 and float(np.ptp(seen)) <= floor * (1 + ROUNDING))
+        told[i] = int(distinct(seen, floor)) >= DISTINCT or (agree and len(seen) >= enough)
     return told
 
 

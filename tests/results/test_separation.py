@@ -164,3 +164,13 @@ def test_five_seeds_find_what_lies_apart() -> None:
     alone = separate(values)
     unaided = [one[1] - one[0] for one in ranges_of(alone.p, alone.mean, True) if one]
     assert len(widths) == 13 and np.mean(widths) < 0.8 * np.mean(unaided)
+
+
+def test_two_values_that_differ_by_one_outcome_are_tested_by_the_resolution() -> None:
+    step = 1 / 1000
+    near, far = np.array([0.544, 0.545] * 3), np.array([0.544, 0.560] * 3)
+    other = np.array([0.60, 0.61, 0.62, 0.63, 0.61, 0.62])
+    for values, tested in ((near, True), (far, False)):
+        found = separation.separate(np.stack([values, other]), floor=step)
+        assert np.isfinite(found.p[0, 1]) == tested
+    assert found.spread.known.tolist() == [False, True]
