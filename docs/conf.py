@@ -23,6 +23,7 @@ myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 4
 nb_execution_mode = "off"  # a test runs the notebooks; a page shows their code
 nb_merge_streams = True
+default_role = "code"  # of docstrings: what stands between backticks is code
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 suppress_warnings = ["myst.header", "misc.highlighting_failure"]
