@@ -11,6 +11,7 @@ from lersbench.audit.claims import Claim, Found, grid, holds, share
 from lersbench.audit.replays import log_of, mean_paid
 from lersbench.audit.world import Check
 from lersbench.distributions import t_quantile
+from lersbench.feedback import USUAL
 from lersbench.policy import Policy, load
 from lersbench.results.statistics import interval
 
@@ -42,7 +43,7 @@ def on_line(policy: Policy, rng: np.random.Generator) -> float:
     """The mean of one true run, of as many rounds as half a log lets pass."""
     rounds = max(1, int(rng.binomial(ROWS // 2, 1 / len(RATE))))
     log = log_of(np.arange(rounds), np.ones((rounds, 1)), drawn(rounds, rng))
-    return mean_paid(log, policy, "bandit", np.arange(rounds), rng)
+    return mean_paid(log, policy, USUAL, np.arange(rounds), rng)
 
 
 def replayed(policy: Policy, rng: np.random.Generator) -> np.ndarray:

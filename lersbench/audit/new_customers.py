@@ -10,6 +10,7 @@ import numpy as np
 from lersbench.audit.claims import Claim, Found, grid, holds, share
 from lersbench.audit.replays import Log, log_of, sums_of
 from lersbench.audit.world import Check
+from lersbench.feedback import USUAL
 from lersbench.policy import Policy, load
 from lersbench.results.customers import Sums, crowd, differences, errors
 from lersbench.results.separation import separate
@@ -31,13 +32,13 @@ ELSEWHERE, FEW_ELSEWHERE = 1500, 60  # further logs, of one seed each, that the 
 ITEMS, CONTEXT = 20, 4
 VISITS = {"customers come once": 1, "customers come five times": 5}
 POLICIES: dict[str, tuple[Policy, str]] = {
-    "random": (load("random"), "bandit"),
-    "first": (load("first"), "bandit"),
+    "random": (load("random"), USUAL),
+    "first": (load("first"), USUAL),
     "popular (full)": (load("popular"), "full"),
-    "popular (bandit)": (load("popular"), "bandit"),
-    "epsilon-greedy": (load("epsilon-greedy", epsilon=0.1), "bandit"),
-    "thompson": (load("thompson"), "bandit"),
-    "linucb": (load("linucb", alpha=0.3), "bandit"),
+    "popular (bandit)": (load("popular"), USUAL),
+    "epsilon-greedy": (load("epsilon-greedy", epsilon=0.1), USUAL),
+    "thompson": (load("thompson"), USUAL),
+    "linucb": (load("linucb", alpha=0.3), USUAL),
 }
 RULES = ("random", "first")  # they learn nothing
 PAIRS = [("linucb", "popular (full)"), ("epsilon-greedy", "random"), ("popular (full)", "first")]

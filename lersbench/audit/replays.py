@@ -11,6 +11,7 @@ from lersbench.engine.blocks import IN_ROUNDS, PAID_IN
 from lersbench.engine.contender import Contender
 from lersbench.engine.play import play, protocol_of
 from lersbench.engine.rows import Rows, rows_of
+from lersbench.feedback import USUAL
 from lersbench.log.chunk import Chunk
 from lersbench.policy import Policy, Spec
 from lersbench.results.customers import Sums
@@ -47,7 +48,7 @@ def log_of(user: np.ndarray, context: np.ndarray, rewards: np.ndarray, shown: np
         attraction=none,
         scores=none,
     )
-    rows = rows_of(chunk, np.empty((items, 0)), "bandit" if shown is None else "replay", 1, likes=False)
+    rows = rows_of(chunk, np.empty((items, 0)), USUAL if shown is None else "replay", 1, likes=False)
     users = int(user.max()) + 1
     spec = Spec(n_items=items, n_candidates=items, slate=1, d=context.shape[1], rounds=n, users=users)
     return Log(rows, spec)

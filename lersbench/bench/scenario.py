@@ -398,11 +398,14 @@ def seeds_of(scenario: Scenario, entry: Entry) -> int:
 
 
 def with_seeds(scenario: Scenario, rounds: int) -> Scenario:
-    """The scenario with a number of seeds, where it names none, for logs of up to so many `rounds`."""
+    """The scenario with a number of seeds, where it names none, for logs of up to so many `rounds`; of halves of a log,
+    which are played `DRAWS` times each, a number of whole halves."""
     replay = scenario.replay
-    if replay.seeds:
+    halved = replay.replicates == "subsample"
+    seeds = replay.seeds or (HALVES * DRAWS if halved else seeds_for(rounds))
+    seeds += seeds % DRAWS if halved and seeds > 1 else 0
+    if seeds == replay.seeds:
         return scenario
-    seeds = HALVES * DRAWS if replay.replicates == "subsample" else seeds_for(rounds)
     return scenario.model_copy(update={"replay": replay.model_copy(update={"seeds": seeds})})
 
 

@@ -49,8 +49,8 @@ def records(results: Results) -> Iterator[Record]:
         final |= {f"{metric}_sd": sd for metric, sd in values.std().dropna().items()}
         if (took := seconds.get((first["entry"], first["feedback"]))) is not None:
             final["seconds_per_seed"] = took
-        here = curves[(curves["variant"] == variant) & (curves["policy"] == policy)].dropna(subset="value")
-        wide = here.pivot_table(index="round", columns="metric", values="value", aggfunc="mean", observed=True)
+        here = curves[(curves["variant"] == variant) & (curves["policy"] == policy)].dropna(subset="mean")
+        wide = here.pivot_table(index="round", columns="metric", values="mean", observed=True)
         name = f"{policy} ({variant})" if several else str(policy)
         yield Record(name, {**said, **params}, {str(key): float(value) for key, value in final.items()}, wide)
 

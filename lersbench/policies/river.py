@@ -24,7 +24,7 @@ class State:
 
     def state_dict(self) -> dict[str, Any]:
         """What can differ between two runs."""
-        return {"bandit": self.bandit}
+        return {"learner": self.bandit}
 
 
 @dataclass(frozen=True)

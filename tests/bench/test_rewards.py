@@ -272,7 +272,7 @@ def test_tables_name_the_unit(results: tables.Results) -> None:
     text = words.to_terminal(board, bold=False)
     assert "reward_sum EUR" in text and "lift over random %" in text
     assert "reward_sum: Revenue per round, in EUR; higher is better." in words.legend(board)[0]
-    assert words.conclusion(board)[0].split(",")[0].startswith("popular leads with ")
+    assert words.conclusion(board)[0].split(",")[0].startswith("Try popular: it leads with ")
     assert " EUR a round, +" in words.conclusion(board)[0]
     regret = ranking.board(results, "regret")
     head, _ = words.cells(regret, *regret.tables[0])
@@ -304,6 +304,6 @@ def test_figures_and_report_name_the_unit(results: tables.Results, tmp_path: Pat
     assert axis_title(results.metric("regret")) == "Cumulative regret (EUR)"
     lb.write_report(results, tmp_path)
     report = (tmp_path / "report.md").read_text()
-    assert " EUR a round" in report and "Reward: revenue, in EUR." in report
+    assert "revenue per round 38.2 EUR instead of" in report and "Reward: revenue, in EUR." in report
     assert "its logged reward wherever it is placed" in report and "logged click wherever" not in report
     assert "reward_sum EUR" in report and "Rewards and the similarity" in report

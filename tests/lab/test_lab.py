@@ -198,8 +198,10 @@ def test_one_that_fails_does_not_take_the_others_along(toy: Any, monkeypatch: py
 
 
 def test_a_work_that_takes_too_long_has_failed(toy: Any) -> None:
-    one = CELLS.replace('["rnn", "gru"]', '"rnn"').replace(
-        '[[settings]]\ncell = "gru"\nbayesian = true\nhidden = 8\n', ""
+    one = (
+        CELLS.replace('["rnn", "gru"]', '"rnn"')
+        .replace('[[settings]]\ncell = "gru"\nbayesian = true\nhidden = 8\n', "")
+        .replace("epochs = 2", "epochs = 2000")
     )
     with pytest.raises(RunError, match=r"(?s)1 of 1 training runs.*not finished after 0\.001 seconds, the limit"):
         lab_run.bench(toy(one, training_seeds=1), Path("results"), 1, say=lambda _: None, timeout=0.001)

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ def test_mixed_feedback_is_said_in_every_format(tmp_path: Path) -> None:
     policies = {**FEW, "lers": ("lers", {}, "full", 0.9)}
     mixed = board(load(fake_results.make(tmp_path / "m", policies=policies, points=2)))
     plain = board(load(fake_results.make(tmp_path / "p", policies=FEW, points=2)))
-    for render in (result_words.to_terminal, result_words.to_markdown, result_words.to_json):
+    for render in (partial(result_words.to_terminal, explain=True), result_words.to_markdown, result_words.to_json):
         assert "Regimes are ranked apart" in " ".join(render(mixed).split())
         assert "Regimes are ranked apart" not in " ".join(render(plain).split())
 
@@ -45,7 +46,7 @@ def test_one_seed_shows_a_dash_instead_of_an_interval(tmp_path: Path) -> None:
     _, rows = result_words.cells(found, "", "bandit")
     assert [row[4] for row in rows] == ["-"] * 4
     assert {row[0] for row in rows} == {"-"}
-    assert "One seed only" in result_words.to_terminal(found)
+    assert "One seed only" in result_words.to_terminal(found, explain=True)
 
 
 def test_the_legend_explains_metric_interval_and_ranks(run: Path) -> None:
