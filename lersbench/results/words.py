@@ -185,8 +185,12 @@ def _who_leads(board: Board, rows: pd.DataFrame) -> str:
     together = leader["rank_together"]
     if together == MISSING or int(together.split("-")[-1]) == len(rows):
         return f"{leader['policy']} comes first"
-    differs = leader.get("differs")
-    better = bool(differs) if differs is not None else leader["policy"] not in board.results.called(board.baseline)
+    differs, gain = leader.get("differs"), leader.get("lift_low", math.nan)
+    better = leader["policy"] not in board.results.called(board.baseline)
+    if differs is not None and not pd.isna(differs):
+        better = bool(differs)
+    elif math.isfinite(gain):
+        better = gain > 0
     can_run = not row_of(leader["feedback"]).reveals_all
     return f"Try {leader['policy']}: it leads" if better and can_run else f"{leader['policy']} leads"
 

@@ -431,7 +431,7 @@ def test_a_run_that_was_killed_says_what_it_lacks_until_it_is_finished(
     figures = draw_all(results, tmp_path / "figures", metrics=["misses", "hr@20"])
     assert all("UNFINISHED: without frozen" in path.read_text() for path in (record.svg for record in figures))
     for page in run_report.write(results, tmp_path / "report", figures):
-        assert alarm in page.read_text().partition(">Leaderboard<")[0]
+        assert alarm in page.read_text().partition(">Leaderboard</h2>")[0]
     monkeypatch.chdir(tmp_path)
     main(command[3:])
     assert "UNFINISHED" not in capfd.readouterr().out.split("Small")[-1]

@@ -87,7 +87,7 @@ def test_mlflow_has_parameters_curves_and_files(results: Results, tmp_path: Path
         assert run.data.metrics["ctr_sum"] == pytest.approx(mean(results, name, "ctr_sum"))
     assert json.loads(found["linucb alpha=0.3"].data.params["alpha"]) == 0.3
     curve = client.get_metric_history(found["random"].info.run_id, "misses")
-    rows = results.curves.query("policy == 'random' and metric == 'misses'").groupby("round")["value"].mean()
+    rows = results.curves.query("policy == 'random' and metric == 'misses'").groupby("round")["mean"].mean()
     assert {point.step: point.value for point in curve} == pytest.approx(rows.to_dict())
 
 
