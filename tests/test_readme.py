@@ -39,7 +39,10 @@ def shown_by(page: Path) -> list[tuple[str, list[str]]]:
 
 @pytest.mark.parametrize("name", POLICIES)
 def test_the_policies_keep_the_contract(name: str, tmp_path: Path) -> None:
-    (tmp_path / f"{name}.py").write_text(files_of(POLICIES[name])[f"{name}.py"])
+    code = files_of(POLICIES[name])[f"{name}.py"]
+    if "torch" in code:
+        pytest.importorskip("torch", reason="PyTorch is not installed")
+    (tmp_path / f"{name}.py").write_text(code)
     policy = find(str(tmp_path / f"{name}.py"))
     for contract in checks.CHECKS:
         contract(engines.Bench(policy()))
