@@ -74,7 +74,7 @@ def _plan_scenario(folder: Path, keep: int, days: float, now: float, found: Plan
         if content and content.get("unfinished") and (run / "run.json").stat().st_mtime < now - AT_WORK:
             going[run] = "made halfway"
     kept = {run: content for run, content in runs.items() if run not in going}
-    for run, why in going.items():
+    for run, why in sorted(going.items()):
         if strange := _unknown_in(run):
             found.left.append(f"{run}: it holds {strange}, which lersbench has not written")
             kept[run] = runs[run]

@@ -130,8 +130,11 @@ def of_evaluation(results: Evaluation) -> Facts:
 
 def values_of_evaluation(results: Evaluation, other: Evaluation) -> Values:
     """The leading estimate of each policy, under each question."""
+    several = len({*results.questions, *other.questions}) > 1
     found = {
-        (QUESTIONS[question].title, str(row["policy"])): Value(float(row["value"]), float(row["se"]) ** 2, math.inf)
+        (QUESTIONS[question].title if several else "", str(row["policy"])): Value(
+            float(row["value"]), float(row["se"]) ** 2, math.inf
+        )
         for question in results.questions
         for _, row in results.leading(question).iterrows()
     }

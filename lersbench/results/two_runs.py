@@ -138,8 +138,8 @@ def _error(before: Value, after: Value) -> tuple[float, float]:
     variance = before.variance + after.variance
     if not variance > 0:
         return variance, math.inf
-    parts = [one.variance**2 / one.df for one in (before, after) if one.variance > 0]
-    return variance, variance**2 / sum(parts)
+    doubt = sum(one.variance**2 / one.df for one in (before, after) if one.variance > 0)
+    return variance, variance**2 / doubt if doubt else math.inf
 
 
 def _chance(before: Value, after: Value) -> float:
