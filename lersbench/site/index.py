@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lersbench.report.blocks import Block, Heading, Items, Table, Text
+from lersbench.report.blocks import Block, Heading, Table, Text
 from lersbench.site.catalogue import Entry
 from lersbench.studies import kinds
 
@@ -47,8 +47,7 @@ def document(
     if older := [entry for entry in whole if entry.path not in last]:
         blocks += [Heading(2, "Earlier runs"), _table(older, "Earlier runs")]
     if broken := [entry for entry in entries if entry.fault]:
-        lines = [f"{entry.scenario}/{entry.path.name}: {entry.fault}" for entry in broken]
-        blocks += [Heading(2, "What could not be read"), Items(lines)]
+        blocks += [Heading(2, "What could not be read"), _faults(broken)]
     return blocks
 
 
@@ -65,7 +64,7 @@ def _number(count: int, what: str) -> str:
 def _table(entries: Sequence[Entry], caption: str) -> Table:
     """A row a run, those made last first."""
     ordered = sorted(entries, key=lambda entry: (entry.made, entry.path.name), reverse=True)
-    links = [f"{entry.scenario}/{entry.path.name}/report.html" if entry.has_report else "" for entry in ordered]
+    links = list(map(_report, ordered))
     return Table(HEAD, [_row(entry) for entry in ordered], words=5, caption=caption, links=links, prose=1)
 
 
@@ -73,6 +72,18 @@ def _row(entry: Entry) -> list[str]:
     assert entry.found and entry.about  # only one that cannot be read has none
     found = [entry.found.lead, entry.found.verdict]
     return [f"{entry.title} ({entry.scenario})", *found, f"{entry.made:%Y-%m-%d %H:%M}", *entry.about]
+
+
+def _faults(entries: Sequence[Entry]) -> Table:
+    """Runs that are damaged, or of a version whose tables this one does not know; their reports are there still."""
+    rows = [[f"{one.scenario}/{one.path.name}", one.fault, f"{one.made:%Y-%m-%d %H:%M}"] for one in entries]
+    head = ["run", "why", "made (UTC)"]
+    return Table(head, rows, 3, "What could not be read", links=list(map(_report, entries)), prose=1)
+
+
+def _report(entry: Entry) -> str:
+    """The page of its report, relative to the index; "" for none."""
+    return f"{entry.scenario}/{entry.path.name}/report.html" if entry.has_report else ""
 
 
 def _changes(changes: Sequence[Changed]) -> Table:

@@ -117,7 +117,12 @@ def test_a_run_that_cannot_be_read_takes_no_other_along(results: Path, tmp_path:
     broken = run(results / "active" / NEWEST)
     (broken / "summary.parquet").write_bytes(b"cut short")
     text = write.write(results, tmp_path / "site", lambda line: None).read_text()
-    assert "What could not be read" in text and f"active/{NEWEST}: " in text and "Try hybrid" in text
+    assert (
+        "What could not be read" in text
+        and f"active/{NEWEST}<" in text
+        and "is not a readable Parquet file" in text
+        and "Try hybrid" in text
+    )
     assert (tmp_path / "site" / "active" / f"{OLD}-to-{NEW}.html").is_file()
 
 
