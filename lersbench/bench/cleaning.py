@@ -15,14 +15,24 @@ from typing import Any
 
 from lersbench.errors import ConfigError
 from lersbench.files import read_json
+from lersbench.results import evaluation_folder
 from lersbench.results.last_run import RUN, last_first
 from lersbench.system import leftovers
 
 STORED = re.compile(
     r"([0-9a-f]{20})(?:-\d+-\d+)?\.parquet"
 )  # a contender: its key, and the first and last of its seeds
-OWN = re.compile(r"run\.json|report\.(?:md|html)|[\w-]+\.parquet|[\w-]+\.csv")  # in the folder of a run
-FIGURES, OWN_FIGURES = "figures", re.compile(r"figures\.json|[\w-]+\.(?:png|svg)")
+TABLES = ("curves", "summary", "customers", "points", *evaluation_folder.TABLES)  # of runs of all kinds, as Parquet
+REPORTED = (  # tables of reports, as CSV
+    *("lift-by-slate", "lift-by-protocol", "agreement-of-protocols", "regret-slopes"),
+    *("published", "published-pairs", "table"),
+)
+OWN = {"run.json", "report.md", "report.html", *(f"{name}.parquet" for name in TABLES)}
+OWN |= {f"{name}.csv" for name in REPORTED}
+FIGURES, RECORDS = "figures", "figures.json"
+DRAWN = re.compile(
+    r"(?:(?:curve|final)-[a-z0-9-]+|hit-ratio(?:-published)?)\.(?:png|svg)"
+)  # by `lersbench plot` alone too
 AT_WORK = 24 * 3600  # seconds in which a run that was made halfway may go on still
 DAY = 24 * 3600
 
@@ -152,10 +162,22 @@ def _unknown_in(run: Path) -> str:
     """The first thing in the folder of a run that is not one of its own; "" for none."""
     for path in sorted(run.iterdir()):
         if path.name == FIGURES and path.is_dir() and not path.is_symlink():
-            strange = [one for one in sorted(path.iterdir()) if not (OWN_FIGURES.fullmatch(one.name) and _is_file(one))]
-            if strange:
-                return f"{FIGURES}/{strange[0].name}"
-        elif not (OWN.fullmatch(path.name) and _is_file(path)):
+            if strange := _unknown_figure(path):
+                return f"{FIGURES}/{strange}"
+        elif not (path.name in OWN and _is_file(path)):
+            return path.name
+    return ""
+
+
+def _unknown_figure(folder: Path) -> str:
+    """The same of the folder of its figures, whose records name them."""
+    try:
+        drawn = {str(one[kind]) for one in read_json(folder / RECORDS)["figures"] for kind in ("png", "svg")}
+    except (OSError, ValueError, TypeError, KeyError):  # none, or cut short
+        drawn = set()
+    for path in sorted(folder.iterdir()):
+        known = path.name in drawn or path.name == RECORDS or DRAWN.fullmatch(path.name)
+        if not (known and _is_file(path)):
             return path.name
     return ""
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from lersbench.errors import ConfigError, LersbenchError, did_you_mean
+from lersbench.errors import ConfigError, DataError, LersbenchError, did_you_mean
 from lersbench.report.blocks import Answer
 from lersbench.results.last_run import last_first, made_at
 from lersbench.studies import kinds
@@ -66,8 +67,9 @@ def entry(run: Path, loaded: AnyResults | LersbenchError) -> Entry:
     """A run as the list has it, by its results, or by why they cannot be read."""
     if not isinstance(loaded, LersbenchError):
         try:
-            kind = kinds.of(loaded)
-            return Entry(run, kind.key, loaded.title, made_at(run), kind.finding(loaded), kind.about(loaded))
+            with told():
+                kind = kinds.of(loaded)
+                return Entry(run, kind.key, loaded.title, made_at(run), kind.finding(loaded), kind.about(loaded))
         except LersbenchError as error:  # of a run of another version, say, whose metric is not known any more
             loaded = error
     return Entry(run, "", run.parent.name, made_at(run), fault=one_line(str(loaded)))
@@ -76,10 +78,20 @@ def entry(run: Path, loaded: AnyResults | LersbenchError) -> Entry:
 def loaded(run: Path) -> AnyResults | LersbenchError:
     """The results of a run, or why they cannot be read: one run that is damaged takes no list along."""
     try:
-        results: AnyResults = kinds.load(run)
-        return results
+        with told():
+            results: AnyResults = kinds.load(run)
+            return results
     except LersbenchError as error:
         return error
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """What a run.json of another version, or of another's making, lacks becomes a DataError."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise DataError(f"its run.json is not as this version writes it ({type(error).__name__}: {error})") from error
 
 
 def run_called(name: str, results: Path) -> Path:

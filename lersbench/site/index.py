@@ -33,7 +33,7 @@ def document(
     """The page as blocks. `listed` are the runs of every scenario, the last first; `studies` paths of pages."""
     entries = [entry for some in listed.values() for entry in some]
     whole = [entry for entry in entries if not entry.fault]
-    last = {some[0].path for some in listed.values()}
+    last = {next((entry.path for entry in some if not entry.fault), None) for some in listed.values()}
     blocks: list[Block] = [Heading(1, TITLE), Text(_counted(source, entries, len(listed), studies))]
     if studies:
         rows = [[page.parent.name, page.name] for page in studies]

@@ -49,7 +49,7 @@ def write(results: Path, site: Path, say: Callable[[str], None]) -> Path:
         listed = Listed()
         for number, (name, some) in enumerate(runs.items(), 1):
             say(f"[{number}/{len(runs)}] {one_line(name)}: {len(some)} run{'s' * (len(some) > 1)}")
-            _write_scenario(some, folder, listed)
+            _write_scenario(some, folder, listed, say)
         for page in pages:
             _copy(page, folder / page.parent.name / STUDY)
         shown = [page.relative_to(results) for page in pages]
@@ -60,7 +60,7 @@ def write(results: Path, site: Path, say: Callable[[str], None]) -> Path:
     return site / "index.html"
 
 
-def _write_scenario(runs: list[Path], folder: Path, listed: Listed) -> None:
+def _write_scenario(runs: list[Path], folder: Path, listed: Listed, say: Callable[[str], None]) -> None:
     """The reports of all runs of a scenario, and a page for every two that follow each other in time."""
     entries: dict[Path, Entry] = {}
     before: AnyResults | LersbenchError | None = None
@@ -70,17 +70,18 @@ def _write_scenario(runs: list[Path], folder: Path, listed: Listed) -> None:
         if entries[run].has_report:
             _copy(run / REPORT, folder / run.parent.name / run.name / REPORT)
         if before is not None and not isinstance(before, LersbenchError) and not isinstance(after, LersbenchError):
-            listed.changes += _compared(before, after, folder)
+            listed.changes += _compared(before, after, folder, say)
         before = after if not isinstance(after, LersbenchError) else before
     listed.runs[runs[0].parent.name] = [entries[run] for run in runs]
 
 
-def _compared(before: AnyResults, after: AnyResults, folder: Path) -> Iterator[Changed]:
-    """Write the page of two runs; nothing where they share no metric, or belong to two scenarios in spite of their
-    folder."""
+def _compared(before: AnyResults, after: AnyResults, folder: Path, say: Callable[[str], None]) -> Iterator[Changed]:
+    """Write the page of two runs; none where they share no metric, say, or are of two scenarios in one folder."""
     try:
-        found = comparison.of_runs(before, after)
-    except LersbenchError:
+        with catalogue.told():
+            found = comparison.of_runs(before, after)
+    except LersbenchError as error:
+        say(f"not compared: {error}")
         return
     scenario = after.path.parent.name
     links = [

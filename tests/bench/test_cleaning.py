@@ -11,6 +11,8 @@ import pytest
 from lersbench.bench import cleaning
 from lersbench.bench.series import FILE, file_of
 from lersbench.errors import ConfigError
+from lersbench.studies import kinds
+from tests.support import fake_evaluation, fake_lab, fake_results
 
 NOW = 1_800_000_000.0
 DAY = 24 * 3600
@@ -133,6 +135,27 @@ def test_what_is_removed_is_gone_and_nothing_else(tmp_path: Path) -> None:
     assert [one.path for one in removed] == [runs[1], file]
     assert {path.name for path in folder.iterdir()} == {runs[2].name, "contenders"}
     assert not list((folder / "contenders").iterdir())
+
+
+def test_all_that_our_own_commands_write_into_a_run_is_known(tmp_path: Path) -> None:
+    """Or else no run with a report would ever go."""
+    names = [f"2026010{number}T000000Z-0000000{number}" for number in (1, 2)]
+    for name in names:
+        fake_results.make_lists(tmp_path / "lists" / name, fake_results.FEW_LISTS, seeds=3, points=5)
+        fake_results.add_customers(tmp_path / "lists" / name)
+        fake_lab.make(tmp_path / "cells" / name)
+        fake_evaluation.make(tmp_path / "shop" / name)
+    for scenario, figures in (("lists", []), ("cells", None)):
+        made = kinds.load(tmp_path / scenario / names[0])
+        kinds.of(made).report(made, figures)
+    assert len(list((tmp_path / "lists" / names[0]).iterdir())) > 8
+    (tmp_path / "lists" / names[0] / "figures").mkdir()
+    found = cleaning.plan(tmp_path, 1, 30, NOW)
+    assert [one.path for one in found.removals] == [tmp_path / one / names[0] for one in ("cells", "lists", "shop")]
+    for mine in ("mine.csv", "figures/mine.png"):
+        (tmp_path / "lists" / names[0] / mine).write_text("mine")
+        assert f"it holds {mine}" in cleaning.plan(tmp_path, 1, 30, NOW).left[0]
+        (tmp_path / "lists" / names[0] / mine).unlink()
 
 
 @pytest.mark.parametrize(("keep", "days"), [(0, 30.0), (1, -1.0), (1, float("nan"))])

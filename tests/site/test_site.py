@@ -116,7 +116,12 @@ def test_files_of_others_are_never_written_over(results: Path, tmp_path: Path) -
 def test_a_run_that_cannot_be_read_takes_no_other_along(results: Path, tmp_path: Path) -> None:
     broken = run(results / "active" / NEWEST)
     (broken / "summary.parquet").write_bytes(b"cut short")
-    text = write.write(results, tmp_path / "site", lambda line: None).read_text()
+    other = run(results / "other" / OLD, logs=[{"variant": ""}])
+    second = run(results / "other" / NEW)
+    said: list[str] = []
+    text = write.write(results, tmp_path / "site", said.append).read_text()
+    assert f"other/{OLD}<" in text and "not as this version writes it (KeyError" in text
+    assert second.is_dir() and other.is_dir() and any("not compared: " in line for line in said)
     assert (
         "What could not be read" in text
         and f"active/{NEWEST}<" in text

@@ -28,7 +28,7 @@ def make(folder: Path, accuracy: float = 0.9, seeds: int = 4) -> Path:
     meta = {
         "experiment": {**experiment, "training": {"split": 0.67, "epochs": 2}},
         "settings": settings,
-        "data": {"name": "toy", "customers": 90, "digest": "0" * 20},
+        "data": {"name": "toy", "customers": 90, "digest": "0" * 20, "licence": "CC0; free", "attribution": "Us."},
         "rules": {
             "by_setting": {label: {"most common": 0.4} for label in means},
             "customers": dict.fromkeys(means, 90),
