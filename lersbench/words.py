@@ -30,6 +30,7 @@ MARKUP = re.compile(
     r"|~(?! )|&(?=#?\w+;)"
     r"|(?<=\])[(\[:]"  # [a](b), [a][b], [a]: b
 )
+LABEL = re.compile(rf"{MARKUP.pattern}|[\[\]]")
 
 
 # To be seen -----------------------------------------------------------------------------------------------------------
@@ -67,6 +68,11 @@ def markdown(text: str) -> str:
 def markdown_cell(text: str) -> str:
     """The same inside a line, such as a cell of a table, bars aside; code in backquotes stays."""
     return MARKUP.sub(lambda match: match[0] if len(match[0]) > 1 else f"\\{match[0]}", one_line(text))
+
+
+def markdown_label(text: str) -> str:
+    """The same as the text of a link: none of its brackets ends it."""
+    return LABEL.sub(lambda match: match[0] if len(match[0]) > 1 else f"\\{match[0]}", one_line(text))
 
 
 def defused(table: pd.DataFrame) -> pd.DataFrame:

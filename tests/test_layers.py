@@ -82,6 +82,7 @@ ROOMS: dict[str, set[str]] = {  # room: the rooms it may import, beside the grou
     "report": {*GROUND, "results", "figures", "clicks"},
     "exports": {*GROUND, "results"},
     "studies": {*GROUND, "bench", "lab", "evaluation", "results", "figures", "report"},
+    "site": {*GROUND, "results", "report", "studies"},
 }
 DOORS = {"cli", "api", "__main__"}  # may import everything; nobody imports them
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")

@@ -22,9 +22,11 @@ from lersbench.cli import click_models as click_commands
 from lersbench.cli import completion
 from lersbench.cli import imports as import_commands
 from lersbench.cli.arguments import LOCAL, PLACE, WORKERS, Duration, mirrored
+from lersbench.cli.clean import clean
 from lersbench.cli.evaluate import evaluate
 from lersbench.cli.export import export
 from lersbench.cli.settings import pairs_of
+from lersbench.cli.site import compare, site
 from lersbench.errors import LersbenchError, did_you_mean
 from lersbench.system import streams
 from lersbench.system.ending import end
@@ -282,6 +284,9 @@ cli.add_command(import_commands.group)
 cli.add_command(evaluate)
 cli.add_command(click_commands.click_model)
 cli.add_command(export)
+cli.add_command(compare)
+cli.add_command(site)
+cli.add_command(clean)
 
 
 @cli.command(name="doctor")

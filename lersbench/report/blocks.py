@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from lersbench.figures.records import Record
 from lersbench.results.words import markdown_row
-from lersbench.words import markdown, markdown_cell
+from lersbench.words import markdown, markdown_cell, markdown_label
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,20 @@ class Table:
     words: int = 1  # leading columns of words, the others hold numbers
     caption: str = ""  # on a page; by default the heading above
     name: int = 0  # the column that names a row
+    links: Sequence[str] = ()  # a page for each row, to which its name leads, relative to this one; "" for none
+    prose: int = -1  # the column of sentences, which are broken into lines
+
+
+@dataclass(frozen=True)
+class Link:
+    """A line that leads to another page, at a path relative to this one."""
+
+    text: str
+    page: str
+
+    @property
+    def address(self) -> str:
+        return address(self.page)
 
 
 @dataclass(frozen=True)
@@ -61,6 +76,7 @@ class Picture:
     svg: Path
     title: str
     alt: str = ""  # what it shows, for those who do not see it; its title by default
+    folder: str = "figures"  # where its files lie, as the page names it
 
 
 @dataclass(frozen=True)
@@ -84,7 +100,12 @@ class Part:
     blocks: Sequence[Block] = field(default_factory=tuple)
 
 
-Block = Heading | Text | Alarm | Answer | Items | Table | Picture | Fold | Part
+Block = Heading | Text | Alarm | Answer | Items | Table | Link | Picture | Fold | Part
+
+
+def address(page: str) -> str:
+    """The address of a page at a relative path; no name of a folder can make anything else of it."""
+    return quote(page.replace(os.sep, "/"), safe="/")
 
 
 def pictures(figures: Sequence[Record], level: int = 3, alts: Mapping[str, str] | None = None) -> list[Block]:
@@ -110,12 +131,27 @@ def _markdown(block: Block, folder: Path) -> str:
             return " ".join(filter(None, [f"**{markdown(lead)}** ({markdown_cell(verdict)})", markdown_cell(more)]))
         case Items(lines):
             return "\n".join(f"* {markdown(line)}" for line in lines)
-        case Table(head, rows, words):
+        case Table(head, words=words):
             rule = ["---" if column < words else "---:" for column in range(len(head))]
-            return "\n".join([markdown_row(head), f"| {' | '.join(rule)} |", *map(markdown_row, rows)])
+            return "\n".join([markdown_row(head), f"| {' | '.join(rule)} |", *_rows(block)])
+        case Link(text):
+            return _link(text, block.page)
         case Picture(png, _, title, alt):
             return f"![{markdown_cell(alt or title)}]({os.path.relpath(png, folder).replace(os.sep, '/')})"
         case Fold(title, inside):
             return f"**{markdown(title)}**\n\n{to_markdown(inside, folder)}".strip()
         case Part(blocks=inside):
             return to_markdown(inside, folder).strip()
+
+
+def _rows(table: Table) -> list[str]:
+    """The rows of a table, names that lead to a page as links."""
+    pages = table.links or [""] * len(table.rows)
+    return [
+        markdown_row(row, link=(table.name, address(page)) if page else None)
+        for row, page in zip(table.rows, pages, strict=True)
+    ]
+
+
+def _link(text: str, page: str) -> str:
+    return f"[{markdown_label(text)}]({address(page)})"

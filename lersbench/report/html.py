@@ -18,7 +18,20 @@ from markupsafe import Markup
 
 from lersbench import __version__
 from lersbench.report import embedded
-from lersbench.report.blocks import Alarm, Answer, Block, Fold, Heading, Items, Part, Picture, Table, Text
+from lersbench.report.blocks import (
+    Alarm,
+    Answer,
+    Block,
+    Fold,
+    Heading,
+    Items,
+    Link,
+    Part,
+    Picture,
+    Table,
+    Text,
+    address,
+)
 from lersbench.words import cleaned, one_line
 
 TOP = 2  # the level of headings that the contents list
@@ -37,6 +50,7 @@ def to_html(blocks: Sequence[Block], title: str) -> str:
             blocks=views,
             contents=[view for view in views if view["kind"] == "heading" and view["level"] == TOP],
             parts={view["name"] for view in views if view["kind"] == "part"},
+            pictures=bool(content.sources),
             version=__version__,
         )
     )
@@ -86,9 +100,11 @@ class _Content:
                 return {"kind": "items", "lines": [one_line(line) for line in lines]}
             case Table():
                 return {"kind": "table", **self._table(block)}
-            case Picture(png, _, title, alt):
+            case Link(text):
+                return {"kind": "link", "text": one_line(text), "address": block.address}
+            case Picture(png, _, title, alt, folder):
                 width, height = embedded.size(png)
-                place = {"file": f"figures/{png.stem}", "width": width, "height": height}
+                place = {"file": f"{one_line(folder)}/{png.stem}", "width": width, "height": height}
                 source = Markup(self.sources[id(block)])
                 return {
                     "kind": "picture",
@@ -107,7 +123,9 @@ class _Content:
         rows = [[one_line(cell) for cell in row] for row in table.rows]
         head = [one_line(cell) for cell in table.head]
         caption = one_line(table.caption) or self.heading
-        return {"head": head, "rows": rows, "words": table.words, "name": table.name, "caption": caption}
+        links = [address(page) for page in table.links] or [""] * len(rows)
+        places = {"words": table.words, "name": table.name, "prose": table.prose}
+        return {"head": head, "rows": list(zip(rows, links, strict=True)), "caption": caption, **places}
 
     def anchor(self, text: str) -> str:
         """An anchor made of a heading, unlike those before: "What was run" is #what-was-run."""

@@ -31,7 +31,7 @@ from lersbench.results.ranking import Board
 from lersbench.results.statistics import half_width
 from lersbench.results.tables import Results
 from lersbench.tables import aligned
-from lersbench.words import defused, markdown, markdown_cell
+from lersbench.words import defused, markdown, markdown_cell, markdown_label
 
 BRACKET = ("bracket_low", "bracket_high", "bracket_first", "bracket_last")
 TOLD = 3  # contenders whose brackets are told in a sentence
@@ -410,9 +410,12 @@ def to_markdown(board: Board) -> str:
     return "\n".join([*lines, *(f"* {markdown(line)}" for line in legend(board))]) + "\n"
 
 
-def markdown_row(cells: Sequence[str], bold: int | None = None) -> str:
-    """A row of a table; the cell number `bold` is so."""
+def markdown_row(cells: Sequence[str], bold: int | None = None, link: tuple[int, str] | None = None) -> str:
+    """A row of a table; the cell number `bold` is so, and that of `link` leads to its address."""
     texts = [markdown_cell(cell).replace("|", r"\|") for cell in cells]
+    if link is not None:
+        place, address = link
+        texts[place] = f"[{markdown_label(cells[place])}]({address})".replace("|", r"\|")
     return f"| {' | '.join(f'**{text}**' if at == bold else text for at, text in enumerate(texts))} |"
 
 

@@ -13,13 +13,13 @@ from lersbench.evaluation import scenario
 from lersbench.evaluation.scenario import Evaluated
 from lersbench.results import evaluation_words as words
 from lersbench.results.evaluation import BELIEVE, Evaluation
-from lersbench.studies.options import Order, RenderedTable, Say
+from lersbench.studies.options import About, Order, RenderedTable, Say
 from lersbench.system.progress import Progress
 
 if TYPE_CHECKING:
     from lersbench.bench.jobs import Run
     from lersbench.figures.records import Record
-    from lersbench.report.blocks import Block
+    from lersbench.report.blocks import Answer, Block
 
 
 def read(name: str, changes: dict[str, Any] | None, short: dict[str, Any] | None, dataset: str | None) -> Evaluated:
@@ -117,8 +117,21 @@ def verdicts(results: Evaluation) -> list[str]:
     return words.sentences(results)
 
 
+def finding(results: Evaluation) -> Answer:
+    """What it comes to, in a sentence."""
+    from lersbench.report import brief
+
+    return brief.finding_of_evaluation(results)
+
+
 def section(results: Evaluation, figures: Sequence[Record]) -> list[Block]:
     """Its part of the page of a study."""
-    from lersbench.report import evaluation as report_evaluation
+    from lersbench.report import brief
 
-    return report_evaluation.document(results, figures, level=2)
+    return brief.of_evaluation(results, figures)
+
+
+def about(results: Evaluation) -> About:
+    """What a list of runs says of it."""
+    policies = results.estimates["policy"].nunique()
+    return About(f"{results.about['log']}, {results.about['n']:,} rows", "-", str(policies))

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from lersbench.lab import scenario
 from lersbench.lab.scenario import Experiment
 from lersbench.results.lab import LabResults
-from lersbench.studies.options import Order, RenderedTable, Say
+from lersbench.studies.options import About, Order, RenderedTable, Say
 from lersbench.system.progress import Progress
 from lersbench.tables import of_rows
 
 if TYPE_CHECKING:
     from lersbench.bench.jobs import Run
     from lersbench.figures.records import Record
-    from lersbench.report.blocks import Block
+    from lersbench.report.blocks import Answer, Block
 
 
 def read(name: str, changes: dict[str, Any] | None, short: dict[str, Any] | None, dataset: str | None) -> Experiment:
@@ -89,8 +89,23 @@ def verdicts(results: LabResults) -> list[str]:
     return []
 
 
+def finding(results: LabResults) -> Answer:
+    """What it comes to, in a sentence."""
+    from lersbench.report import brief
+
+    return brief.finding_of_experiment(results)
+
+
 def section(results: LabResults, figures: Sequence[Record]) -> list[Block]:
     """Its part of the page of a study."""
-    from lersbench.report import lab as lab_report
+    from lersbench.report import brief
 
-    return lab_report.document(results, figures, level=2)
+    return brief.of_experiment(results, figures)
+
+
+def about(results: LabResults) -> About:
+    """What a list of runs says of it."""
+    data = results.meta["data"]
+    return About(
+        f"{data['name']}, {data['customers']:,} customers", str(len(results.meta["seeds"])), str(len(results.settings))
+    )

@@ -16,18 +16,19 @@ from lersbench.bench.scenario import Scenario
 from lersbench.evaluation.scenario import Evaluated
 from lersbench.files import read_json
 from lersbench.lab.scenario import Experiment
-from lersbench.results import evaluation, lab, tables
+from lersbench.results import evaluation, lab, run_facts, tables
 from lersbench.results.evaluation import Evaluation
 from lersbench.results.lab import LabResults
 from lersbench.results.tables import Results
+from lersbench.results.two_runs import Facts, Values
 from lersbench.studies import evaluations, experiments, scenarios
-from lersbench.studies.options import Order, RenderedTable, Say
+from lersbench.studies.options import About, Order, RenderedTable, Say
 from lersbench.system.progress import Progress
 
 if TYPE_CHECKING:
     from lersbench.bench.jobs import Run
     from lersbench.figures.records import Record
-    from lersbench.report.blocks import Block
+    from lersbench.report.blocks import Answer, Block
 
 Part = Scenario | Experiment | Evaluated
 AnyResults = Results | LabResults | Evaluation
@@ -53,7 +54,11 @@ class Kind:
     draw: Callable[[Any, Path, Sequence[str], Sequence[str]], list[Record]]
     report: Callable[[Any, Sequence[Record] | None], list[Path]]
     verdicts: Callable[[Any], list[str]]
+    finding: Callable[[Any], Answer]
     section: Callable[[Any, Sequence[Record]], list[Block]]
+    about: Callable[[Any], About]
+    facts: Callable[[Any], Facts]
+    values: Callable[[Any, Any], Values]
 
     def takes(self, setting: str) -> bool:
         """Is a dotted key, such as "replay.slate", one of a setting of its files?"""
@@ -86,7 +91,11 @@ EXPERIMENT = Kind(
     draw=experiments.draw,
     report=experiments.report,
     verdicts=experiments.verdicts,
+    finding=experiments.finding,
     section=experiments.section,
+    about=experiments.about,
+    facts=run_facts.of_experiment,
+    values=run_facts.values_of_experiment,
 )
 EVALUATION = Kind(
     key="evaluate",
@@ -105,7 +114,11 @@ EVALUATION = Kind(
     draw=evaluations.draw,
     report=evaluations.report,
     verdicts=evaluations.verdicts,
+    finding=evaluations.finding,
     section=evaluations.section,
+    about=evaluations.about,
+    facts=run_facts.of_evaluation,
+    values=run_facts.values_of_evaluation,
 )
 SCENARIO = Kind(
     key="scenario",
@@ -124,7 +137,11 @@ SCENARIO = Kind(
     draw=scenarios.draw,
     report=scenarios.report,
     verdicts=scenarios.verdicts,
+    finding=scenarios.finding,
     section=scenarios.section,
+    about=scenarios.about,
+    facts=run_facts.of_replay,
+    values=run_facts.values_of_replay,
 )
 KINDS = (EXPERIMENT, EVALUATION, SCENARIO)
 

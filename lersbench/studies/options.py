@@ -42,3 +42,11 @@ class RenderedTable(NamedTuple):
 
     text: str
     notes: Sequence[str] = ()
+
+
+class About(NamedTuple):
+    """What a list of runs says of one, in words: data, how many seeds, how many policies or settings."""
+
+    data: str
+    seeds: str
+    policies: str

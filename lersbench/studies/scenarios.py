@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any
 from lersbench.bench import scenario
 from lersbench.bench.scenario import Scenario
 from lersbench.results import ranking, tables, words
-from lersbench.results.alarms import missing
 from lersbench.results.tables import Results
-from lersbench.studies.options import Order, RenderedTable, Say
+from lersbench.studies.options import About, Order, RenderedTable, Say
 from lersbench.system.progress import Progress
 
 if TYPE_CHECKING:
     from lersbench.bench.jobs import Run
     from lersbench.figures.records import Record
-    from lersbench.report.blocks import Block
+    from lersbench.report.blocks import Answer, Block
 
 
 def read(name: str, changes: dict[str, Any] | None, short: dict[str, Any] | None, dataset: str | None) -> Scenario:
@@ -131,25 +130,21 @@ def verdicts(results: Results) -> list[str]:
     return findings.verdicts(results)
 
 
+def finding(results: Results) -> Answer:
+    """What it comes to, in a sentence."""
+    from lersbench.report import brief
+
+    return brief.finding(results)
+
+
 def section(results: Results, figures: Sequence[Record]) -> list[Block]:
     """Its part of the page of a study."""
-    from lersbench.report import findings
-    from lersbench.report.blocks import Heading, Items, Text, pictures
-    from lersbench.report.run import caveats, conclusions, main_tables
+    from lersbench.report import brief
 
-    board = ranking.board(results)
-    blocks: list[Block] = [Heading(2, results.title), *map(Text, missing(results)), *conclusions(board)]
-    if results.scenario.get("description"):
-        blocks.append(Text(results.scenario["description"]))
-    blocks += [Heading(3, "Leaderboard"), *main_tables(board), *_lower(findings.sections(results))]
-    blocks += [Heading(3, "Figures"), *pictures(figures, level=4)]
-    blocks += [Heading(3, "What these numbers do not say")]
-    blocks += [Items(caveats(results) or ["Nothing was found to warn of."])]
-    return [*blocks, Text(f"Run: {results.scenario['name']}, {results.path.name}.")]
+    return brief.of_replay(results, figures)
 
 
-def _lower(blocks: Sequence[Block]) -> list[Block]:
-    """The blocks with every heading one level down."""
-    from lersbench.report.blocks import Heading
-
-    return [Heading(block.level + 1, block.text) if isinstance(block, Heading) else block for block in blocks]
+def about(results: Results) -> About:
+    """What a list of runs says of it."""
+    names = dict.fromkeys(f"{log['name']}, {log['rounds']:,} rounds" for log in results.meta["logs"])
+    return About("; ".join(names), str(len(results.meta["seeds"])), str(results.contenders["entry"].nunique()))

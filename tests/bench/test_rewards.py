@@ -272,7 +272,7 @@ def test_tables_name_the_unit(results: tables.Results) -> None:
     text = words.to_terminal(board, bold=False)
     assert "reward_sum EUR" in text and "lift over random %" in text
     assert "reward_sum: Revenue per round, in EUR; higher is better." in words.legend(board)[0]
-    assert words.conclusion(board)[0].split(",")[0].startswith("popular leads with ")
+    assert words.conclusion(board)[0].split(",")[0].startswith("Try popular: it leads with ")
     assert " EUR a round, 95 % for new rounds [" in words.conclusion(board)[0]
     regret = ranking.board(results, "regret")
     head, _ = words.cells(regret, *regret.tables[0])
