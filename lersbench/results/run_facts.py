@@ -28,10 +28,11 @@ def of_replay(results: Results) -> Facts:
     contenders = results.contenders.drop_duplicates("entry")
     logs = {f"{log['name']} {log['variant']}".strip(): _data(log) for log in meta["logs"]}
     settings = {key: value for key, value in results.scenario.items() if key not in (*WORDS, "policies", "replicates")}
+    told = {key: value for key, value in flat(settings).items() if key != "replay.seeds"}
     return {
         "data": logs,
         "seeds": _seeds(results),
-        "settings": flat(settings),
+        "settings": told,
         "policies": {str(row["entry"]): f"{row['name']} {row['params']}" for row in contenders.to_dict("records")},
         "code": {label: str(digest) for label, digest in meta.get("sources", {}).items()},
         "files": {label: json.dumps(names) for label, names in meta.get("files", {}).items()},

@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lersbench.errors import ConfigError, DataError, LersbenchError, did_you_mean
+from lersbench.files import read_json
 from lersbench.report.blocks import Answer
 from lersbench.results.last_run import last_first, made_at
 from lersbench.studies import kinds
 from lersbench.studies.kinds import AnyResults
 from lersbench.studies.options import About
-from lersbench.words import one_line
+from lersbench.studies.page import ABOUT, REPORT
+from lersbench.words import cleaned, one_line
 
-REPORT, STUDY = "report.html", "study.html"
+STUDY = "study.html"
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,29 @@ def in_time(some: Iterable[Path]) -> list[Path]:
     return sorted(some, key=lambda run: (made_at(run), run.name))
 
 
-def studies(results: Path) -> list[Path]:
+@dataclass(frozen=True)
+class StudyPage:
+    """The page of a study: its parts found `verdicts`, one each; none where the page says nothing of them."""
+
+    path: Path
+    title: str
+    made: datetime.datetime
+    verdicts: tuple[str, ...] = ()
+
+
+def studies(results: Path) -> list[StudyPage]:
     """The pages of studies under a folder of results."""
-    return sorted(results.glob(f"*/{STUDY}"))
+    return [_study(path) for path in sorted(results.glob(f"*/{STUDY}"))]
+
+
+def _study(page: Path) -> StudyPage:
+    made = datetime.datetime.fromtimestamp(page.stat().st_mtime, datetime.UTC)
+    try:
+        content = cleaned(read_json(page.parent / ABOUT))
+        verdicts = tuple(str(part["verdict"]) for part in content["parts"])
+        return StudyPage(page, str(content["title"]), made, verdicts)
+    except (OSError, ValueError, TypeError, KeyError):  # of an earlier version: the page alone
+        return StudyPage(page, page.parent.name, made)
 
 
 def entry(run: Path, loaded: AnyResults | LersbenchError) -> Entry:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from lersbench.report.blocks import Block, Heading, Table, Text
-from lersbench.site.catalogue import Entry
+from lersbench.site.catalogue import Entry, StudyPage
 from lersbench.studies import kinds
 
 TITLE = "Results of lersbench"
@@ -28,17 +28,15 @@ class Changed:
 
 
 def document(
-    source: str, listed: Mapping[str, Sequence[Entry]], studies: Sequence[Path], changes: Sequence[Changed]
+    source: str, listed: Mapping[str, Sequence[Entry]], studies: Sequence[StudyPage], changes: Sequence[Changed]
 ) -> list[Block]:
-    """The page as blocks. `listed` are the runs of every scenario, the last first; `studies` paths of pages."""
+    """The page as blocks. `listed` are the runs of every scenario, the last first."""
     entries = [entry for some in listed.values() for entry in some]
     whole = [entry for entry in entries if not entry.fault]
     last = {next((entry.path for entry in some if not entry.fault), None) for some in listed.values()}
     blocks: list[Block] = [Heading(1, TITLE), Text(_counted(source, entries, len(listed), studies))]
     if studies:
-        rows = [[page.parent.name, page.name] for page in studies]
-        links = [page.as_posix() for page in studies]
-        blocks += [Heading(2, "Studies"), Table(["study", "page"], rows, words=2, caption="Studies", links=links)]
+        blocks += [Heading(2, "Studies"), _studies(studies)]
     for key, title in SECTIONS.items():
         some = [entry for entry in whole if entry.kind == key and entry.path in last]
         blocks += [Heading(2, title), _table(some, title)] if some else []
@@ -51,10 +49,23 @@ def document(
     return blocks
 
 
-def _counted(source: str, entries: Sequence[Entry], scenarios: int, studies: Sequence[Path]) -> str:
+def _counted(source: str, entries: Sequence[Entry], scenarios: int, studies: Sequence[StudyPage]) -> str:
     counts = f"{_number(len(entries), 'run')} of {_number(scenarios, 'scenario')}"
     more = f", {len(studies)} {'study' if len(studies) == 1 else 'studies'}" if studies else ""
     return f"{counts}{more}, from {source}. A name leads to the report; one without a link has none."
+
+
+def _studies(studies: Sequence[StudyPage]) -> Table:
+    """A row a study: how sure what its parts found is; what that was stands on its page, and below."""
+    rows, links = [], []
+    for study in studies:
+        counts = Counter(study.verdicts).most_common()
+        told = ", ".join(f"{verdict} ({count})" for verdict, count in counts) or "-"
+        parts = str(len(study.verdicts)) if study.verdicts else "-"
+        rows.append([study.title, told, f"{study.made:%Y-%m-%d %H:%M}", parts])
+        links.append(f"{study.path.parent.name}/{study.path.name}")
+    head = ["study", "how sure its parts are", "written (UTC)", "parts"]
+    return Table(head, rows, words=3, caption="Studies", links=links, prose=1)
 
 
 def _number(count: int, what: str) -> str:

@@ -17,9 +17,10 @@ from lersbench.report.blocks import Block, Link
 from lersbench.report.html import to_html
 from lersbench.report.pages import write_whole
 from lersbench.site import catalogue, comparison, index
-from lersbench.site.catalogue import REPORT, STUDY, Entry
+from lersbench.site.catalogue import STUDY, Entry
 from lersbench.site.index import Changed
 from lersbench.studies.kinds import AnyResults
+from lersbench.studies.page import REPORT
 from lersbench.words import one_line
 
 FILES = "lersbench-site.json"  # the names of all files of a site: how it is known, and what may be replaced
@@ -51,10 +52,9 @@ def write(results: Path, site: Path, say: Callable[[str], None]) -> Path:
             say(f"[{number}/{len(runs)}] {one_line(name)}: {len(some)} run{'s' * (len(some) > 1)}")
             _write_scenario(some, folder, listed, say)
         for page in pages:
-            _copy(page, folder / page.parent.name / STUDY)
-        shown = [page.relative_to(results) for page in pages]
+            _copy(page.path, folder / page.path.parent.name / STUDY)
         newest = sorted(listed.changes, key=lambda one: one.after, reverse=True)
-        _write(index.document(str(results), listed.runs, shown, newest), index.TITLE, folder / "index.html")
+        _write(index.document(str(results), listed.runs, pages, newest), index.TITLE, folder / "index.html")
         names = sorted(path.relative_to(folder).as_posix() for path in _files(folder))
         write_whole(folder / FILES, json.dumps({"lersbench": "site", "files": [*names, FILES]}, indent=1) + "\n")
     return site / "index.html"

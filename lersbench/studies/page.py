@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -10,11 +11,11 @@ from pathlib import Path
 from lersbench.errors import ConfigError
 from lersbench.figures.records import Record, read_records
 from lersbench.report.blocks import Block, Heading, Items, Link, Picture, Table, Text
-from lersbench.report.pages import write_pages
+from lersbench.report.pages import write_pages, write_whole
 from lersbench.studies import kinds
 from lersbench.studies.kinds import AnyResults
 
-REPORT = "report.html"
+REPORT, ABOUT = "report.html", "study.json"
 
 
 def write_study(
@@ -24,7 +25,7 @@ def write_study(
     description: str = "",
     figures: Sequence[Sequence[Record]] | None = None,
 ) -> list[Path]:
-    """Write study.md and study.html into `folder`; return the two.
+    """Write study.md and study.html into `folder`; return the two. `ABOUT`, for lists of studies, lies beside them.
 
     Each part is one run, in this order; `description` stands below the title. `figures` are the records of each; by
     default those that lie in the folder of its run, or where these are not all there, new ones in
@@ -35,7 +36,15 @@ def write_study(
         raise ConfigError(f"A study needs one run or more, each of another scenario, not {', '.join(names) or 'none'}.")
     folder = Path(folder)
     drawn = [_figures(part, folder) for part in results] if figures is None else figures
-    return write_pages(document(title, results, drawn, folder, description), title, folder, "study")
+    pages = write_pages(document(title, results, drawn, folder, description), title, folder, "study")
+    write_whole(folder / ABOUT, json.dumps({"title": title, "parts": list(map(_about, results))}, indent=1) + "\n")
+    return pages
+
+
+def _about(part: AnyResults) -> dict[str, str]:
+    """What a list of studies says of a part."""
+    found = kinds.of(part).finding(part)
+    return {"scenario": part.scenario["name"], "run": part.path.name, "found": found.lead, "verdict": found.verdict}
 
 
 def _figures(part: AnyResults, folder: Path) -> Sequence[Record]:

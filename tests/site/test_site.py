@@ -66,6 +66,8 @@ def test_the_index_lists_everything_and_every_link_leads_to_a_page(results: Path
     text = index.read_text()
     for words in (
         "3 runs of 2 scenarios, 1 study",
+        ">Both</a>",
+        "clear (1)",
         "Active customers (active)",
         "Try hybrid: ",
         "2026-01-02 00:00",
@@ -89,7 +91,9 @@ def test_a_site_is_replaced_as_a_whole_and_a_page_of_a_run_that_is_gone_with_it(
     for path in (results / "active" / OLD).iterdir():
         path.unlink()
     (results / "active" / OLD).rmdir()
+    (results / "both" / "study.json").write_text('{"title": 3}')  # the page alone is known then
     write.write(results, tmp_path / "site", lambda line: None)
+    assert ">both</a>" in (tmp_path / "site" / "index.html").read_text()
     assert not list((tmp_path / "site").rglob(f"{OLD}-to-*"))
     assert "Earlier runs" not in (tmp_path / "site" / "index.html").read_text()
 
