@@ -57,6 +57,8 @@ def made(about: dict[str, Any], results: Results) -> Made:
     named = {policy for policy, entry in results.entries.items() if entry in networks}
     machine, versions = results.meta["machine"], results.meta["versions"]
     on = ", ".join(filter(None, [machine.get("processor", ""), versions.get("torch", "")]))
+    some = about.get("policies", [row[head.index("policy")] for row in rows])
+    rows = [row for row in rows if row[head.index("policy")] in some]
     kept = [[row[place].replace("|", "\\|") for place in places] for row in rows]
     return Made(about["columns"], kept, on, named)
 
