@@ -39,8 +39,10 @@ class State:
 
 @dataclass(frozen=True)
 class ScikitLearn(ModelPolicy):
-    """Ranks by a model of scikit-learn in a joblib file: P(click) of a classifier, what a regressor predicts, or the
-    decision function of a classifier that has no probabilities.
+    """Ranks by a model of scikit-learn in a joblib file, which stays as it is or learns in the replay.
+
+    A score is P(click) of a classifier, what a regressor predicts, or the decision function of a classifier that has
+    no probabilities.
 
     With learn = "partial_fit" the model goes on learning from what the policy shows, and may begin unfitted. A
     classifier is told a reward r between 0 and 1 as a click of weight r and none of weight 1 - r. explore = "epsilon"
