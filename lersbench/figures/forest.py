@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lersbench.figures import headline
 from lersbench.figures.axes import axis_title, full_title
 from lersbench.figures.frame import columns_of, drawn_cases, footer, grid, sources
 from lersbench.figures.style import Look, looks
@@ -17,6 +18,7 @@ from lersbench.results.numbers import MISSING, scale
 from lersbench.results.ranking import board
 from lersbench.results.tables import Results, known_metric
 
+NEW = ("new_low", "new_high")  # ends of the interval for new customers
 BRACKET_TITLE = "What the log can tell of the lift over the logged order"
 BRACKET_NOTE = [
     "Bar: from logged clicks wherever items are placed to the same clicks by how often the new place is looked at over "
@@ -40,9 +42,18 @@ def forest(results: Results, name: str, policies: Sequence[str]) -> Figure:
     size = (4.6 if len(panels) == 1 else 3.4, 0.75 + 0.235 * max(map(len, panels.values())))
     with_brackets = [brackets.ranks(results, variant, metric) for variant, _ in panels]
     notes = [*(BRACKET_NOTE if any(with_brackets) else [])]
-    notes += sources(results) if all(with_brackets) else [*footer(results), *_rank_note(metric), *_same_note(frame)]
+    notes += (
+        sources(results)
+        if all(with_brackets)
+        else [*footer(results), *_new_note(results, frame), *_rank_note(metric), *_same_note(frame)]
+    )
     columns = columns_of(len(panels), [name])
-    figure, axes = grid(len(panels), columns, size, title_of(results, metric), results, notes, 0.4)
+    finding = (
+        ""
+        if any(with_brackets)
+        else headline.of_metric(results, name, dict(zip(frame["policy"], frame["mean"], strict=True)))
+    )
+    figure, axes = grid(len(panels), columns, size, title_of(results, metric), results, notes, 0.4, finding=finding)
     for ax, ((variant, kind), rows) in zip(axes, panels.items(), strict=True):
         if brackets.ranks(results, variant, metric):
             _draw_brackets(ax, results, rows, look)
@@ -77,11 +88,14 @@ def _draw_brackets(ax: Axes, results: Results, rows: pd.DataFrame, look: Look) -
 
 
 def _draw_forest(ax: Axes, results: Results, rows: pd.DataFrame, metric: Metric, look: Look) -> None:
-    """A dot and a bar for each of `rows`, its rank at the right."""
-    spans = (rows[["mean", "low", "high"]] * scale(metric)).to_numpy()
-    for y, (policy, (mean, low, high)) in enumerate(zip(rows["policy"], spans, strict=True)):
+    """A dot and a bar for each of `rows`, a thin line for new customers where they are known, its rank at the right."""
+    ends = [*(name for name in NEW if name in rows), "mean", "low", "high"]
+    spans = (rows[ends] * scale(metric)).to_numpy(dtype=float)
+    for y, (policy, (*new, mean, low, high)) in enumerate(zip(rows["policy"], spans, strict=True)):
         colour = look[policy]["color"]
-        ax.plot([low, high], [y, y], color=colour, lw=1.8, solid_capstyle="butt")
+        if new:
+            ax.plot(new, [y, y], color=colour, lw=1.0, solid_capstyle="butt")
+        ax.plot([low, high], [y, y], color=colour, lw=3.0 if new else 1.8, solid_capstyle="butt")
         ax.plot(mean, y, "o", color=colour, ms=5)
     _name_rows(ax, results, rows)
     ax.set_xlabel(axis_title(metric))
@@ -106,6 +120,12 @@ def _rank_note(metric: Metric) -> list[str]:
         "At the right the best and the worst rank within its regime that the data allow a contender, as in the "
         f"leaderboard (Holm's correction over its pairs, 5 %; {MISSING}: too few seeds to say)."
     ]
+
+
+def _new_note(results: Results, frame: pd.DataFrame) -> list[str]:
+    if "new_low" not in frame or not frame["new_low"].notna().any() or results.replicates == "subsample":
+        return []
+    return [f"Bar: on this log. Thin line: for new {results.blocks(results.variants[0])}, by which the ranks go."]
 
 
 def _same_note(frame: pd.DataFrame) -> list[str]:
