@@ -277,7 +277,7 @@ def test_tables_name_the_unit(results: tables.Results) -> None:
     regret = ranking.board(results, "regret")
     head, _ = words.cells(regret, *regret.tables[0])
     assert "regret EUR" in head and "minus random (EUR)" in head
-    assert "Difference: policy minus random in EUR, paired by seed" in " ".join(words.legend(regret))
+    assert "Difference: policy minus random in EUR, by the means over seeds" in " ".join(words.legend(regret))
     assert "cumulative regret" in words.conclusion(regret)[0] and " EUR below random" in words.conclusion(regret)[0]
     document = json.loads(words.to_json(board))
     assert (document["metric"], document["unit"]) == ("reward_sum", "EUR")
