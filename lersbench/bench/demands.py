@@ -13,7 +13,7 @@ from lersbench.policy import Spec
 
 FIX = {
     "weights": "set [replay] fit to the number of rounds, from the first on, that a click model is fitted on",
-    "context": "choose a log with a context",
+    "context": "import the log with one (--context, --category), or leave the policy out",
     "features": "set [replay] interactions = [U, I] to build them from U values of the context and I of the item",
 }
 NO_LISTS = "needs what was shown, but log '{}' has no 'slate' and 'clicks' columns; use feedback = 'bandit'."
@@ -107,13 +107,14 @@ def _rejection(replay: scenario.Replay, info: LogInfo, case: scenario.Case) -> I
         return
     if "propensities" not in info.columns:
         yield (
-            f"log '{info.name}' holds no propensities, so nothing shows that it is uniformly random. Add them (1 / "
-            "candidates each), or set allow_biased = true."
+            f"log '{info.name}' holds no propensities, so nothing shows that it is uniformly random. Import it "
+            "with a column of them (1 / candidates each) and --propensities uniform, or set allow_biased = true."
         )
     if info.propensities != "uniform":
         yield (
             f"rejection replay is unbiased only on a uniformly random log, but the propensities of '{info.name}' are "
-            f"'{info.propensities}'. Set allow_biased = true to see the biased value all the same."
+            f"'{info.propensities}'. Judge policies by these: lersbench evaluate. Or set allow_biased = true to see the "
+            "biased value all the same."
         )
 
 

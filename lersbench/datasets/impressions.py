@@ -400,10 +400,11 @@ def _require(wanted: Sequence[str], kind: Kind, table: reading.Table) -> None:
     problem = f"the column {missing} is missing; there are {', '.join(table.columns)}"
     if lists := table.lists():
         problem += f" ({lists[0]} has lists for cells: {ONE_A_ROW})"
-    key = kind.needed[0]
+    if missing not in kind.needed:
+        raise DataError(f"{table.name}: {problem}{did_you_mean(missing, table.columns)} Fix: name one that is there")
     raise DataError(
-        f"{table.name}: {problem}. Fix: say which column it is: --column {key}=query_id, or --columns FILE (in "
-        f'Python: columns={{"{key}": "query_id"}})'
+        f"{table.name}: {problem}. Fix: say which column it is: --column {missing}=YOURS, or --columns FILE (in "
+        f'Python: columns={{"{missing}": "yours"}})'
     )
 
 

@@ -180,7 +180,7 @@ def _check_propensities(log: Log, settings: Evaluate) -> None:
             f"log '{info.name}' holds no propensities: nothing in it says how likely what was shown was to be shown, "
             "and no guess is made in their place. Fix, the best first: 1. log them, and import the log with the column "
             "(--column propensity=YOURS); 2. where the rule is known, give it at the import with the scores it went by "
-            "(--propensities epsilon=0.1 or softmax=1, with --column score=YOURS); 3. let them be estimated: lersbench "
+            "(--propensities epsilon=0.1 or softmax=1, with --scores TABLE); 3. let them be estimated: lersbench "
             "evaluate --propensities estimated. Estimates see no input that the log does not hold, so no verdict is "
             "then better than 'caution'."
         )

@@ -67,6 +67,8 @@ def answer(found: Comparison) -> Answer:
     if not tested:
         return Answer(f"All {len(found.moves)} contenders came to the same.", "the same", "good")
     open_ones = len(found.judged(UNKNOWN))
+    if open_ones == len(found.moves):
+        return Answer(f"Whether any of {len(found.moves)} contenders moved cannot be told.", "not known", "open")
     rest = f"; of {open_ones} that cannot be told" if open_ones else ""
     sure = "open" if open_ones or found.judged(ALONE) else "good"
     return Answer(f"None of {len(found.moves)} contenders moved by more than chance{rest}.", "no move", sure)

@@ -447,7 +447,7 @@ def test_decisions_are_rounds_of_one_position(tmp_path: Path, kind: str) -> None
 
 
 def test_decisions_say_what_is_wrong_by_names_of_their_own(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"the column action is missing; .*--column action=query_id"):
+    with pytest.raises(DataError, match=r"the column action is missing; .*--column action=YOURS"):
         build(DECIDED.rename(columns={"action": "arm"}), tmp_path / "log", kind=DECISIONS)
     with pytest.raises(DataError, match=r"column reward: reward not in .* row 1 \(2\)"):
         build(DECIDED.assign(reward=[0, 2, 0, 0]), tmp_path / "log", kind=DECISIONS)
