@@ -1,4 +1,4 @@
-"""How large a run will be, estimated before anything is built: contenders, time, memory, disk; and how large it may be.
+"""How large a run will be, estimated before anything is built: runs, time, memory, disk; and how large it may be.
 
 Numbers of contenders and logs are products of the lengths of lists, so a sweep need not be spelled out to be counted.
 Time is rough (threefold either way), and that of playing and compiling alone: data, figures and reports come on top.
@@ -54,7 +54,7 @@ class Estimate:
     def __str__(self) -> str:
         compiling = f", {_time(self.compiling)} more to compile the first time" if self.compiling else ""
         return (
-            f"{self.contenders:,} contenders, {self.rounds:,} rounds in the logs; roughly {_time(self.seconds)} to play"
+            f"{self.contenders:,} runs, {self.rounds:,} rounds in the logs; roughly {_time(self.seconds)} to play"
             f"{compiling}, {_bytes(self.memory)} of memory, {_bytes(self.disk)} on disk"
         )
 
@@ -65,8 +65,8 @@ def combinations(options: Iterable[Any]) -> int:
 
 
 def check_numbers(where: str, contenders: int, logs: int, large: bool) -> None:
-    """Raise ConfigError for more contenders or logs than there may be."""
-    for what, number, limit in (("logs", logs, LOGS), ("contenders", contenders, CONTENDERS)):
+    """Raise ConfigError for more runs (a contender with one seed each) or logs than there may be."""
+    for what, number, limit in (("logs", logs, LOGS), ("runs", contenders, CONTENDERS)):
         if number > limit and not large:
             raise ConfigError(f"{where}: {number:,} {what} would be needed, where the limit is {limit:,}. {HINT}")
 

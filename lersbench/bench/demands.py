@@ -113,8 +113,8 @@ def _rejection(replay: scenario.Replay, info: LogInfo, case: scenario.Case) -> I
     if info.propensities != "uniform":
         yield (
             f"rejection replay is unbiased only on a uniformly random log, but the propensities of '{info.name}' are "
-            f"'{info.propensities}'. Judge policies by these: lersbench evaluate. Or set allow_biased = true to see the "
-            "biased value all the same."
+            f"'{info.propensities}'. Judge policies by these: lersbench evaluate. Or set allow_biased = true to see "
+            "the biased value all the same."
         )
 
 

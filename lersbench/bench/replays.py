@@ -87,7 +87,7 @@ def bench(
             "Fix: pip install 'lersbench[neural]'"
         )
     folder = results / chosen.name
-    sizes = [_size_beforehand(data) for _, data in scenario.variants(chosen)]
+    sizes, asked = [_size_beforehand(data) for _, data in scenario.variants(chosen)], chosen.replay.seeds
     if all(sizes):
         chosen = scenario.with_seeds(chosen, max(size.rounds for size in sizes if size))
     _check_size(chosen, entries, [size for size in sizes if size], at_once, folder, say if all(sizes) else None)
@@ -102,6 +102,8 @@ def bench(
             if "published" in logs[label].info.provenance:
                 say(describe(logs[label]))
     chosen = scenario.with_seeds(chosen, max(log.info.rounds for log in logs.values()))
+    if asked and chosen.replay.seeds != asked:
+        say(f"{chosen.name}: {chosen.replay.seeds} seeds, not {asked}: each random half of the log is played twice")
     if not all(sizes):
         _check_size(chosen, entries, [_size(log) for log in logs.values()], at_once, folder, say)
     store.make()

@@ -36,8 +36,8 @@ name = "epsilon-greedy"
 {policy}
 """
 CASES = {
-    "sweep": ({"policy": f"epsilon = [{MANY}]\ndecay = [{MANY}]", "seeds": 1}, "16,000,000 contenders"),
-    "seeds": ({"seeds": 10**9}, "1,000,000,000 contenders"),
+    "sweep": ({"policy": f"epsilon = [{MANY}]\ndecay = [{MANY}]", "seeds": 1}, "16,000,000 runs"),
+    "seeds": ({"seeds": 10**9}, "1,000,000,000 runs"),
     "rounds": ({"data": "rounds = 1000000000000"}, "of disk, where the limit is"),
     "taobao": ({"dataset": "taobao", "data": "rounds = 1000000000000"}, "of disk, where the limit is"),
     "repeat": ({"dataset": "livestream", "data": "scenario = 'repeat'\nrepeats = 1000000000000"}, "of disk, where"),
@@ -88,13 +88,13 @@ def test_what_is_too_large_is_refused_at_once(case: str, refusals: dict[str, tup
 
 
 def test_an_experiment_has_limits_too() -> None:
-    with pytest.raises(ConfigError, match=r"contenders would be needed, where the limit is 100,000\. .* --large"):
+    with pytest.raises(ConfigError, match=r"runs would be needed, where the limit is 100,000\. .* --large"):
         lab_scenario.read("lers-cells", {"replay.seeds": 10**9})
 
 
 def test_large_is_the_one_word_that_lifts_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bounds, "CONTENDERS", 5)
-    with pytest.raises(ConfigError, match="6 contenders would be needed, where the limit is 5"):
+    with pytest.raises(ConfigError, match="6 runs would be needed, where the limit is 5"):
         scenario_of()
     assert scenario.contenders(scenario_of(large=True)) == 6
 
@@ -121,7 +121,7 @@ def test_the_estimate_of_time_has_compilation_and_joint_features() -> None:
 
 def test_a_contender_takes_time_however_short_its_log_is() -> None:
     many = bounds.estimate([bounds.Size(100, 8, 8, 3, 1e6)], {"compiled": 10_000}, 10, 2, True)
-    assert "10,000 contenders, 100 rounds in the logs; roughly 5 minutes to play, " in str(many)
+    assert "10,000 runs, 100 rounds in the logs; roughly 5 minutes to play, " in str(many)
 
 
 def test_a_sweep_is_counted_as_it_is_spelled_out() -> None:
