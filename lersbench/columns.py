@@ -22,4 +22,5 @@ CURVES = (*CASE, *CONTENDER, "metric", "round", "seed", *OVER_SEEDS)
 CUSTOMERS = (*CASE, *CONTENDER, "seed")  # and lists of sums
 TEXTS = ("variant", "log", "feedback", *CONTENDER, "metric")
 COUNTS = ("slate", "seed", "round", "seeds")
+DRAWS = 2  # runs of each random half of a log: a half's means are over them
 FEW = 5  # of fewer seeds each is kept

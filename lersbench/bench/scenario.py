@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from lersbench import bounds, durations
 from lersbench.bench.policy_words import short, sweep, words_of
+from lersbench.columns import DRAWS
 from lersbench.errors import ConfigError, MissingPackage, did_you_mean
 from lersbench.feedback import CLICK, NAMES, REGIMES, USUAL
 from lersbench.files import read_toml
@@ -27,7 +28,7 @@ FOLDER = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"  # names that become folders, of at mos
 LONGEST = 100
 MOST_SEEDS, FEWEST_SEEDS = 100, 10  # of compiled policies, where a scenario names no number
 ROUNDS_A_POLICY = 2_000_000  # that these come to, all seeds together
-HALVES, DRAWS = 10, 2  # random halves of a log, and runs of each, where replicates are "subsample"
+HALVES = 10  # random halves of a log, where replicates are "subsample"; each is run DRAWS times
 if TYPE_CHECKING:
     Feedback = str
 else:

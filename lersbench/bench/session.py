@@ -23,6 +23,7 @@ from lersbench import metrics
 from lersbench.bench import scenario
 from lersbench.bench.curves import Curves, joined
 from lersbench.bench.series import Job
+from lersbench.columns import DRAWS
 from lersbench.engine import ahead
 from lersbench.engine.contender import Contender, is_lazy
 from lersbench.engine.delays import waiting_at_most
@@ -338,7 +339,7 @@ class Session:
             rng = np.random.default_rng(random_numbers(self.chosen, "order", seed))
             return skipped + rng.permutation(index.size), np.arange(index.size)
         if kind == "subsample":
-            bits = np.random.PCG64(random_numbers(self.chosen, "order", seed // scenario.DRAWS))
+            bits = np.random.PCG64(random_numbers(self.chosen, "order", seed // DRAWS))
             bits.advance(start + skipped)  # one number a row of the log, whatever the chunks
             index = index[np.random.Generator(bits).random(index.size) < 0.5]
         return index, start + index - self.first

@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from lersbench import columns, growth
 from lersbench.bench.curves import Curves
-from lersbench.bench.scenario import DRAWS
 from lersbench.bench.series import Series
+from lersbench.columns import DRAWS
 from lersbench.engine import blocks
 
 TRUE = "expected_ctr_sum"  # measured where expected rewards are known, so that regret is more than luck

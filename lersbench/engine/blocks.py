@@ -25,11 +25,16 @@ def number_of(users: int) -> int:
 
 
 @inlined
+def hash_of(user: int, row: int) -> int:
+    """A 32-bit hash of the customer of a round, the log's number `row`: of its `user`, or of the round where the user
+    is not known (-1)."""
+    return scramble(USERS, user) if user >= 0 else scramble(ROUNDS_ALONE, row)
+
+
+@inlined
 def block_of(user: int, row: int, blocks: np.ndarray) -> int:
     """The block, of `blocks` (B, ...), of a round: the log's number `row`, of a `user` (-1: not known).
 
     NUMBER blocks are those of a hash, also where the log happens to have so many users.
     """
-    if user < 0:
-        return scramble(ROUNDS_ALONE, row) % blocks.shape[0]
-    return scramble(USERS, user) % NUMBER if blocks.shape[0] == NUMBER else user
+    return user if user >= 0 and blocks.shape[0] != NUMBER else hash_of(user, row) % blocks.shape[0]

@@ -16,11 +16,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lersbench.engine.blocks import hash_of
 from lersbench.kernels.jit import kernel
-from lersbench.kernels.ties import scramble
 
 BUCKETS = 1024
-USERS, ROUNDS_ALONE = 0x5EED, 0xA10E  # keys of the hashes of users and of rounds without one
 N, LOW, HIGH, LOGGED = range(4)  # sums of a bucket
 LOGGED_AT, HIGH_AT, LOW_SE, HIGH_SE, LOW_LIFT_SE, HIGH_LIFT_SE, GROUPS = range(7)  # as `read_bracket` fills them
 READ = 7
@@ -39,7 +38,7 @@ NOTHING = Carried(np.zeros(0), np.zeros((0, 0)))
 @kernel
 def bucket_of(user: int, row: int) -> int:
     """The bucket of a round, the log's number `row`: that of its user, or its own where the user is not known (-1)."""
-    return (scramble(USERS, user) if user >= 0 else scramble(ROUNDS_ALONE, row)) % BUCKETS
+    return hash_of(user, row) % BUCKETS
 
 
 @kernel

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lersbench.columns import DRAWS
 from lersbench.distributions import LEVEL, t_quantile
 from lersbench.feedback import row_of
 from lersbench.figures.curve_values import one_rate_note
@@ -29,7 +30,6 @@ from lersbench.results.interval_words import interval_in_words
 from lersbench.results.numbers import decimals, number, scale
 from lersbench.results.places import place_in_words, table_in_words
 from lersbench.results.ranking import Board, board
-from lersbench.results.statistics import DRAWS
 from lersbench.results.tables import Results
 from lersbench.results.words import cells, conclusion, headings, legend
 from lersbench.words import defused

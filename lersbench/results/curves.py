@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from lersbench.columns import DRAWS
 from lersbench.metrics import Metric
-from lersbench.results.statistics import DRAWS, Interval, around
+from lersbench.results.statistics import Interval, around
 from lersbench.results.tables import LOGGED, Results
 
 

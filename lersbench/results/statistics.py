@@ -29,7 +29,6 @@ from lersbench.errors import ConfigError
 
 ROUNDING = 1e-9  # values that differ by a smaller share are the same
 REPLICATES = ("shuffle", "subsample", "none")
-DRAWS = 2  # runs of each random half of a log
 
 
 class Interval(NamedTuple):

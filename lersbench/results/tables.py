@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from lersbench import columns
+from lersbench.columns import DRAWS
 from lersbench.errors import ConfigError, DataError, did_you_mean
 from lersbench.feedback import REGIMES, TITLES, row_of, same_rounds
 from lersbench.files import file_digest, read_json
@@ -21,7 +22,7 @@ from lersbench.metrics import METRICS, Metric, in_reward
 from lersbench.results.customers import Sums
 from lersbench.results.extent import CLICK, bounds, resolution
 from lersbench.results.last_run import last_of
-from lersbench.results.statistics import DRAWS, Interval, flat, interval
+from lersbench.results.statistics import Interval, flat, interval
 from lersbench.system.unpack import read_table
 from lersbench.words import cleaned, one_line
 
