@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lersbench.cli.main import main
 from lersbench.log import Log
 from tests.support import fake_results
 
@@ -37,23 +36,6 @@ name = "random"
 name = "ucb1"
 """
 Cli = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def cli(capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """Run the command line in a folder of its own: exit code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*argv: str) -> tuple[int, str, str]:
-        code = 0
-        try:
-            main(list(argv))
-        except SystemExit as end:
-            code = int(end.code or 0)
-        told = capfd.readouterr()
-        return code, told.out, told.err
-
-    return run
 
 
 @pytest.fixture

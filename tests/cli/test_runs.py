@@ -10,28 +10,11 @@ from typing import Any
 
 import pytest
 
-from lersbench.cli.main import main
 from tests.support import fake_results
 
 Cli = Callable[..., tuple[int, str, str]]
 NAMES = [f"2026010{day}T000000Z-0000000{day}" for day in range(1, 5)]
 FEW: dict[str, Any] = {label: fake_results.POLICIES[label] for label in ("random", "hybrid")}
-
-
-@pytest.fixture
-def cli(capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    monkeypatch.chdir(tmp_path)
-
-    def run(*argv: str) -> tuple[int, str, str]:
-        code = 0
-        try:
-            main(list(argv))
-        except SystemExit as end:
-            code = int(end.code or 0)
-        told = capfd.readouterr()
-        return code, told.out, told.err
-
-    return run
 
 
 @pytest.fixture
